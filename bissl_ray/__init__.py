@@ -1,0 +1,1 @@
+"""bissl-ray: hyperparameter sweeps for BiSSL, distributed by Ray."""

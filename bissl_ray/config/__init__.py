@@ -1,0 +1,1 @@
+"""Typed, validated models of everything a user may set."""

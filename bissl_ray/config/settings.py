@@ -1,0 +1,80 @@
+"""Every setting of one trial: what a search space may search or fix, with its bounds and defaults.
+
+Defaults are the paper's published settings (arXiv 2410.02387): 500 alternations of 20 lower and 8
+upper steps, λ = 0.001, damping 10, five conjugate-gradient iterations.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """The settings of one trial. Flat, because a search space names them flat (DESIGN section 7).
+
+    Batches are global: a worker takes its share. Learning rates are peaks of their schedules.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    backbone: Literal["resnet18", "resnet50", "smallconv"] = Field(
+        "resnet50", description="architecture of both backbones"
+    )
+    pretext: Literal["simclr", "byol"] = Field("simclr", description="self-supervised objective of the lower level")
+    image_size: int = Field(96, ge=8, le=1024, description="side of the square input image, pixels")
+    batch_norm: Literal["synchronised", "per_worker"] = Field(
+        "synchronised", description="whether batch statistics span all workers of a trial"
+    )
+    projector_width: int = Field(256, ge=2, description="hidden width of the pretext head")
+    projector_output: int = Field(256, ge=2, description="output width of the pretext head")
+    temperature: float = Field(0.5, gt=0, description="temperature of the contrastive loss (SimCLR)")
+    target_momentum: float = Field(0.9995, ge=0, le=1, description="EMA momentum of the target network (BYOL)")
+
+    alternations: int = Field(500, ge=1, description="lower stage then upper stage, this many times")
+
+    lower_steps: int = Field(20, ge=1, description="lower-level steps per alternation (N_L)")
+    lower_optimizer: Literal["lars", "sgd"] = Field("lars", description="optimizer of the lower level")
+    lower_lr: float = Field(1.0, ge=0, description="peak learning rate of the lower level")
+    lower_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of the lower level")
+    lower_weight_decay: float = Field(1e-6, ge=0, description="weight decay of the lower level")
+    lower_batch: int = Field(1024, ge=2, description="images per lower step, over all workers")
+    lower_warmup: int = Field(10, ge=0, description="warm-up of the lower learning rate, alternations")
+    exclude_bias_and_norm: bool = Field(
+        True, description="leave biases and norm parameters out of LARS adaptation and lower weight decay"
+    )
+
+    upper_steps: int = Field(8, ge=1, description="upper-level steps per alternation (N_U)")
+    upper_lr: float = Field(0.03, ge=0, description="peak learning rate of the upper level")
+    upper_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of the upper level")
+    upper_weight_decay: float = Field(1e-3, ge=0, description="weight decay of the upper level")
+    upper_batch: int = Field(256, ge=2, description="images per upper step, over all workers")
+    direct_weight: float = Field(1.0, ge=0, description="γ, weight of the upper loss at θ_D itself")
+
+    proximity_weight: float = Field(1e-3, ge=0, description="λ, weight of ½‖θ − θ_D‖² in the lower objective")
+    damping: float = Field(10.0, ge=0, description="added to λ inside the linear solve only")
+    solver: Literal["cg", "layerwise_cg", "neumann", "identity"] = Field(
+        "cg", description="how (M + H) x = v is solved"
+    )
+    cg_iterations: int = Field(5, ge=0, description="most iterations of the linear solve; 0 is the identity")
+    cg_tolerance: float = Field(
+        0.0, ge=0, lt=1, description="relative residual at which the solve stops early; 0 never"
+    )
+    clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm at both levels; null: no clipping")
+
+    head_epochs: int = Field(20, ge=0, description="linear warm-up of the downstream head, backbone frozen")
+    head_lr: float = Field(0.1, ge=0, description="peak learning rate of the head's warm-up")
+
+    finetune_epochs: int = Field(400, ge=0, description="epochs of fine-tuning from the lower backbone")
+    finetune_lr: float = Field(0.03, ge=0, description="peak learning rate of fine-tuning")
+    finetune_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of fine-tuning")
+    finetune_weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning")
+    finetune_batch: int = Field(256, ge=2, description="images per fine-tuning step, over all workers")
+
+    pretrain_epochs: int = Field(500, ge=1, description="epochs of pretraining over the pretext pool")
+    pretrain_lr: float = Field(4.8, ge=0, description="peak learning rate of pretraining")
+    pretrain_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of pretraining")
+    pretrain_weight_decay: float = Field(1e-6, ge=0, description="weight decay of pretraining")
+    pretrain_batch: int = Field(1024, ge=2, description="images per pretraining step, over all workers")
+    pretrain_warmup: int = Field(10, ge=0, description="warm-up of pretraining, epochs")
+
+    loader_processes: int = Field(4, ge=0, description="decoding processes per worker; 0 decodes in the worker")

@@ -1,0 +1,29 @@
+"""The one exception that means "the person asked for something that can't be done"."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BadInputError(Exception):
+    """Bad input: one clear line that says what was found, what was expected and what to do next.
+
+    The command line prints it without a traceback and exits with code 2. Raise it before anything
+    is started or written.
+    """
+
+
+def nearest(word: str, choices: Iterable[str], most: int = 3) -> str:
+    """Name the choices nearest to a mistyped word, as an ending for an error line.
+
+    Args:
+        word: what the person wrote.
+        choices: every name that would have been right.
+        most: how many suggestions at most.
+
+    Returns:
+        "; did you mean 'cars'?" or "", ready to append.
+    """
+    close = difflib.get_close_matches(word, list(choices), n=most, cutoff=0.5)
+    if not close:
+        return ""
+    return "; did you mean " + " or ".join(repr(name) for name in close) + "?"
