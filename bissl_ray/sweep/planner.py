@@ -1,0 +1,241 @@
+"""Explore, confirm, test: what to run next, given everything that has run (DESIGN section 5).
+
+A pure function of the records, with no Ray in it: a sweep that is resumed or extended rebuilds the records
+from Parquet and goes on. BiSSL and its control are treated alike: the same number of fine-tuning runs
+at the same (learning rate, weight decay) points, the same number of configurations confirmed over the same
+seeds, the same number of labelled optimisation steps in every run.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Literal, Protocol
+
+from bissl_ray.config.protocol import Protocol as SweepProtocol
+from bissl_ray.sweep.record import Phase, Record, Step
+
+CONTROL = "control"
+STAGES: dict[tuple[Phase, Step], tuple[str, ...]] = {
+    ("explore", "search"): ("head", "bissl"),
+    ("confirm", "tuning"): ("finetune",),
+    ("confirm", "seeds"): ("head", "bissl", "finetune"),
+    ("control", "tuning"): ("head", "finetune"),
+    ("control", "seeds"): ("head", "finetune"),
+}
+TEST_STAGES = ("test",)
+
+
+class Proposer(Protocol):
+    """Where explore points come from: Optuna in a sweep."""
+
+    def ask(self, trial: str) -> tuple[dict[str, Any], str]:
+        """Return a point for this trial, and who proposed it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One thing to run: a trial, or the test of a finished one (then `stages` is TEST_STAGES)."""
+
+    record: Record
+    stages: tuple[str, ...]
+    start: str | None
+    """Trial whose final models it starts from; None: the pretrained checkpoint."""
+
+
+class Planner:
+    """Decides what runs next. `next` is asked whenever a worker group is free."""
+
+    def __init__(
+        self,
+        protocol: SweepProtocol,
+        proposer: Proposer,
+        finetune_points: Sequence[dict[str, Any]],
+        records: Iterable[Record] = (),
+    ):
+        """Set up.
+
+        Args:
+            protocol: how many of everything.
+            proposer: proposes explore points.
+            finetune_points: finalists x finetune_runs points of the fine-tuning search, the same list for
+                the control and (dealt out among them) for BiSSL's finalists.
+            records: what has run before, in the order proposed.
+        """
+        self._protocol = protocol
+        self._proposer = proposer
+        self._points = list(finetune_points)
+        self.records: dict[str, Record] = {record.trial: record for record in records}
+        self._in_flight: set[tuple[str, bool]] = set()
+        self.exploring = True
+        """Set to False when the budget is spent: no further explore trial is proposed."""
+
+    # What happened
+
+    def ended(self, plan: Plan) -> None:
+        """Say that a plan's run is over (its record has been updated)."""
+        self._in_flight.discard(_key(plan))
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything that the protocol asks for has run."""
+        return not self._in_flight and self._candidate() is None
+
+    @property
+    def expected(self) -> int:
+        """How many trials the sweep will have had at its end, as far as is known now."""
+        p = self._protocol
+        explore = p.trials if self.exploring else len(self._of("explore"))
+        finalists = min(p.finalists, explore)
+        runs = len(self._points) + finalists * p.seeds
+        return explore + finalists * p.finetune_runs + finalists * p.seeds + runs
+
+    def phase(self) -> Literal["explore", "tuning", "seeds", "test"]:
+        """The furthest phase that something in flight belongs to."""
+        steps = {self.records[name].step for name, test in self._in_flight if not test}
+        if any(not record.ended for record in self._of("explore")) or self._explore_open():
+            return "explore"
+        if "tuning" in steps:
+            return "tuning"
+        return "test" if steps.isdisjoint({"seeds"}) and self._in_flight else "seeds"
+
+    # What next
+
+    def next(self) -> Plan | None:
+        """The next thing to run, or None while it depends on what is still running (or all is done)."""
+        plan = self._candidate()
+        if plan is None:
+            return None
+        if plan.record.step == "search" and plan.record.trial not in self.records:
+            point, origin = self._proposer.ask(plan.record.trial)
+            plan.record.point.update(point)
+            plan.record.origin = origin
+        self.records[plan.record.trial] = plan.record
+        self._in_flight.add(_key(plan))
+        return plan
+
+    def _candidate(self) -> Plan | None:
+        return (
+            self._interrupted()
+            or self._explore()
+            or self._control_tuning()
+            or self._finalist_tuning()
+            or self._seeds("control", self._best_control_tunings())
+            or self._seeds("confirm", self._tuned_finalists())
+            or self._test()
+        )
+
+    def _interrupted(self) -> Plan | None:
+        for record in self.records.values():
+            if not record.ended and (record.trial, False) not in self._in_flight:
+                return self._plan(record)
+        return None
+
+    def _explore_open(self) -> bool:
+        return self.exploring and len(self._of("explore")) < self._protocol.trials
+
+    def _explore(self) -> Plan | None:
+        if not self._explore_open():
+            return None
+        name = f"t{len(self._of('explore')):03d}"
+        return self._plan(Record(name, "explore", "search", None, self._protocol.seed, {}, "?"))
+
+    def _control_tuning(self) -> Plan | None:
+        for i, point in enumerate(self._points):
+            if (plan := self._new(f"{CONTROL}-f{i}", "control", "tuning", None, self._protocol.seed, point)) is not None:
+                return plan
+        return None
+
+    def _finalist_tuning(self) -> Plan | None:
+        for finalist in self.finalists():
+            for j, point in enumerate(self._points_of(finalist)):
+                name = f"{finalist.trial}-f{j}"
+                merged = {**finalist.point, **point}
+                plan = self._new(name, "confirm", "tuning", finalist.trial, self._protocol.seed, merged)
+                if plan is not None:
+                    return plan
+        return None
+
+    def _seeds(self, phase: Phase, winners: list[tuple[str, dict[str, Any]]]) -> Plan | None:
+        for parent, point in winners:
+            for s in range(1, self._protocol.seeds + 1):
+                seed = self._protocol.seed + s
+                if (plan := self._new(f"{parent}-s{s}", phase, "seeds", parent, seed, point)) is not None:
+                    return plan
+        return None
+
+    def _test(self) -> Plan | None:
+        if any(not record.ended for record in self.records.values()):
+            return None
+        for phase in ("confirm", "control"):
+            for record in self.confirmed(phase):
+                if record.test_metric is None and (record.trial, True) not in self._in_flight:
+                    return Plan(record, TEST_STAGES, start=record.trial)
+        return None
+
+    # Who is ahead
+
+    def finalists(self) -> list[Record]:
+        """The best explore trials, once all of them have ended."""
+        explore = self._of("explore")
+        if self._explore_open() or any(not record.ended for record in explore):
+            return []
+        return _best([record for record in explore if record.scored])[: self._protocol.finalists]
+
+    def _tuned_finalists(self) -> list[tuple[str, dict[str, Any]]]:
+        chosen = []
+        for finalist in self.finalists():
+            runs = [r for r in self._of("confirm", "tuning") if r.parent == finalist.trial]
+            complete = len(runs) == len(self._points_of(finalist)) and all(run.ended for run in runs)
+            best = _best([run for run in runs if run.scored])
+            if complete and best:
+                chosen.append((finalist.trial, best[0].point))
+        return chosen
+
+    def _best_control_tunings(self) -> list[tuple[str, dict[str, Any]]]:
+        runs = self._of("control", "tuning")
+        if len(runs) < len(self._points) or any(not run.ended for run in runs):
+            return []
+        best = _best([run for run in runs if run.scored])
+        return [(run.trial, run.point) for run in best[: self._protocol.finalists]]
+
+    def confirmed(self, phase: Literal["confirm", "control"]) -> list[Record]:
+        """The seeds runs of the best configuration by mean objective: the winner's, or the control's."""
+        groups: dict[str, list[Record]] = {}
+        for record in self._of(phase, "seeds"):
+            if record.scored and record.parent is not None:
+                groups.setdefault(record.parent, []).append(record)
+        if not groups:
+            return []
+        return max(groups.values(), key=lambda runs: fmean(run.objective or 0.0 for run in runs))
+
+    # Small helpers
+
+    def _of(self, phase: Phase, step: Step | None = None) -> list[Record]:
+        return [r for r in self.records.values() if r.phase == phase and (step is None or r.step == step)]
+
+    def _points_of(self, finalist: Record) -> list[dict[str, Any]]:
+        # Finalists keep the hand they were dealt when the sweep is extended and others join them.
+        dealt = list(dict.fromkeys(r.parent for r in self._of("confirm", "tuning")))
+        names = dealt + [f.trial for f in self.finalists() if f.trial not in dealt]
+        slot = names.index(finalist.trial) % self._protocol.finalists
+        return self._points[slot :: self._protocol.finalists]
+
+    def _new(
+        self, name: str, phase: Phase, step: Step, parent: str | None, seed: int, point: dict[str, Any]
+    ) -> Plan | None:
+        if name in self.records:
+            return None
+        return self._plan(Record(name, phase, step, parent, seed, dict(point), step))
+
+    def _plan(self, record: Record) -> Plan:
+        start = record.parent if (record.phase, record.step) == ("confirm", "tuning") else None
+        return Plan(record, STAGES[record.phase, record.step], start)
+
+
+def _key(plan: Plan) -> tuple[str, bool]:
+    return plan.record.trial, plan.stages == TEST_STAGES
+
+
+def _best(records: list[Record]) -> list[Record]:
+    return sorted(records, key=lambda r: (-(r.objective or 0.0), r.trial))

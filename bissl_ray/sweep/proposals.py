@@ -1,0 +1,155 @@
+"""Optuna, told the truth: COMPLETE, PRUNED with intermediate values, FAIL (DESIGN section 5)."""
+
+import math
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from bissl_ray.config.protocol import Protocol
+from bissl_ray.config.search_space import CategoricalParameter, FloatParameter, IntParameter, Parameter, SearchSpace
+from bissl_ray.sweep.record import Record
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+_OVERRIDES = "overrides"
+
+
+class Proposals:
+    """Proposes explore points, known-good ones first, and learns from every outcome."""
+
+    def __init__(self, space: SearchSpace, history: Iterable[Record] = ()):
+        """Build the study, replaying what has run.
+
+        Args:
+            space: parameters, known-good points and the protocol's sampler.
+            history: explore records, in the order proposed; those still running are asked again.
+        """
+        self._space = space
+        self._distributions = {name: _distribution(p) for name, p in space.parameters.items()}
+        self._study = optuna.create_study(direction="maximize", sampler=_sampler(space.protocol, len(list(history))))
+        self._asked: dict[str, optuna.Trial] = {}
+        history = list(history)
+        for record in history:
+            if record.ended:
+                self._study.add_trial(_frozen(record, self._distributions))
+        for record in history:
+            if not record.ended:
+                self._study.enqueue_trial(self._searched(record.point))
+                self._asked[record.trial] = self._study.ask(self._distributions)
+        if self._distributions:
+            for point in space.known_good[len([r for r in history if r.origin == "known_good"]) :]:
+                extra = {name: value for name, value in point.items() if name not in self._distributions}
+                self._study.enqueue_trial(self._searched(point), user_attrs={_OVERRIDES: extra, "known": True})
+
+    def ask(self, trial: str) -> tuple[dict[str, Any], str]:
+        """Propose a point for this trial.
+
+        Returns:
+            The point (searched values, and whatever else a known-good point sets) and its origin.
+        """
+        asked = self._study.ask(self._distributions)
+        self._asked[trial] = asked
+        origin = "known_good" if asked.user_attrs.get("known") else self._space.protocol.sampler
+        return {**asked.params, **asked.user_attrs.get(_OVERRIDES, {})}, origin
+
+    def report(self, trial: str, alternation: int, objective: float) -> None:
+        """Pass an intermediate objective on."""
+        if trial in self._asked and math.isfinite(objective):
+            self._asked[trial].report(objective, alternation)
+
+    def tell(self, record: Record) -> None:
+        """Tell the outcome of an explore trial that has ended."""
+        asked = self._asked.pop(record.trial, None)
+        if asked is None:
+            return
+        state = _state(record)
+        # A pruned trial's value is its last intermediate one, which Optuna looks up itself.
+        self._study.tell(asked, record.objective if state == TrialState.COMPLETE else None, state=state)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """The study's trials, for inspection."""
+        return self._study.get_trials(deepcopy=True)
+
+    def _searched(self, point: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in point.items() if name in self._distributions}
+
+
+def finetune_points(space: SearchSpace) -> list[dict[str, Any]]:
+    """The points of the fine-tuning search, shared by the finalists and the control.
+
+    The first is the space's own setting, where it lies in the range; the others are a scrambled Sobol
+    sequence, which covers a small budget more evenly than independent draws.
+
+    Returns:
+        finalists x finetune_runs points; one empty point each if nothing of fine-tuning is searched.
+    """
+    count = space.protocol.finalists * space.protocol.finetune_runs
+    if not space.finetune_parameters:
+        return [{} for _ in range(count)]
+    distributions = {name: _distribution(p) for name, p in space.finetune_parameters.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        sampler = QMCSampler(scramble=True, seed=space.protocol.seed, warn_independent_sampling=False)
+    study = optuna.create_study(sampler=sampler)
+    own = {name: value for name, value in space.settings({}).model_dump().items() if name in distributions}
+    if all(distributions[name]._contains(distributions[name].to_internal_repr(v)) for name, v in own.items()):
+        study.enqueue_trial(own)
+    points = []
+    for _ in range(count):
+        asked = study.ask(distributions)
+        points.append(dict(asked.params))
+        study.tell(asked, 0.0)
+    return points
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    match parameter:
+        case FloatParameter():
+            return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+        case IntParameter():
+            return IntDistribution(parameter.low, parameter.high, log=parameter.log)
+        case CategoricalParameter():
+            return CategoricalDistribution(parameter.choices)
+
+
+def _sampler(protocol: Protocol, replayed: int) -> BaseSampler:
+    # The seed moves on with what has been replayed: a resumed random search must not repeat its draws.
+    seed = protocol.seed + replayed
+    match protocol.sampler:
+        case "tpe":
+            return TPESampler(seed=seed, n_startup_trials=protocol.startup_trials)
+        case "random":
+            return RandomSampler(seed=seed)
+        case "qmc":
+            return QMCSampler(scramble=True, seed=protocol.seed, warn_independent_sampling=False)
+
+
+def _state(record: Record) -> TrialState:
+    if record.scored:
+        return TrialState.COMPLETE
+    return TrialState.PRUNED if record.status == "pruned" else TrialState.FAIL
+
+
+def _frozen(record: Record, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    params = {name: record.point[name] for name in distributions if name in record.point}
+    # A point from before the space was widened or narrowed keeps the distribution that contains it.
+    known = {
+        name: d for name, d in distributions.items() if name in params and d._contains(d.to_internal_repr(params[name]))
+    }
+    state = _state(record)
+    curve = {step: value for step, value in record.curve.items() if math.isfinite(value)}
+    last = curve[max(curve)] if curve else None
+    value = record.objective if state == TrialState.COMPLETE else last if state == TrialState.PRUNED else None
+    return create_trial(
+        state=state,
+        value=value,
+        params={name: params[name] for name in known},
+        distributions=known,
+        intermediate_values=curve,
+    )

@@ -1,0 +1,61 @@
+"""What a worker group is asked to do: one trial, described completely and serialisably."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bissl_ray.config.settings import Settings
+
+
+@dataclass(frozen=True)
+class Order:
+    """One trial's work. Plain values only: it crosses processes as JSON.
+
+    Attributes:
+        trial: the trial's name, unique in its sweep.
+        dataset: name in the dataset registry.
+        data_dir: folder of the dataset as the workers see it; None for an embedded one.
+        split_seed: fixes the train/validation split.
+        storage: storage URI of the sweep.
+        sweep: the sweep's name; the trial's files lie in `<storage>/sweeps/<sweep>/checkpoints/<trial>`.
+        settings: every training setting, validated by `Settings`.
+        seed: fixes initial heads, data order and augmentations.
+        stages: names from `bissl_ray.training.pipeline.STAGES`, run in this order.
+        start: path under the storage of the model file that the trial starts from.
+        extra_finetune_steps: labelled optimisation steps added to fine-tuning, so that the control
+            gets as many as BiSSL and its fine-tuning together.
+    """
+
+    trial: str
+    dataset: str
+    data_dir: str | None
+    split_seed: int
+    storage: str
+    sweep: str
+    settings: dict[str, Any]
+    seed: int
+    stages: tuple[str, ...]
+    start: str
+    extra_finetune_steps: int = 0
+
+    @property
+    def folder(self) -> str:
+        """The trial's folder, relative to the storage."""
+        return trial_folder(self.sweep, self.trial)
+
+    def validated_settings(self) -> Settings:
+        """The settings as their model (raises pydantic.ValidationError)."""
+        return Settings.model_validate(self.settings)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain mapping, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, mapping: dict[str, Any]) -> "Order":
+        """Rebuild from `to_mapping`."""
+        return cls(**{**mapping, "stages": tuple(mapping["stages"])})
+
+
+def trial_folder(sweep: str, trial: str) -> str:
+    """Where a trial keeps its files, relative to the storage (DESIGN section 6)."""
+    return f"sweeps/{sweep}/checkpoints/{trial}"

@@ -1,0 +1,58 @@
+"""One worker's view of its group: rank, size, device, and how the group agrees on things."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process among the workers that run a trial together."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this worker speaks for the group: it alone reports and writes files."""
+        return self.rank == 0
+
+    def agree(self, value: T) -> T:
+        """Return the chief's value on every worker (collective).
+
+        Args:
+            value: any picklable value; only the chief's counts.
+        """
+        if self.world_size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+
+def alone(device: torch.device | None = None) -> Worker:
+    """A group of one, in this very process: tests and tools."""
+    return Worker(rank=0, world_size=1, device=device or default_device())
+
+
+def default_device() -> torch.device:
+    """The CUDA device that this process may use, else the CPU."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def from_ray_train() -> Worker:
+    """This worker of the running TorchTrainer (also in its local mode, a group of one)."""
+    import ray.train
+    import ray.train.torch
+
+    context = ray.train.get_context()
+    return Worker(
+        rank=context.get_world_rank(),
+        world_size=context.get_world_size(),
+        device=ray.train.torch.get_device(),
+    )
