@@ -1,0 +1,117 @@
+"""Storage strings to file systems, and writes that appear whole."""
+
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+from pyarrow.fs import FileSystem, FileType, LocalFileSystem
+
+from bissl_ray.errors import BadInputError
+
+_ATOMIC_PUT: Final = frozenset({"s3", "gcs", "abfs"})
+_PROBE: Final = bytes(64 * 1024)  # a full disk still takes an empty file
+
+
+def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
+    """Turn a storage string into a file system and a path on it.
+
+    Args:
+        storage: a local path, or any URI that pyarrow knows (s3://, gs://, file://, ...).
+
+    Raises:
+        BadInputError: the URI's scheme is unknown or the URI is malformed.
+    """
+    text = str(storage)
+    if "://" not in text:
+        return LocalFileSystem(), Path(text).expanduser().absolute().as_posix()
+    try:
+        filesystem, path = FileSystem.from_uri(text)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadInputError(
+            f"storage {text!r} can't be opened: {_reason(error)}; give a folder, or a URI such as s3://bucket/folder"
+        ) from None
+    return filesystem, path.rstrip("/")
+
+
+def check_writable(storage: str | Path) -> None:
+    """Make sure, before anything starts, that rows can be written; leaves nothing behind.
+
+    Raises:
+        BadInputError: no permission, a file in the way, a full disk, a read-only or unreachable storage.
+    """
+    filesystem, base = open_storage(storage)
+    created = _missing_folders(filesystem, base)
+    probe = f"{base}/.probe-{uuid.uuid4().hex}"
+    try:
+        filesystem.create_dir(base, recursive=True)
+        atomic_write(filesystem, probe, _PROBE)
+        filesystem.delete_file(probe)
+    except (pa.ArrowException, OSError) as error:
+        raise BadInputError(
+            f"storage {str(storage)!r} can't be written: {_reason(error)}; "
+            f"free it, or give another folder with --storage"
+        ) from None
+    finally:
+        with suppress(OSError):
+            for folder in created:
+                filesystem.delete_dir(folder)
+
+
+def atomic_write(filesystem: FileSystem, path: str, data: bytes) -> None:
+    """Write a file so that a reader sees all of it or none of it.
+
+    Object stores do that by themselves. Elsewhere the bytes are written aside, under a name that
+    begins with a dot, brought to the disk, and renamed.
+
+    Args:
+        filesystem: as `open_storage` gives it.
+        path: where the file shall appear; its folder exists.
+        data: the whole content.
+
+    Raises:
+        OSError: the file could not be written; nothing is left behind.
+    """
+    if filesystem.type_name in _ATOMIC_PUT:
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(data)
+        return
+    folder, _, name = path.rpartition("/")
+    aside = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}"
+    try:
+        with filesystem.open_output_stream(aside) as stream:
+            stream.write(data)
+        if isinstance(filesystem, LocalFileSystem):
+            _bring_to_disk(aside)
+        filesystem.move(aside, path)
+    except BaseException:
+        with suppress(OSError):
+            filesystem.delete_file(aside)
+        raise
+
+
+def _bring_to_disk(path: str) -> None:
+    """Sync a file, because a rename may survive a power cut that its content does not."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _missing_folders(filesystem: FileSystem, base: str) -> list[str]:
+    """List the folders that writing under `base` would create, deepest first."""
+    missing = []
+    folder = base
+    while folder and filesystem.get_file_info(folder).type == FileType.NotFound:
+        missing.append(folder)
+        folder = folder.rpartition("/")[0]
+    return missing
+
+
+def _reason(error: BaseException) -> str:
+    """Say in one line why the file system refused: the system's words where there are some."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())

@@ -1,0 +1,103 @@
+"""Reads trials and reports of a storage, while others may be writing to it."""
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+from pyarrow.fs import FileSystem
+
+from bissl_ray.store.filesystem import open_storage
+from bissl_ray.store.layout import StoredFile, list_files
+from bissl_ray.store.schema import Kind
+from bissl_ray.store.tables import newest, read_file, unify
+
+_THREADS: Final = 8  # hides the latency of an object store
+_LISTINGS: Final = 20  # a compaction between listing and reading takes files away; then list again
+
+
+class DamagedFileWarning(UserWarning):
+    """A file could not be read and was skipped; the message names it."""
+
+
+def read_trials(storage: str | Path, dataset: str | None = None, sweep: str | None = None) -> pa.Table:
+    """Read the newest row of every trial.
+
+    Args:
+        storage: a local path or a URI that pyarrow knows; need not exist.
+        dataset: only this one.
+        sweep: only this one.
+
+    Returns:
+        One row per trial with the contract's columns (DESIGN section 6) and every `param_` column of any
+        sweep read; no rows if there is nothing.
+
+    Raises:
+        BadInputError: the storage can't be opened.
+
+    Warns:
+        DamagedFileWarning: once per file that can't be read.
+    """
+    return _read(storage, "trials", dataset, sweep)
+
+
+def read_reports(storage: str | Path, dataset: str | None = None, sweep: str | None = None) -> pa.Table:
+    """Read all reports: one row per alternation or epoch of a trial. Otherwise as `read_trials`."""
+    return _read(storage, "reports", dataset, sweep)
+
+
+def load_trials(storage: str | Path, dataset: str | None = None) -> pa.Table:
+    """Read the newest row of every trial of a storage, of one dataset or of all: see `read_trials`.
+
+    Example:
+        >>> import tempfile
+        >>> load_trials(tempfile.mkdtemp()).num_rows
+        0
+    """
+    return read_trials(storage, dataset)
+
+
+def read_files(filesystem: FileSystem, files: list[StoredFile]) -> list[tuple[StoredFile, pa.Table]]:
+    """Read several files side by side and leave out damaged ones, with a warning that names them.
+
+    Raises:
+        FileNotFoundError: one of them is gone, because it was compacted; list again.
+    """
+    if not files:
+        return []
+    with ThreadPoolExecutor(min(_THREADS, len(files))) as pool:
+        outcomes = list(pool.map(lambda stored: _read_or_error(filesystem, stored), files))
+    good = []
+    for stored, outcome in zip(files, outcomes, strict=True):
+        if isinstance(outcome, pa.Table):
+            good.append((stored, outcome))
+        else:
+            reason = " ".join(str(outcome).split())
+            warnings.warn(
+                f"skipped {stored.path}, which can't be read: {reason}", DamagedFileWarning, stacklevel=4
+            )
+    return good
+
+
+def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exception:
+    try:
+        return read_file(filesystem, stored)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        return error
+
+
+def _read(storage: str | Path, kind: Kind, dataset: str | None, sweep: str | None) -> pa.Table:
+    filesystem, base = open_storage(storage)
+    for remaining in reversed(range(_LISTINGS)):
+        files = list_files(filesystem, base, kind, dataset, sweep)
+        try:
+            tables = [table for _, table in read_files(filesystem, files)]
+        except FileNotFoundError:
+            if remaining == 0:
+                raise
+            continue
+        return newest(unify(tables, kind), kind)
+    raise AssertionError("unreachable: the last listing returns or raises")

@@ -1,0 +1,166 @@
+"""The columns of trials and reports: names, types, allowed values (DESIGN section 6).
+
+`dataset` and `sweep` are columns of every table that is read, but stand in the path of a file
+(dataset=<d>/sweep=<name>), never inside it: pyarrow and pandas refuse a column that is in both,
+because what they read from a path is a dictionary and what is in the file is a string.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+
+Kind = Literal["trials", "reports"]
+
+SCHEMA_VERSION: Final = 1
+PARAMETER_PREFIX: Final = "param_"
+PATH_COLUMNS: Final = ("dataset", "sweep")
+
+_TIME = pa.timestamp("us", tz="UTC")
+_TEXT, _INTEGER, _REAL = pa.string(), pa.int64(), pa.float64()
+PARAMETER_TYPES: Final[Mapping[type, pa.DataType]] = {
+    float: _REAL,
+    int: _INTEGER,
+    bool: pa.bool_(),
+    str: _TEXT,
+}
+
+TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
+    "dataset": _TEXT,
+    "sweep": _TEXT,
+    "trial": _TEXT,
+    "status": _TEXT,
+    "status_reason": _TEXT,
+    "phase": _TEXT,
+    "step": _TEXT,  # search: an explore trial; tuning: one point of fine-tuning; seeds: one confirmation run
+    "parent": _TEXT,  # the trial that this run tunes or confirms; null for an explore trial
+    "origin": _TEXT,  # why it was proposed: known_good, tpe, random, resumed, tuning, seeds
+    "seed": _INTEGER,
+    "objective": _REAL,  # larger is better, a fraction of one
+    "objective_name": _TEXT,
+    "test_metric": _REAL,
+    "alternations": _INTEGER,
+    "hvps": _INTEGER,
+    "cg_residual": _REAL,  # relative, at the end of the last solve
+    "seconds": _REAL,
+    "gpu_seconds": _REAL,
+    "workers": _INTEGER,
+    "attempts": _INTEGER,
+    "checkpoint": _TEXT,
+    "started_at": _TIME,
+    "ended_at": _TIME,
+    "updated_at": _TIME,
+    "git": _TEXT,
+    "versions": _TEXT,  # JSON: name of a library -> version
+    "schema_version": _INTEGER,
+}
+
+REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
+    "dataset": _TEXT,
+    "sweep": _TEXT,
+    "trial": _TEXT,
+    "stage": _TEXT,
+    "alternation": _INTEGER,  # null in fine-tuning
+    "epoch": _INTEGER,  # null in bissl
+    "objective": _REAL,
+    "objective_name": _TEXT,
+    "lower_loss": _REAL,
+    "upper_loss": _REAL,
+    "direct_loss": _REAL,
+    "hvps": _INTEGER,
+    "cg_residual": _REAL,
+    "ritz_min": _REAL,
+    "ritz_max": _REAL,
+    "negative_curvature": _INTEGER,
+    "hypergradient_cosine": _REAL,
+    "distance": _REAL,  # ‖θ − θ_D‖
+    "lower_grad_norm": _REAL,
+    "upper_grad_norm": _REAL,
+    "lower_lr": _REAL,
+    "upper_lr": _REAL,
+    "train_loss": _REAL,
+    "stopped_because": _TEXT,  # of the linear solver
+    "seconds": _REAL,  # since the start of the trial
+    "reported_at": _TIME,
+    "schema_version": _INTEGER,
+}
+
+COLUMNS: Final[Mapping[Kind, dict[str, pa.DataType]]] = {
+    "trials": TRIAL_COLUMNS,
+    "reports": REPORT_COLUMNS,
+}
+
+KEYS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "trials": ("dataset", "sweep", "trial"),
+    "reports": ("dataset", "sweep", "trial", "stage", "alternation", "epoch"),
+}
+"""What makes two rows the same one."""
+
+STAMP: Final[Mapping[Kind, str]] = {"trials": "updated_at", "reports": "reported_at"}
+"""The column that tells which of two rows is the newer."""
+
+REQUIRED: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "trials": ("trial", "status", "phase", "step"),
+    "reports": ("trial", "stage"),
+}
+
+ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
+    "status": ("running", "complete", "pruned", "failed"),
+    "phase": ("explore", "confirm", "control"),
+    "step": ("search", "tuning", "seeds"),
+    "stage": ("bissl", "finetune"),
+}
+
+
+def file_schema(kind: Kind, parameters: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Give the schema of one file: the contract's columns less those of the path, then the parameters.
+
+    Args:
+        kind: trials or reports; reports have no parameters.
+        parameters: column name with its prefix -> Arrow type.
+    """
+    fields = {name: type_ for name, type_ in COLUMNS[kind].items() if name not in PATH_COLUMNS}
+    return pa.schema(list((fields | dict(parameters)).items()))
+
+
+def coerce(name: str, type_: pa.DataType, value: Any) -> Any:
+    """Bring one value to the type of its column, without losing anything.
+
+    Args:
+        name: the column, for the error.
+        type_: its Arrow type.
+        value: None, or what a trial reports (numbers of NumPy included).
+
+    Raises:
+        ValueError: the value doesn't fit the column, or is not one of those allowed.
+    """
+    if value is None:
+        return None
+    fitting = _fit(type_, value)
+    if fitting is None:
+        raise ValueError(f"column {name} holds {type_}, found {value!r} ({type(value).__name__})")
+    if name in ALLOWED and fitting not in ALLOWED[name]:
+        raise ValueError(f"column {name} holds one of {', '.join(ALLOWED[name])}, found {value!r}")
+    return fitting
+
+
+def _fit(type_: pa.DataType, value: Any) -> Any:
+    """Return the value as the column's Python type, or None where it doesn't fit."""
+    if type_ == _TEXT:
+        return value if isinstance(value, str) else None
+    if type_ == _TIME:
+        return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else None
+    if hasattr(value, "item"):  # a scalar of NumPy
+        value = value.item()
+    if type_ == pa.bool_():
+        return value if isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if type_ == _REAL:
+        return float(value)
+    return (
+        int(value)
+        if value == value and value not in (float("inf"), float("-inf")) and value == int(value)
+        else None
+    )

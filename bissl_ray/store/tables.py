@@ -1,0 +1,79 @@
+"""Parquet files to tables and back: read one, bring several to one schema, keep the newest rows."""
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.fs import FileSystem
+
+from bissl_ray.store.layout import StoredFile
+from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Kind
+
+
+def read_file(filesystem: FileSystem, stored: StoredFile) -> pa.Table:
+    """Read one file, with the dataset and the sweep that its path names as columns.
+
+    Raises:
+        FileNotFoundError: a compaction has taken the file away since it was listed.
+        OSError, pyarrow.ArrowException: the file is damaged.
+    """
+    with filesystem.open_input_file(stored.path) as source:
+        table = pq.ParquetFile(source).read()
+    for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
+        table = table.add_column(0, name, pa.array([value] * table.num_rows, pa.string()))
+    return table.replace_schema_metadata(None)
+
+
+def encode(table: pa.Table) -> bytes:
+    """Give the bytes of a Parquet file, without the columns that its path already says."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.drop_columns([c for c in PATH_COLUMNS if c in table.column_names]), sink, compression="zstd"
+    )
+    return bytes(sink.getvalue())
+
+
+def unify(tables: Sequence[pa.Table], kind: Kind) -> pa.Table:
+    """Concatenate tables of several sweeps, the contract's columns first, missing values null.
+
+    A further column (a parameter) that has two types becomes float64 if both are numbers, else text.
+    """
+    types = dict(COLUMNS[kind])
+    for table in tables:
+        for field in table.schema:
+            if field.name not in COLUMNS[kind]:
+                types[field.name] = _common(types.get(field.name, field.type), field.type)
+    schema = pa.schema(list(types.items()))
+    return pa.concat_tables([schema.empty_table(), *(_cast(table, schema) for table in tables)])
+
+
+def newest(table: pa.Table, kind: Kind) -> pa.Table:
+    """Keep the newest row of each trial, or of each report, in the order in which they first appear."""
+    stamps = table[STAMP[kind]].cast(pa.int64()).to_pylist()
+    best: dict[tuple[object, ...], int] = {}
+    for index, key in enumerate(zip(*(table[name].to_pylist() for name in KEYS[kind]), strict=True)):
+        known = best.get(key)
+        if known is None or _age(stamps[index]) >= _age(stamps[known]):
+            best[key] = index
+    return table.take(pa.array(best.values(), pa.int64()))
+
+
+def _age(stamp: int | None) -> int:
+    return -1 if stamp is None else stamp
+
+
+def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    if one == other:
+        return one
+    both_numbers = all(pa.types.is_integer(t) or pa.types.is_floating(t) for t in (one, other))
+    return pa.float64() if both_numbers else pa.string()
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns: Iterable[pa.ChunkedArray | pa.Array] = (
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    )
+    return pa.Table.from_arrays(list(columns), schema=schema)

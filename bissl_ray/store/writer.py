@@ -1,0 +1,273 @@
+"""Writes the trials and reports of one sweep as they come, so that a killed process loses nearly nothing."""
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pyarrow as pa
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.store.compaction import compact
+from bissl_ray.store.filesystem import atomic_write, open_storage
+from bissl_ray.store.layout import check_name, list_files, new_file_name, sweep_folder
+from bissl_ray.store.reader import read_trials
+from bissl_ray.store.schema import (
+    COLUMNS,
+    PARAMETER_PREFIX,
+    PARAMETER_TYPES,
+    PATH_COLUMNS,
+    REQUIRED,
+    SCHEMA_VERSION,
+    Kind,
+    coerce,
+    file_schema,
+)
+from bissl_ray.store.tables import encode
+
+Row = dict[str, Any]
+
+_FLUSH_INTERVAL: Final = 0.3  # seconds; rows wait so long for company
+_RETRY_INTERVAL: Final = 1.0  # seconds between tries while the storage refuses
+_PATIENCE: Final = 30.0  # seconds until a refusal other than a full disk is raised
+_LAST_TRIES: Final = 3
+_MOST_SMALL_FILES: Final = 32
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FILLED_IN: Final = frozenset({*PATH_COLUMNS, "updated_at", "schema_version"})
+
+
+class SweepWriter:
+    """Takes rows from any thread and has them on disk half a second later.
+
+    A full disk stops nothing: rows wait in memory and are tried again, `trouble` says so meanwhile, and
+    `close` raises if they can't be written in the end. Any other refusal is raised at the next call once it
+    has lasted half a minute.
+    """
+
+    def __init__(self, storage: str | Path, dataset: str, sweep: str, parameters: Mapping[str, type]) -> None:
+        """Open a new sweep, or an existing one with the rows it has.
+
+        Args:
+            storage: a local path or a URI that pyarrow knows.
+            dataset: name of the dataset.
+            sweep: name of the sweep.
+            parameters: hyperparameter (no prefix) -> float, int, bool or str. Giving all settings of a
+                trial, searched or not, keeps the columns of all sweeps alike.
+
+        Raises:
+            BadInputError: a name can't be used, or the sweep has a parameter stored under another type.
+            ValueError: a parameter has a type that no column holds.
+            OSError: the storage refuses.
+        """
+        for name, type_ in parameters.items():
+            if type_ not in PARAMETER_TYPES:
+                raise ValueError(f"parameter {name} has type {type_}; a column holds float, int, bool or str")
+        self._filesystem, self._base = open_storage(storage)
+        self._dataset, self._sweep = check_name("dataset", dataset), check_name("sweep", sweep)
+        self._types: dict[str, pa.DataType] = {
+            PARAMETER_PREFIX + name: PARAMETER_TYPES[type_] for name, type_ in parameters.items()
+        }
+        self._trials: dict[str, Row] = {}
+        self._last_stamp = datetime.min.replace(tzinfo=UTC)
+        self._load(read_trials(storage, dataset, sweep))
+        self._filesystem.create_dir(sweep_folder(self._base, dataset, sweep), recursive=True)
+        self._files: dict[Kind, int] = {kind: len(self._list(kind)) for kind in ("trials", "reports")}
+        self._waiting: dict[Kind, list[Row]] = {"trials": [], "reports": []}
+        self._rows_changed = threading.Condition()
+        self._writing = threading.Lock()
+        self._closing = threading.Event()
+        self._failing_since: datetime | None = None
+        self._trouble: Exception | None = None
+        self._thread = threading.Thread(target=self._write_until_closed, name=f"store-{sweep}", daemon=True)
+        self._thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """One line on why rows wait in memory at the moment, or None."""
+        error = self._trouble
+        if error is None:
+            return None
+        with self._rows_changed:
+            waiting = sum(len(rows) for rows in self._waiting.values())
+        return f"{waiting} rows of sweep {self._sweep} wait in memory: {_reason(error)}"
+
+    def trial(self, row: Mapping[str, Any]) -> None:
+        """Write a trial, or change one: columns that `row` leaves out keep the value last known.
+
+        Args:
+            row: columns of a trial; `trial` always, `status`, `phase` and `step` the first time.
+
+        Raises:
+            ValueError: an unknown column, a value that doesn't fit, or a missing column; nothing is written.
+            Exception: what the writing thread met.
+        """
+        self._raise_failure()
+        checked = self._checked("trials", row)
+        with self._rows_changed:
+            whole = self._trials.get(str(checked.get("trial")), {}) | checked
+            _require("trials", whole)
+            self._last_stamp = max(datetime.now(UTC), self._last_stamp + timedelta(microseconds=1))
+            whole |= {"updated_at": self._last_stamp, "schema_version": SCHEMA_VERSION}
+            self._trials[whole["trial"]] = whole
+            self._waiting["trials"].append(whole)
+            self._rows_changed.notify_all()
+
+    def report(self, row: Mapping[str, Any]) -> None:
+        """Write one report of a trial.
+
+        Args:
+            row: columns of a report; `trial` and `stage` always; `reported_at` is now if left out.
+
+        Raises:
+            ValueError: an unknown column, a value that doesn't fit, or a missing column; nothing is written.
+            Exception: what the writing thread met.
+        """
+        self._raise_failure()
+        whole = {"reported_at": datetime.now(UTC)} | self._checked("reports", row)
+        _require("reports", whole)
+        with self._rows_changed:
+            self._waiting["reports"].append(whole | {"schema_version": SCHEMA_VERSION})
+            self._rows_changed.notify_all()
+
+    def flush(self) -> None:
+        """Write what waits, now.
+
+        Raises:
+            OSError: the storage refuses; the rows still wait.
+        """
+        with self._writing:
+            for kind in ("trials", "reports"):
+                self._write(kind)
+
+    def close(self) -> None:
+        """Write what waits, merge the sweep's files and stop the thread. Closing twice does nothing.
+
+        Raises:
+            OSError: rows could not be written; the line says how many and why.
+        """
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        with self._rows_changed:
+            self._rows_changed.notify_all()
+        self._thread.join()
+        self._flush_for_good()
+        with suppress(OSError):  # merging only tidies up: every row is on disk
+            for kind in ("trials", "reports"):
+                compact(self._filesystem, self._base, kind, self._dataset, self._sweep)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _load(self, table: pa.Table) -> None:
+        """Take over the rows of an existing sweep, so that partial updates are merged over them."""
+        for field in table.schema:
+            if field.name.startswith(PARAMETER_PREFIX):
+                self._types.setdefault(field.name, field.type)
+        types = COLUMNS["trials"] | self._types
+        for row in table.to_pylist():
+            try:
+                known = {
+                    name: coerce(name, types[name], value) for name, value in row.items() if name in types
+                }
+            except ValueError as error:
+                raise BadInputError(
+                    f"sweep {self._sweep} is stored with parameters of other types ({error}); use another --name"
+                ) from None
+            self._trials[row["trial"]] = known
+            if known["updated_at"] is not None:
+                self._last_stamp = max(self._last_stamp, known["updated_at"])
+
+    def _list(self, kind: Kind) -> list[str]:
+        return [f.path for f in list_files(self._filesystem, self._base, kind, self._dataset, self._sweep)]
+
+    def _checked(self, kind: Kind, row: Mapping[str, Any]) -> Row:
+        types = COLUMNS[kind] | (self._types if kind == "trials" else {})
+        unknown = [name for name in row if name not in types or name in _FILLED_IN]
+        if unknown:
+            raise ValueError(f"a row of {kind} has no column {', '.join(unknown)} for its writer to fill")
+        return {name: coerce(name, types[name], value) for name, value in row.items()}
+
+    def _write_until_closed(self) -> None:
+        while not self._closing.is_set():
+            with self._rows_changed:
+                self._rows_changed.wait_for(lambda: self._closing.is_set() or any(self._waiting.values()))
+            pause = _FLUSH_INTERVAL if self._trouble is None else _RETRY_INTERVAL
+            if self._closing.wait(pause):
+                return
+            # Whatever went wrong is kept and raised where the caller sees it; the rows wait.
+            with suppress(Exception):
+                self.flush()
+
+    def _write(self, kind: Kind) -> None:
+        """Write the waiting rows of one kind as one file; they wait again if that fails."""
+        with self._rows_changed:
+            rows, self._waiting[kind] = self._waiting[kind], []
+        if not rows:
+            return
+        newest = list({row["trial"]: row for row in rows}.values()) if kind == "trials" else rows
+        schema = file_schema(kind, self._types if kind == "trials" else {})
+        folder = sweep_folder(self._base, self._dataset, self._sweep)
+        try:
+            data = encode(pa.Table.from_pylist(newest, schema=schema))
+            atomic_write(self._filesystem, f"{folder}/{new_file_name(kind)}", data)
+        except Exception as error:
+            with self._rows_changed:
+                self._waiting[kind] = rows + self._waiting[kind]
+            self._trouble = error
+            self._failing_since = self._failing_since or datetime.now(UTC)
+            raise
+        self._trouble = self._failing_since = None
+        self._files[kind] += 1
+        if self._files[kind] > _MOST_SMALL_FILES:
+            self._files[kind] = compact(self._filesystem, self._base, kind, self._dataset, self._sweep)
+
+    def _raise_failure(self) -> None:
+        """Raise what the thread met, unless it may pass by itself."""
+        if self._closing.is_set():
+            raise ValueError(f"the writer of sweep {self._sweep} is closed")
+        error, since = self._trouble, self._failing_since
+        if error is None or since is None:
+            return
+        if isinstance(error, OSError):
+            passing = error.errno in _NO_ROOM or (datetime.now(UTC) - since).total_seconds() < _PATIENCE
+            if passing:
+                return
+        raise error
+
+    def _flush_for_good(self) -> None:
+        for _ in range(_LAST_TRIES - 1):
+            with suppress(OSError):
+                self.flush()
+                return
+            time.sleep(_RETRY_INTERVAL / 2)
+        try:
+            self.flush()
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{self.trouble}; they are lost with this process. Make room and resume the sweep: "
+                f"trials that were under way run again",
+            ) from error
+
+
+def _require(kind: Kind, row: Row) -> None:
+    missing = [name for name in REQUIRED[kind] if row.get(name) is None]
+    if missing:
+        raise ValueError(f"a row of {kind} needs {', '.join(missing)}")
+
+
+def _reason(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())
