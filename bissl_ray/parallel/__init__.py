@@ -1,0 +1,33 @@
+"""What several workers need to behave as one: differentiable collectives and batch normalisation."""
+
+from bissl_ray.parallel.batch_norm import (
+    BatchNormMode,
+    SynchronisedBatchNorm1d,
+    SynchronisedBatchNorm2d,
+    convert_batch_norm,
+    frozen_statistics,
+)
+from bissl_ray.parallel.collectives import (
+    Group,
+    all_gather,
+    all_reduce_sum,
+    copy_from_first_worker,
+    mean_over_workers,
+    rank,
+    world_size,
+)
+
+__all__ = [
+    "BatchNormMode",
+    "Group",
+    "SynchronisedBatchNorm1d",
+    "SynchronisedBatchNorm2d",
+    "all_gather",
+    "all_reduce_sum",
+    "convert_batch_norm",
+    "copy_from_first_worker",
+    "frozen_statistics",
+    "mean_over_workers",
+    "rank",
+    "world_size",
+]
