@@ -1,0 +1,56 @@
+"""Datasets: a registry, one reader per dataset, splits, transforms, and resumable loaders.
+
+The registry costs next to nothing to import. What needs torch is imported when its name is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bissl_ray.data.registry import dataset_names, get_dataset
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, ImageSource
+
+if TYPE_CHECKING:
+    from bissl_ray.data.loaders import (
+        EndlessBatches,
+        EvaluationBatches,
+        evaluation_batches,
+        pretext_batches,
+        train_batches,
+    )
+    from bissl_ray.data.sampling import steps_per_epoch
+    from bissl_ray.data.transforms import evaluation_transform, pretext_transform, train_transform
+
+_LAZY = {
+    "EndlessBatches": "loaders",
+    "EvaluationBatches": "loaders",
+    "evaluation_batches": "loaders",
+    "pretext_batches": "loaders",
+    "train_batches": "loaders",
+    "steps_per_epoch": "sampling",
+    "evaluation_transform": "transforms",
+    "pretext_transform": "transforms",
+    "train_transform": "transforms",
+}
+
+__all__ = [
+    "DatasetSpec",
+    "DatasetSplits",
+    "EndlessBatches",
+    "EvaluationBatches",
+    "ImageSource",
+    "dataset_names",
+    "evaluation_batches",
+    "evaluation_transform",
+    "get_dataset",
+    "pretext_batches",
+    "pretext_transform",
+    "steps_per_epoch",
+    "train_batches",
+    "train_transform",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -1,0 +1,92 @@
+"""Which images form which batch: a pure function of seed and step, the same for any number of workers."""
+
+from collections.abc import Iterator, Sized
+from dataclasses import dataclass
+
+from bissl_ray.data.seeding import permutation
+from bissl_ray.errors import BadInputError
+
+Key = tuple[int, int]
+"""An image as drawn: (epoch, index)."""
+
+
+def global_batch(count: int, batch: int, world_size: int) -> int:
+    """Size of the batches really drawn: at most every image once, and equal shares for the workers.
+
+    Raises:
+        BadInputError: not one image for each worker.
+    """
+    size = min(batch, count) // world_size * world_size
+    if size == 0:
+        raise BadInputError(
+            f"a batch of {batch} from {count} images gives none to some of {world_size} workers; "
+            "raise the batch or use fewer workers per trial"
+        )
+    return size
+
+
+def steps_per_epoch(source: Sized, batch: int, world_size: int = 1) -> int:
+    """Count the whole batches in one pass over a source; an incomplete last one is left out.
+
+    Raises:
+        BadInputError: not one image for each worker.
+    """
+    count = len(source)
+    return count // global_batch(count, batch, world_size)
+
+
+@dataclass(frozen=True)
+class RandomBatches:
+    """An endless stream of one worker's shares of global batches.
+
+    Epoch e goes through the permutation that (seed, stream, e) draws; its k-th batch is the k-th slice,
+    and worker r takes the r-th of `world_size` equal pieces of that. So all workers together see what
+    one worker would see.
+    """
+
+    count: int
+    """Number of images."""
+    batch: int
+    """Images per global batch, as wished for; see `global_batch`."""
+    seed: int
+    stream: str
+    """Name of the stream, so that two streams under one seed are independent."""
+    start_step: int = 0
+    """Batches that an interrupted run has already consumed."""
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        global_batch(self.count, self.batch, self.world_size)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        """Yield the keys of each share, from `start_step` on, for ever."""
+        size = global_batch(self.count, self.batch, self.world_size)
+        share = size // self.world_size
+        epoch, step = divmod(self.start_step, self.count // size)
+        while True:
+            order = permutation(self.count, self.seed, self.stream, epoch).tolist()
+            for start in range(step * size, self.count // size * size, size):
+                first = start + self.rank * share
+                yield [(epoch, index) for index in order[first : first + share]]
+            epoch, step = epoch + 1, 0
+
+
+@dataclass(frozen=True)
+class EveryImageOnce:
+    """One worker's part of a pass over all images in order; over all workers each occurs once."""
+
+    count: int
+    """Number of images."""
+    batch: int
+    """Images per global batch; a worker takes its share, at least one."""
+    rank: int = 0
+    world_size: int = 1
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        """Yield the keys of each batch; workers' shares may be uneven or empty."""
+        first = self.count * self.rank // self.world_size
+        last = self.count * (self.rank + 1) // self.world_size
+        share = max(1, self.batch // self.world_size)
+        for start in range(first, last, share):
+            yield [(0, index) for index in range(start, min(start + share, last))]
