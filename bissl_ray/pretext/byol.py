@@ -1,0 +1,77 @@
+"""BYOL: predict one view's target embedding from the other view (Grill et al. 2020, equations 1 and 2)."""
+
+from copy import deepcopy
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from bissl_ray.models import Backbone, BatchNormMode
+from bissl_ray.parallel import convert_batch_norm
+from bissl_ray.pretext.base import PretextTask, Views
+from bissl_ray.pretext.heads import projection_head
+
+
+class BYOL(PretextTask):
+    """An online network follows a target network, which is its exponential moving average.
+
+    Each view passes through on its own, as in the paper, so batch statistics are per view. Images
+    are not compared with each other, hence nothing is gathered: workers meet in synchronised batch
+    statistics only.
+
+    The target normalises by batch statistics too, as in the original. Its parameters get no
+    gradient; its running statistics are its own, moved by its own forwards, and held still like
+    every other module's when a curvature graph is built under `frozen_statistics(backbone, task)`.
+
+    Args:
+        backbone: the online backbone; the target starts as its copy.
+        projector_width: width of the hidden layers of projector and predictor.
+        projector_output: width of the embeddings.
+        target_momentum: how much of the target stays at each update.
+        batch_norm: "synchronised" or "per_worker", for the head.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        projector_width: int,
+        projector_output: int,
+        target_momentum: float,
+        batch_norm: BatchNormMode,
+    ) -> None:
+        super().__init__()
+        self.target_momentum = target_momentum
+        self.projector = projection_head(backbone.feature_dim, projector_width, projector_output)
+        self.predictor = projection_head(projector_output, projector_width, projector_output)
+        convert_batch_norm(self.projector, batch_norm)
+        convert_batch_norm(self.predictor, batch_norm)
+        self.target_backbone = deepcopy(backbone).requires_grad_(False)
+        self.target_projector = deepcopy(self.projector).requires_grad_(False)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the projector, then of the predictor."""
+        return [*self.projector.parameters(), *self.predictor.parameters()]
+
+    def loss(self, backbone: nn.Module, views: Views, group: dist.ProcessGroup | None = None) -> Tensor:  # noqa: ARG002
+        """Mean over this worker's images of both directions' 2 - 2 cos(prediction, target)."""
+        first, second = (self.predictor(self.projector(backbone(view))) for view in views)
+        with torch.no_grad():
+            target_first, target_second = (
+                self.target_projector(self.target_backbone(view)) for view in views
+            )
+        agreement = F.cosine_similarity(first, target_second) + F.cosine_similarity(second, target_first)
+        return (4 - 2 * agreement).mean()
+
+    def after_step(self, backbone: nn.Module) -> None:
+        """Move the target towards the online network: ξ ← m ξ + (1 - m) θ, parameters only."""
+        target = [*self.target_backbone.parameters(), *self.target_projector.parameters()]
+        online = [*backbone.parameters(), *self.projector.parameters()]
+        update = get_ema_multi_avg_fn(self.target_momentum)  # type: ignore[no-untyped-call]
+        update(target, online, None)
+
+    def reset_target(self, backbone: nn.Module) -> None:
+        """Make the target an exact copy of the online network, running statistics included."""
+        self.target_backbone.load_state_dict(backbone.state_dict())
+        self.target_projector.load_state_dict(self.projector.state_dict())

@@ -1,0 +1,69 @@
+"""SimCLR: the normalised temperature-scaled cross entropy, NT-Xent (Chen et al. 2020, equation 1)."""
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bissl_ray.models import BatchNormMode
+from bissl_ray.parallel import all_gather, convert_batch_norm, rank
+from bissl_ray.pretext.base import PretextTask, Views
+from bissl_ray.pretext.heads import projection_head
+
+
+class SimCLR(PretextTask):
+    """Each view must pick its partner among all views of all images on all workers.
+
+    Both views go through the network in one pass, as in the paper, so batch statistics are taken
+    over the two views together; with synchronised statistics, over those of all workers.
+
+    Args:
+        feature_dim: width of the backbone's features.
+        projector_width: width of the projector's hidden layers.
+        projector_output: width of the embeddings.
+        temperature: τ, divides the cosine similarities.
+        batch_norm: "synchronised" or "per_worker", for the projector.
+    """
+
+    def __init__(
+        self,
+        feature_dim: int,
+        projector_width: int,
+        projector_output: int,
+        temperature: float,
+        batch_norm: BatchNormMode,
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.projector = projection_head(feature_dim, projector_width, projector_output)
+        convert_batch_norm(self.projector, batch_norm)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The projector's parameters."""
+        return list(self.projector.parameters())
+
+    def loss(self, backbone: nn.Module, views: Views, group: dist.ProcessGroup | None = None) -> Tensor:
+        """Mean over this worker's 2n anchors against the embeddings of all workers."""
+        embeddings = self.projector(backbone(torch.cat(views)))
+        return nt_xent(embeddings, self.temperature, group)
+
+
+def nt_xent(embeddings: Tensor, temperature: float, group: dist.ProcessGroup | None = None) -> Tensor:
+    """NT-Xent of this worker's anchors; the mean over workers is the loss on the global batch.
+
+    Args:
+        embeddings: (2n, d), the first views of n images, then their second views in the same order.
+        temperature: τ.
+        group: the workers whose embeddings serve as negatives; n is the same on each.
+
+    Returns:
+        A scalar, differentiable to any order through the gather.
+    """
+    own = F.normalize(embeddings, dim=1)
+    everyone = all_gather(own, group)
+    anchors = torch.arange(own.shape[0], device=own.device)
+    offset = rank(group) * own.shape[0]
+    similarities = own @ everyone.T / temperature
+    itself = F.one_hot(anchors + offset, everyone.shape[0]).bool()
+    partners = anchors.roll(own.shape[0] // 2) + offset
+    return F.cross_entropy(similarities.masked_fill(itself, float("-inf")), partners)
