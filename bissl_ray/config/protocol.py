@@ -1,0 +1,36 @@
+"""How a sweep is run and judged: explore, tune the fine-tuning, confirm over seeds (DESIGN section 5)."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Protocol(BaseModel):
+    """The size of each phase of a sweep, and what proposes and stops its trials."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    trials: int = Field(50, ge=1, description="explore trials, the known-good points among them")
+    finalists: int = Field(
+        3, ge=1, description="best explore trials that go on to fine-tuning; fewer where fewer completed"
+    )
+    finetune_runs: int = Field(
+        4, ge=1, description="fine-tuning runs per finalist; the control gets finalists times as many"
+    )
+    seeds: int = Field(
+        5, ge=2, description="seeds of the confirmation; at least 2, or there is no interval to report"
+    )
+    early_stopping: bool = Field(True, description="whether ASHA stops trials that fall behind")
+    grace: int = Field(
+        20,
+        ge=1,
+        description="alternations before ASHA may stop a trial; from the last one on, none is stopped",
+    )
+    reduction_factor: int = Field(
+        3, ge=2, description="ASHA keeps one in so many trials at a rung, and rungs lie this factor apart"
+    )
+    sampler: Literal["tpe", "random", "qmc"] = Field(
+        "tpe", description="what proposes: tree-structured Parzen estimator, random, quasi-Monte Carlo"
+    )
+    startup_trials: int = Field(10, ge=0, description="random trials before TPE starts to model")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the proposals")

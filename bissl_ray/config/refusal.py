@@ -1,0 +1,134 @@
+"""From a failed validation to one clear line: what was found, what was expected, the nearest right key."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bissl_ray.config.yaml_document import KeyPath
+from bissl_ray.errors import BadInputError, nearest
+
+_EXPECTED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping (key: value)",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "string_type": "text",
+}
+
+
+class RuleError(ValueError):
+    """A broken rule, raised inside a pydantic validator.
+
+    Attributes:
+        path: the offending key, counted from the model whose validator raises.
+    """
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path: KeyPath = path
+
+
+def refusal(
+    error: ValidationError,
+    place: Callable[[KeyPath], str],
+    keys: Callable[[KeyPath], Iterable[str]],
+) -> BadInputError:
+    """Say the first thing that is wrong.
+
+    Args:
+        error: what pydantic found.
+        place: names the place of a key, such as ``cars.yaml:4``.
+        keys: the keys that are right in the mapping at a path.
+
+    Returns:
+        The error to raise, its message on one line.
+    """
+    # A mistyped key shows up twice, as unknown and as missing: the unknown one is what the person wrote.
+    details = min(error.errors(), key=lambda found: found["type"] == "missing")
+    path, message = _explain(details, keys)
+    name = dotted(path)
+    return BadInputError(f"{place(path)}: {name}: {message}" if name else f"{place(path)}: {message}")
+
+
+def dotted(path: KeyPath) -> str:
+    """Write a path as people do: ``known_good[0].damping``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def found_and_expected(details: ErrorDetails) -> str:
+    """Say what was found and what was expected, from one of pydantic's errors about a value."""
+    value = details["input"]
+    expected = _EXPECTED.get(details["type"], details["msg"].removeprefix("Input should be "))
+    if expected.startswith(("greater", "less")):
+        expected = f"a value {expected}"
+    hint = ""
+    if details["type"] == "literal_error" and isinstance(value, str):
+        hint = nearest(value, re.findall(r"'([^']*)'", details["ctx"]["expected"]))
+    elif details["type"] in ("float_type", "int_type", "bool_type") and isinstance(value, str):
+        hint = "; write it without quotes" if _unquoted_would_do(value) else ""
+    return f"found {shown(value)}, expected {expected}{hint}"
+
+
+def shown(value: Any) -> str:
+    """Write a found value for a message; what is long or hidden is named by its kind."""
+    match value:
+        case None:
+            return "nothing (null)"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case _:
+            return repr(value)
+
+
+def unknown_key(key: str, right: Iterable[str]) -> str:
+    """Say that a key is unknown, with the nearest right ones, or all of them where none is near."""
+    right = list(right)
+    suggestion = nearest(key, right) or f"; expected one of {', '.join(right)}"
+    return f"unknown key {key!r}{suggestion}"
+
+
+def _explain(details: ErrorDetails, keys: Callable[[KeyPath], Iterable[str]]) -> tuple[KeyPath, str]:
+    path = _without_tag(details["loc"])
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        return path, unknown_key(str(path[-1]), keys(path[:-1]))
+    if kind == "missing":
+        return path[:-1], f"missing key {path[-1]!r}; this mapping takes {', '.join(keys(path[:-1]))}"
+    if kind == "union_tag_not_found":
+        return path, "missing key 'type', expected type: float, int or categorical"
+    if kind == "union_tag_invalid":
+        tag = details["ctx"]["tag"]
+        hint = nearest(str(tag), ("float", "int", "categorical"))
+        return (*path, "type"), f"found {shown(tag)}, expected float, int or categorical{hint}"
+    if kind == "value_error" and isinstance(broken := details["ctx"]["error"], RuleError):
+        return (*path, *broken.path), str(broken)
+    return path, found_and_expected(details)
+
+
+def _without_tag(path: KeyPath) -> KeyPath:
+    """Drop the parameter type that pydantic puts into paths below ``parameters.lower_lr``."""
+    if len(path) > 2 and path[0] in ("parameters", "finetune_parameters"):
+        return (*path[:2], *path[3:])
+    return path
+
+
+def _unquoted_would_do(text: str) -> bool:
+    if text.strip().lower() in ("true", "false"):
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

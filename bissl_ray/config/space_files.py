@@ -1,0 +1,91 @@
+"""Find search space files by name or path, and read a file together with all that it extends."""
+
+from pathlib import Path
+
+from bissl_ray.config.resources import resource_dir
+from bissl_ray.config.yaml_document import Document, read_document
+from bissl_ray.errors import BadInputError, nearest
+
+
+def shipped_spaces() -> list[str]:
+    """Names of the shipped spaces that can be swept, sorted; bases, which name no dataset, are left out."""
+    return [
+        name for name, path in _shipped().items() if "dataset" in read_document(path, _label(path)).values
+    ]
+
+
+def find_space(name_or_path: str | Path) -> Path:
+    """Find the file of a search space.
+
+    Args:
+        name_or_path: a shipped space's name, which wins over a file of that name, or a file.
+
+    Returns:
+        The file, which exists.
+
+    Raises:
+        BadInputError: there is none; names the shipped ones.
+    """
+    found = _named(str(name_or_path), beside=Path())
+    if found is None:
+        names = shipped_spaces()
+        raise BadInputError(
+            f"{name_or_path}: no such search space, expected a file or one of {', '.join(names)}"
+            + nearest(Path(name_or_path).stem, names)
+        )
+    return found
+
+
+def read_chain(path: Path) -> list[Document]:
+    """Read a space file and all that it extends.
+
+    Args:
+        path: the file to start from.
+
+    Returns:
+        The documents, what is extended before what extends it.
+
+    Raises:
+        BadInputError: a file that can't be read, an unknown name under ``extends``, or a cycle.
+    """
+    documents: list[Document] = []
+    seen: list[Path] = []
+    while True:
+        document = read_document(path, _label(path))
+        documents.insert(0, document)
+        seen.append(path.resolve())
+        parent = document.values.get("extends")
+        # A value that can't be a name is left to the validation of the file, which words it.
+        if not isinstance(parent, str) or parent == "":
+            return documents
+        place = document.place(("extends",))
+        found = _named(parent, beside=path.parent)
+        if found is None:
+            raise BadInputError(
+                f"{place}: extends: found {parent!r}, expected one of {', '.join(_shipped())} "
+                f"or a file relative to this one{nearest(parent, _shipped())}"
+            )
+        if found.resolve() in seen:
+            labels = [layer.label for layer in reversed(documents)]
+            raise BadInputError(
+                f"{place}: extends: found a cycle, {' -> '.join([*labels, _label(found)])}; "
+                "expected a chain that ends"
+            )
+        path = found
+
+
+def _shipped() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(resource_dir("search_spaces").glob("*.yaml"))}
+
+
+def _named(name: str, beside: Path) -> Path | None:
+    """The shipped space of that name; else the file, given with or without .yaml, relative to a folder."""
+    if name in _shipped():
+        return _shipped()[name]
+    candidates = (beside / name, beside / f"{name}.yaml")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _label(path: Path) -> str:
+    """Name a file: a shipped one alike in a wheel and in a checkout, any other as it was given."""
+    return f"search_spaces/{path.name}" if path.parent == resource_dir("search_spaces") else str(path)

@@ -1,0 +1,274 @@
+"""Every bad search space file is refused in one line that names file, line, key, and what was expected."""
+
+from pathlib import Path
+
+import pytest
+
+from bissl_ray.config import load_search_space
+from bissl_ray.errors import BadInputError
+
+GOOD = "dataset: d\nparameters:\n  upper_lr: {type: float, low: 0.1, high: 0.2}\n"
+
+# text of the file, line of the refusal, words that the line must hold
+BAD_FILES = {
+    "unknown top-level key": (GOOD + "parametres: {}\n", 4, ["'parametres'", "'parameters'"]),
+    "unknown setting searched": (
+        "dataset: d\nparameters:\n  lower_lrr: {type: float, low: 0.1, high: 0.2}\n",
+        3,
+        ["parameters.lower_lrr", "'lower_lr'"],
+    ),
+    "unknown setting fixed": (GOOD + "fixed:\n  dampening: 3\n", 5, ["fixed.dampening", "'damping'"]),
+    "unknown setting, nothing near": (
+        GOOD + "fixed:\n  qqq: 3\n",
+        5,
+        ["'qqq'", "expected one of backbone, "],
+    ),
+    "unknown parameter key": (
+        "dataset: d\nparameters:\n  upper_lr:\n    type: float\n    low: 0.1\n    hgih: 0.2\n",
+        6,
+        ["parameters.upper_lr.hgih", "'high'"],
+    ),
+    "unknown parameter type": (
+        "dataset: d\nparameters:\n  upper_lr:\n    low: 0.1\n    high: 1\n    type: flaot\n",
+        6,
+        ["parameters.upper_lr.type", "'flaot'", "did you mean 'float'"],
+    ),
+    "no parameter type": (
+        "dataset: d\nparameters:\n  upper_lr: {low: 0.1, high: 1}\n",
+        3,
+        ["missing key 'type'", "float, int or categorical"],
+    ),
+    "no bound": ("dataset: d\nparameters:\n  upper_lr: {type: float, low: 0.1}\n", 3, ["missing key 'high'"]),
+    "low above high": (
+        "dataset: d\nparameters:\n  upper_lr:\n    type: float\n    low: 3\n    high: 0.2\n",
+        5,
+        ["upper_lr.low", "3.0 above high 0.2", "swap"],
+    ),
+    "low equal to high": (
+        "dataset: d\nparameters:\n  upper_lr:\n    type: float\n    low: 3\n    high: 3\n",
+        6,
+        ["low equal to high", "fixed"],
+    ),
+    "logarithm of zero": (
+        "dataset: d\nparameters:\n  cg_iterations: {type: int, low: 0, high: 9, log: true}\n",
+        3,
+        ["cg_iterations.low", "found 0 with log: true", "above 0"],
+    ),
+    "beyond the setting's own bounds": (
+        "dataset: d\nparameters:\n  lower_momentum:\n    type: float\n    low: 0.5\n    high: 1.5\n",
+        6,
+        ["lower_momentum.high", "found 1.5", "less than 1"],
+    ),
+    "real bounds for an int": (
+        "dataset: d\nparameters:\n  cg_iterations: {type: int, low: 0.5, high: 3}\n",
+        3,
+        ["cg_iterations.low", "found 0.5", "whole number"],
+    ),
+    "float parameter for a whole-number setting": (
+        "dataset: d\nparameters:\n  cg_iterations: {type: float, low: 1, high: 3}\n",
+        3,
+        ["cg_iterations.type", "found float", "int or categorical"],
+    ),
+    "float parameter for a named choice": (
+        "dataset: d\nparameters:\n  solver: {type: float, low: 1, high: 3}\n",
+        3,
+        ["solver.type", "expected categorical"],
+    ),
+    "int parameter for true or false": (
+        "dataset: d\nparameters:\n  exclude_bias_and_norm: {type: int, low: 0, high: 1}\n",
+        3,
+        ["exclude_bias_and_norm.type", "expected categorical"],
+    ),
+    "choice that the setting can't take": (
+        "dataset: d\nparameters:\n  solver:\n    type: categorical\n    choices:\n    - cg\n    - neuman\n",
+        7,
+        ["solver.choices[1]", "'neuman'", "did you mean 'neumann'"],
+    ),
+    "one choice": (
+        "dataset: d\nparameters:\n  solver: {type: categorical, choices: [cg]}\n",
+        3,
+        ["found 1, expected two or more", "fixed"],
+    ),
+    "a choice twice": (
+        "dataset: d\nparameters:\n  solver: {type: categorical, choices: [cg, neumann, cg]}\n",
+        3,
+        ["solver.choices[2]", "'cg' again"],
+    ),
+    "fixed and searched": (
+        GOOD + "fixed:\n  upper_lr: 0.1\n",
+        5,
+        ["fixed.upper_lr", "under parameters as well"],
+    ),
+    "searched twice over": (
+        GOOD.replace("upper_lr", "finetune_lr")
+        + "finetune_parameters:\n  finetune_lr: {type: float, low: 0.1, high: 0.2}\n",
+        5,
+        ["finetune_parameters.finetune_lr", "under parameters as well"],
+    ),
+    "another stage under finetune_parameters": (
+        GOOD + "finetune_parameters:\n  lower_lr: {type: float, low: 0.1, high: 0.2}\n",
+        5,
+        ["finetune_parameters.lower_lr", "starts with finetune_"],
+    ),
+    "wrong fixed value": (
+        GOOD + "fixed:\n  backbone: resnet51\n",
+        5,
+        ["'resnet51'", "did you mean", "'resnet50'"],
+    ),
+    "fixed value out of bounds": (
+        GOOD + "fixed: {damping: -1}\n",
+        4,
+        ["found -1", "greater than or equal to 0"],
+    ),
+    "true for a number": (GOOD + "fixed: {damping: true}\n", 4, ["found true", "expected a number"]),
+    "null where null is no value": (GOOD + "fixed: {damping: }\n", 4, ["found nothing (null)", "a number"]),
+    "not a number": (GOOD + "fixed: {damping: .nan}\n", 4, ["found nan", "finite"]),
+    "infinite bound": (
+        "dataset: d\nparameters:\n  upper_lr: {type: float, low: 0.1, high: .inf}\n",
+        3,
+        ["upper_lr.high", "found inf", "finite"],
+    ),
+    "number in quotes": (
+        GOOD + "fixed: {damping: '1e-3'}\n",
+        4,
+        ["found '1e-3'", "a number", "without quotes"],
+    ),
+    "bound in quotes": (
+        "dataset: d\nparameters:\n  upper_lr: {type: float, low: '0.1', high: 1}\n",
+        3,
+        ["upper_lr.low", "without quotes"],
+    ),
+    "known-good point with an unknown key": (
+        GOOD + "known_good:\n  - upper_lr: 0.1\n    uper_momentum: 0.5\n",
+        6,
+        ["known_good[0].uper_momentum", "'upper_momentum'"],
+    ),
+    "known-good point outside the range": (
+        GOOD + "known_good:\n  - {upper_lr: 0.1}\n  - {upper_lr: 0.3}\n",
+        6,
+        ["known_good[1].upper_lr", "found 0.3", "0.1 to 0.2"],
+    ),
+    "known-good choice that is not searched": (
+        "dataset: d\nparameters:\n  solver: {type: categorical, choices: [cg, neumann]}\n"
+        "known_good:\n- {solver: identity}\n",
+        5,
+        ["known_good[0].solver", "'identity'", "one of 'cg', 'neumann'"],
+    ),
+    "known-good value that the setting can't take": (
+        GOOD + "known_good: [{damping: -2}]\n",
+        4,
+        ["known_good[0].damping", "found -2"],
+    ),
+    "known-good point that is no mapping": (
+        GOOD + "known_good: [3]\n",
+        4,
+        ["known_good[0]", "found 3", "mapping"],
+    ),
+    "known-good that is no list": (GOOD + "known_good: {damping: 2}\n", 4, ["known_good", "a list"]),
+    "unknown key of the protocol": (GOOD + "protocol:\n  seed: 1\n  trails: 3\n", 6, ["trails", "'trials'"]),
+    "one seed": (
+        GOOD + "protocol:\n  seeds: 1\n",
+        5,
+        ["protocol.seeds", "found 1", "greater than or equal to 2"],
+    ),
+    "unknown sampler": (GOOD + "protocol: {sampler: tbe}\n", 4, ["'tbe'", "did you mean 'tpe'"]),
+    "key twice": (GOOD + "fixed:\n  damping: 1\n  damping: 2\n", 6, ["'damping' again", "line 5"]),
+    "top-level key twice": (GOOD + "dataset: e\n", 4, ["'dataset' again", "line 1"]),
+    "bracket left open": (GOOD + "fixed: {damping: 1\nprotocol: {}\n", 5, ["not YAML at column"]),
+    "tab": ("dataset: d\nparameters:\n\tupper_lr: 3\n", 3, ["tab at column 1", "spaces"]),
+    "empty file": ("# nothing but a comment\n", 1, ["empty file", "dataset"]),
+    "a list": ("- dataset: d\n", 1, ["found a list", "mapping"]),
+    "a word": ("cars\n", 1, ["found 'cars'", "mapping"]),
+    "section that is no mapping": ("dataset: d\nparameters: [upper_lr]\n", 2, ["found a list", "a mapping"]),
+    "parameter that is no mapping": (
+        "dataset: d\nparameters:\n  upper_lr: 0.1\n",
+        3,
+        ["found 0.1", "a mapping"],
+    ),
+    "no dataset": (GOOD.removeprefix("dataset: d\n"), 1, ["missing key 'dataset'"]),
+    "dataset that can't name a folder": (GOOD.replace("dataset: d", "dataset: a/b"), 1, ["dataset", "'a/b'"]),
+    "nothing to search": ("dataset: d\n", 1, ["nothing to search"]),
+    "unknown parent": (
+        GOOD + "extends: clasification\n",
+        4,
+        ["'clasification'", "did you mean 'classification'"],
+    ),
+    "parent that is no name": (GOOD + "extends: [base]\n", 4, ["extends", "found a list", "text"]),
+    "itself as parent": (GOOD + "extends: bad.yaml\n", 4, ["cycle", "bad.yaml -> "]),
+    "tag": (
+        GOOD + "fixed: {damping: !!python/object:os.system 1}\n",
+        4,
+        ["not YAML at column 18", "python/object"],
+    ),
+    "date that is none": (GOOD + "fixed: {damping: 2024-13-45}\n", 4, ["'2024-13-45'", "month"]),
+    "anchor inside itself": (GOOD + "fixed: &a\n  damping: *a\n", 4, ["nested too deeply"]),
+    "list as a key": (GOOD + "fixed:\n  [a]: 1\n", 5, ["expected a name"]),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "words"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_names_line_and_expectation(tmp_path: Path, text: str, line: int, words: list[str]) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInputError) as refused:
+        load_search_space(path)
+    message = str(refused.value)
+    assert message.startswith(f"{path}:{line}: ")
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_good_file_is_not_refused(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(GOOD)
+    assert load_search_space(tmp_path / "good.yaml").dataset == "d"
+
+
+def test_missing_file_lists_the_shipped_spaces() -> None:
+    with pytest.raises(
+        BadInputError, match=r"digist: no such search space.*cars, digits; did you mean 'digits'"
+    ):
+        load_search_space("digist")
+
+
+def test_unreadable_bytes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("dataset: caf\xe9\n".encode("latin-1"))
+    with pytest.raises(BadInputError, match="not UTF-8 at byte 12"):
+        load_search_space(tmp_path / "latin.yaml")
+    (tmp_path / "bell.yaml").write_bytes(b"dataset: \x07\n")
+    with pytest.raises(BadInputError, match=r"bell\.yaml: not YAML: .*special characters"):
+        load_search_space(tmp_path / "bell.yaml")
+    with pytest.raises(BadInputError, match="no such search space"):
+        load_search_space(tmp_path)
+
+
+def test_error_in_a_parent_names_the_parent(tmp_path: Path) -> None:
+    (tmp_path / "parent.yaml").write_text("fixed:\n  damping: -1\n")
+    (tmp_path / "child.yaml").write_text(GOOD + "extends: parent.yaml\nfixed: {damping: 1}\n")
+    with pytest.raises(BadInputError) as refused:
+        load_search_space(tmp_path / "child.yaml")
+    assert str(refused.value).startswith(f"{tmp_path / 'parent.yaml'}:2: fixed.damping: found -1")
+
+
+def test_inherited_point_outside_the_childs_range_names_both_files(tmp_path: Path) -> None:
+    (tmp_path / "parent.yaml").write_text(GOOD + "known_good:\n- {upper_lr: 0.1}\n")
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: parent.yaml\nparameters:\n  upper_lr: {type: float, low: 0.15, high: 0.2}\n")
+    with pytest.raises(BadInputError) as refused:
+        load_search_space(child)
+    message = str(refused.value)
+    assert message.startswith(f"{tmp_path / 'parent.yaml'}:5: known_good[0].upper_lr: found 0.1")
+    assert f"0.15 to 0.2 ({child})" in message
+
+
+def test_overrides_are_refused_by_name() -> None:
+    with pytest.raises(
+        BadInputError, match=r"^command line: protocol.trials: found 0, expected a value greater"
+    ):
+        load_search_space("cars", {"protocol": {"trials": 0}})
+    with pytest.raises(
+        BadInputError, match=r"^command line: fixed.backbon: unknown key 'backbon'.*'backbone'"
+    ):
+        load_search_space("cars", {"fixed": {"backbon": "resnet18"}})
+    with pytest.raises(BadInputError, match=r"^command line: extends: "):
+        load_search_space("cars", {"extends": "digits"})
