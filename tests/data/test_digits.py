@@ -1,0 +1,64 @@
+"""Digits: the splits are what the module says, and no image leaks from one to another."""
+
+import numpy as np
+import pytest
+import torch
+
+from bissl_ray.data import DatasetSplits, dataset_names, get_dataset
+from bissl_ray.data.spec import UNLABELLED, ImageSource
+from bissl_ray.errors import BadInputError
+
+DIGITS = get_dataset("digits")
+
+
+@pytest.fixture(scope="module")
+def splits() -> DatasetSplits:
+    return DIGITS.open(None)
+
+
+def pictures(source: ImageSource) -> set[bytes]:
+    return {source[i][0].numpy().tobytes() for i in range(len(source))}
+
+
+def test_sizes_and_shapes(splits: DatasetSplits) -> None:
+    sources = (splits.pretext, splits.train, splits.validation, splits.test)
+    assert [len(source) for source in sources] == [900, 100, 300, 597]
+    image, label = splits.test[0]
+    assert image.shape == (3, 8, 8) and image.dtype == torch.uint8
+    assert image.max() == 255 and torch.equal(image[0], image[2])
+    assert label == splits.test.labels[0]
+    assert splits.classes == 10
+
+
+def test_few_labels_the_same_number_of_each_class(splits: DatasetSplits) -> None:
+    assert np.bincount(splits.train.labels).tolist() == [10] * 10
+    assert set(splits.pretext.labels) == {UNLABELLED}
+
+
+def test_stratified(splits: DatasetSplits) -> None:
+    for source in (splits.validation, splits.test):
+        shares = np.bincount(source.labels) / len(source)
+        assert np.allclose(shares, 0.1, atol=0.01)
+
+
+def test_no_image_is_in_two_splits(splits: DatasetSplits) -> None:
+    # All 1,797 digits differ as pictures, so that pictures identify them.
+    pool, train, validation, test = (
+        pictures(source) for source in (splits.pretext, splits.train, splits.validation, splits.test)
+    )
+    assert len(pool) + len(validation) + len(test) == len(pool | validation | test) == 1797
+    assert train < pool
+
+
+def test_another_seed_draws_another_split_but_keeps_the_test_images(splits: DatasetSplits) -> None:
+    again, other = DIGITS.open(None), DIGITS.open(None, split_seed=1)
+    assert again.fingerprint == splits.fingerprint != other.fingerprint
+    assert pictures(other.test) == pictures(splits.test)
+    assert pictures(other.validation) != pictures(splits.validation)
+    assert pictures(other.train) != pictures(splits.train)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(BadInputError, match=r"'digit'; there are: cars, digits; did you mean 'digits'\?"):
+        get_dataset("digit")
+    assert dataset_names() == ["cars", "digits"]

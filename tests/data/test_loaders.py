@@ -1,0 +1,213 @@
+"""Loaders: the same bits for any number of workers, loader processes and interruptions."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from bissl_ray.data import (
+    evaluation_batches,
+    get_dataset,
+    pretext_batches,
+    steps_per_epoch,
+    train_batches,
+)
+from bissl_ray.data.sampling import RandomBatches
+from bissl_ray.errors import BadInputError
+from tests.data.tiny_cars import write_tiny_cars
+
+DIGITS, CARS = get_dataset("digits"), get_dataset("cars")
+ARGUMENTS = {"image_size": 16, "batch": 20, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return DIGITS.open(None)
+
+
+def first(batches, count: int) -> list[tuple[Tensor, Tensor]]:
+    taken = list(islice(batches, count))
+    batches.close()
+    return taken
+
+
+def equal(one, other) -> bool:
+    return len(one) == len(other) and all(
+        torch.equal(x, y)
+        for pair, twin in zip(one, other, strict=True)
+        for x, y in zip(pair, twin, strict=True)
+    )
+
+
+@pytest.mark.parametrize("make", [pretext_batches, train_batches])
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_together_see_what_one_worker_sees(splits, make, workers: int) -> None:
+    alone = first(make(splits.train, DIGITS, **ARGUMENTS), 7)
+    shares = [
+        first(make(splits.train, DIGITS, rank=rank, world_size=workers, **ARGUMENTS), 7)
+        for rank in range(workers)
+    ]
+    together = [
+        tuple(torch.cat(parts) for parts in zip(*step, strict=True)) for step in zip(*shares, strict=True)
+    ]
+    assert equal(together, alone)
+
+
+def test_every_worker_sees_other_images_and_every_image_once_an_epoch() -> None:
+    streams = [islice(RandomBatches(100, 21, 5, "train", 0, rank, 4), 10) for rank in range(4)]
+    keys = [key for stream in streams for share in stream for key in share]
+    assert len(keys) == 200  # 21 is rounded down to 20, five steps an epoch
+    assert Counter(epoch for epoch, _ in keys) == {0: 100, 1: 100}
+    assert len(set(keys)) == 200
+
+
+def test_the_incomplete_last_batch_of_an_epoch_is_left_out() -> None:
+    shares = list(islice(RandomBatches(10, 4, 0, "train"), 4))
+    assert [epoch for share in shares for epoch, _ in share] == [0] * 8 + [1] * 8
+    assert steps_per_epoch(range(10), 4) == 2
+    assert steps_per_epoch(range(10), 1024, world_size=3) == 1
+
+
+@pytest.mark.parametrize("make", [pretext_batches, train_batches])
+@pytest.mark.parametrize("step", [3, 5, 12])
+def test_resuming_continues_exactly(splits, make, step: int) -> None:
+    whole = first(make(splits.train, DIGITS, **ARGUMENTS), step + 3)
+    assert equal(first(make(splits.train, DIGITS, start_step=step, **ARGUMENTS), 3), whole[step:])
+
+
+def test_views_images_epochs_and_seeds_draw_differently(splits) -> None:
+    one_image = {"image_size": 16, "batch": 1}
+    same_picture = type(splits.train)(splits.train.images[:1].repeat(2, 1, 1, 1), [0, 0])
+    (view, other_view), (twin, _), (later, _) = first(
+        pretext_batches(same_picture, DIGITS, seed=0, **one_image), 3
+    )
+    ((reseeded, _),) = first(pretext_batches(same_picture, DIGITS, seed=1, **one_image), 1)
+    crops = [view, other_view, twin, later, reseeded]
+    assert all(not torch.equal(crops[i], crops[j]) for i in range(5) for j in range(i))
+
+
+def test_training_keeps_its_own_random_numbers(splits) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    first(train_batches(splits.train, DIGITS, **ARGUMENTS), 2)
+    list(evaluation_batches(splits.train, DIGITS, image_size=16, batch=50))
+    assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_evaluation_covers_every_image_once(splits, workers: int) -> None:
+    loaders = [
+        evaluation_batches(splits.test, DIGITS, image_size=8, batch=64, rank=rank, world_size=workers)
+        for rank in range(workers)
+    ]
+    batches = [batch for loader in loaders for batch in loader]
+    assert torch.cat([labels for _, labels in batches]).tolist() == splits.test.labels
+    images = torch.cat([images for images, _ in batches])
+    assert images.shape == (597, 3, 8, 8)
+    assert len(images.flatten(1).unique(dim=0)) == 597
+    assert max(len(labels) for _, labels in batches) <= 64 // workers
+
+
+def test_evaluation_with_more_workers_than_images(splits) -> None:
+    few = type(splits.test)(splits.test.images[:2], splits.test.labels[:2])
+    sizes = [
+        sum(len(labels) for _, labels in evaluation_batches(
+            few, DIGITS, image_size=8, batch=8, rank=rank, world_size=4
+        ))
+        for rank in range(4)
+    ]  # fmt: skip
+    assert sum(sizes) == 2 and 0 in sizes
+
+
+def test_evaluation_can_be_repeated(splits) -> None:
+    loader = evaluation_batches(splits.validation, DIGITS, image_size=8, batch=100)
+    assert equal(list(loader), list(loader))
+
+
+def test_loader_processes_change_nothing_and_end_on_close(tmp_path: Path) -> None:
+    splits = CARS.open(write_tiny_cars(tmp_path))
+    arguments = {"image_size": 32, "batch": 8, "seed": 1, "start_step": 1}
+    alone = first(pretext_batches(splits.pretext, CARS, **arguments), 4)
+    batches = pretext_batches(splits.pretext, CARS, processes=2, **arguments)
+    assert equal(list(islice(batches, 4)), alone)
+    started = [process.pid for process in batches._batches._workers]
+    assert len(started) == 2 and all(alive(process) for process in started)
+    batches.close()
+    assert gone(started)
+
+    once = list(evaluation_batches(splits.test, CARS, image_size=32, batch=5))
+    loader = evaluation_batches(splits.test, CARS, image_size=32, batch=5, processes=1)
+    assert equal(list(loader), once) and equal(list(loader), once)
+    loader.close()
+
+    damaged = tmp_path / "stanford_cars" / "cars_test" / "00007.jpg"
+    damaged.write_bytes(b"nothing")
+    for processes in (0, 1):
+        with pytest.raises(BadInputError) as caught:
+            list(evaluation_batches(splits.test, CARS, image_size=32, batch=5, processes=processes))
+        assert str(caught.value).startswith(f"{damaged}: this image can't be decoded") and "\n" not in str(
+            caught.value
+        )
+
+
+KILLED = """
+import sys
+from itertools import islice
+from bissl_ray.data import get_dataset, train_batches
+if __name__ == "__main__":
+    spec = get_dataset("digits")
+    batches = train_batches(spec.open(None).train, spec, image_size=16, batch=10, seed=0, processes=2)
+    next(batches)
+    print(*(process.pid for process in batches._batches._workers), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_loader_processes_end_when_their_worker_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    root = str(Path(__file__).parents[2])
+    worker = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert worker.stdout is not None and worker.stdin is not None
+    started = [int(process) for process in worker.stdout.readline().split()]
+    assert len(started) == 2 and all(alive(process) for process in started)
+    worker.send_signal(signal.SIGKILL)
+    worker.communicate()
+    assert gone(started)
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs; one that has ended but waits for its parent counts as ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def gone(processes: list[int]) -> bool:
+    patience = 300
+    while any(alive(process) for process in processes) and patience:
+        time.sleep(0.1)
+        patience -= 1
+    return patience > 0
+
+
+@pytest.mark.parametrize("arguments", [{"batch": 2, "world_size": 4}, {"batch": 256, "world_size": 101}])
+def test_a_batch_that_leaves_a_worker_empty_is_refused(splits, arguments) -> None:
+    with pytest.raises(BadInputError, match="raise the batch or use fewer workers"):
+        train_batches(splits.train, DIGITS, image_size=16, seed=0, **arguments)
