@@ -25,16 +25,16 @@ class _Range(_Parameter):
     def _bounds_in_order(self) -> "_Range":
         if self.low == self.high:
             raise RuleError(
-                f"found low equal to high ({self.low!r}), expected low < high; to hold it, move it to fixed",
+                f"found low equal to high ({self.low:g}), expected low < high; to hold it, move it to fixed",
                 "high",
             )
         if self.low > self.high:
             raise RuleError(
-                f"found {self.low!r} above high {self.high!r}, expected low < high; swap them", "low"
+                f"found {self.low:g} above high {self.high:g}, expected low < high; swap them", "low"
             )
         if self.log and self.low <= 0:
             raise RuleError(
-                f"found {self.low!r} with log: true, expected a value above 0; raise low or drop log", "low"
+                f"found {self.low:g} with log: true, expected a value above 0; raise low or drop log", "low"
             )
         return self
 

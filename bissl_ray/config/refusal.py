@@ -19,8 +19,13 @@ _EXPECTED = {
     "list_type": "a list",
     "model_type": "a mapping (key: value)",
     "model_attributes_type": "a mapping (key: value)",
+    "string_pattern_mismatch": "letters, digits, dots, dashes and underscores",
+    "string_too_short": "a name",
     "string_type": "text",
 }
+
+# More right keys than any mapping of a space file takes, fewer than a trial has settings.
+_MOST_KEYS_LISTED = 16
 
 
 class RuleError(ValueError):
@@ -93,10 +98,12 @@ def shown(value: Any) -> str:
 
 
 def unknown_key(key: str, right: Iterable[str]) -> str:
-    """Say that a key is unknown, with the nearest right ones, or all of them where none is near."""
+    """Say that a key is unknown: the right ones, or the nearest alone where the right ones are many."""
     right = list(right)
-    suggestion = nearest(key, right) or f"; expected one of {', '.join(right)}"
-    return f"unknown key {key!r}{suggestion}"
+    suggestion = nearest(key, right)
+    listed = len(right) <= _MOST_KEYS_LISTED or not suggestion
+    expected = f"one of {', '.join(right)}" if listed else "the name of a training setting"
+    return f"found unknown key {key!r}, expected {expected}{suggestion}"
 
 
 def _explain(details: ErrorDetails, keys: Callable[[KeyPath], Iterable[str]]) -> tuple[KeyPath, str]:
@@ -105,9 +112,9 @@ def _explain(details: ErrorDetails, keys: Callable[[KeyPath], Iterable[str]]) ->
     if kind == "extra_forbidden":
         return path, unknown_key(str(path[-1]), keys(path[:-1]))
     if kind == "missing":
-        return path[:-1], f"missing key {path[-1]!r}; this mapping takes {', '.join(keys(path[:-1]))}"
+        return path[:-1], f"found no key {path[-1]!r}, expected it (keys here: {', '.join(keys(path[:-1]))})"
     if kind == "union_tag_not_found":
-        return path, "missing key 'type', expected type: float, int or categorical"
+        return path, "found no key 'type', expected float, int or categorical there"
     if kind == "union_tag_invalid":
         tag = details["ctx"]["tag"]
         hint = nearest(str(tag), ("float", "int", "categorical"))
