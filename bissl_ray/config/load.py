@@ -80,8 +80,8 @@ def _merge(layers: list[Document]) -> SearchSpace:
                 origins[(key,)] = layer
 
     def place(path: KeyPath) -> str:
-        owners = (origins[path[:depth]] for depth in (2, 1) if path[:depth] in origins)
-        return next(owners, layers[-1]).place(path)
+        # Each file is right by itself, so what is left concerns a whole key: dataset, known_good.
+        return origins.get(path[:1], layers[-1]).place(path)
 
     sources = {dotted(path): layer.label for path, layer in origins.items()}
     try:
