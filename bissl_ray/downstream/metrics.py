@@ -4,19 +4,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from bissl_ray.downstream.base import DownstreamTask, LabelledImages
 from bissl_ray.errors import BadInputError
-from bissl_ray.parallel import all_reduce_sum
+from bissl_ray.parallel import Group, all_reduce_sum
 
 
 def evaluate(
     backbone: nn.Module,
     task: DownstreamTask,
     batches: Iterable[LabelledImages],
-    group: dist.ProcessGroup | None = None,
+    group: Group = None,
 ) -> dict[str, float]:
     """Score a model on a split, in evaluation mode; each module's mode is restored afterwards.
 
@@ -61,10 +60,10 @@ class _Counts:
         self.hits.index_add_(0, labels, right)
         self.loss += losses.double().sum()
 
-    def summarise(self, group: dist.ProcessGroup | None) -> dict[str, float]:
+    def summarise(self, group: Group) -> dict[str, float]:
         totals = all_reduce_sum(torch.cat([self.images, self.hits, self.loss]), group).cpu()
         classes = self.images.numel()
-        images, hits, loss = totals.split([classes, classes, 1])
+        images, hits, loss = totals[:classes], totals[classes:-1], totals[-1]
         count = images.sum()
         if count == 0:
             raise BadInputError("no images to evaluate on any worker; expected at least one: check the split")

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 from bissl_ray.errors import BadInputError, nearest
-from bissl_ray.models.base import Backbone, BatchNormMode
+from bissl_ray.models.base import Backbone
 from bissl_ray.models.resnet import ResNet
 from bissl_ray.models.smallconv import SmallConv
-from bissl_ray.parallel import convert_batch_norm
+from bissl_ray.parallel import BatchNormMode, convert_batch_norm
 
 _BUILDERS: dict[str, Callable[[], Backbone]] = {
     "resnet18": partial(ResNet, "resnet18"),

@@ -1,10 +1,6 @@
 """What every backbone offers: features of a known width."""
 
-from typing import Literal
-
 from torch import nn
-
-BatchNormMode = Literal["synchronised", "per_worker"]
 
 
 class Backbone(nn.Module):

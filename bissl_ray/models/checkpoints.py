@@ -5,11 +5,11 @@ well: a state dict with torchvision's or timm's keys, bare or nested, from .pth,
 """
 
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -56,7 +56,7 @@ def save_checkpoint(
     Raises:
         TypeError: the metadata hold something else, which a safe reader would refuse.
     """
-    _require_plain(metadata, "metadata")
+    _require_plain(dict(metadata), "metadata")
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -114,14 +114,13 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 def _read_torch(source: Path) -> Any:
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        culprit = re.search(r"GLOBAL (\S+)", str(error))
-        found = f"a pickled {culprit.group(1)}" if culprit else "pickled objects"
-        raise BadInputError(
-            f"{source} holds {found}; only tensors and plain values are ever unpickled: "
-            "save the state dict alone with torch.save(model.state_dict(), path)"
-        ) from None
     except Exception as error:  # torch raises OSError, KeyError, EOFError or RuntimeError, as the bytes fall
+        foreign = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, UnpicklingError) else None
+        if foreign:
+            raise BadInputError(
+                f"{source} holds a pickled {foreign.group(1)}; only tensors and plain values are ever "
+                "unpickled: save the state dict alone with torch.save(model.state_dict(), path)"
+            ) from None
         raise BadInputError(
             f"{source} is not a readable torch file ({type(error).__name__}), it may be cut short: "
             "fetch or write it again"
@@ -148,8 +147,7 @@ def _foreign_state(content: Any, source: Path) -> dict[str, Tensor]:
     for nest in _NESTS:
         if isinstance(content, dict) and isinstance(content.get(nest), dict):
             content = content[nest]
-    tensors = isinstance(content, dict) and all(isinstance(value, Tensor) for value in content.values())
-    if not tensors or not content:
+    if not isinstance(content, dict) or not content or not all(map(_is_named_tensor, content.items())):
         keys = f" with keys {', '.join(map(str, list(content)[:3]))}" if isinstance(content, dict) else ""
         raise BadInputError(
             f"{source} holds a {type(content).__name__}{keys}; "
@@ -159,13 +157,17 @@ def _foreign_state(content: Any, source: Path) -> dict[str, Tensor]:
     return {key.removeprefix("module.").removeprefix("backbone."): tensor for key, tensor in content.items()}
 
 
+def _is_named_tensor(item: tuple[object, object]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
+
+
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     # Cloned, because torch.save writes the whole storage behind a view.
     return {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in state.items()}
 
 
 def _require_plain(value: object, where: str) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"{where} has the key {key!r}; expected strings as keys")

@@ -3,10 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from bissl_ray.errors import BadInputError
+from bissl_ray.parallel import Group
 
 Views = tuple[Tensor, Tensor]
 
@@ -19,7 +19,7 @@ class PretextTask(nn.Module, ABC):
     """
 
     @abstractmethod
-    def loss(self, backbone: nn.Module, views: Views, group: dist.ProcessGroup | None = None) -> Tensor:
+    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:
         """This worker's share of the loss, a scalar that is differentiable twice.
 
         Args:

@@ -3,13 +3,12 @@
 from copy import deepcopy
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from bissl_ray.models import Backbone, BatchNormMode
-from bissl_ray.parallel import convert_batch_norm
+from bissl_ray.models import Backbone
+from bissl_ray.parallel import BatchNormMode, Group, convert_batch_norm
 from bissl_ray.pretext.base import PretextTask, Views
 from bissl_ray.pretext.heads import projection_head
 
@@ -54,7 +53,7 @@ class BYOL(PretextTask):
         """Parameters of the projector, then of the predictor."""
         return [*self.projector.parameters(), *self.predictor.parameters()]
 
-    def loss(self, backbone: nn.Module, views: Views, group: dist.ProcessGroup | None = None) -> Tensor:  # noqa: ARG002
+    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:  # noqa: ARG002
         """Mean over this worker's images of both directions' 2 - 2 cos(prediction, target)."""
         first, second = (self.predictor(self.projector(backbone(view))) for view in views)
         with torch.no_grad():

@@ -1,12 +1,10 @@
 """SimCLR: the normalised temperature-scaled cross entropy, NT-Xent (Chen et al. 2020, equation 1)."""
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bissl_ray.models import BatchNormMode
-from bissl_ray.parallel import all_gather, convert_batch_norm, rank
+from bissl_ray.parallel import BatchNormMode, Group, all_gather, convert_batch_norm, rank
 from bissl_ray.pretext.base import PretextTask, Views
 from bissl_ray.pretext.heads import projection_head
 
@@ -42,13 +40,13 @@ class SimCLR(PretextTask):
         """The projector's parameters."""
         return list(self.projector.parameters())
 
-    def loss(self, backbone: nn.Module, views: Views, group: dist.ProcessGroup | None = None) -> Tensor:
+    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:
         """Mean over this worker's 2n anchors against the embeddings of all workers."""
         embeddings = self.projector(backbone(torch.cat(views)))
         return nt_xent(embeddings, self.temperature, group)
 
 
-def nt_xent(embeddings: Tensor, temperature: float, group: dist.ProcessGroup | None = None) -> Tensor:
+def nt_xent(embeddings: Tensor, temperature: float, group: Group = None) -> Tensor:
     """NT-Xent of this worker's anchors; the mean over workers is the loss on the global batch.
 
     Args:

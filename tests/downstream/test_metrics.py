@@ -1,0 +1,85 @@
+import pytest
+import torch
+from torch import nn
+
+from bissl_ray.downstream import build_downstream, evaluate
+from bissl_ray.errors import BadInputError
+from bissl_ray.models import build_backbone
+from bissl_ray.parallel import rank, world_size
+from tests.workers import run_workers
+
+# The identity as head makes the images the scores. Class 2 never occurs; of class 0 three in four are
+# right, of class 1 none in one, of class 3 one in two: top-1 is 4/7, mean per class (3/4 + 0 + 1/2) / 3.
+LABELS = torch.tensor([0, 0, 0, 0, 1, 3, 3])
+PREDICTED = torch.tensor([0, 0, 0, 1, 2, 3, 0])
+SCORES = 2.0 * nn.functional.one_hot(PREDICTED, 4).double()
+
+
+def identity_task():
+    task = build_downstream("classification", 4, 4).double()
+    nn.init.eye_(task.head.weight)
+    nn.init.zeros_(task.head.bias)
+    return task
+
+
+def batches(*sizes):
+    return list(zip(SCORES.split(sizes), LABELS.split(sizes), strict=True))
+
+
+def evaluate_shares(shares):
+    """Worker r evaluates the batches whose positions shares[r] lists."""
+    own = [batches(3, 2, 2)[position] for position in shares[rank()]]
+    return world_size(), evaluate(nn.Identity(), identity_task(), own)
+
+
+def evaluate_model():
+    """A model with synchronised batch norm, whose workers make unequal numbers of forwards."""
+    torch.manual_seed(0)
+    backbone = build_backbone("smallconv").double()
+    images = torch.randn(7, 3, 8, 8, dtype=torch.float64)
+    task = build_downstream("classification", 64, 4).double()
+    own = list(zip(images.split(1), LABELS.split(1), strict=True))[rank() :: world_size()]
+    return evaluate(backbone, task, own)
+
+
+def test_figures_are_those_computed_by_hand():
+    found = evaluate(nn.Identity(), identity_task(), batches(3, 2, 2))
+    log_sum = torch.logsumexp(torch.tensor([2.0, 0.0, 0.0, 0.0], dtype=torch.float64), 0)
+    assert found == {
+        "top1": pytest.approx(4 / 7, rel=1e-15),
+        "mean_per_class": pytest.approx((3 / 4 + 0 + 1 / 2) / 3, rel=1e-15),
+        "loss": pytest.approx(float(log_sum) - 2 * 4 / 7, rel=1e-12),
+    }
+
+
+def run_all(rank, count):
+    uneven = evaluate_shares([[0], [1, 2]])
+    one_without_any = evaluate_shares([[], [0, 1, 2]])
+    return uneven, one_without_any, evaluate_model()
+
+
+def test_two_workers_with_uneven_or_empty_shares_agree_with_one():
+    alone = evaluate(nn.Identity(), identity_task(), batches(3, 2, 2))
+    model_alone = evaluate_model()
+    for uneven, one_without_any, model in run_workers(run_all, 2):
+        for world, found in (uneven, one_without_any):
+            assert world == 2
+            assert found == pytest.approx(alone, rel=1e-14)
+        assert model == pytest.approx(model_alone, rel=1e-12)
+
+
+def test_modes_are_restored_and_nothing_is_moved():
+    backbone = build_backbone("smallconv")
+    backbone.layer1.eval()
+    task = build_downstream("classification", 64, 4)
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    evaluate(backbone, task, [(torch.randn(2, 3, 8, 8), torch.tensor([0, 1]))])
+    assert backbone.training and task.training
+    assert not backbone.layer1[1].training
+    assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
+    assert all(parameter.grad is None for parameter in backbone.parameters())
+
+
+def test_an_empty_split_is_refused():
+    with pytest.raises(BadInputError, match="no images to evaluate"):
+        evaluate(nn.Identity(), identity_task(), [])

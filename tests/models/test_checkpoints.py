@@ -1,0 +1,170 @@
+import os
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.models import build_backbone, load_backbone, load_checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def backbone():
+    torch.manual_seed(0)
+    return build_backbone("smallconv")
+
+
+def one_line(error):
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_checkpoint_comes_back_bit_equal(tmp_path, backbone):
+    path = tmp_path / "made" / "trial.pt"
+    head = {"projector.0.weight": torch.randn(4, 3).T}
+    metadata = {
+        "backbone": "smallconv",
+        "alternation": 0,
+        "scores": [0.5, None],
+        "settings": {"lower_lr": 1e-3},
+    }
+    save_checkpoint(path, backbone.state_dict(), head, metadata)
+    loaded = load_checkpoint(path)
+    assert loaded.metadata == metadata
+    assert torch.equal(loaded.pretext["projector.0.weight"], head["projector.0.weight"])
+    other = build_backbone("smallconv")
+    load_backbone(other, loaded.backbone, str(path))
+    assert all(torch.equal(tensor, other.state_dict()[key]) for key, tensor in backbone.state_dict().items())
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_view_is_saved_without_the_storage_behind_it(tmp_path):
+    save_checkpoint(tmp_path / "view.pt", {"a": torch.zeros(1_000_000)[:10]}, None, {})
+    assert (tmp_path / "view.pt").stat().st_size < 10_000
+
+
+def test_metadata_that_could_not_be_read_back_are_refused_and_the_old_file_stays(tmp_path, backbone):
+    path = tmp_path / "trial.pt"
+    save_checkpoint(path, backbone.state_dict(), None, {"alternation": 1})
+    with pytest.raises(TypeError, match=r"metadata\['where'\] is a PosixPath"):
+        save_checkpoint(path, backbone.state_dict(), None, {"where": path})
+    assert load_checkpoint(path).metadata == {"alternation": 1}
+    assert load_checkpoint(path).pretext is None
+
+
+def write_torch(state, path):
+    torch.save(state, path)
+
+
+def write_safetensors(state, path):
+    from safetensors.torch import save_file
+
+    save_file(state, path)
+
+
+needs_safetensors = pytest.mark.skipif(find_spec("safetensors") is None, reason="safetensors is an extra")
+
+
+@pytest.mark.parametrize(
+    ("name", "dress", "write"),
+    [
+        ("bare.pth", lambda state: state, write_torch),
+        ("nested.pth", lambda state: {"epoch": 3, "state_dict": state}, write_torch),
+        (
+            "model.pt",
+            lambda state: {"model": {f"module.{key}": value for key, value in state.items()}},
+            write_torch,
+        ),
+        (
+            "ddp.pt",
+            lambda state: {f"module.backbone.{key}": value for key, value in state.items()},
+            write_torch,
+        ),
+        pytest.param("plain.safetensors", lambda state: state, write_safetensors, marks=needs_safetensors),
+    ],
+)
+def test_foreign_files_load(tmp_path, backbone, name, dress, write):
+    state = {key: value for key, value in backbone.state_dict().items() if "num_batches" not in key}
+    with_heads = {
+        **state,
+        "fc.weight": torch.ones(5, 64),
+        "fc.bias": torch.ones(5),
+        "projector.0.weight": torch.ones(2),
+    }
+    write(dress(with_heads), tmp_path / name)
+    loaded = load_checkpoint(tmp_path / name)
+    assert loaded.pretext.keys() == {"projector.0.weight"}
+    other = build_backbone("smallconv")
+    load_backbone(other, loaded.backbone, name)
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in state.items())
+
+
+def test_another_architecture_is_recognised(tmp_path, backbone):
+    torch.save(build_backbone("resnet18").state_dict(), tmp_path / "r18.pth")
+    state = load_checkpoint(tmp_path / "r18.pth").backbone
+    with torch.device("meta"):
+        expected = build_backbone("resnet50")
+    with pytest.raises(BadInputError) as error:
+        load_backbone(expected, state, "r18.pth")
+    message = one_line(error)
+    assert "r18.pth does not fit the backbone resnet50" in message
+    assert "it looks like resnet18: set backbone to resnet18" in message
+    assert "layer1.0.conv1.weight (64, 64, 3, 3) instead of (64, 64, 1, 1)" in message
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    with pytest.raises(
+        BadInputError, match=r"0 of its 24 tensors match, 20 missing \(stem.0.weight, .*, \.\.\.\)"
+    ):
+        load_backbone(backbone, state, "r18.pth")
+    assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
+
+
+class Payload:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path):
+    torch.save(
+        {"state_dict": {"w": torch.ones(1)}, "extra": Payload(str(tmp_path / "ran"))}, tmp_path / "evil.pt"
+    )
+    with pytest.raises(BadInputError) as error:
+        load_checkpoint(tmp_path / "evil.pt")
+    assert "holds a pickled posix.mkdir; only tensors" in one_line(error)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.pt", lambda whole: b"", "is empty"),
+        ("cut.pt", lambda whole: whole[: len(whole) // 2], "may be cut short"),
+        ("words.pth", lambda whole: b"not a checkpoint at all", "not a readable torch file"),
+        pytest.param(
+            "cut.safetensors",
+            lambda whole: whole[:40],
+            "not a readable safetensors file",
+            marks=needs_safetensors,
+        ),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, backbone, name, content, said):
+    save_checkpoint(tmp_path / "whole.pt", backbone.state_dict(), None, {})
+    (tmp_path / name).write_bytes(content((tmp_path / "whole.pt").read_bytes()))
+    with pytest.raises(BadInputError, match=said) as error:
+        load_checkpoint(tmp_path / name)
+    assert name in one_line(error)
+
+
+def test_a_missing_file_and_a_file_without_a_state_dict_are_named(tmp_path):
+    with pytest.raises(BadInputError, match=r"no checkpoint file at .*nowhere\.pt"):
+        load_checkpoint(tmp_path / "nowhere.pt")
+    torch.save({0: torch.ones(1)}, tmp_path / "unnamed.pt")
+    with pytest.raises(BadInputError, match=r"holds a dict with keys 0; expected tensors by name"):
+        load_checkpoint(tmp_path / "unnamed.pt")
+    torch.save({"epoch": 3, "loss": 0.5}, tmp_path / "numbers.pt")
+    with pytest.raises(BadInputError, match=r"holds a dict with keys epoch, loss; expected tensors by name"):
+        load_checkpoint(tmp_path / "numbers.pt")
