@@ -44,7 +44,8 @@ class Proposals:
         if self._distributions:
             for point in space.known_good[len([r for r in history if r.origin == "known_good"]) :]:
                 extra = {name: value for name, value in point.items() if name not in self._distributions}
-                self._study.enqueue_trial(self._searched(point), user_attrs={_OVERRIDES: extra, "known": True})
+                searched = self._searched(space.complete(point))
+                self._study.enqueue_trial(searched, user_attrs={_OVERRIDES: extra, "known": True})
 
     def ask(self, trial: str) -> tuple[dict[str, Any], str]:
         """Propose a point for this trial.

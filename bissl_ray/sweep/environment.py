@@ -1,0 +1,45 @@
+"""Process settings that Ray reads from the environment, set before Ray is imported. Imports no Ray."""
+
+import os
+
+_ALWAYS = {
+    # Nothing is sent anywhere unless the user turns it on.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Our own handler saves state and prints how to resume; Tune's would swallow the first Ctrl-C.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Parquet is the one record; Tune's CSV, JSON and TensorBoard files are not wanted beside it.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Tune's own snapshots are never read again: resuming replays Parquet.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    # Train looks after its workers this often (seconds); its default of 2 s is long beside a short trial.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # Workers keep the working directory they started in.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+_LOCAL = {
+    # The cluster is for this process alone, and so is its token.
+    "RAY_AUTH_MODE": "token",
+    # With this, every Ray process listens on 127.0.0.1 only. ray.init(_node_ip_address="127.0.0.1") does not
+    # do it: Ray replaces a loopback address by the machine's outer one (ray._private.services,
+    # resolve_ip_for_localhost) and its daemons then listen on every interface.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+
+
+def prepare(address: str | None) -> None:
+    """Set what Ray reads at import and at start; what the user has set stays.
+
+    Args:
+        address: address of the cluster to attach to, None for a local cluster of our own.
+    """
+    for name, value in (_ALWAYS if address else {**_ALWAYS, **_LOCAL}).items():
+        os.environ.setdefault(name, value)
+
+
+def worker_environment() -> dict[str, str]:
+    """What the cluster's processes need of the same, for a job's runtime environment."""
+    return {name: os.environ[name] for name in _ALWAYS if name in os.environ}

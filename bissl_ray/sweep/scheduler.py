@@ -1,0 +1,85 @@
+"""ASHA on `alternation`, for explore trials only (Li et al. 2020; DESIGN section 5)."""
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+
+from bissl_ray.config.protocol import Protocol
+from bissl_ray.sweep.record import Record
+
+
+class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
+    """Stops explore trials that fall behind; tuning, confirmation and test runs go to their end.
+
+    A trial that has reached its last alternation has nothing left to save by stopping, so it is not stopped.
+    """
+
+    def __init__(self, protocol: Protocol, alternations: int, slots: int, history: Iterable[Record] = ()):
+        """Set up, filling the rungs from what has run before.
+
+        Args:
+            protocol: grace and reduction factor.
+            alternations: alternations of a whole trial.
+            slots: worker groups to keep alive between trials.
+            history: explore records of a resumed sweep, in the order proposed.
+        """
+        super().__init__(
+            time_attr="alternation",
+            metric="objective",
+            mode="max",
+            max_t=max(alternations, 1),
+            grace_period=min(protocol.grace, alternations),
+            reduction_factor=protocol.reduction_factor,
+        )
+        self._alternations = alternations
+        self._early_stopping = protocol.early_stopping
+        self._slots = slots
+        self._caching = False
+        for record in history:
+            for alternation, objective in sorted(record.curve.items()):
+                if alternation < alternations:
+                    self._brackets[0].on_result(SimpleNamespace(trial_id=record.trial), alternation, objective)
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Register an explore trial, and see to it that worker groups outlive their trials."""
+        if not self._caching:
+            # Tune keeps a finished trial's actor only while another trial already waits for one, and one
+            # besides. Our searcher proposes only when a group is free, so that Optuna knows all there is
+            # to know: without this line, groups that end together would be torn down and started again.
+            # There is no public switch; the cache's own limit is raised instead.
+            tune_controller._actor_cache.increase_max(trial.placement_group_factory, self._slots)
+            self._caching = True
+        if _explores(trial):
+            super().on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Decide on an explore trial's report."""
+        alternation = result.get("alternation")
+        if not _explores(trial) or not self._early_stopping or alternation is None:
+            return str(TrialScheduler.CONTINUE)
+        if alternation >= self._alternations:
+            return str(TrialScheduler.CONTINUE)
+        # Rungs are keyed by our own trial name, which survives a resume; Tune's identifier does not.
+        known = SimpleNamespace(trial_id=trial.config["trial"])
+        action = self._brackets[0].on_result(known, alternation, result["objective"])
+        self._num_stopped += action == TrialScheduler.STOP
+        return str(action)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Forget the trial; its last report has been counted."""
+        self._trial_info.pop(trial.trial_id, None)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Forget the trial."""
+        self._trial_info.pop(trial.trial_id, None)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Forget the trial."""
+        self._trial_info.pop(trial.trial_id, None)
+
+
+def _explores(trial: Trial) -> bool:
+    return bool(trial.config.get("explore"))

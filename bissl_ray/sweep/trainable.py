@@ -1,0 +1,58 @@
+"""The Tune class trainable that owns one worker group and feeds it trial after trial."""
+
+import json
+import uuid
+from typing import Any
+
+from ray import tune
+
+from bissl_ray.sweep.worker_group import WorkerGroup
+from bissl_ray.training.order import Order
+from bissl_ray.training.ray_train import GroupShape
+
+OVER = "over"
+"""Key of a trial's last result: "complete" or "failed". A trial that ends without one was stopped."""
+
+
+class TrialRunner(tune.Trainable):  # type: ignore[misc]
+    """One step is one report; `reset_config` hands the next trial to the same workers."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Start the worker group and hand it its first trial."""
+        self._group = self._new_group(config)
+        self._hand_out(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Hand the next trial to the group; a group that has died is replaced."""
+        if not self._group.alive:
+            self._group = self._new_group(new_config)
+        self._hand_out(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Let the trial go on and wait for what it says next."""
+        if self._reported:
+            self._group.answer(self._tag, "continue")
+        message = self._group.next_message(self._tag)
+        self._reported = message.kind == "report"
+        match message.kind:
+            case "report":
+                return dict(message.content)
+            case "result":
+                return {**message.content, OVER: "complete", "done": True}
+            case "failure":
+                return {**message.content, OVER: "failed", "done": True}
+
+    def cleanup(self) -> None:
+        """End the group."""
+        self._group.close()
+
+    def _hand_out(self, config: dict[str, Any]) -> None:
+        # A fresh tag: anything that the group still says of an earlier trial is dropped.
+        self._tag = uuid.uuid4().hex
+        self._reported = False
+        self._group.hand_out(self._tag, Order.from_mapping(json.loads(config["order"])))
+
+    @staticmethod
+    def _new_group(config: dict[str, Any]) -> WorkerGroup:
+        return WorkerGroup(GroupShape(**config["shape"]), name=f"group-{uuid.uuid4().hex[:8]}")

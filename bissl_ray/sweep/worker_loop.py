@@ -1,0 +1,104 @@
+"""The loop that every worker of a group runs: take a trial, run it, report, take the next."""
+
+import contextlib
+import gc
+import os
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.sweep.mailbox import Answer
+from bissl_ray.training.order import Order
+from bissl_ray.training.pipeline import TrialStoppedError, run_order
+from bissl_ray.training.workers import Worker, from_ray_train
+
+Call = Callable[..., Any]
+"""`call(method, *arguments)` on the mailbox, wherever it lives."""
+
+_WAIT_S = 5.0
+_MEMORY_SLACK_BYTES = 256 * 2**20
+
+
+class MemoryNotReturnedError(RuntimeError):
+    """Device memory of an ended trial did not come back; the group is restarted."""
+
+
+def worker_loop(config: dict[str, Any]) -> None:
+    """Run trials until the mailbox is closed.
+
+    Args:
+        config: "call", a `Call` to the group's mailbox; "threads", CPU threads of this worker.
+
+    Raises:
+        Exception: whatever broke one worker of several on its own. The others may be waiting in a
+            collective for it, so the group can't go on as it is: Ray Train restarts it, and the
+            mailbox (told that the trial failed) hands out the next trial.
+    """
+    call: Call = config["call"]
+    torch.set_num_threads(config["threads"])
+    worker = from_ray_train()
+    # Ray changes the working directory; relative paths were made absolute by the driver.
+    memory = _memory(worker)
+    while True:
+        kind, tag, order = worker.agree(_take(call) if worker.is_chief else None) or ("close", "", {})
+        if kind == "close":
+            return
+        _run_one(call, worker, tag, Order.from_mapping(order))
+        gc.collect()
+        if worker.device.type == "cuda":
+            torch.cuda.empty_cache()
+            if _memory(worker) > memory + _MEMORY_SLACK_BYTES and worker.world_size > 1:
+                raise MemoryNotReturnedError(f"{(_memory(worker) - memory) / 2**20:.0f} MiB are still held")
+
+
+def _take(call: Call) -> tuple[str, str, dict[str, Any]]:
+    while (taken := call("next_order", _WAIT_S)) is None:
+        pass
+    order: tuple[str, str, dict[str, Any]] = taken
+    return order
+
+
+def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
+    begin = time.monotonic()
+
+    def report(row: dict[str, Any]) -> None:
+        answer: Answer | None = None
+        if worker.is_chief:
+            answer = "stop" if not call("report", tag, row) else None
+            while answer is None:
+                answer = call("wait_for_answer", tag, _WAIT_S)
+        if worker.agree(answer) == "stop":
+            raise TrialStoppedError
+
+    try:
+        result = run_order(order, worker, report)
+    except TrialStoppedError:
+        return
+    except Exception as error:
+        reason = _reason(error)
+        call("fail", tag, reason)
+        # Raised alike on every worker, from values that all of them share: the group is in step.
+        in_step = isinstance(error, BadInputError) or getattr(error, "in_step", False)
+        if worker.world_size > 1 and not in_step:
+            raise
+    else:
+        if worker.is_chief:
+            call("finish", tag, {**result, "group_seconds": time.monotonic() - begin})
+
+
+def _reason(error: Exception) -> str:
+    """One line for the board: what broke, and where in our code."""
+    where = ""
+    with contextlib.suppress(IndexError):
+        frame = [f for f in traceback.extract_tb(error.__traceback__) if "bissl_ray" in f.filename][-1]
+        where = f" ({os.path.basename(frame.filename)}:{frame.lineno})"  # noqa: PTH119
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}{where}"
+
+
+def _memory(worker: Worker) -> int:
+    return torch.cuda.memory_allocated(worker.device) if worker.device.type == "cuda" else 0

@@ -1,0 +1,49 @@
+"""Fine-tuning: backbone and head together, on the labelled images."""
+
+from typing import Any
+
+from bissl_ray.training.supervised import SupervisedSteps
+from bissl_ray.training.trial import Trial
+
+_REPORTS = 10
+"""Reports of one fine-tuning run, its last step among them; each scores the validation split."""
+
+
+def finetune(trial: Trial, saved: Any) -> None:
+    """Train θ and φ_D; afterwards the "lower" backbone is the fine-tuned one.
+
+    The objective is that of the last step: choosing the best of many looks would flatter every run, and the
+    longer ones most.
+    """
+    settings, models = trial.settings, trial.models
+    per_epoch = trial.labelled_steps(settings.finetune_batch)
+    steps = settings.finetune_epochs * per_epoch + trial.order.extra_finetune_steps
+    models.lower.train()
+    models.downstream.train()
+    run = SupervisedSteps(
+        [*models.lower.parameters(), *models.downstream.parameters()],
+        lambda batch: models.downstream.loss(models.lower, batch),
+        lr=settings.finetune_lr,
+        momentum=settings.finetune_momentum,
+        weight_decay=settings.finetune_weight_decay,
+        clip_norm=settings.clip_norm,
+        total_steps=steps,
+    )
+    if saved is not None:
+        run.load_state_dict(saved)
+    with trial.labelled("finetune", settings.finetune_batch, run.step) as batches:
+        for mark in _marks(steps):
+            if mark <= run.step and steps:
+                continue
+            loss = run.run(batches, mark - run.step)
+            row = {"stage": "finetune", "epoch": -(-run.step // per_epoch), "train_loss": loss}
+            trial.totals["objective"] = trial.score("lower")
+            trial.report({**row, "objective": trial.totals["objective"]})
+            if run.step < steps:
+                trial.save_progress("finetune", run.state_dict)
+    trial.save_models("finetuned", ("backbone", "downstream"))
+
+
+def _marks(steps: int) -> list[int]:
+    """After which steps to report: evenly spread, the last step included, none twice."""
+    return sorted({steps * k // _REPORTS for k in range(1, _REPORTS + 1)} - {0}) or [0]

@@ -1,0 +1,36 @@
+"""Linear warm-up of the downstream head: the backbone stands still (paper, section on the pipeline)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bissl_ray.training.supervised import SupervisedSteps
+from bissl_ray.training.trial import Trial
+
+
+def warm_up_head(trial: Trial, _saved: Any) -> None:
+    """Train φ_D on the features of the lower backbone in evaluation mode."""
+    settings, models = trial.settings, trial.models
+    steps = settings.head_epochs * trial.labelled_steps(settings.upper_batch)
+    models.lower.eval()
+    models.downstream.train()
+
+    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, labels = batch
+        with torch.no_grad():
+            features = models.lower(images)
+        return models.downstream.loss_of_scores(models.downstream(features), labels).mean()
+
+    run = SupervisedSteps(
+        list(models.downstream.parameters()),
+        loss,
+        lr=settings.head_lr,
+        momentum=settings.upper_momentum,
+        weight_decay=0.0,
+        clip_norm=settings.clip_norm,
+        total_steps=steps,
+    )
+    if steps:
+        with trial.labelled("head", settings.upper_batch, 0) as batches:
+            run.run(batches, steps)

@@ -1,0 +1,68 @@
+"""The four modules of a trial, and how they go in and out of a file."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bissl_ray.config.settings import Settings
+from bissl_ray.downstream import DownstreamTask, build_downstream
+from bissl_ray.models import Backbone, build_backbone
+from bissl_ray.pretext import PretextTask, build_pretext
+
+
+@dataclass(frozen=True)
+class Models:
+    """Both levels of one trial.
+
+    Attributes:
+        lower: backbone θ.
+        pretext: pretext task with its head φ_P.
+        upper: backbone θ_D.
+        downstream: downstream task with its head φ_D.
+    """
+
+    lower: Backbone
+    pretext: PretextTask
+    upper: Backbone
+    downstream: DownstreamTask
+
+    @classmethod
+    def build(cls, settings: Settings, classes: int, device: torch.device) -> "Models":
+        """Fresh models, drawn from torch's global generator; alike on all workers under the same seed."""
+        lower = build_backbone(settings.backbone, settings.batch_norm)
+        pretext = build_pretext(settings, lower)
+        upper = build_backbone(settings.backbone, settings.batch_norm)
+        downstream = build_downstream("classification", lower.feature_dim, classes)
+        return cls(lower.to(device), pretext.to(device), upper.to(device), downstream.to(device))
+
+    def start_from(self, content: dict[str, Any], source: str) -> None:
+        """Set both backbones, and the heads as far as the file has them.
+
+        Args:
+            content: "backbone" (θ), and where known "pretext" (φ_P), "upper" (θ_D), "downstream" (φ_D).
+            source: the file's name, for error lines.
+        """
+        self.lower.load_state_dict(content["backbone"])
+        self.upper.load_state_dict(content.get("upper") or content["backbone"])
+        if content.get("pretext"):
+            self.pretext.load_head(content["pretext"], self.lower, source)
+        else:
+            self.pretext.reset_target(self.lower)
+        if content.get("downstream"):
+            self.downstream.load_state_dict(content["downstream"])
+
+    def content(self) -> dict[str, dict[str, Tensor]]:
+        """Everything, as `start_from` takes it; keys of the backbones as in torchvision."""
+        return {
+            "backbone": _on_cpu(self.lower),
+            "pretext": _on_cpu(self.pretext),
+            "upper": _on_cpu(self.upper),
+            "downstream": _on_cpu(self.downstream),
+        }
+
+
+def _on_cpu(module: nn.Module) -> dict[str, Tensor]:
+    # detach() shares memory on the CPU; the file is written before anything changes it.
+    return {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}

@@ -1,0 +1,59 @@
+"""A trial from order to result: its stages, one after another, from wherever it was interrupted."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bissl_ray.training.bissl import align
+from bissl_ray.training.evaluate import evaluate_on_test
+from bissl_ray.training.finetune import finetune
+from bissl_ray.training.head import warm_up_head
+from bissl_ray.training.order import Order
+from bissl_ray.training.trial import Report, Trial
+from bissl_ray.training.workers import Worker
+
+STAGES: dict[str, Callable[[Trial, Any], None]] = {
+    "head": warm_up_head,
+    "bissl": align,
+    "finetune": finetune,
+    "test": evaluate_on_test,
+}
+
+
+class TrialStoppedError(Exception):
+    """The trial was told to stop after a report. Raised by the reporter, alike on every worker."""
+
+
+def run_order(order: Order, worker: Worker, report: Report) -> dict[str, Any]:
+    """Run a trial to its end (collective over its workers).
+
+    Args:
+        order: what to run.
+        worker: this process among the trial's workers.
+        report: takes each row; raises TrialStoppedError when the trial is to stop.
+
+    Returns:
+        The trial's totals: objective, checkpoint, alternations, hvps, cg_residual, test_metric as far as its
+        stages gave them; seconds, gpu_seconds, workers.
+
+    Raises:
+        BadInputError: the settings and the workers don't fit together, or a file is damaged.
+        Exception: whatever broke a stage.
+    """
+    trial = Trial(order, worker, report)
+    first, saved = trial.start()
+    for name in order.stages[order.stages.index(first) :]:
+        STAGES[name](trial, saved)
+        saved = None
+        following = order.stages[order.stages.index(name) + 1 :]
+        if following:
+            trial.save_progress(following[0], lambda: None)
+    if worker.is_chief:
+        trial.progress.clear()
+    on_gpu = worker.device.type == "cuda"
+    return {
+        **trial.totals,
+        "objective_name": trial.objective_name,
+        "seconds": trial.seconds,
+        "gpu_seconds": trial.seconds * worker.world_size if on_gpu else 0.0,
+        "workers": worker.world_size,
+    }

@@ -1,0 +1,86 @@
+"""Supervised steps on the labelled images: the head's warm-up and fine-tuning."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bissl_ray.optim import WarmupCosine
+from bissl_ray.parallel import mean_over_workers
+
+Batch = tuple[Tensor, Tensor]
+
+
+class SupervisedSteps:
+    """SGD with momentum on a cosine schedule, gradients averaged over the workers."""
+
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        loss: Callable[[Batch], Tensor],
+        *,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        clip_norm: float | None,
+        total_steps: int,
+    ):
+        """Set up.
+
+        Args:
+            parameters: what is trained.
+            loss: this worker's mean loss on its share of a batch.
+            lr: peak learning rate.
+            momentum: of SGD.
+            weight_decay: of SGD.
+            clip_norm: largest norm of the averaged gradient; None: no clipping.
+            total_steps: length of the schedule.
+        """
+        self._parameters = parameters
+        self._loss = loss
+        self._lr = lr
+        self._clip_norm = clip_norm
+        self._schedule = WarmupCosine(max(total_steps, 1), 0)
+        self._optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        self.step = 0
+
+    def run(self, batches: Iterator[Batch], steps: int) -> float:
+        """Take some steps; return this stretch's mean loss over steps and workers.
+
+        Raises:
+            FloatingPointError: the loss is not finite; the same on every worker.
+        """
+        total = torch.zeros((), device=self._parameters[0].device)
+        for _ in range(steps):
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._lr * self._schedule.factor(self.step)
+            loss = self._loss(next(batches))
+            gradients = torch.autograd.grad(loss, self._parameters)
+            for parameter, gradient in zip(self._parameters, mean_over_workers(gradients), strict=True):
+                parameter.grad = gradient
+            if self._clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(self._parameters, self._clip_norm, foreach=True)
+            self._optimizer.step()
+            total += loss.detach()
+            self.step += 1
+        self._optimizer.zero_grad(set_to_none=True)
+        mean = float(mean_over_workers([total])[0]) / max(steps, 1)
+        if not torch.isfinite(torch.tensor(mean)):
+            raise _in_step(FloatingPointError(f"the training loss is {mean} after {self.step} steps"))
+        return mean
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on."""
+        return {"optimizer": self._optimizer.state_dict(), "step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+
+
+def _in_step(error: FloatingPointError) -> FloatingPointError:
+    # Every worker computed the same mean and raises alike: the group needs no restart (worker_loop).
+    error.in_step = True  # type: ignore[attr-defined]
+    return error

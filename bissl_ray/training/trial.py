@@ -1,0 +1,213 @@
+"""Everything that the stages of one trial share: models, data, settings, reports, checkpoints."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bissl_ray.data import (
+    DatasetSplits,
+    EndlessBatches,
+    evaluation_batches,
+    get_dataset,
+    pretext_batches,
+    steps_per_epoch,
+    train_batches,
+)
+from bissl_ray.data.seeding import derived_seed
+from bissl_ray.downstream import evaluate
+from bissl_ray.errors import BadInputError
+from bissl_ray.training.files import Progress, read_tensors, write_tensors
+from bissl_ray.training.models import Models
+from bissl_ray.training.order import Order
+from bissl_ray.training.workers import Worker
+
+Report = Callable[[dict[str, Any]], None]
+_EVALUATION_BATCH = 512
+
+# A worker runs trial after trial on the same data: it opens it once.
+_open_splits = lru_cache(maxsize=4)(
+    lambda dataset, data_dir, split_seed: get_dataset(dataset).open(data_dir and Path(data_dir), split_seed)
+)
+
+
+class Trial:
+    """One trial on this worker."""
+
+    def __init__(self, order: Order, worker: Worker, report: Report):
+        """Build the models and open the data.
+
+        Args:
+            order: what to run.
+            worker: this process among the trial's workers.
+            report: takes a row; raises when the trial is to stop.
+        """
+        self.order = order
+        self.settings = order.validated_settings()
+        self.worker = worker
+        self.dataset = get_dataset(order.dataset)
+        self.splits: DatasetSplits = _open_splits(order.dataset, order.data_dir, order.split_seed)
+        self.progress = Progress(order.storage, order.folder)
+        self.seconds_before = 0.0
+        self.totals: dict[str, Any] = {}
+        """What the trial's result will say; survives interruption."""
+        self._begin = time.monotonic()
+        self._report = report
+        # The same seed on all workers: they build the same models. Everything random afterwards (order of the
+        # data, augmentations) is a function of (seed, step, image), so that workers differ where they should.
+        torch.manual_seed(order.seed)
+        self.models = Models.build(self.settings, self.splits.classes, worker.device)
+        self._check_shares()
+
+    def start(self) -> tuple[str, Any]:
+        """Load what the trial starts from, or where it was interrupted.
+
+        Returns:
+            The stage to begin with, and that stage's saved state (None: from its beginning).
+
+        Raises:
+            FileNotFoundError: what it starts from is not there.
+        """
+        saved = self.progress.load()
+        if saved is not None:
+            self.models.start_from(saved["models"], "the trial's own checkpoint")
+            self.seconds_before = saved["seconds"]
+            self.totals = saved["totals"]
+            return saved["stage"], saved["state"]
+        content = read_tensors(self.order.storage, self.order.start)
+        if content is None:
+            raise FileNotFoundError(f"{self.order.storage}/{self.order.start}: the trial starts from it")
+        self.models.start_from(content, self.order.start)
+        return self.order.stages[0], None
+
+    def save_progress(self, stage: str, state: Callable[[], Any]) -> None:
+        """Save where the trial is, unless it was saved a moment ago.
+
+        Args:
+            stage: the stage to go on with.
+            state: called for that stage's state if it is saved.
+        """
+        if self.worker.is_chief and self.progress.due:
+            content = self.models.content()
+            seconds, totals = self.seconds, self.totals
+            self.progress.save(
+                {"stage": stage, "state": state(), "models": content, "seconds": seconds, "totals": totals}
+            )
+
+    def save_models(self, name: str, parts: tuple[str, ...]) -> None:
+        """Write models for good, as `<trial's folder>/<name>.pt`; the result names the file.
+
+        Args:
+            name: "aligned" or "finetuned".
+            parts: which of `Models.content` it holds.
+        """
+        path = f"{self.order.folder}/{name}.pt"
+        if self.worker.is_chief:
+            content = self.models.content()
+            write_tensors(self.order.storage, path, {part: content[part] for part in parts})
+        self.totals["checkpoint"] = path
+
+    @property
+    def seconds(self) -> float:
+        """Time that the trial has taken, earlier attempts included."""
+        return self.seconds_before + time.monotonic() - self._begin
+
+    def report(self, row: dict[str, Any]) -> None:
+        """Report a row with the time it was made at; raises when the trial is to stop."""
+        self._report({"objective_name": self.objective_name, "seconds": self.seconds, **row})
+
+    # Data, on this worker's device
+
+    @contextmanager
+    def pretext_views(self, stage: str, batch: int, start_step: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        """Endless pairs of augmented views of the pretext pool; each stage draws its own."""
+        with self._open(pretext_batches, stage, self.splits.pretext, batch, start_step) as batches:
+            yield batches
+
+    @contextmanager
+    def labelled(self, stage: str, batch: int, start_step: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        """Endless augmented training images with their labels; each stage draws its own.
+
+        BiSSL's runs and the control's draw alike in fine-tuning under the same seed: their comparison is paired.
+        """
+        with self._open(train_batches, stage, self.splits.train, batch, start_step) as batches:
+            yield batches
+
+    def labelled_steps(self, batch: int) -> int:
+        """Steps in one pass over the labelled training images."""
+        return steps_per_epoch(self.splits.train, batch, self.worker.world_size)
+
+    @contextmanager
+    def _open(
+        self, stream: Callable[..., EndlessBatches], stage: str, source: Any, batch: int, start_step: int
+    ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        batches = stream(
+            source,
+            self.dataset,
+            image_size=self.settings.image_size,
+            batch=batch,
+            seed=derived_seed(self.order.seed, stage),
+            start_step=start_step,
+            rank=self.worker.rank,
+            world_size=self.worker.world_size,
+            processes=self.settings.loader_processes,
+        )
+        try:
+            yield (self.to_device(pair) for pair in batches)
+        finally:
+            batches.close()
+
+    def to_device(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Move a batch to this worker's device without waiting for it."""
+        first, second = pair
+        return (
+            first.to(self.worker.device, non_blocking=True),
+            second.to(self.worker.device, non_blocking=True),
+        )
+
+    # Scores
+
+    @property
+    def objective_name(self) -> str:
+        """The metric that the field uses on this dataset, on the validation split."""
+        return f"validation_{self.dataset.metric}"
+
+    def score(self, which: str, split: str = "validation") -> float:
+        """The dataset's metric of one of the models.
+
+        Args:
+            which: "upper" (θ_D) or "lower" (θ), each with head φ_D.
+            split: "validation", or "test" for a run that may look there.
+
+        Returns:
+            In [0, 1], the same on every worker.
+        """
+        batches = evaluation_batches(
+            getattr(self.splits, split),
+            self.dataset,
+            image_size=self.settings.image_size,
+            batch=_EVALUATION_BATCH,
+            rank=self.worker.rank,
+            world_size=self.worker.world_size,
+            processes=self.settings.loader_processes,
+        )
+        try:
+            backbone = getattr(self.models, which)
+            scores = evaluate(backbone, self.models.downstream, (self.to_device(pair) for pair in batches))
+        finally:
+            batches.close()
+        return scores[self.dataset.metric]
+
+    def _check_shares(self) -> None:
+        n = self.worker.world_size
+        for name in ("lower_batch", "upper_batch", "finetune_batch"):
+            batch = getattr(self.settings, name)
+            if batch % n:
+                raise BadInputError(
+                    f"{name} is {batch}, which {n} workers can't share equally: make it a multiple of {n}"
+                )
