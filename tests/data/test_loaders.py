@@ -187,8 +187,10 @@ def test_loader_processes_end_when_their_worker_is_killed(tmp_path: Path) -> Non
     started = [int(process) for process in worker.stdout.readline().split()]
     assert len(started) == 2 and all(alive(process) for process in started)
     worker.send_signal(signal.SIGKILL)
-    worker.communicate()
+    worker.wait()
     assert gone(started)
+    worker.stdin.close()
+    worker.stdout.close()
 
 
 def alive(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""Write a tiny dataset in the real layout of Stanford Cars: real JPEGs, real .mat files, learnable classes."""
+"""Write a tiny dataset in the real layout of Stanford Cars: real JPEGs, real .mat files, learnable."""
 
 import colorsys
 from pathlib import Path
