@@ -1,0 +1,31 @@
+"""Who won, by how much, at what cost: ranking, verdict and rendering over the store."""
+
+from bissl_ray.leaderboard.board import Board, find_trial, read_board
+from bissl_ray.leaderboard.live import LiveBoard, SweepProgress
+from bissl_ray.leaderboard.query import sort_rows, where_rows
+from bissl_ray.leaderboard.ranking import rank
+from bissl_ray.leaderboard.render import as_csv, as_json, as_markdown, table
+from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
+from bissl_ray.leaderboard.trial import render_trial
+from bissl_ray.leaderboard.verdict import Verdict, verdicts
+
+__all__ = [
+    "Board",
+    "Estimate",
+    "LiveBoard",
+    "SweepProgress",
+    "Verdict",
+    "as_csv",
+    "as_json",
+    "as_markdown",
+    "estimate",
+    "find_trial",
+    "paired_gain",
+    "rank",
+    "read_board",
+    "render_trial",
+    "sort_rows",
+    "table",
+    "verdicts",
+    "where_rows",
+]

@@ -1,0 +1,97 @@
+"""From a storage to what the board shows: rows that were asked for, and the verdicts on their sweeps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bissl_ray.errors import BadInputError, nearest
+from bissl_ray.leaderboard.query import check_column, sort_rows, where_rows
+from bissl_ray.leaderboard.ranking import rank
+from bissl_ray.leaderboard.verdict import Verdict, verdicts
+from bissl_ray.store import read_trials
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Board:
+    """What is shown.
+
+    Attributes:
+        rows: as `rank` gives them, those of a dataset together.
+        verdicts: one per sweep, whatever rows were asked for.
+        empty: whether the storage holds no trial at all.
+    """
+
+    rows: list[Row]
+    verdicts: list[Verdict]
+    empty: bool
+
+
+def read_board(
+    storage: str | Path,
+    dataset: str | None = None,
+    sweep: str | None = None,
+    where: str | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+) -> Board:
+    """Read, rank, filter, sort and cut.
+
+    Args:
+        storage: a local path or a URI that pyarrow knows.
+        dataset: only this one.
+        sweep: only this one.
+        where: keep the rows that satisfy this expression; ranks are those among all.
+        sort: order within each dataset, by this column; a minus in front reverses.
+        top: rows per dataset at most.
+
+    Raises:
+        BadInputError: an unknown dataset, sweep or column, or an expression that can't be read.
+    """
+    trials = read_trials(storage).to_pylist()
+    chosen = trials
+    for column, wanted in (("dataset", dataset), ("sweep", sweep)):
+        if wanted is not None and trials:
+            chosen = _only(chosen, column, wanted, storage)
+    rows = rank(chosen)
+    if sort is not None and rows:
+        check_column("--sort", sort.removeprefix("-"), rows)
+    if where is not None:
+        rows = where_rows(rows, where)
+    shown: list[Row] = []
+    for _, group in groupby(rows, key=lambda row: row["dataset"]):
+        members = list(group)
+        shown += (members if sort is None else sort_rows(members, sort))[:top]
+    return Board(shown, verdicts(chosen), empty=not trials)
+
+
+def find_trial(storage: str | Path, trial: str, sweep: str | None = None) -> tuple[Row, list[Row]]:
+    """Find one trial and the runs that tune or confirm it.
+
+    Raises:
+        BadInputError: there is no such trial, or several sweeps have one of that name.
+    """
+    trials = read_trials(storage).to_pylist()
+    if not trials:
+        raise BadInputError(f"no trial in {storage}; start a sweep with `bissl-ray sweep`, or give --storage")
+    chosen = trials if sweep is None else _only(trials, "sweep", sweep, storage)
+    named = _only(chosen, "trial", trial, storage)
+    if len(named) > 1:
+        places = sorted(f"{row['sweep']} ({row['dataset']})" for row in named)
+        raise BadInputError(
+            f"trial {trial!r} is in {len(named)} sweeps; choose one with --sweep: {', '.join(places)}"
+        )
+    found = named[0]
+    place = (found["dataset"], found["sweep"], trial)
+    return found, [row for row in chosen if (row["dataset"], row["sweep"], row["parent"]) == place]
+
+
+def _only(rows: Sequence[Row], column: str, wanted: str, storage: str | Path) -> list[Row]:
+    names = sorted({row[column] for row in rows})
+    if wanted not in names:
+        few = f"it has {', '.join(names)}" if len(names) <= 12 else f"it has {len(names)} of them"
+        raise BadInputError(f"no {column} {wanted!r} in {storage}: {few}{nearest(wanted, names)}")
+    return [row for row in rows if row[column] == wanted]

@@ -1,0 +1,106 @@
+"""The columns that the board shows, and which to leave out first when the terminal is narrow."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bissl_ray.leaderboard.numbers import duration, percent, points, setting
+from bissl_ray.leaderboard.ranking import PREFIX
+
+Row = dict[str, Any]
+
+_FIRST_PARAMETERS: Final = ("lower_lr", "upper_lr", "cg_iterations", "proximity_weight", "damping")
+_PARAMETER_PRIORITY: Final = 40
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the board.
+
+    Attributes:
+        header: its heading.
+        priority: the column with the smallest is left out first.
+        cell: row of the board -> its text.
+        number: whether it is aligned to the right.
+    """
+
+    header: str
+    priority: int
+    cell: Callable[[Row], str]
+    number: bool = True
+
+
+_BEFORE: Final = (
+    Column("#", 100, lambda row: "" if row["rank"] is None else str(row["rank"])),
+    Column("trial", 99, lambda row: row["trial"], number=False),
+    Column("sweep", 60, lambda row: row["sweep"], number=False),
+    Column("status", 90, lambda row: describe_status(row), number=False),
+    Column("score %", 98, lambda row: percent(row["objective"])),
+    Column("±", 80, lambda row: _half_width(row, "objective")),
+    Column("seeds", 50, lambda row: str(row["seeds"]) if row["seeds"] else ""),
+    Column("gain", 85, lambda row: points(row["gain"])),
+    Column("± gain", 70, lambda row: _half_width(row, "gain")),
+    Column("test %", 84, lambda row: percent(row["test_metric"])),
+)
+_AFTER: Final = (
+    Column("alternations", 22, lambda row: setting(row["alternations"])),
+    Column("HVPs", 21, lambda row: setting(row["hvps"])),
+    Column("residual", 20, lambda row: setting(row["cg_residual"])),
+    Column("time", 45, lambda row: duration(row["total_seconds"])),
+    Column(
+        "GPU h",
+        23,
+        lambda row: "" if row["total_gpu_seconds"] is None else f"{row['total_gpu_seconds'] / 3600:.2f}",
+    ),
+    Column("proposed by", 15, lambda row: row["origin"] or "", number=False),
+)
+
+
+def describe_status(row: Row) -> str:
+    """Say in a word where a row stands: control and confirmed say more than complete."""
+    if row["kind"] == "control":
+        return "control"
+    return "confirmed" if row["standing"] == "confirmed" else str(row["status"])
+
+
+def columns(rows: Sequence[Row]) -> list[Column]:
+    """Choose the columns that have something to say about these rows, in the order in which they stand.
+
+    Of the hyperparameters these are the ones that differ between rows.
+    """
+    one_sweep = len({row["sweep"] for row in rows}) == 1
+    chosen = [*_BEFORE, *_parameters(rows), *_AFTER]
+    return [
+        column
+        for column in chosen
+        if column.priority >= 90
+        or (any(column.cell(row) for row in rows) and not (column.header == "sweep" and one_sweep))
+    ]
+
+
+def parameter_names(rows: Sequence[Row]) -> list[str]:
+    """List the hyperparameters of the rows, without prefix, those of the bilevel method first."""
+    names = [name.removeprefix(PREFIX) for name in rows[0] if name.startswith(PREFIX)] if rows else []
+    first = [name for name in _FIRST_PARAMETERS if name in names]
+    return first + [name for name in names if name not in first]
+
+
+def _parameters(rows: Sequence[Row]) -> list[Column]:
+    ours = [row for row in rows if row["kind"] == "bissl"]
+    differing = [n for n in parameter_names(rows) if len({row[PREFIX + n] for row in ours}) > 1]
+    return [
+        Column(name, max(_PARAMETER_PRIORITY - place, 24), _reading(PREFIX + name))
+        for place, name in enumerate(differing)
+    ]
+
+
+def _reading(key: str) -> Callable[[Row], str]:
+    """Read a hyperparameter; plain fine-tuning leaves out those of BiSSL, which it doesn't use."""
+    return lambda row: (
+        "" if row["kind"] == "control" and not key.startswith(f"{PREFIX}finetune") else setting(row[key])
+    )
+
+
+def _half_width(row: Row, name: str) -> str:
+    high = row[f"{name}_high"]
+    return "" if high is None else percent(high - row[name])

@@ -1,0 +1,123 @@
+"""Gathers the runs of a sweep into configurations: what is compared on the board.
+
+A configuration is an explore trial with the fine-tuning runs that tune and confirm it, or one
+fine-tuning point of the control with the seeds that confirm it.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bissl_ray.leaderboard.statistics import Estimate, estimate
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration and all its runs.
+
+    Attributes:
+        kind: bissl, or control for plain fine-tuning.
+        head: row of the explore trial, or of the control's fine-tuning point.
+        tuning: rows of the fine-tuning runs that tune it.
+        seeds: rows of the runs that confirm it, one per seed.
+    """
+
+    kind: Literal["bissl", "control"]
+    head: Row
+    tuning: tuple[Row, ...]
+    seeds: tuple[Row, ...]
+
+    @property
+    def sweep(self) -> tuple[str, str]:
+        """Dataset and sweep."""
+        return self.head["dataset"], self.head["sweep"]
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """Seed -> objective of each finished confirmation run."""
+        return self._by_seed("objective")
+
+    @property
+    def test_scores(self) -> dict[int, float]:
+        """Seed -> metric on the test split, for those that touched it."""
+        return self._by_seed("test_metric")
+
+    @property
+    def confirmed(self) -> Estimate | None:
+        """Mean objective over seeds; None before any confirmation run has finished."""
+        return estimate(list(self.scores.values()))
+
+    @property
+    def explored(self) -> float | None:
+        """Objective of the head by itself; None where it has none yet, or failed."""
+        return finite(self.head["objective"]) if self.head["status"] != "failed" else None
+
+    @property
+    def runs(self) -> tuple[Row, ...]:
+        """Every run: the head, tuning, seeds."""
+        return self.head, *self.tuning, *self.seeds
+
+    def _by_seed(self, column: str) -> dict[int, float]:
+        finished = (row for row in self.seeds if row["status"] == "complete" and row["seed"] is not None)
+        scores = ((row["seed"], finite(row[column])) for row in finished)
+        return {seed: score for seed, score in scores if score is not None}
+
+
+def finite(value: float | None) -> float | None:
+    """Return the value if it is a number, else None: a diverged run has no score."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def gather(trials: Iterable[Row]) -> list[Configuration]:
+    """Gather the rows of any number of sweeps into configurations, in the order of the rows.
+
+    A run whose parent has no row stands as a configuration of its own.
+
+    Args:
+        trials: rows as `read_trials(...).to_pylist()` gives them.
+    """
+    rows = list(trials)
+    names = {(row["dataset"], row["sweep"], row["trial"]) for row in rows}
+    children: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    heads = []
+    for row in rows:
+        parent = (row["dataset"], row["sweep"], row["parent"])
+        if row["parent"] is not None and parent in names:
+            children[parent].append(row)
+        else:
+            heads.append(row)
+    return [_configuration(head, children[head["dataset"], head["sweep"], head["trial"]]) for head in heads]
+
+
+def best_control(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> Configuration | None:
+    """Pick the control of a sweep: its confirmed point with the best mean, else its best point so far."""
+    controls = [c for c in configurations if c.kind == "control" and c.sweep == sweep]
+    return max(controls, key=standing, default=None)
+
+
+def best_bissl(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> Configuration | None:
+    """Pick the winner of a sweep: its confirmed configuration with the best mean, if there is one."""
+    candidates = [c for c in configurations if c.kind == "bissl" and c.sweep == sweep and c.scores]
+    return max(candidates, key=standing, default=None)
+
+
+def standing(configuration: Configuration) -> tuple[int, float]:
+    """Give the key that puts the better configuration higher: confirmed before explored before failed."""
+    confirmed, explored = configuration.confirmed, configuration.explored
+    if confirmed is not None:
+        return 2, confirmed.mean
+    return (0, 0.0) if explored is None else (1, explored)
+
+
+def _configuration(head: Row, children: Sequence[Row]) -> Configuration:
+    own = (head,) if head["step"] == "seeds" else ()
+    return Configuration(
+        kind="control" if head["phase"] == "control" else "bissl",
+        head=head,
+        tuning=tuple(row for row in children if row["step"] == "tuning"),
+        seeds=own + tuple(row for row in children if row["step"] == "seeds"),
+    )

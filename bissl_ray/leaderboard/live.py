@@ -1,0 +1,132 @@
+"""The board while a sweep runs: a picture that redraws in a terminal, plain lines everywhere else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from bissl_ray.leaderboard.numbers import duration, percent
+from bissl_ray.leaderboard.ranking import rank
+from bissl_ray.leaderboard.render import fitting_table
+
+_AROUND_TABLE: Final = 9  # lines: title, bar, counts, best, a table's heading and rules, a spare one
+
+
+@dataclass(frozen=True)
+class SweepProgress:
+    """Where a sweep stands.
+
+    Attributes:
+        phase: in words: "exploring", "tuning fine-tuning", "confirming over seeds", "testing".
+        total: runs planned in this phase.
+        done: runs that have ended in this phase, pruned and failed ones included.
+        running: runs under way.
+        pruned: runs stopped early.
+        failed: runs that failed.
+        elapsed: seconds since the sweep began.
+        left: seconds that remain, by estimate; None while unknown.
+        best: trial and objective (a fraction) of the best so far; None before there is one.
+        trials: rows of trials as the store has them, for the table.
+        trouble: one line on what the person should see to, such as a full disk; None if all is well.
+    """
+
+    phase: str
+    total: int
+    done: int
+    running: int
+    pruned: int
+    failed: int
+    elapsed: float
+    left: float | None = None
+    best: tuple[str, float] | None = None
+    trials: Sequence[dict[str, Any]] = field(default_factory=list)
+    trouble: str | None = None
+
+
+class LiveBoard:
+    """Shows the progress of a sweep: `with LiveBoard(console, "cars") as board: board.update(progress)`.
+
+    In a terminal the picture is redrawn in place and fits its height and width. Elsewhere one plain line
+    is printed when a run has ended, the phase has changed or there is trouble, with no control codes.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        """Prepare the board.
+
+        Args:
+            console: where to draw.
+            title: name of the sweep and what it searches.
+        """
+        self._console = console
+        self._title = title
+        self._live = (
+            Live(console=console, auto_refresh=False, vertical_overflow="crop")
+            if console.is_terminal
+            else None
+        )
+        self._said: tuple[object, ...] | None = None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, progress: SweepProgress) -> None:
+        """Show where the sweep stands now."""
+        if self._live is not None:
+            self._live.update(self._picture(progress), refresh=True)
+            return
+        news = (progress.phase, progress.done, progress.failed, progress.trouble)
+        if news != self._said:
+            self._said = news
+            self._console.print(_line(progress), markup=False, highlight=False, soft_wrap=True)
+
+    def _picture(self, progress: SweepProgress) -> RenderableType:
+        heading = Text.assemble((self._title, "bold"), " · ", (progress.phase, "cyan"))
+        bar = Table.grid(padding=(0, 2), expand=True)
+        bar.add_column(ratio=1)
+        bar.add_column(no_wrap=True)
+        done = f"{progress.done} of {progress.total}"
+        bar.add_row(
+            ProgressBar(total=max(progress.total, 1), completed=progress.done), Text(done, style="bold")
+        )
+        parts: list[RenderableType] = [heading, bar, Text(" · ".join(_counts(progress)), style="dim")]
+        if progress.best is not None:
+            trial, score = progress.best
+            parts.append(Text.assemble("best so far ", (f"{percent(score)}%", "bold green"), f"  {trial}"))
+        if progress.trouble is not None:
+            parts.append(Text(progress.trouble, style="bold red"))
+        rows = rank(progress.trials)[: max(self._console.height - _AROUND_TABLE, 1)]
+        if rows:
+            parts.append(fitting_table("", rows, self._console))
+        return Group(*parts)
+
+
+def _counts(progress: SweepProgress) -> list[str]:
+    """Say what runs and what went wrong, and the time: only what there is to say."""
+    counts = [f"{progress.running} running"]
+    counts += [f"{progress.pruned} pruned"] if progress.pruned else []
+    counts += [f"{progress.failed} failed"] if progress.failed else []
+    counts += [f"{duration(progress.elapsed)} elapsed"]
+    return counts if progress.left is None else [*counts, f"about {duration(progress.left)} left"]
+
+
+def _line(progress: SweepProgress) -> str:
+    parts = [f"{progress.phase}: {progress.done} of {progress.total} done", *_counts(progress)]
+    if progress.best is not None:
+        parts.append(f"best {percent(progress.best[1])}% ({progress.best[0]})")
+    if progress.trouble is not None:
+        parts.append(progress.trouble)
+    return ", ".join(parts)

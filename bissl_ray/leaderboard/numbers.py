@@ -1,0 +1,37 @@
+"""Numbers as the board writes them: scores in percent, gains in points, settings in three digits."""
+
+from typing import Any
+
+
+def percent(fraction: float | None) -> str:
+    """Write a score: 0.8421 is "84.2"; nothing for None."""
+    return "" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def points(fraction: float | None) -> str:
+    """Write a difference of scores with its sign: 0.018 is "+1.8"; nothing for None."""
+    return "" if fraction is None else f"{100 * fraction:+.1f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration in its two largest units: "45s", "12m 05s", "3h 20m", "2d 04h"; nothing for None."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    for size, unit, smaller_size, smaller_unit in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "m"),
+        (60, "m", 1, "s"),
+    ):
+        if whole >= size:
+            return f"{whole // size}{unit} {whole % size // smaller_size:02d}{smaller_unit}"
+    return f"{whole}s"
+
+
+def setting(value: Any) -> str:
+    """Write a hyperparameter: three significant digits, yes or no, or the text itself; nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,118 @@
+"""Ranks the configurations of each dataset: one row of the board for each."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather, standing
+from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
+
+PREFIX: Final = "param_"
+
+_FROM_TRIAL: Final = (
+    "phase",
+    "status",
+    "status_reason",
+    "origin",
+    "alternations",
+    "hvps",
+    "cg_residual",
+    "seconds",
+    "gpu_seconds",
+    "workers",
+    "attempts",
+    "checkpoint",
+    "started_at",
+    "ended_at",
+    "git",
+    "versions",
+)
+
+
+def rank(trials: Iterable[Row]) -> list[Row]:
+    """Rank every configuration, dataset by dataset.
+
+    Confirmed configurations come first, by their mean objective over seeds, then explored ones by the
+    objective of exploring, then those without one. The control of a sweep, its best fine-tuning point,
+    stands in its place among the confirmed but takes no rank: rank 1 is always the best BiSSL trial.
+
+    Args:
+        trials: rows as `read_trials(...).to_pylist()` gives them.
+
+    Returns:
+        Rows with the same keys each: rank (None for the control and for trials without a score), dataset,
+        sweep, trial, kind (bissl, control), standing (confirmed, explored), objective (the one it is ranked
+        by) with the ends of its 95% interval, seeds, the paired gain over the control likewise, the test
+        metric likewise, explore_objective, the trial's own columns, the total cost of all its runs in
+        seconds, and every param_ column.
+    """
+    configurations = gather(trials)
+    controls = {sweep: best_control(configurations, sweep) for sweep in {c.sweep for c in configurations}}
+    shown = [c for c in configurations if c.kind == "bissl" or c is controls[c.sweep]]
+    shown.sort(key=lambda c: (c.sweep[0], *(-part for part in standing(c))))
+    rows = []
+    ranks: dict[str, int] = {}
+    for configuration in shown:
+        row = _row(configuration, controls[configuration.sweep], configurations)
+        if configuration.kind == "bissl" and row["objective"] is not None:
+            ranks[row["dataset"]] = row["rank"] = ranks.get(row["dataset"], 0) + 1
+        rows.append(row)
+    return rows
+
+
+def _row(configuration: Configuration, control: Configuration | None, everyone: list[Configuration]) -> Row:
+    dataset, sweep = configuration.sweep
+    head, confirmed = configuration.head, configuration.confirmed
+    gain = None
+    if configuration.kind == "bissl" and control is not None:
+        gain = paired_gain(configuration.scores, control.scores)
+    runs = configuration.runs
+    if configuration.kind == "control":  # its budget went into all points, not only into the best
+        runs = tuple(
+            run for c in everyone if c.kind == "control" and c.sweep == (dataset, sweep) for run in c.runs
+        )
+    return {
+        "rank": None,
+        "dataset": dataset,
+        "sweep": sweep,
+        "trial": head["trial"],
+        "kind": configuration.kind,
+        "standing": "explored" if confirmed is None else "confirmed",
+        **_columns("objective", confirmed),
+        "objective": configuration.explored if confirmed is None else confirmed.mean,
+        "objective_name": _name_of_objective(configuration),
+        "seeds": 0 if confirmed is None else confirmed.n,
+        **_columns("gain", gain),
+        "gain_seeds": 0 if gain is None else gain.n,
+        **_columns("test_metric", estimate(list(configuration.test_scores.values()))),
+        "explore_objective": configuration.explored if head["step"] == "search" else None,
+        **{name: head[name] for name in _FROM_TRIAL},
+        "total_seconds": _total(runs, "seconds"),
+        "total_gpu_seconds": _total(runs, "gpu_seconds"),
+        **_parameters(configuration),
+    }
+
+
+def _columns(name: str, value: Estimate | None) -> Row:
+    if value is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
+
+
+def _name_of_objective(configuration: Configuration) -> str | None:
+    runs = configuration.seeds or (configuration.head,)
+    return next((run["objective_name"] for run in runs if run["objective_name"] is not None), None)
+
+
+def _parameters(configuration: Configuration) -> Row:
+    """Give the head's parameters, with those of fine-tuning as the runs that confirm it had them."""
+    parameters = {name: value for name, value in configuration.head.items() if name.startswith(PREFIX)}
+    for name in parameters:
+        values = {run[name] for run in configuration.seeds}
+        if len(values) == 1 and None not in values:
+            parameters[name] = values.pop()
+    return parameters
+
+
+def _total(runs: Iterable[Row], column: str) -> float | None:
+    values = [value for run in runs if (value := finite(run[column])) is not None]
+    return sum(values) if values else None

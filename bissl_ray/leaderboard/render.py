@@ -1,0 +1,136 @@
+"""The board as a table for people, as JSON and CSV for programs, as Markdown for reports."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from bissl_ray.leaderboard.columns import Column, columns
+from bissl_ray.leaderboard.verdict import Outcome, Verdict
+
+Row = dict[str, Any]
+
+_LONG_HEADER: Final = 8  # characters
+_WIDER_THAN_ANY_TABLE: Final = 10_000
+_STYLES: Final = {"control": "cyan", "failed": "red", "pruned": "dim", "running": "yellow"}
+_VERDICT_STYLES: Final[dict[Outcome, str]] = {
+    "wins": "bold green",
+    "no_difference": "bold yellow",
+    "loses": "bold red",
+    "unconfirmed": "yellow",
+}
+
+
+def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) -> RenderableType:
+    """Lay out the board for a console: a table per dataset that fits its width, then the verdicts.
+
+    Columns that don't fit are left out, the least important first; no number is ever cut.
+
+    Args:
+        rows: rows of the board, those of a dataset together.
+        verdicts: of the sweeps to speak of.
+        console: where it will be printed; gives the width.
+    """
+    parts: list[RenderableType] = []
+    for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
+        parts.append(fitting_table(_title(dataset, rows), list(group), console))
+    parts.extend(Text(verdict.sentence, style=_VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
+    return Group(*parts)
+
+
+def fitting_table(title: str, rows: Sequence[Row], console: Console) -> Table:
+    """Lay out rows of one dataset with as many columns as the console is wide enough for."""
+    chosen = columns(rows)
+    unlimited = console.options.update_width(_WIDER_THAN_ANY_TABLE)
+    while True:
+        laid_out = _lay_out(title, rows, chosen)
+        if len(chosen) == 1 or Measurement.get(console, unlimited, laid_out).maximum <= console.width:
+            return laid_out
+        chosen.remove(min(chosen, key=lambda column: column.priority))
+
+
+def as_json(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
+    """Write rows and verdicts as JSON, unrounded; what is missing, or not a number, is null."""
+    document = {"rows": rows, "verdicts": [dataclasses.asdict(verdict) for verdict in verdicts]}
+    return json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Write the same rows and columns as the JSON has, as CSV; what is missing is empty."""
+    sink = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_plain(list(rows)))
+    return sink.getvalue().rstrip("\n")
+
+
+def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
+    """Write the columns of the table, all of them, as Markdown, with the verdicts below."""
+    parts = []
+    for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
+        members = list(group)
+        chosen = columns(members)
+        lines = [[c.header for c in chosen], ["---:" if c.number else "---" for c in chosen]]
+        lines += [[c.cell(row) for c in chosen] for row in members]
+        body = "\n".join(
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+        )
+        parts.append(f"### {_title(dataset, rows)}\n\n{body}")
+    parts.extend(verdict.sentence for verdict in verdicts)
+    return "\n\n".join(parts)
+
+
+def _title(dataset: str, rows: Sequence[Row]) -> str:
+    ours = [row for row in rows if row["dataset"] == dataset]
+    names = sorted({row["objective_name"] for row in ours if row["objective_name"] is not None})
+    sweeps = sorted({row["sweep"] for row in ours})
+    return " · ".join([dataset, *(sweeps if len(sweeps) == 1 else []), *names])
+
+
+def _lay_out(title: str, rows: Sequence[Row], chosen: Sequence[Column]) -> Table:
+    laid_out = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for column in chosen:
+        laid_out.add_column(
+            _folded(column.header), justify="right" if column.number else "left", no_wrap=True
+        )
+    for row in rows:
+        style = "bold green" if row["rank"] == 1 and row["standing"] == "confirmed" else None
+        style = style or _STYLES.get(row["kind"]) or _STYLES.get(row["status"])
+        laid_out.add_row(*(Text(column.cell(row)) for column in chosen), style=style)
+    return laid_out
+
+
+def _folded(header: str) -> str:
+    """Break a long heading behind its last underscore or at its space, so that it doesn't widen its column."""
+    if len(header) <= _LONG_HEADER:
+        return header
+    for separator in ("_", " "):
+        first, found, second = header.rpartition(separator)
+        if found:
+            return f"{first}{found.strip()}\n{second}"
+    return header
+
+
+def _plain(value: Any) -> Any:
+    """Bring a value to what JSON and CSV hold: times in ISO 8601, nothing that is not a number."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, datetime) else value

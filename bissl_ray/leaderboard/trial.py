@@ -1,0 +1,185 @@
+"""One trial in full: configuration, curve, diagnostics, why it was proposed and why it stopped."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bissl_ray.leaderboard.columns import parameter_names
+from bissl_ray.leaderboard.configurations import finite
+from bissl_ray.leaderboard.curve import curve
+from bissl_ray.leaderboard.numbers import duration, percent, setting
+from bissl_ray.leaderboard.ranking import PREFIX
+
+Row = dict[str, Any]
+
+_ORIGINS: Final = {
+    "known_good": "known to be good: enqueued before the search",
+    "tpe": "proposed by TPE from the trials before it",
+    "random": "drawn at random",
+    "resumed": "taken over from an earlier run of the sweep",
+    "tuning": "tunes the fine-tuning of its parent",
+    "seeds": "confirms its parent with another seed",
+}
+_DIAGNOSTICS: Final = (
+    ("relative residual", "cg_residual"),
+    ("Hessian-vector products", "hvps"),
+    ("smallest Ritz value", "ritz_min"),
+    ("largest Ritz value", "ritz_max"),
+    ("directions of negative curvature", "negative_curvature"),
+    ("cosine of hypergradient and direct gradient", "hypergradient_cosine"),
+    ("distance of the backbones", "distance"),
+    ("lower loss", "lower_loss"),
+    ("upper loss", "upper_loss"),
+    ("training loss", "train_loss"),
+)
+
+
+def render_trial(
+    trial: Row, reports: Sequence[Row], children: Sequence[Row], defaults: Mapping[str, Any], console: Console
+) -> RenderableType:
+    """Lay out one trial.
+
+    Args:
+        trial: its row.
+        reports: its reports, in any order.
+        children: rows of the runs that tune or confirm it.
+        defaults: setting -> default; settings that differ come first and stand out.
+        console: where it will be printed; gives the width.
+    """
+    parts: list[RenderableType] = [
+        Text.assemble((trial["trial"], "bold"), f"  {trial['dataset']} · {trial['sweep']}"),
+        _facts(trial),
+        _heading("Configuration"),
+        _configuration(trial, defaults),
+    ]
+    for stage, progress in (("bissl", "alternation"), ("finetune", "epoch")):
+        ordered = sorted(
+            (row for row in reports if row["stage"] == stage and row[progress] is not None),
+            key=lambda row: row[progress],
+        )
+        if ordered:
+            parts += _stage(stage, progress, ordered, console.width)
+    if children:
+        parts += [_heading("Runs that tune or confirm it"), _children(children)]
+    return Group(*parts, _heading("To run it again, put into a search space"), Text(_fixed_block(trial)))
+
+
+def _heading(text: str) -> Text:
+    return Text(f"\n{text}", style="bold cyan")
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        if value:
+            grid.add_row(name, Text(value))
+    return grid
+
+
+def _facts(trial: Row) -> Table:
+    status = trial["status"] + (f": {trial['status_reason']}" if trial["status_reason"] else "")
+    objective, name = finite(trial["objective"]), trial["objective_name"] or "objective"
+    test = finite(trial["test_metric"])
+    return _pairs(
+        [
+            ("status", status),
+            ("proposed", _ORIGINS.get(trial["origin"], trial["origin"]) or ""),
+            (
+                "step",
+                f"{trial['step']} ({trial['phase']})" + (f" of {trial['parent']}" if trial["parent"] else ""),
+            ),
+            ("score", "" if objective is None else f"{percent(objective)}% {name}"),
+            ("test", "" if test is None else f"{percent(test)}%"),
+            ("seed", setting(trial["seed"])),
+            ("alternations", setting(trial["alternations"])),
+            ("time", _cost(trial)),
+            ("attempts", setting(trial["attempts"])),
+            ("checkpoint", trial["checkpoint"] or ""),
+        ]
+    )
+
+
+def _cost(trial: Row) -> str:
+    if trial["seconds"] is None:
+        return ""
+    hours = trial["gpu_seconds"]
+    return duration(trial["seconds"]) + ("" if hours is None else f", {hours / 3600:.2f} GPU hours")
+
+
+def _configuration(trial: Row, defaults: Mapping[str, Any]) -> Table:
+    values = {n: trial[PREFIX + n] for n in parameter_names([trial]) if trial[PREFIX + n] is not None}
+    changed = {
+        name: value for name, value in values.items() if name not in defaults or defaults[name] != value
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, value in changed.items():
+        was = f"default {setting(defaults[name]) or 'none'}" if name in defaults else ""
+        grid.add_row(Text(name, style="bold"), Text(setting(value), style="bold"), Text(was, style="dim"))
+    for name, value in values.items():
+        if name not in changed:
+            grid.add_row(Text(name, style="dim"), Text(setting(value), style="dim"), "")
+    return grid
+
+
+def _stage(stage: str, progress: str, reports: Sequence[Row], width: int) -> list[RenderableType]:
+    scores = [(row[progress], score) for row in reports if (score := finite(row["objective"])) is not None]
+    parts: list[RenderableType] = []
+    if scores:
+        title = (
+            "Score after each alternation" if stage == "bissl" else "Score after each epoch of fine-tuning"
+        )
+        parts += [_heading(title), Text(curve(scores, progress, width))]
+    last = reports[-1]
+    pairs = [(label, _first_to_last(reports, column)) for label, column in _DIAGNOSTICS]
+    pairs.append(("the solver stopped because", last["stopped_because"] or ""))
+    if any(value for _, value in pairs):
+        parts += [_heading(f"Diagnostics, first {progress} to last"), _pairs(pairs)]
+    return parts
+
+
+def _first_to_last(reports: Sequence[Row], column: str) -> str:
+    values = [row[column] for row in reports if row[column] is not None]
+    if not values:
+        return ""
+    first, last = setting(values[0]), setting(values[-1])
+    return last if first == last else f"{first} to {last}"
+
+
+def _children(children: Sequence[Row]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for row in children:
+        objective, test = finite(row["objective"]), finite(row["test_metric"])
+        grid.add_row(
+            row["trial"],
+            row["step"],
+            "" if row["seed"] is None else f"seed {row['seed']}",
+            row["status"],
+            "" if objective is None else f"{percent(objective)}%",
+            "" if test is None else f"test {percent(test)}%",
+        )
+    return grid
+
+
+def _fixed_block(trial: Row) -> str:
+    """Write the settings as the `fixed:` block of a search space: YAML, every digit kept."""
+    lines = [
+        f"  {name}: {_yaml(trial[PREFIX + name])}"
+        for name in parameter_names([trial])
+        if trial[PREFIX + name] is not None
+    ]
+    return "\n".join([f"dataset: {trial['dataset']}", "fixed:", *lines])
+
+
+def _yaml(value: Any) -> str:
+    """Write a scalar that a YAML reader gives back as it was; it takes 1e-06, without a point, for text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value) if isinstance(value, float) else str(value)
+    return (
+        text.replace("e", ".0e", 1) if isinstance(value, float) and "e" in text and "." not in text else text
+    )
