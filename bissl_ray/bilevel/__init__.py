@@ -1,0 +1,25 @@
+"""The mathematics of BiSSL: Hessian, linear solvers, hypergradient, alternation. Imports torch only."""
+
+from bissl_ray.bilevel.alternation_report import AlternationReport
+from bissl_ray.bilevel.diverged import DivergedError
+from bissl_ray.bilevel.hessian import LowerHessian
+from bissl_ray.bilevel.hypergradient import Hypergradient, SolverSettings, hypergradient
+from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
+from bissl_ray.bilevel.report import SolveReport, StopReason
+from bissl_ray.bilevel.solve import Solution, solve
+from bissl_ray.bilevel.trainer import BilevelTrainer
+
+__all__ = [
+    "AlternationReport",
+    "BilevelHyperparameters",
+    "BilevelTrainer",
+    "DivergedError",
+    "Hypergradient",
+    "LowerHessian",
+    "Solution",
+    "SolveReport",
+    "SolverSettings",
+    "StopReason",
+    "hypergradient",
+    "solve",
+]

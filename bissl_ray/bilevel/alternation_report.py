@@ -1,0 +1,81 @@
+"""What happened in one alternation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bissl_ray.bilevel.report import SolveReport, StopReason
+
+_MILD_TO_SEVERE: tuple[StopReason, ...] = (
+    "tolerance",
+    "iterations",
+    "zero_rhs",
+    "negative_curvature",
+    "non_finite",
+)
+
+
+@dataclass(frozen=True)
+class AlternationReport:
+    """Numbers of one alternation: means over its steps unless said otherwise, the same on all workers.
+
+    Attributes:
+        alternation: its number, from 1.
+        lower_loss: pretext loss L_P, without the proximity term.
+        upper_loss: downstream loss L_D(θ*, φ_D) at the lower solution.
+        direct_loss: downstream loss L_D(θ_D, φ_D), not weighted by γ.
+        hvps: Hessian-vector products, a sum.
+        cg_residual: relative residual of the solves; None where none was measured (identity).
+        ritz_min: smallest Ritz value of M + H over the solves; None where there is none.
+        ritz_max: largest likewise.
+        negative_curvature: directions of negative curvature met, a sum.
+        hypergradient_cosine: between the implicit part and v; None where it is not defined in any step.
+        distance: ‖θ − θ_D‖ at the end.
+        lower_grad_norm: gradient norm of the lower objective before clipping, proximity term included.
+        upper_grad_norm: gradient norm of the upper objective before clipping.
+        lower_lr: learning rate of the last lower step.
+        upper_lr: learning rate of the last upper step.
+        stopped_because: the most severe reason why a solve stopped.
+    """
+
+    alternation: int
+    lower_loss: float
+    upper_loss: float
+    direct_loss: float
+    hvps: int
+    cg_residual: float | None
+    ritz_min: float | None
+    ritz_max: float | None
+    negative_curvature: int
+    hypergradient_cosine: float | None
+    distance: float
+    lower_grad_norm: float
+    upper_grad_norm: float
+    lower_lr: float
+    upper_lr: float
+    stopped_because: StopReason
+
+
+@dataclass(frozen=True)
+class SolvesSummary:
+    """What the solves of one alternation had in common; fields as in `AlternationReport`."""
+
+    hvps: int
+    cg_residual: float | None
+    ritz_min: float | None
+    ritz_max: float | None
+    negative_curvature: int
+    stopped_because: StopReason
+
+
+def summarise(reports: Sequence[SolveReport]) -> SolvesSummary:
+    """Sum up the reports of one alternation's solves, at least one."""
+    residuals = [report.residual for report in reports if report.residual is not None]
+    curvatures = [report.curvature for report in reports if report.curvature is not None]
+    return SolvesSummary(
+        hvps=sum(report.products for report in reports),
+        cg_residual=sum(residuals) / len(residuals) if residuals else None,
+        ritz_min=min((smallest for smallest, _ in curvatures), default=None),
+        ritz_max=max((largest for _, largest in curvatures), default=None),
+        negative_curvature=sum(report.negative_curvature for report in reports),
+        stopped_because=max((report.stopped_because for report in reports), key=_MILD_TO_SEVERE.index),
+    )

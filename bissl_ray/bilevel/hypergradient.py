@@ -1,0 +1,73 @@
+"""The gradient of the upper objective with respect to θ_D."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bissl_ray.bilevel.flat import flatten
+from bissl_ray.bilevel.hessian import LowerHessian
+from bissl_ray.bilevel.solve import Solution, solve
+
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """How M (M + H)⁻¹ v is computed; see `solve` for the meaning of each."""
+
+    proximity: float | tuple[float, ...]
+    damping: float
+    method: str = "cg"
+    iterations: int = 5
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Hypergradient:
+    """The gradient of L_D(θ*(θ_D), φ_D) + γ L_D(θ_D, φ_D) with respect to θ_D.
+
+    Attributes:
+        total: tensors shaped as the parameters.
+        solution: its implicit part M (M + H)⁻¹ v, and how it was found.
+        cosine: between the implicit part and v, a scalar on the device: 1 where H turns nothing, NaN where
+            either is 0.
+    """
+
+    total: tuple[Tensor, ...]
+    solution: Solution
+    cosine: Tensor
+
+
+@torch.no_grad()
+def hypergradient(
+    H: LowerHessian,
+    v: Sequence[Tensor],
+    direct: Sequence[Tensor],
+    settings: SolverSettings,
+    start: Sequence[Solution] = (),
+) -> Hypergradient:
+    """M (M + H)⁻¹ v + direct (DESIGN section 3), by the implicit function theorem.
+
+    Args:
+        H: the Hessian of the pretext loss with respect to θ at the lower solution θ*.
+        v: ∇_θ L_D(θ*, φ_D), averaged over workers, tensors shaped as `H.params`.
+        direct: γ ∇ L_D(θ_D, φ_D), averaged over workers, shaped likewise; zeros where γ = 0.
+        settings: how the linear system is solved.
+        start: solutions found before with the same H and settings.
+
+    Raises:
+        ValueError: as `solve`.
+    """
+    solution = solve(
+        H,
+        v,
+        settings.proximity,
+        settings.damping,
+        settings.method,
+        settings.iterations,
+        settings.tolerance,
+        start,
+    )
+    implicit, slope = flatten(solution.x), flatten(v)
+    cosine = implicit.dot(slope) / (torch.linalg.vector_norm(implicit) * torch.linalg.vector_norm(slope))
+    return Hypergradient(tuple(torch._foreach_add(solution.x, list(direct))), solution, cosine)

@@ -1,0 +1,34 @@
+"""What happened in a linear solve."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+StopReason = Literal["tolerance", "iterations", "negative_curvature", "zero_rhs", "non_finite"]
+
+
+@dataclass
+class SolveReport:
+    """The course of one solve of (M + H) x = v.
+
+    Attributes:
+        stopped_because: "tolerance" (the relative residual is small enough, or at rounding level),
+            "iterations" (all used), "negative_curvature" (M + H is not positive definite), "zero_rhs" (v is
+            0, and so is x) or "non_finite" (a NaN or infinity appeared; x is the iterate before it).
+        products: products with H, all that this solve used.
+        residuals: relative residuals ‖v − (M + H) x‖ / ‖v‖, of the start and after each iteration. Empty
+            for "identity": it computes no product, so the residual is unknown.
+        curvature: smallest and largest Ritz value of M + H (not of H: the matrix that the solver
+            needs positive); None where too few products were computed.
+        negative_curvature: how many directions p with pᵀ(M + H)p ≤ 0 were met.
+    """
+
+    stopped_because: StopReason
+    products: int = 0
+    residuals: list[float] = field(default_factory=list)
+    curvature: tuple[float, float] | None = None
+    negative_curvature: int = 0
+
+    @property
+    def residual(self) -> float | None:
+        """The relative residual of the solution; None where it is unknown."""
+        return self.residuals[-1] if self.residuals else None

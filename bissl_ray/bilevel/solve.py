@@ -1,0 +1,115 @@
+"""The implicit part of the hypergradient: M (M + H)⁻¹ v."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bissl_ray.bilevel.flat import flatten, unflatten
+from bissl_ray.bilevel.hessian import LowerHessian, check_shapes
+from bissl_ray.bilevel.report import SolveReport
+from bissl_ray.bilevel.solvers import SOLVERS, LinearSystem, Outcome, galerkin_start, identity
+from bissl_ray.errors import nearest
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The result of `solve`.
+
+    Attributes:
+        x: M (M + H)⁻¹ v, tensors shaped as the parameters.
+        inverse: (M + H)⁻¹ v as one vector of all parameter entries in order.
+        image: (M + H) · inverse, such a vector; None where it was not computed.
+        report: what happened.
+    """
+
+    x: tuple[Tensor, ...]
+    inverse: Tensor
+    image: Tensor | None
+    report: SolveReport
+
+
+@torch.no_grad()
+def solve(
+    H: LowerHessian,
+    v: Sequence[Tensor],
+    proximity: float | Sequence[float],
+    damping: float,
+    method: str = "cg",
+    iterations: int = 5,
+    tolerance: float = 0.0,
+    start: Sequence[Solution] = (),
+) -> Solution:
+    """M (M + H)⁻¹ v with M = diag(proximity + damping): solve (M + H) x = v, then multiply by M.
+
+    M stands on the left of the inverse, because the adjoint of the implicit Jacobian (M + H)⁻¹ M is wanted;
+    with unlike proximity weights the other order is another vector.
+
+    Args:
+        H: the Hessian of the pretext loss on one lower batch.
+        v: ∇_θ of the upper objective at the lower solution, tensors shaped as `H.params`, equal on all
+            workers.
+        proximity: λ, one number, or one per parameter tensor; at least 0.
+        damping: added to λ, at least 0. λ + damping must be positive.
+        method: "cg", "layerwise_cg", "neumann" or "identity".
+        iterations: at most so many; with 0 every method is "identity".
+        tolerance: relative residual at which to stop, in [0, 1); 0 stops at rounding level only.
+        start: solutions found before with the same H, proximity and damping. "cg" and "neumann" start from
+            the best combination of them; the other methods start as ever.
+
+    Returns:
+        The solution, with a report of what happened. It has no graph.
+
+    Raises:
+        ValueError: an argument out of range, of the wrong shape or not known.
+    """
+    check_shapes(v, H.params)
+    if method not in SOLVERS:
+        expected = ", ".join(map(repr, SOLVERS)) + nearest(method, SOLVERS)
+        raise ValueError(f"unknown method {method!r}: expected one of {expected}")
+    if iterations < 0:
+        raise ValueError(f"iterations is {iterations}: expected 0 (no solve) or more")
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance is {tolerance}: expected 0 (never) or more and less than 1")
+    rhs = flatten(v)
+    diagonal = _diagonal(H, proximity, damping, rhs)
+    system = LinearSystem(H, diagonal, rhs)
+    norm = system.on_host(torch.linalg.vector_norm(rhs))[0]
+    if norm == 0:
+        outcome = Outcome(rhs, torch.zeros_like(rhs), SolveReport("zero_rhs", residuals=[0.0]))
+    elif not math.isfinite(norm):
+        # The answer stays non-finite, so that nobody takes it for a solution.
+        outcome = Outcome(rhs / diagonal, None, SolveReport("non_finite"))
+    else:
+        unit = LinearSystem(H, diagonal, rhs / norm)
+        solver = SOLVERS[method] if iterations > 0 else identity
+        known = [(s.inverse, s.image) for s in start if s.image is not None and s.report.products > 0]
+        outcome = solver(unit, galerkin_start(unit, known), iterations, tolerance)
+        residual = None if outcome.residual is None else norm * outcome.residual
+        outcome = Outcome(norm * outcome.x, residual, outcome.report)
+    image = None if outcome.residual is None else rhs - outcome.residual
+    return Solution(unflatten(diagonal * outcome.x, H.params), outcome.x, image, outcome.report)
+
+
+def _diagonal(H: LowerHessian, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
+    """The diagonal of M: one number where proximity is one, else `[entries]`."""
+    if not (math.isfinite(damping) and damping >= 0):
+        raise ValueError(f"damping is {damping}: expected 0 or more")
+    weights = list(proximity) if isinstance(proximity, Sequence) else [proximity]
+    if isinstance(proximity, Sequence) and len(weights) != len(H.params):
+        raise ValueError(
+            f"proximity has {len(weights)} weights: expected one number, or {len(H.params)}, "
+            "one per parameter tensor"
+        )
+    for position, weight in enumerate(weights):
+        name = f"proximity[{position}]" if isinstance(proximity, Sequence) else "proximity"
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"{name} is {weight}: expected 0 or more")
+        if weight + damping == 0:
+            raise ValueError(f"{name} + damping is 0: M must be positive; raise the weight or the damping")
+    if len(weights) == 1:
+        return rhs.new_full((), weights[0] + damping)
+    pairs = zip(H.params, weights, strict=True)
+    return torch.cat([rhs.new_full((parameter.numel(),), weight + damping) for parameter, weight in pairs])

@@ -1,0 +1,21 @@
+"""Solvers of (M + H) x = v, one a file; each takes (system, start, iterations, tolerance)."""
+
+from collections.abc import Callable
+
+from bissl_ray.bilevel.solvers.cg import conjugate_gradient
+from bissl_ray.bilevel.solvers.identity import identity
+from bissl_ray.bilevel.solvers.layerwise_cg import layerwise_conjugate_gradient
+from bissl_ray.bilevel.solvers.neumann import neumann_series
+from bissl_ray.bilevel.solvers.recycling import galerkin_start
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, Start
+
+Solver = Callable[[LinearSystem, Start, int, float], Outcome]
+
+SOLVERS: dict[str, Solver] = {
+    "cg": conjugate_gradient,
+    "layerwise_cg": layerwise_conjugate_gradient,
+    "neumann": neumann_series,
+    "identity": identity,
+}
+
+__all__ = ["SOLVERS", "LinearSystem", "Outcome", "Solver", "Start", "galerkin_start", "identity"]

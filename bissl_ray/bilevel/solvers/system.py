@@ -1,0 +1,80 @@
+"""The linear system that every solver gets, where it starts, and what it gives back."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bissl_ray.bilevel.hessian import LowerHessian
+from bissl_ray.bilevel.report import SolveReport
+from bissl_ray.parallel import copy_from_first_worker
+
+
+@dataclass(frozen=True)
+class LinearSystem:
+    """(M + H) x = v on one flat vector of all parameter entries, with ‖v‖ = 1: residuals are relative ones.
+
+    Attributes:
+        hessian: H.
+        diagonal: the diagonal of M, positive; one number, or `[entries]`.
+        rhs: v, `[entries]`.
+    """
+
+    hessian: LowerHessian
+    diagonal: Tensor
+    rhs: Tensor
+
+    def product(self, x: Tensor) -> Tensor:
+        """(M + H) x, at the cost of one product with H."""
+        return torch.addcmul(self.hessian.flat_matvec(x), self.diagonal, x)
+
+    def on_host(self, *scalars: Tensor) -> list[float]:
+        """Numbers to decide by, the same on all workers, in one synchronisation with the device.
+
+        Worker 0's are taken: if workers on unlike devices rounded differently and one stopped before
+        the others, these would wait for its products for ever.
+        """
+        values = torch.stack(scalars)
+        copy_from_first_worker([values], self.hessian.group)
+        return [float(value) for value in values.tolist()]
+
+    def close_enough(self, tolerance: float) -> float:
+        """The relative residual to stop at: the tolerance, but never below rounding noise."""
+        return max(tolerance, float(torch.finfo(self.rhs.dtype).eps))
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an iteration starts.
+
+    Attributes:
+        x: `[entries]`.
+        residual: v − (M + H) x, `[entries]`.
+        norm: ‖residual‖.
+        cold: whether x is 0.
+    """
+
+    x: Tensor
+    residual: Tensor
+    norm: float
+    cold: bool
+
+    @classmethod
+    def at_zero(cls, system: LinearSystem) -> "Start":
+        """Start from x = 0, whose residual is v."""
+        return cls(torch.zeros_like(system.rhs), system.rhs, norm=1.0, cold=True)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a solver gives back.
+
+    Attributes:
+        x: the approximate solution, `[entries]`.
+        residual: v − (M + H) x, `[entries]`; None where it was not computed.
+        report: what happened.
+    """
+
+    x: Tensor
+    residual: Tensor | None
+    report: SolveReport

@@ -1,0 +1,143 @@
+"""The upper level: downstream steps along the hypergradient."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bissl_ray.bilevel.hessian import LowerHessian
+from bissl_ray.bilevel.hypergradient import SolverSettings, hypergradient
+from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
+from bissl_ray.bilevel.report import SolveReport
+from bissl_ray.bilevel.solve import Solution
+from bissl_ray.bilevel.stage import checked_losses, mean, next_batch, trainable
+from bissl_ray.bilevel.stepping import Stepper
+from bissl_ray.optim import WarmupCosine
+from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
+
+UpperBatch = TypeVar("UpperBatch")
+
+
+@dataclass(frozen=True)
+class UpperStage:
+    """What happened in an upper stage.
+
+    Attributes:
+        loss: mean of L_D(θ*, φ_D).
+        direct_loss: mean of L_D(θ_D, φ_D), not weighted by γ.
+        grad_norm: mean gradient norm before clipping.
+        cosine: mean cosine between implicit part and v over the steps that define it; None without any.
+        reports: of the linear solves, one per step.
+    """
+
+    loss: float
+    direct_loss: float
+    grad_norm: float
+    cosine: float | None
+    reports: list[SolveReport]
+
+
+class UpperLevel(Generic[UpperBatch]):
+    """Minimises L_D(θ*(θ_D), φ_D) + γ L_D(θ_D, φ_D) over θ_D and φ_D.
+
+    Args:
+        backbone: θ_D.
+        lower_backbone: holds θ*.
+        head: φ_D.
+        loss: this worker's mean of L_D over its share of a batch, of a backbone and φ_D.
+        numbers: the run's hyperparameters.
+        group: the workers.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        lower_backbone: nn.Module,
+        head: nn.Module,
+        loss: Callable[[nn.Module, UpperBatch], Tensor],
+        numbers: BilevelHyperparameters,
+        group: Group,
+    ) -> None:
+        self._backbone, self._lower_backbone = backbone, lower_backbone
+        self._theta_d, self._theta, self._phi = (
+            trainable(backbone),
+            trainable(lower_backbone),
+            trainable(head),
+        )
+        self._loss = loss
+        self._direct_weight = numbers.direct_weight
+        self._steps_per_stage = numbers.upper_steps
+        self._group = group
+        self._solver = SolverSettings(
+            numbers.proximity_weight,
+            numbers.damping,
+            numbers.solver,
+            numbers.cg_iterations,
+            numbers.cg_tolerance,
+        )
+        parameters = [*self._theta_d, *self._phi]
+        self.stepper = Stepper(
+            torch.optim.SGD(
+                parameters,
+                lr=numbers.upper_lr,
+                momentum=numbers.upper_momentum,
+                weight_decay=numbers.upper_weight_decay,
+            ),
+            parameters,
+            numbers.upper_lr,
+            WarmupCosine(numbers.alternations * numbers.upper_steps, warmup_steps=0),
+            numbers.clip_norm,
+        )
+
+    def run(self, H: LowerHessian, batches: Iterator[UpperBatch]) -> UpperStage:
+        """Take the steps of one stage, all with one Hessian; raises DivergedError where a loss is not finite.
+
+        Each solve starts from the best combination of the stage's earlier solutions.
+        """
+        first_step = self.stepper.steps
+        losses, direct_losses, norms, cosines = [], [], [], []
+        solutions: list[Solution] = []
+        for _ in range(self._steps_per_stage):
+            batch = next_batch(batches, "upper")
+            loss, own = self._at_lower_solution(batch)
+            direct_loss, own_direct = self._direct(batch)
+            gradients = mean_over_workers([*own, *own_direct], self._group)
+            implicit, direct = gradients[: len(own)], gradients[len(own) :]
+            size = len(self._theta)
+            outcome = hypergradient(H, implicit[:size], direct[:size], self._solver, solutions)
+            head = torch._foreach_add(implicit[size:], direct[size:])
+            norms.append(self.stepper.step([*outcome.total, *head]))
+            losses.append(loss)
+            direct_losses.append(direct_loss)
+            cosines.append(outcome.cosine)
+            solutions.append(outcome.solution)
+        known = [cosine for cosine in torch.stack(cosines).tolist() if math.isfinite(cosine)]
+        return UpperStage(
+            mean(checked_losses("upper", losses, first_step, self._group)),
+            mean(checked_losses("direct", direct_losses, first_step, self._group)),
+            float(torch.stack(norms).mean()),
+            mean(known) if known else None,
+            [solution.report for solution in solutions],
+        )
+
+    def _at_lower_solution(self, batch: UpperBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """L_D(θ*, φ_D) and its gradients; the lower backbone's statistics stay those of pretext data."""
+        with frozen_statistics(self._lower_backbone):
+            loss = self._loss(self._lower_backbone, batch)
+        return loss.detach(), torch.autograd.grad(loss, [*self._theta, *self._phi])
+
+    def _direct(self, batch: UpperBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """L_D(θ_D, φ_D), and the gradients of γ times it.
+
+        With γ = 0 there is nothing to differentiate, but the forward still runs: it is reported, and it
+        keeps the upper backbone's running statistics fit for evaluation.
+        """
+        parameters = [*self._theta_d, *self._phi]
+        if self._direct_weight == 0:
+            with torch.no_grad():
+                return self._loss(self._backbone, batch), tuple(torch.zeros_like(p) for p in parameters)
+        loss = self._loss(self._backbone, batch)
+        return loss.detach(), torch.autograd.grad(self._direct_weight * loss, parameters)
