@@ -16,12 +16,12 @@ def show(
 
     from bissl_ray.config.settings import Settings
     from bissl_ray.leaderboard import find_trial, render_trial
-    from bissl_ray.store import read_reports
+    from bissl_ray.store import read_reports, to_rows
 
     with warnings.catch_warnings(record=True) as damaged:
         warnings.simplefilter("always")
         row, children = find_trial(storage, trial, sweep)
-        reports = read_reports(storage, row["dataset"], row["sweep"]).to_pylist()
+        reports = to_rows(read_reports(storage, row["dataset"], row["sweep"]))
     for line in damaged:
         typer.echo(f"warning: {line.message}", err=True)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}

@@ -10,7 +10,7 @@ from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.leaderboard.query import check_column, sort_rows, where_rows
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.verdict import Verdict, verdicts
-from bissl_ray.store import read_trials
+from bissl_ray.store import read_trials, to_rows
 
 Row = dict[str, Any]
 
@@ -51,7 +51,7 @@ def read_board(
     Raises:
         BadInputError: an unknown dataset, sweep or column, or an expression that can't be read.
     """
-    trials = read_trials(storage).to_pylist()
+    trials = to_rows(read_trials(storage))
     chosen = trials
     for column, wanted in (("dataset", dataset), ("sweep", sweep)):
         if wanted is not None and trials:
@@ -74,16 +74,14 @@ def find_trial(storage: str | Path, trial: str, sweep: str | None = None) -> tup
     Raises:
         BadInputError: there is no such trial, or several sweeps have one of that name.
     """
-    trials = read_trials(storage).to_pylist()
+    trials = to_rows(read_trials(storage))
     if not trials:
         raise BadInputError(f"no trial in {storage}; start a sweep with `bissl-ray sweep`, or give --storage")
     chosen = trials if sweep is None else _only(trials, "sweep", sweep, storage)
     named = _only(chosen, "trial", trial, storage)
     if len(named) > 1:
         places = sorted(f"{row['sweep']} ({row['dataset']})" for row in named)
-        raise BadInputError(
-            f"trial {trial!r} is in {len(named)} sweeps; choose one with --sweep: {', '.join(places)}"
-        )
+        raise BadInputError(f"trial {trial!r} is in {len(named)} sweeps; choose one with --sweep: {', '.join(places)}")
     found = named[0]
     place = (found["dataset"], found["sweep"], trial)
     return found, [row for row in chosen if (row["dataset"], row["sweep"], row["parent"]) == place]

@@ -96,9 +96,7 @@ def _parameters(rows: Sequence[Row]) -> list[Column]:
 
 def _reading(key: str) -> Callable[[Row], str]:
     """Read a hyperparameter; plain fine-tuning leaves out those of BiSSL, which it doesn't use."""
-    return lambda row: (
-        "" if row["kind"] == "control" and not key.startswith(f"{PREFIX}finetune") else setting(row[key])
-    )
+    return lambda row: "" if row["kind"] == "control" and not key.startswith(f"{PREFIX}finetune") else setting(row[key])
 
 
 def _half_width(row: Row, name: str) -> str:

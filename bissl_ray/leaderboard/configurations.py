@@ -78,7 +78,7 @@ def gather(trials: Iterable[Row]) -> list[Configuration]:
     A run whose parent has no row stands as a configuration of its own.
 
     Args:
-        trials: rows as `read_trials(...).to_pylist()` gives them.
+        trials: rows as `to_rows(read_trials(...))` gives them.
     """
     rows = list(trials)
     names = {(row["dataset"], row["sweep"], row["trial"]) for row in rows}

@@ -66,9 +66,7 @@ class LiveBoard:
         self._console = console
         self._title = title
         self._live = (
-            Live(console=console, auto_refresh=False, vertical_overflow="crop")
-            if console.is_terminal
-            else None
+            Live(console=console, auto_refresh=False, vertical_overflow="crop") if console.is_terminal else None
         )
         self._said: tuple[object, ...] | None = None
 
@@ -99,9 +97,7 @@ class LiveBoard:
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True)
         done = f"{progress.done} of {progress.total}"
-        bar.add_row(
-            ProgressBar(total=max(progress.total, 1), completed=progress.done), Text(done, style="bold")
-        )
+        bar.add_row(ProgressBar(total=max(progress.total, 1), completed=progress.done), Text(done, style="bold"))
         parts: list[RenderableType] = [heading, bar, Text(" · ".join(_counts(progress)), style="dim")]
         if progress.best is not None:
             trial, score = progress.best

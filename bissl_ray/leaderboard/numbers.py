@@ -28,10 +28,10 @@ def duration(seconds: float | None) -> str:
     return f"{whole}s"
 
 
-def setting(value: Any) -> str:
-    """Write a hyperparameter: three significant digits, yes or no, or the text itself; nothing for None."""
+def setting(value: Any, digits: int = 3) -> str:
+    """Write a hyperparameter: so many significant digits, yes or no, or the text itself; nothing for None."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

@@ -105,11 +105,7 @@ class _Reader:
         match node:
             case ast.BoolOp(op=joint, values=values):
                 parts = [self.predicate(value) for value in values]
-                return (
-                    _all(parts)
-                    if isinstance(joint, ast.And)
-                    else _negated(_all([_negated(p) for p in parts]))
-                )
+                return _all(parts) if isinstance(joint, ast.And) else _negated(_all([_negated(p) for p in parts]))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return _negated(self.predicate(operand))
             case ast.Compare(left=left, ops=ops, comparators=comparators):

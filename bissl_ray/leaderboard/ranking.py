@@ -36,7 +36,7 @@ def rank(trials: Iterable[Row]) -> list[Row]:
     stands in its place among the confirmed but takes no rank: rank 1 is always the best BiSSL trial.
 
     Args:
-        trials: rows as `read_trials(...).to_pylist()` gives them.
+        trials: rows as `to_rows(read_trials(...))` gives them.
 
     Returns:
         Rows with the same keys each: rank (None for the control and for trials without a score), dataset,
@@ -67,9 +67,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         gain = paired_gain(configuration.scores, control.scores)
     runs = configuration.runs
     if configuration.kind == "control":  # its budget went into all points, not only into the best
-        runs = tuple(
-            run for c in everyone if c.kind == "control" and c.sweep == (dataset, sweep) for run in c.runs
-        )
+        runs = tuple(run for c in everyone if c.kind == "control" and c.sweep == (dataset, sweep) for run in c.runs)
     return {
         "rank": None,
         "dataset": dataset,

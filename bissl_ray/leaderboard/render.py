@@ -84,9 +84,7 @@ def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
         chosen = columns(members)
         lines = [[c.header for c in chosen], ["---:" if c.number else "---" for c in chosen]]
         lines += [[c.cell(row) for c in chosen] for row in members]
-        body = "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-        )
+        body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         parts.append(f"### {_title(dataset, rows)}\n\n{body}")
     parts.extend(verdict.sentence for verdict in verdicts)
     return "\n\n".join(parts)
@@ -101,21 +99,26 @@ def _title(dataset: str, rows: Sequence[Row]) -> str:
 
 def _lay_out(title: str, rows: Sequence[Row], chosen: Sequence[Column]) -> Table:
     laid_out = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for column in chosen:
-        laid_out.add_column(
-            _folded(column.header), justify="right" if column.number else "left", no_wrap=True
-        )
-    for row in rows:
+        laid_out.add_column(_folded(column.header), justify="right" if column.number else "left", no_wrap=True)
+    for row, below in zip(rows, [*rows[1:], None], strict=True):
         style = "bold green" if row["rank"] == 1 and row["standing"] == "confirmed" else None
         style = style or _STYLES.get(row["kind"]) or _STYLES.get(row["status"])
         laid_out.add_row(*(Text(column.cell(row)) for column in chosen), style=style)
+        if below is not None and below["standing"] != row["standing"]:
+            laid_out.add_section()  # a score before fine-tuning doesn't compare with one after it
     return laid_out
 
 
 def _folded(header: str) -> str:
-    """Break a long heading behind its last underscore or at its space, so that it doesn't widen its column."""
+    """Break a long heading at its last underscore or space, so that it doesn't widen its column."""
     if len(header) <= _LONG_HEADER:
         return header
     for separator in ("_", " "):

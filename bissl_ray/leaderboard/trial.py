@@ -15,6 +15,7 @@ from bissl_ray.leaderboard.ranking import PREFIX
 
 Row = dict[str, Any]
 
+_DIGITS: Final = 6
 _ORIGINS: Final = {
     "known_good": "known to be good: enqueued before the search",
     "tpe": "proposed by TPE from the trials before it",
@@ -111,28 +112,23 @@ def _cost(trial: Row) -> str:
     return duration(trial["seconds"]) + ("" if hours is None else f", {hours / 3600:.2f} GPU hours")
 
 
-def _configuration(trial: Row, defaults: Mapping[str, Any]) -> Table:
+def _configuration(trial: Row, defaults: Mapping[str, Any]) -> Group:
     values = {n: trial[PREFIX + n] for n in parameter_names([trial]) if trial[PREFIX + n] is not None}
-    changed = {
-        name: value for name, value in values.items() if name not in defaults or defaults[name] != value
-    }
+    changed = {name: value for name, value in values.items() if name not in defaults or defaults[name] != value}
     grid = Table.grid(padding=(0, 2))
     for name, value in changed.items():
-        was = f"default {setting(defaults[name]) or 'none'}" if name in defaults else ""
-        grid.add_row(Text(name, style="bold"), Text(setting(value), style="bold"), Text(was, style="dim"))
-    for name, value in values.items():
-        if name not in changed:
-            grid.add_row(Text(name, style="dim"), Text(setting(value), style="dim"), "")
-    return grid
+        was = f"default {setting(defaults[name], _DIGITS) or 'none'}" if name in defaults else ""
+        grid.add_row(Text(name, style="bold"), Text(setting(value, _DIGITS), style="bold"), Text(was, style="dim"))
+    unchanged = [f"{name} {setting(value, _DIGITS)}" for name, value in values.items() if name not in changed]
+    rest = Text("at their defaults: " + ", ".join(unchanged), style="dim") if unchanged else Text()
+    return Group(grid, rest)
 
 
 def _stage(stage: str, progress: str, reports: Sequence[Row], width: int) -> list[RenderableType]:
     scores = [(row[progress], score) for row in reports if (score := finite(row["objective"])) is not None]
     parts: list[RenderableType] = []
     if scores:
-        title = (
-            "Score after each alternation" if stage == "bissl" else "Score after each epoch of fine-tuning"
-        )
+        title = "Score after each alternation" if stage == "bissl" else "Score after each epoch of fine-tuning"
         parts += [_heading(title), Text(curve(scores, progress, width))]
     last = reports[-1]
     pairs = [(label, _first_to_last(reports, column)) for label, column in _DIAGNOSTICS]
@@ -180,6 +176,4 @@ def _yaml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = repr(value) if isinstance(value, float) else str(value)
-    return (
-        text.replace("e", ".0e", 1) if isinstance(value, float) and "e" in text and "." not in text else text
-    )
+    return text.replace("e", ".0e", 1) if isinstance(value, float) and "e" in text and "." not in text else text

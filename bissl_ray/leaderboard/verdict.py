@@ -62,7 +62,7 @@ def verdicts(trials: Iterable[Row]) -> list[Verdict]:
     """Judge every sweep, ordered by dataset and name.
 
     Args:
-        trials: rows as `read_trials(...).to_pylist()` gives them.
+        trials: rows as `to_rows(read_trials(...))` gives them.
     """
     configurations = gather(trials)
     return [_judge(configurations, sweep) for sweep in sorted({c.sweep for c in configurations})]

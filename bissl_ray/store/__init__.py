@@ -1,5 +1,6 @@
 """Parquet store of sweeps: trials, reports and what was asked for (DESIGN section 6)."""
 
+from bissl_ray.store.arrays import to_rows
 from bissl_ray.store.documents import read_sweep_document, sweep_names, write_sweep_document
 from bissl_ray.store.filesystem import atomic_write, check_writable, open_storage
 from bissl_ray.store.layout import check_name
@@ -22,5 +23,6 @@ __all__ = [
     "read_sweep_document",
     "read_trials",
     "sweep_names",
+    "to_rows",
     "write_sweep_document",
 ]

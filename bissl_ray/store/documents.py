@@ -40,11 +40,7 @@ def read_sweep_document(storage: str | Path, name: str) -> dict[str, Any]:
     filesystem, base = open_storage(storage)
     names = sweep_names(storage)
     if name not in names:
-        known = (
-            f"it holds {', '.join(names)}"
-            if names
-            else "it holds no sweep yet; start one with `bissl-ray sweep`"
-        )
+        known = f"it holds {', '.join(names)}" if names else "it holds no sweep yet; start one with `bissl-ray sweep`"
         raise BadInputError(f"no sweep {name!r} in {storage}: {known}{nearest(name, names)}")
     path = f"{base}/sweeps/{name}/sweep.json"
     try:

@@ -31,7 +31,7 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
         filesystem, path = FileSystem.from_uri(text)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInputError(
-            f"storage {text!r} can't be opened: {_reason(error)}; give a folder, or a URI such as s3://bucket/folder"
+            f"storage {text!r} can't be opened: {reason(error)}; give a folder, or a URI such as s3://bucket/folder"
         ) from None
     return filesystem, path.rstrip("/")
 
@@ -51,13 +51,13 @@ def check_writable(storage: str | Path) -> None:
         filesystem.delete_file(probe)
     except (pa.ArrowException, OSError) as error:
         raise BadInputError(
-            f"storage {str(storage)!r} can't be written: {_reason(error)}; "
+            f"storage {str(storage)!r} can't be written: {reason(error)}; "
             f"free it, or give another folder with --storage"
         ) from None
     finally:
-        with suppress(OSError):
-            for folder in created:
-                filesystem.delete_dir(folder)
+        for folder in created:
+            with suppress(OSError):  # not empty: someone else has begun to write there
+                Path(folder).rmdir()
 
 
 def atomic_write(filesystem: FileSystem, path: str, data: bytes) -> None:
@@ -102,8 +102,10 @@ def _bring_to_disk(path: str) -> None:
 
 
 def _missing_folders(filesystem: FileSystem, base: str) -> list[str]:
-    """List the folders that writing under `base` would create, deepest first."""
-    missing = []
+    """List the local folders that writing under `base` would create, deepest first."""
+    missing: list[str] = []
+    if not isinstance(filesystem, LocalFileSystem):
+        return missing
     folder = base
     while folder and filesystem.get_file_info(folder).type == FileType.NotFound:
         missing.append(folder)
@@ -111,7 +113,7 @@ def _missing_folders(filesystem: FileSystem, base: str) -> list[str]:
     return missing
 
 
-def _reason(error: BaseException) -> str:
-    """Say in one line why the file system refused: the system's words where there are some."""
+def reason(error: BaseException) -> str:
+    """Say in a few words why a file system refused: the system's own where there are some."""
     number = getattr(error, "errno", None)
     return os.strerror(number) if number else " ".join(str(error).split())

@@ -77,9 +77,7 @@ def list_files(
     try:
         infos = filesystem.get_file_info(FileSelector(root, recursive=True, allow_not_found=True))
     except NotADirectoryError:
-        raise BadInputError(
-            f"storage {base} is a file, a folder was expected; give another --storage"
-        ) from None
+        raise BadInputError(f"storage {base} is a file, a folder was expected; give another --storage") from None
     found = [stored for stored in _of_kind(infos, kind) if sweep is None or stored.sweep == sweep]
     return sorted(found, key=lambda stored: (stored.dataset, stored.sweep, PurePosixPath(stored.path).name))
 

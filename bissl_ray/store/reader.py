@@ -74,9 +74,7 @@ def read_files(filesystem: FileSystem, files: list[StoredFile]) -> list[tuple[St
             good.append((stored, outcome))
         else:
             reason = " ".join(str(outcome).split())
-            warnings.warn(
-                f"skipped {stored.path}, which can't be read: {reason}", DamagedFileWarning, stacklevel=4
-            )
+            warnings.warn(f"skipped {stored.path}, which can't be read: {reason}", DamagedFileWarning, stacklevel=4)
     return good
 
 

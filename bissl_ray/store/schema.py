@@ -159,8 +159,4 @@ def _fit(type_: pa.DataType, value: Any) -> Any:
         return None
     if type_ == _REAL:
         return float(value)
-    return (
-        int(value)
-        if value == value and value not in (float("inf"), float("-inf")) and value == int(value)
-        else None
-    )
+    return int(value) if value == value and value not in (float("inf"), float("-inf")) and value == int(value) else None

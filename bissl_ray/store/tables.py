@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
+from bissl_ray.store.arrays import empty_table, integers, repeated_text
 from bissl_ray.store.layout import StoredFile
 from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Kind
 
@@ -20,16 +21,14 @@ def read_file(filesystem: FileSystem, stored: StoredFile) -> pa.Table:
     with filesystem.open_input_file(stored.path) as source:
         table = pq.ParquetFile(source).read()
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
-        table = table.add_column(0, name, pa.array([value] * table.num_rows, pa.string()))
+        table = table.add_column(0, name, repeated_text(value, table.num_rows))
     return table.replace_schema_metadata(None)
 
 
 def encode(table: pa.Table) -> bytes:
     """Give the bytes of a Parquet file, without the columns that its path already says."""
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.drop_columns([c for c in PATH_COLUMNS if c in table.column_names]), sink, compression="zstd"
-    )
+    pq.write_table(table.drop_columns([c for c in PATH_COLUMNS if c in table.column_names]), sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
@@ -44,7 +43,7 @@ def unify(tables: Sequence[pa.Table], kind: Kind) -> pa.Table:
             if field.name not in COLUMNS[kind]:
                 types[field.name] = _common(types.get(field.name, field.type), field.type)
     schema = pa.schema(list(types.items()))
-    return pa.concat_tables([schema.empty_table(), *(_cast(table, schema) for table in tables)])
+    return pa.concat_tables([empty_table(schema), *(_cast(table, schema) for table in tables)])
 
 
 def newest(table: pa.Table, kind: Kind) -> pa.Table:
@@ -55,7 +54,7 @@ def newest(table: pa.Table, kind: Kind) -> pa.Table:
         known = best.get(key)
         if known is None or _age(stamps[index]) >= _age(stamps[known]):
             best[key] = index
-    return table.take(pa.array(best.values(), pa.int64()))
+    return table.take(integers(best.values()))
 
 
 def _age(stamp: int | None) -> int:
@@ -71,9 +70,7 @@ def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
     columns: Iterable[pa.ChunkedArray | pa.Array] = (
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
+        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
         for field in schema
     )
     return pa.Table.from_arrays(list(columns), schema=schema)

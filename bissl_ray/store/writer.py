@@ -1,7 +1,6 @@
 """Writes the trials and reports of one sweep as they come, so that a killed process loses nearly nothing."""
 
 import errno
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -14,8 +13,9 @@ from typing import Any, Final, Self
 import pyarrow as pa
 
 from bissl_ray.errors import BadInputError
+from bissl_ray.store.arrays import to_rows
 from bissl_ray.store.compaction import compact
-from bissl_ray.store.filesystem import atomic_write, open_storage
+from bissl_ray.store.filesystem import atomic_write, open_storage, reason
 from bissl_ray.store.layout import check_name, list_files, new_file_name, sweep_folder
 from bissl_ray.store.reader import read_trials
 from bissl_ray.store.schema import (
@@ -95,7 +95,15 @@ class SweepWriter:
             return None
         with self._rows_changed:
             waiting = sum(len(rows) for rows in self._waiting.values())
-        return f"{waiting} rows of sweep {self._sweep} wait in memory: {_reason(error)}"
+        return f"{waiting} rows of sweep {self._sweep} wait in memory: {reason(error)}"
+
+    @property
+    def trials(self) -> list[Row]:
+        """The newest row of every trial of the sweep, written or waiting, as `read_trials` gives them."""
+        empty: Row = dict.fromkeys([*COLUMNS["trials"], *self._types])
+        path = {"dataset": self._dataset, "sweep": self._sweep}
+        with self._rows_changed:
+            return [empty | row | path for row in self._trials.values()]
 
     def trial(self, row: Mapping[str, Any]) -> None:
         """Write a trial, or change one: columns that `row` leaves out keep the value last known.
@@ -176,14 +184,12 @@ class SweepWriter:
             if field.name.startswith(PARAMETER_PREFIX):
                 self._types.setdefault(field.name, field.type)
         types = COLUMNS["trials"] | self._types
-        for row in table.to_pylist():
+        for row in to_rows(table):
             try:
-                known = {
-                    name: coerce(name, types[name], value) for name, value in row.items() if name in types
-                }
+                known = {name: coerce(name, types[name], value) for name, value in row.items() if name in types}
             except ValueError as error:
                 raise BadInputError(
-                    f"sweep {self._sweep} is stored with parameters of other types ({error}); use another --name"
+                    f"sweep {self._sweep} has parameters stored as other types ({error}); use another --name"
                 ) from None
             self._trials[row["trial"]] = known
             if known["updated_at"] is not None:
@@ -266,8 +272,3 @@ def _require(kind: Kind, row: Row) -> None:
     missing = [name for name in REQUIRED[kind] if row.get(name) is None]
     if missing:
         raise ValueError(f"a row of {kind} needs {', '.join(missing)}")
-
-
-def _reason(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else " ".join(str(error).split())
