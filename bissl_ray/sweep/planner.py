@@ -142,7 +142,9 @@ class Planner:
 
     def _control_tuning(self) -> Plan | None:
         for i, point in enumerate(self._points):
-            if (plan := self._new(f"{CONTROL}-f{i}", "control", "tuning", None, self._protocol.seed, point)) is not None:
+            if (
+                plan := self._new(f"{CONTROL}-f{i}", "control", "tuning", None, self._protocol.seed, point)
+            ) is not None:
                 return plan
         return None
 

@@ -11,8 +11,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter
 from bissl_ray.config.protocol import Protocol
-from bissl_ray.config.search_space import CategoricalParameter, FloatParameter, IntParameter, Parameter, SearchSpace
+from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.sweep.record import Record
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -18,7 +18,22 @@ from bissl_ray.sweep.proposals import Proposals
 from bissl_ray.sweep.record import Record, Status
 from bissl_ray.sweep.trainable import OVER
 
-_RESULT_COLUMNS = ("seconds", "gpu_seconds", "workers", "attempts", "hvps", "cg_residual", "alternations", "checkpoint")
+_PHASES = {
+    "explore": "exploring",
+    "tuning": "searching fine-tuning",
+    "seeds": "confirming over seeds",
+    "test": "one look at the test split",
+}
+_RESULT_COLUMNS = (
+    "seconds",
+    "gpu_seconds",
+    "workers",
+    "attempts",
+    "hvps",
+    "cg_residual",
+    "alternations",
+    "checkpoint",
+)
 
 
 class LiveView(Protocol):
@@ -106,6 +121,10 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             record.curve[result["alternation"]] = objective
             self._proposals.report(record.trial, result["alternation"], objective)
         record.objective = objective
+        so_far: dict[str, Any] = {name: result[name] for name in ("objective", "objective_name") if name in result}
+        if record.step == "search":
+            so_far["alternations"] = result.get("alternation")
+        self._writer.trial({"trial": record.trial, **so_far})
         self.show()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -183,7 +202,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         best = max((r for r in scored if r.step == "search"), key=lambda r: r.objective or 0.0, default=None)
         self._view.update(
             SweepProgress(
-                phase=self._planner.phase(),
+                phase=_PHASES[self._planner.phase()],
                 total=self._planner.expected,
                 done=sum(record.ended for record in records),
                 running=count["running"],
@@ -192,7 +211,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 elapsed=time.monotonic() - self._begin,
                 left=self._left(records),
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
-                trials=[_live_row(record) for record in records],
+                trials=self._writer.trials,
+                trouble=self._writer.trouble,
             )
         )
 
@@ -206,15 +226,3 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         running = [record for record in records if not record.ended]
         expected = sum(mean.get(record.step, anything) / 2 for record in running)
         return (expected + (to_do - len(running)) * anything) / self._slots
-
-
-def _live_row(record: Record) -> dict[str, Any]:
-    return {
-        "trial": record.trial,
-        "status": record.status,
-        "phase": record.phase,
-        "step": record.step,
-        "objective": record.objective,
-        "alternation": max(record.curve) if record.curve else None,
-        **{f"param_{name}": value for name, value in record.point.items()},
-    }

@@ -51,8 +51,7 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
         }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Free the slot."""
-        self.plans.pop(trial_id, None)
+        """Nothing: the recorder takes the plan out when it has seen how the trial ended."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: resuming replays Parquet."""

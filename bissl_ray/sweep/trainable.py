@@ -19,6 +19,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any]) -> None:
         """Start the worker group and hand it its first trial."""
+        self._reported: bool = False
         self._group = self._new_group(config)
         self._hand_out(config)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from bissl_ray.bilevel import DivergedError
 from bissl_ray.errors import BadInputError
 from bissl_ray.sweep.mailbox import Answer
 from bissl_ray.training.order import Order
@@ -82,7 +83,7 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
         reason = _reason(error)
         call("fail", tag, reason)
         # Raised alike on every worker, from values that all of them share: the group is in step.
-        in_step = isinstance(error, BadInputError) or getattr(error, "in_step", False)
+        in_step = isinstance(error, BadInputError | DivergedError) or getattr(error, "in_step", False)
         if worker.world_size > 1 and not in_step:
             raise
     else:

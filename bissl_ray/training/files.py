@@ -25,22 +25,26 @@ def write_tensors(storage: str, path: str, content: dict[str, Any]) -> None:
 
 def read_tensors(storage: str, path: str, device: torch.device | str = "cpu") -> dict[str, Any] | None:
     """Read what `write_tensors` wrote, or None if it is not there. Only tensors are unpickled."""
-    filesystem, base = open_storage(storage)
-    target = f"{base}/{path}"
-    if filesystem.get_file_info(target).type != FileType.File:
+    if not exists(storage, path):
         return None
-    with filesystem.open_input_file(target) as stream:
+    filesystem, base = open_storage(storage)
+    with filesystem.open_input_file(f"{base}/{path}") as stream:
         content = stream.read()
     loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
     return loaded
 
 
+def exists(storage: str, path: str) -> bool:
+    """Whether `<storage>/<path>` is a file."""
+    filesystem, base = open_storage(storage)
+    return bool(filesystem.get_file_info(f"{base}/{path}").type == FileType.File)
+
+
 def remove_file(storage: str, path: str) -> None:
     """Remove `<storage>/<path>` if it is there."""
-    filesystem, base = open_storage(storage)
-    target = f"{base}/{path}"
-    if filesystem.get_file_info(target).type == FileType.File:
-        filesystem.delete_file(target)
+    if exists(storage, path):
+        filesystem, base = open_storage(storage)
+        filesystem.delete_file(f"{base}/{path}")
 
 
 class Progress:

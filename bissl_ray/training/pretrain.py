@@ -16,7 +16,15 @@ from bissl_ray.training.order import Order
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.workers import Worker, from_ray_train
 
-_RELEVANT = ("backbone", "pretext", "image_size", "batch_norm", "projector_", "temperature", "target_momentum")
+_RELEVANT = (
+    "backbone",
+    "pretext",
+    "image_size",
+    "batch_norm",
+    "projector_",
+    "temperature",
+    "target_momentum",
+)
 
 
 def pretrained_path(settings: Settings, dataset: str, fingerprint: str, seed: int) -> str:
@@ -47,7 +55,7 @@ def pretrain(order: Order, worker: Worker, epoch_done: Callable[[int, float], No
         worker: this process among the workers.
         epoch_done: called by the chief with the epoch (from 1) and its mean loss.
     """
-    trial = Trial(order, worker, lambda row: None)
+    trial = Trial(order, worker, lambda _row: None)
     settings, models = trial.settings, trial.models
     per_epoch = steps_per_epoch(trial.splits.pretext, settings.pretrain_batch, worker.world_size)
     schedule = WarmupCosine(settings.pretrain_epochs * per_epoch, settings.pretrain_warmup * per_epoch)
@@ -60,11 +68,11 @@ def pretrain(order: Order, worker: Worker, epoch_done: Callable[[int, float], No
         settings.exclude_bias_and_norm,
     )
     optimizer = LARS(groups, lr=settings.pretrain_lr, momentum=settings.pretrain_momentum)
-    epoch = _resume(trial, optimizer)
+    done = _resume(trial, optimizer)
     models.lower.train()
     models.pretext.train()
-    with trial.pretext_views("pretrain", settings.pretrain_batch, epoch * per_epoch) as batches:
-        for epoch in range(epoch, settings.pretrain_epochs):
+    with trial.pretext_views("pretrain", settings.pretrain_batch, done * per_epoch) as batches:
+        for epoch in range(done, settings.pretrain_epochs):
             total = torch.zeros((), device=worker.device)
             for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
                 for group in optimizer.param_groups:

@@ -101,9 +101,7 @@ def run_with_messages(
 
     def fit() -> None:
         try:
-            torch_trainer(
-                loop, {**config, "queue": queue}, shape, name=name, in_process=False, most_restarts=2
-            ).fit()
+            torch_trainer(loop, {**config, "queue": queue}, shape, name=name, in_process=False, most_restarts=2).fit()
         except BaseException as error:
             failure.append(error)
 

@@ -1,0 +1,61 @@
+"""A sweep's progress in the terminal, for the verbs that run one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bissl_ray.leaderboard.live import LiveBoard, SweepProgress
+    from bissl_ray.sweep.run import SweepOutcome
+
+
+class TerminalView:
+    """Shows progress on the live board, and lines that stay above it."""
+
+    def __init__(self, console: "Console", board: "LiveBoard"):
+        self._console = console
+        self._board = board
+
+    def update(self, progress: "SweepProgress") -> None:
+        """Redraw."""
+        self._board.update(progress)
+
+    def note(self, line: str) -> None:
+        """Print a line that stays."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def terminal_view(title: str) -> Iterator[TerminalView]:
+    """A view for the duration of a `with` block."""
+    from rich.console import Console
+
+    from bissl_ray.leaderboard.live import LiveBoard
+
+    console = Console()
+    with LiveBoard(console, title) as board:
+        yield TerminalView(console, board)
+
+
+def conclude(outcome: "SweepOutcome", storage: str) -> int:
+    """Print the board of a sweep that has ended, or how to go on with one that was interrupted.
+
+    Returns:
+        The exit code: 0 done, 1 no trial ran to its end, 130 interrupted.
+    """
+    import typer
+
+    from bissl_ray.cli.leaderboard import leaderboard
+
+    place = "" if storage == "./runs" else f" --storage {storage}"
+    if not outcome.finished:
+        typer.echo(f"Interrupted; everything reported is saved. Go on with:\n  bissl-ray resume {outcome.name}{place}")
+        return 130
+    leaderboard(storage=outcome.storage, sweep=outcome.name, top=10)
+    typer.echo(f"More: bissl-ray leaderboard{place}, bissl-ray show TRIAL{place}")
+    if outcome.completed:
+        return 0
+    typer.echo(f"No trial ran to its end; the board says why. Look at one with: bissl-ray show t000{place}", err=True)
+    return 1

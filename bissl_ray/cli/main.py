@@ -1,0 +1,55 @@
+"""The command line: `bissl-ray VERB`. Each verb is a file here; this one gathers them and turns errors into exits.
+
+Exit codes (DESIGN section 8): 0 done, 1 it ran and failed, 2 bad input, 130 interrupted.
+"""
+
+import sys
+
+import typer
+
+from bissl_ray.cli.bench import bench
+from bissl_ray.cli.datasets import datasets
+from bissl_ray.cli.leaderboard import leaderboard
+from bissl_ray.cli.resume import resume
+from bissl_ray.cli.show import show
+from bissl_ray.cli.spaces import spaces
+from bissl_ray.cli.sweep import sweep
+from bissl_ray.errors import BadInputError
+
+app = typer.Typer(
+    name="bissl-ray",
+    help="Find BiSSL's hyperparameters for your dataset, and say honestly whether BiSSL pays there.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for verb in (sweep, resume, leaderboard, show, spaces, datasets):
+    app.command()(verb)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = app(standalone_mode=False)
+    except BadInputError as error:
+        _say(str(error))
+        code = 2
+    except typer.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        # Typer's own complaints about the command line: unknown flags, missing or malformed values.
+        if not hasattr(error, "format_message"):
+            raise
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "bissl-ray"
+        _say(f"{error.format_message()} See: {path} --help")
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    typer.echo(f"bissl-ray: {text}", err=True)

@@ -1,0 +1,95 @@
+"""`bissl-ray sweep`: the main job."""
+
+from typing import Annotated, Any
+
+import typer
+
+
+def sweep(
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Dataset to sweep; give it again for several, one sweep each. [digits]")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Search space: a file, or a shipped one's name. [the dataset's own]")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Explore trials. [as the space says]")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Stop exploring after this: 90m, 2h, 1d, or 40gpuh; confirmation follows.")
+    ] = None,
+    workers_per_trial: Annotated[int, typer.Option(help="Workers that share a trial; a GPU each where there are.")] = 1,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]")
+    ] = None,
+    storage: Annotated[str, typer.Option(help="Folder or URI for the results.")] = "./runs",
+    name: Annotated[str | None, typer.Option(help="Name of the sweep. [dataset and time]")] = None,
+    pretrained: Annotated[str | None, typer.Option(help="Self-supervised checkpoint: .pth, .pt, .safetensors.")] = None,
+    pretrain: Annotated[
+        bool, typer.Option("--pretrain", help="Without a checkpoint, pretrain on the dataset's own images first.")
+    ] = False,
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the dataset's files.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
+) -> None:
+    """Search BiSSL's hyperparameters, confirm the best over seeds, and compare with plain fine-tuning."""
+    from bissl_ray.errors import BadInputError
+
+    if trials is not None and trials < 1:
+        raise BadInputError(f"--trials {trials}: expected 1 or more")
+    overrides: dict[str, Any] = {"protocol": {"trials": trials}} if trials is not None else {}
+    names: list[str | None] = [*dataset] if dataset else [None]
+    if len(names) > 1 and name is not None:
+        raise BadInputError(f"--name {name} names one sweep, and there are {len(names)} datasets: leave it out")
+    code = 0
+    for each in names:
+        asked: dict[str, Any] = {
+            "space": space,
+            "overrides": overrides,
+            "name": name,
+            "data_dir": data_dir,
+            "pretrained": pretrained,
+            "workers_per_trial": workers_per_trial,
+        }
+        if dry_run:
+            _show_plan(each, asked, storage, pretrain)
+            continue
+        code = max(code, _run(each, asked, storage, pretrain, address, budget))
+        if code == 130:
+            break
+    raise typer.Exit(code)
+
+
+def _run(
+    dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool, address: str | None, budget: str | None
+) -> int:
+    from bissl_ray.cli.live import conclude, terminal_view
+    from bissl_ray.sweep.run import run_sweep
+
+    with terminal_view(f"bissl-ray sweep {asked['name'] or dataset or 'digits'}") as view:
+        outcome = run_sweep(
+            dataset, storage=storage, pretrain=pretrain, address=address, budget=budget, view=view, **asked
+        )
+    return conclude(outcome, storage)
+
+
+def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool) -> None:
+    from bissl_ray.config import to_yaml
+    from bissl_ray.store import check_writable
+    from bissl_ray.sweep.preflight import check_pretrained, check_request, inspect_data
+    from bissl_ray.sweep.run import prepare_request
+
+    request = prepare_request(dataset, **asked)
+    check_writable(storage)
+    check_request(request)
+    check_pretrained(request, pretrain)
+    facts = inspect_data(request.dataset, request.data_dir, request.split_seed)
+    plan = request.space.protocol
+    tuned = plan.finalists * plan.finetune_runs
+    confirmed = plan.finalists * plan.seeds
+    typer.echo(to_yaml(request.space))
+    sizes = ", ".join(f"{count} {name}" for name, count in facts.sizes.items())
+    typer.echo(f"# data: {facts.classes} classes; {sizes} images; fingerprint {facts.fingerprint[:12]}")
+    typer.echo(
+        f"# plan: {plan.trials} explore trials; then {tuned} fine-tuning runs and {confirmed} confirmation runs "
+        f"({plan.finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
+        "then one look at the test split"
+    )
+    typer.echo("# nothing was started; leave --dry-run out to start")

@@ -1,0 +1,19 @@
+"""What one sweep was asked for: the part of sweep.json that a resume reads back."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bissl_ray.config.search_space import SearchSpace
+
+
+class SweepRequest(BaseModel):
+    """Everything that decides what a sweep does, apart from the machines it runs on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="the sweep's name, unique in its storage")
+    dataset: str = Field(description="name in the dataset registry")
+    data_dir: str | None = Field(None, description="folder of the dataset, absolute; null for an embedded one")
+    split_seed: int = Field(0, ge=0, description="fixes the train/validation split")
+    pretrained: str | None = Field(None, description="checkpoint file that was given; null: pretrained here")
+    workers_per_trial: int = Field(1, ge=1, description="worker processes that share one trial")
+    space: SearchSpace = Field(description="the resolved search space with its protocol")

@@ -1,0 +1,176 @@
+"""One Ray Tune experiment: the planner's trials on worker groups, until all is done or someone stops it."""
+
+import time
+from collections.abc import Callable
+
+from ray import tune
+
+from bissl_ray.config.budget import Budget
+from bissl_ray.config.request import SweepRequest
+from bissl_ray.config.settings import Settings
+from bissl_ray.store import SweepWriter, read_reports, read_trials
+from bissl_ray.sweep.cluster import Cluster
+from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
+from bissl_ray.sweep.proposals import Proposals, finetune_points
+from bissl_ray.sweep.provenance import git_state, versions
+from bissl_ray.sweep.record import records_from_store
+from bissl_ray.sweep.recorder import LiveView, Recorder
+from bissl_ray.sweep.scheduler import ExploreASHA
+from bissl_ray.sweep.searcher import PlannedSearcher
+from bissl_ray.sweep.trainable import TrialRunner
+from bissl_ray.training.order import Order, trial_folder
+from bissl_ray.training.ray_train import GroupShape
+
+_TUNE_ACTOR = {"CPU": 0, "memory": 2**28}
+"""What the Tune actor of a group of several workers takes: its workers take the CPUs. (Tune refuses {"CPU": 0}
+alone, and any CPU here would be missing to the last worker of a group that fills the machine.)"""
+
+
+def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]:
+    """Build the planner and Optuna's study by replaying the store."""
+    trials = read_trials(storage, request.dataset, request.name).to_pylist()
+    reports = read_reports(storage, request.dataset, request.name).to_pylist()
+    records = records_from_store(trials, reports)
+    proposals = Proposals(request.space, [record for record in records if record.step == "search"])
+    return Planner(request.space.protocol, proposals, finetune_points(request.space), records), proposals
+
+
+def run_experiment(
+    request: SweepRequest,
+    storage: str,
+    start: str,
+    cluster: Cluster,
+    view: LiveView,
+    stopped: Callable[[], bool],
+    budget: Budget | None,
+) -> Planner:
+    """Run what the planner says until it is finished or `stopped()`.
+
+    Args:
+        request: what was asked for.
+        storage: storage URI or absolute path.
+        start: the pretrained models' file, relative to the storage.
+        cluster: connected.
+        view: shows progress.
+        stopped: whether to stop; asked several times a second.
+        budget: limit on exploring.
+
+    Returns:
+        The planner with all records.
+    """
+    shape = cluster.shape(request.workers_per_trial, f"{storage}/sweeps/{request.name}/ray")
+    slots = cluster.slots(shape)
+    planner, proposals = planner_of(request, storage)
+    settings = request.space.settings
+    searcher = PlannedSearcher(planner, lambda plan: _order(plan, request, storage, start), slots, stopped)
+    with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
+        recorder = Recorder(
+            planner,
+            proposals,
+            searcher.plans,
+            writer,
+            view,
+            lambda record: settings(record.point),
+            {"git": git_state(), "versions": versions(), "workers": request.workers_per_trial},
+            slots,
+        )
+        stopper = _Stopper(planner, stopped, budget, slots * shape.workers if shape.use_gpu else 0)
+        explored = [record for record in planner.records.values() if record.step == "search"]
+        alternations = settings({}).alternations
+        tune.Tuner(
+            tune.with_resources(TrialRunner, _resources(shape)),
+            param_space={"shape": shape.to_mapping()},
+            tune_config=tune.TuneConfig(
+                num_samples=-1,
+                search_alg=searcher,
+                scheduler=ExploreASHA(request.space.protocol, alternations, slots, explored),
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=shape.run_dir,
+                callbacks=[recorder],
+                stop=stopper,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=0),
+                progress_reporter=_Silent(),
+            ),
+        ).fit()
+        recorder.show()
+    return planner
+
+
+def parameter_types() -> dict[str, type]:
+    """Column types of all settings, by name."""
+    return {name: _column_type(field.annotation) for name, field in Settings.model_fields.items()}
+
+
+def _column_type(annotation: object) -> type:
+    if annotation in (float, int, bool):
+        return annotation
+    return float if annotation == float | None else str
+
+
+def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order:
+    record = plan.record
+    settings = request.space.settings(record.point)
+    if plan.stages == TEST_STAGES:
+        start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
+    elif plan.start is not None:
+        start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
+    # Plain fine-tuning gets the labelled steps that BiSSL's upper level takes (DESIGN section 2, "control").
+    extra = settings.alternations * settings.upper_steps if record.phase == "control" else 0
+    return Order(
+        trial=record.trial,
+        dataset=request.dataset,
+        data_dir=request.data_dir,
+        split_seed=request.split_seed,
+        storage=storage,
+        sweep=request.name,
+        settings=settings.model_dump(),
+        seed=record.seed,
+        stages=plan.stages,
+        start=start,
+        extra_finetune_steps=extra,
+    )
+
+
+def _resources(shape: GroupShape) -> tune.PlacementGroupFactory:
+    # One worker runs inside the Tune actor; several have a placement group of their own, made by Ray Train.
+    bundle = shape.worker_resources if shape.workers == 1 else _TUNE_ACTOR
+    return tune.PlacementGroupFactory([bundle])
+
+
+def _trial_name(trial: tune.experiment.Trial) -> str:
+    return str(trial.config["trial"])
+
+
+class _Stopper(tune.Stopper):  # type: ignore[misc]
+    """Asked by Tune in every round: stops the experiment on request, and exploring when the budget is spent."""
+
+    def __init__(self, planner: Planner, stopped: Callable[[], bool], budget: Budget | None, gpus: int):
+        self._planner = planner
+        self._stopped = stopped
+        self._budget = budget
+        self._gpus = gpus
+        self._begin = time.monotonic()
+
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        if self._budget is not None and self._budget.spent(time.monotonic() - self._begin, self._gpus):
+            self._planner.exploring = False
+        return self._stopped()
+
+
+class _Silent(tune.ProgressReporter):  # type: ignore[misc]
+    """Tune's own reporter, silenced: the live view is ours."""
+
+    def should_report(self, trials: list[object], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[object], done: bool, *sys_info: dict[str, object]) -> None:
+        return

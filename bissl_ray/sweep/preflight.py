@@ -1,0 +1,83 @@
+"""Everything that can be refused before anything starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bissl_ray.config.request import SweepRequest
+from bissl_ray.data import get_dataset
+from bissl_ray.errors import BadInputError
+from bissl_ray.models import build_backbone, load_backbone, load_checkpoint
+
+_OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a sweep writes down about its data, and shows.
+
+    Attributes:
+        fingerprint: of the files and the splits.
+        classes: number of classes.
+        sizes: images by split.
+    """
+
+    fingerprint: str
+    classes: int
+    sizes: dict[str, int]
+
+
+def inspect_data(dataset: str, data_dir: str | None, split_seed: int) -> DataFacts:
+    """Open a dataset and look at its splits, without decoding images.
+
+    Raises:
+        BadInputError: it is not there, incomplete or damaged.
+    """
+    splits = get_dataset(dataset).open(None if data_dir is None else Path(data_dir), split_seed)
+    parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
+    return DataFacts(splits.fingerprint, splits.classes, parts)
+
+
+def check_pretrained(request: SweepRequest, pretrain: bool) -> None:
+    """Make sure that there is a backbone to start from, and that it is of the right architecture.
+
+    Args:
+        request: of the sweep.
+        pretrain: whether the user asked for pretraining on the dataset's own images.
+
+    Raises:
+        BadInputError: no checkpoint and no wish to pretrain, or a checkpoint that doesn't fit.
+    """
+    settings = request.space.settings({})
+    if request.pretrained is not None:
+        content = load_checkpoint(request.pretrained)
+        load_backbone(build_backbone(settings.backbone), content.backbone, request.pretrained)
+    elif not (pretrain or get_dataset(request.dataset).embedded):
+        raise BadInputError(
+            f"{request.dataset} needs a self-supervised checkpoint of {settings.backbone}: give --pretrained FILE "
+            f"(.pth, .pt or .safetensors), or --pretrain to pretrain on its own training images for "
+            f"{settings.pretrain_epochs} epochs first"
+        )
+
+
+def check_request(request: SweepRequest) -> None:
+    """Make sure that the space and the workers fit together.
+
+    Raises:
+        BadInputError: a setting is searched that the one pretrained checkpoint fixes, or a batch can't be shared
+            equally by the workers of a trial.
+    """
+    searched = [*request.space.parameters, *(name for point in request.space.known_good for name in point)]
+    for name in _OF_THE_CHECKPOINT:
+        if name in searched:
+            raise BadInputError(
+                f"{name} can't be searched: all trials of a sweep start from one pretrained checkpoint, which "
+                "fixes it; move it to fixed, and run one sweep for each value"
+            )
+    settings, workers = request.space.settings({}), request.workers_per_trial
+    for name in ("lower_batch", "upper_batch", "finetune_batch", "pretrain_batch"):
+        batch = getattr(settings, name)
+        if batch % workers:
+            raise BadInputError(
+                f"{name} is {batch}, which {workers} workers can't share equally: make it a multiple of {workers}, "
+                "or change --workers-per-trial"
+            )

@@ -1,0 +1,33 @@
+"""Where results come from: versions and the state of the code."""
+
+import json
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+_PACKAGES = ("bissl-ray", "torch", "torchvision", "ray", "optuna", "pyarrow", "numpy")
+
+
+@cache
+def versions() -> str:
+    """Versions of Python and of the packages that results depend on, as JSON."""
+    return json.dumps({"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}})
+
+
+@cache
+def git_state() -> str | None:
+    """The commit of the code that runs, with "-dirty" if it was changed since; None where there is no checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

@@ -1,0 +1,222 @@
+"""The main job: `run_sweep` and `resume_sweep`."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from bissl_ray.config import load_search_space
+from bissl_ray.config.budget import Budget, parse_budget
+from bissl_ray.config.request import SweepRequest
+from bissl_ray.data import get_dataset
+from bissl_ray.errors import BadInputError
+from bissl_ray.leaderboard.live import SweepProgress
+from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
+from bissl_ray.sweep import environment
+
+
+class View(Protocol):
+    """What shows a sweep's progress."""
+
+    def update(self, progress: SweepProgress) -> None:
+        """Show how the sweep stands."""
+        ...
+
+    def note(self, line: str) -> None:
+        """Show a line that stays."""
+        ...
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """How a call of `run_sweep` or `resume_sweep` ended.
+
+    Attributes:
+        name: the sweep's name, for `resume_sweep` and `load_trials`.
+        storage: where its results are.
+        finished: whether everything that was asked for has run; False after an interruption.
+        completed: how many trials ran to their end, in all.
+    """
+
+    name: str
+    storage: str
+    finished: bool
+    completed: int
+
+
+class _Quiet:
+    """Shows nothing."""
+
+    def update(self, progress: SweepProgress) -> None:
+        return
+
+    def note(self, line: str) -> None:
+        return
+
+
+def prepare_request(
+    dataset: str | None = None,
+    *,
+    space: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    data_dir: str | Path | None = None,
+    pretrained: str | Path | None = None,
+    workers_per_trial: int = 1,
+) -> SweepRequest:
+    """Turn what a person asked for into a validated request; nothing is written.
+
+    Args:
+        dataset: name of a dataset; None takes the space's.
+        space: search-space file or name; None takes the dataset's own.
+        overrides: has the last word over the space, in the shape of a space file.
+        name: of the sweep; None makes one from the dataset and the time.
+        data_dir: folder of the dataset.
+        pretrained: self-supervised checkpoint.
+        workers_per_trial: worker processes that share one trial.
+
+    Raises:
+        BadInputError: anything wrong.
+    """
+    if dataset is not None:
+        get_dataset(dataset)
+    resolved = load_search_space(space if space is not None else dataset or "digits", overrides)
+    chosen = dataset or resolved.dataset
+    get_dataset(chosen)
+    if workers_per_trial < 1:
+        raise BadInputError(f"--workers-per-trial {workers_per_trial}: expected 1 or more")
+    if name is None:
+        name = f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
+    return SweepRequest(
+        name=check_name("sweep", name),
+        dataset=chosen,
+        data_dir=None if data_dir is None else str(Path(data_dir).expanduser().absolute()),
+        split_seed=resolved.protocol.seed,
+        pretrained=None if pretrained is None else str(Path(pretrained).expanduser().absolute()),
+        workers_per_trial=workers_per_trial,
+        space=resolved,
+    )
+
+
+def run_sweep(
+    dataset: str | None = None,
+    *,
+    storage: str | Path = "./runs",
+    space: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    data_dir: str | Path | None = None,
+    pretrained: str | Path | None = None,
+    pretrain: bool = False,
+    workers_per_trial: int = 1,
+    address: str | None = None,
+    budget: str | None = None,
+    view: View | None = None,
+) -> SweepOutcome:
+    """Search, confirm and test: BiSSL's hyperparameters for one dataset, and plain fine-tuning as its control.
+
+    Args:
+        dataset: name of a dataset; None: digits, which needs no download.
+        storage: folder or URI (s3://...) for the results.
+        space: search-space file or name; None takes the dataset's own.
+        overrides: has the last word over the space, in the shape of a space file, such as
+            `{"protocol": {"trials": 8}}`.
+        name: of the sweep; None makes one from the dataset and the time.
+        data_dir: folder of the dataset.
+        pretrained: self-supervised checkpoint (.pth, .pt, .safetensors).
+        pretrain: pretrain on the dataset's own images where no checkpoint is given.
+        workers_per_trial: worker processes that share one trial; a GPU each where there are GPUs.
+        address: of a running Ray cluster ("auto", "host:port"); None takes RAY_ADDRESS, else starts one here.
+        budget: limit on exploring, such as "2h" or "40gpuh".
+        view: shows progress; None shows nothing.
+
+    Returns:
+        How it ended. Results: `bissl_ray.load_trials(storage)`.
+
+    Raises:
+        BadInputError: anything wrong with the input; nothing was started.
+        KeyboardInterrupt: a second Ctrl-C.
+
+    Example:
+        >>> from bissl_ray import run_sweep, load_trials
+        >>> outcome = run_sweep("digits", overrides={"protocol": {"trials": 4}})  # doctest: +SKIP
+        >>> load_trials(outcome.storage).to_pandas()  # doctest: +SKIP
+    """
+    request = prepare_request(
+        dataset,
+        space=space,
+        overrides=overrides,
+        name=name,
+        data_dir=data_dir,
+        pretrained=pretrained,
+        workers_per_trial=workers_per_trial,
+    )
+    limit = None if budget is None else parse_budget(budget)
+    place = absolute_storage(storage)
+    check_writable(place)
+    if request.name in sweep_names(place):
+        raise BadInputError(
+            f"there is a sweep {request.name!r} in {storage} already: go on with `bissl-ray resume {request.name}`, "
+            "or choose another --name"
+        )
+    return _run(request, place, {"pretrain": pretrain}, address, limit, view or _Quiet())
+
+
+def resume_sweep(
+    name: str,
+    *,
+    storage: str | Path = "./runs",
+    trials: int | None = None,
+    address: str | None = None,
+    budget: str | None = None,
+    view: View | None = None,
+) -> SweepOutcome:
+    """Finish a sweep that was interrupted, or extend a finished one.
+
+    Args:
+        name: of the sweep.
+        storage: where it is.
+        trials: explore trials in all from now on; None as asked for before.
+        address: as for `run_sweep`; need not be the same cluster.
+        budget: as for `run_sweep`, from now on.
+        view: shows progress.
+
+    Raises:
+        BadInputError: there is no such sweep, or fewer trials are asked for than it has.
+    """
+    limit = None if budget is None else parse_budget(budget)
+    place = absolute_storage(storage)
+    document = read_sweep_document(place, name)
+    check_writable(place)
+    request = SweepRequest.model_validate(document["request"])
+    if trials is not None:
+        planned = request.space.protocol.trials
+        if trials < planned:
+            raise BadInputError(f"--trials {trials}: the sweep was asked for {planned} already; expected more")
+        protocol = request.space.protocol.model_copy(update={"trials": trials})
+        space = request.space.model_copy(update={"protocol": protocol})
+        request = request.model_copy(update={"space": space})
+    return _run(request, place, document, address, limit, view or _Quiet())
+
+
+def absolute_storage(storage: str | Path) -> str:
+    """The storage as workers in other folders can use it: a URI as it is, a path made absolute."""
+    text = str(storage)
+    return text if "://" in text else str(Path(text).expanduser().absolute())
+
+
+def _run(
+    request: SweepRequest,
+    storage: str,
+    document: Mapping[str, Any],
+    address: str | None,
+    budget: Budget | None,
+    view: View,
+) -> SweepOutcome:
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    environment.prepare(address)
+    from bissl_ray.sweep.session import run_session
+
+    return run_session(request, storage, document, address, budget, view)

@@ -1,0 +1,168 @@
+"""One session of a sweep on a cluster: connect, provide the pretrained models, run the experiment."""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import ray
+from ray.exceptions import RayTaskError
+
+from bissl_ray.config.budget import Budget
+from bissl_ray.config.request import SweepRequest
+from bissl_ray.errors import BadInputError
+from bissl_ray.leaderboard.live import SweepProgress
+from bissl_ray.models import load_checkpoint
+from bissl_ray.store import write_sweep_document
+from bissl_ray.sweep.cluster import Cluster, connected
+from bissl_ray.sweep.experiment import run_experiment
+from bissl_ray.sweep.interrupt import interruptible
+from bissl_ray.sweep.preflight import DataFacts, check_pretrained, check_request, inspect_data
+from bissl_ray.sweep.provenance import git_state, versions
+from bissl_ray.sweep.run import SweepOutcome, View
+from bissl_ray.training.files import exists, write_tensors
+from bissl_ray.training.order import Order
+from bissl_ray.training.pretrain import pretrain_on_worker, pretrained_path
+from bissl_ray.training.ray_train import GroupShape, run_with_messages
+
+
+def run_session(
+    request: SweepRequest,
+    storage: str,
+    document: Mapping[str, Any],
+    address: str | None,
+    budget: Budget | None,
+    view: View,
+) -> SweepOutcome:
+    """Run or go on with a sweep.
+
+    Args:
+        request: what was asked for.
+        storage: absolute.
+        document: sweep.json as it is; for a new sweep only "pretrain".
+        address: of the cluster, or None.
+        budget: limit on exploring.
+        view: shows progress.
+
+    Raises:
+        BadInputError: something doesn't fit; no trial was started.
+    """
+    check_request(request)
+    if "fingerprint" not in document:
+        check_pretrained(request, bool(document["pretrain"]))
+    facts = None if address else inspect_data(request.dataset, request.data_dir, request.split_seed)
+    with interruptible() as interrupt, connected(address, request.workers_per_trial) as cluster:
+        shape = cluster.shape(request.workers_per_trial, f"{storage}/sweeps/{request.name}/ray")
+        facts = facts or _inspect_remotely(request)
+        known = document.get("fingerprint", facts.fingerprint)
+        if known != facts.fingerprint:
+            raise BadInputError(
+                f"the data of sweep {request.name} have changed: fingerprint {facts.fingerprint[:12]}, and "
+                f"{known[:12]} when it began; put the old data back, or begin a new sweep"
+            )
+        start = _start_path(request, facts)
+        write_sweep_document(storage, request.name, _document(request, document, facts, start))
+        view.note(
+            f"{request.name}: {cluster.where}, {cluster.slots(shape)} trials at a time, "
+            f"{shape.workers} {'worker' if shape.workers == 1 else 'workers'} each "
+            f"({'nccl on GPUs' if shape.use_gpu else 'CPU'}); results in {storage}"
+        )
+        if not _provide_start(request, storage, start, cluster, shape, view, interrupt):
+            return SweepOutcome(request.name, storage, finished=False, completed=0)
+        planner = run_experiment(request, storage, start, cluster, view, interrupt, budget)
+    return SweepOutcome(
+        name=request.name,
+        storage=storage,
+        finished=planner.finished and not interrupt(),
+        completed=sum(record.status == "complete" for record in planner.records.values()),
+    )
+
+
+def _inspect_remotely(request: SweepRequest) -> DataFacts:
+    """Look at the data where the workers will: a laptop that attaches to a cluster need not have them."""
+    task = ray.remote(num_cpus=0)(inspect_data)
+    try:
+        facts: DataFacts = ray.get(task.remote(request.dataset, request.data_dir, request.split_seed))
+    except RayTaskError as error:
+        if isinstance(error.cause, BadInputError):
+            raise BadInputError(f"on the cluster: {error.cause}") from error
+        raise
+    return facts
+
+
+def _start_path(request: SweepRequest, facts: DataFacts) -> str:
+    if request.pretrained is not None:
+        return f"sweeps/{request.name}/pretrained.pt"
+    settings = request.space.settings({})
+    return pretrained_path(settings, request.dataset, facts.fingerprint, request.space.protocol.seed)
+
+
+def _document(request: SweepRequest, document: Mapping[str, Any], facts: DataFacts, start: str) -> dict[str, Any]:
+    return {
+        "created_at": datetime.now(UTC).isoformat(),
+        **document,
+        "request": request.model_dump(mode="json"),
+        "fingerprint": facts.fingerprint,
+        "data": facts.sizes | {"classes": facts.classes},
+        "start": start,
+        "git": git_state(),
+        "versions": versions(),
+        "command": shlex.join(["bissl-ray", *sys.argv[1:]]),
+    }
+
+
+def _provide_start(
+    request: SweepRequest,
+    storage: str,
+    start: str,
+    cluster: Cluster,
+    shape: GroupShape,
+    view: View,
+    stopped: Callable[[], bool],
+) -> bool:
+    """See to it that the pretrained models are in the storage; False if stopped meanwhile."""
+    if exists(storage, start):
+        return True
+    if request.pretrained is not None:
+        content = load_checkpoint(request.pretrained)
+        write_tensors(storage, start, {"backbone": content.backbone, "pretext": content.pretext})
+        if content.pretext is None:
+            view.note(f"{request.pretrained} has no pretext head: the lower level begins with a fresh one")
+        return True
+    settings = request.space.settings({})
+    # All that the sweep will have works on it together, as far as it divides the batch.
+    workers = cluster.slots(shape) * shape.workers
+    workers = max(n for n in range(1, workers + 1) if settings.pretrain_batch % n == 0)
+    order = Order(
+        trial="pretrain",
+        dataset=request.dataset,
+        data_dir=request.data_dir,
+        split_seed=request.split_seed,
+        storage=storage,
+        sweep=request.name,
+        settings=settings.model_dump(),
+        seed=request.space.protocol.seed,
+        stages=(),
+        start=start,
+    )
+    begin = time.monotonic()
+
+    def show(message: tuple[int, float]) -> None:
+        epoch, total, elapsed = message[0], settings.pretrain_epochs, time.monotonic() - begin
+        left = elapsed / epoch * (total - epoch)
+        view.update(SweepProgress("pretraining (epochs)", total, epoch, 1, 0, 0, elapsed, left))
+
+    view.note(
+        f"pretraining {settings.backbone} ({settings.pretext}) for {settings.pretrain_epochs} epochs on {workers}"
+    )
+    done = run_with_messages(
+        pretrain_on_worker,
+        {"order": order.to_mapping(), "threads": shape.cpus_per_worker},
+        GroupShape(workers, shape.cpus_per_worker, shape.use_gpu, shape.run_dir),
+        name="pretrain",
+        on_message=show,
+        stopped=stopped,
+    )
+    return done and exists(storage, start)

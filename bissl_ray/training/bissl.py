@@ -1,0 +1,68 @@
+"""The BiSSL stage: alternations of both levels, a report after each."""
+
+from dataclasses import asdict, fields
+from statistics import fmean
+from typing import Any
+
+from torch import Tensor, nn
+
+from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer
+from bissl_ray.training.trial import Trial
+
+Batch = tuple[Tensor, Tensor]
+
+
+def align(trial: Trial, saved: Any) -> None:
+    """Align the backbone with the downstream task; afterwards "lower" is what fine-tuning starts from.
+
+    The objective reported after each alternation is the validation metric of the upper model (θ_D, φ_D).
+    """
+    settings, models = trial.settings, trial.models
+
+    def lower_loss(views: Batch) -> Tensor:
+        return models.pretext.loss(models.lower, views)
+
+    def upper_loss(backbone: nn.Module, batch: Batch) -> Tensor:
+        return models.downstream.loss(backbone, batch)
+
+    trainer = BilevelTrainer(
+        models.lower,
+        models.pretext,
+        models.upper,
+        models.downstream,
+        lower_loss,
+        upper_loss,
+        BilevelHyperparameters(**{f.name: getattr(settings, f.name) for f in fields(BilevelHyperparameters)}),
+        lambda: models.pretext.after_step(models.lower),
+    )
+    done = 0
+    if saved is not None:
+        trainer.load_state_dict(saved["trainer"])
+        done = saved["alternations"]
+    totals = trial.totals
+    totals.setdefault("hvps", 0)
+    residuals: list[float] = totals.setdefault("residuals", [])
+    # Each alternation draws one lower batch more than it has steps: the one that the Hessian is taken on.
+    lower_drawn, upper_drawn = settings.lower_steps + 1, settings.upper_steps
+    with (
+        trial.pretext_views("bissl", settings.lower_batch, done * lower_drawn) as lower,
+        trial.labelled("bissl", settings.upper_batch, done * upper_drawn) as upper,
+    ):
+        for alternation in range(done + 1, settings.alternations + 1):
+            report = asdict(trainer.alternation(lower, upper))
+            totals["hvps"] += report["hvps"]
+            if report["cg_residual"] is not None:
+                residuals.append(report["cg_residual"])
+            totals.update(
+                alternations=alternation,
+                objective=trial.score("upper"),
+                cg_residual=fmean(residuals) if residuals else None,
+            )
+            trial.report({"stage": "bissl", **report, "objective": totals["objective"]})
+            if alternation < settings.alternations:
+                now = alternation
+                trial.save_progress(
+                    "bissl",
+                    lambda now=now: {"trainer": trainer.state_dict(), "alternations": now},  # type: ignore[misc]
+                )
+    trial.save_models("aligned", ("backbone", "pretext", "downstream"))
