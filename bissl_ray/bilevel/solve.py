@@ -76,7 +76,8 @@ def solve(
     rhs = flatten(v)
     diagonal = _diagonal(H, proximity, damping, rhs)
     system = LinearSystem(H, diagonal, rhs)
-    norm = system.on_host(torch.linalg.vector_norm(rhs))[0]
+    # In double precision, where the squares of a small single-precision v don't vanish.
+    norm = system.on_host(torch.linalg.vector_norm(rhs, dtype=torch.float64))[0]
     if norm == 0:
         outcome = Outcome(rhs, torch.zeros_like(rhs), SolveReport("zero_rhs", residuals=[0.0]))
     elif not math.isfinite(norm):

@@ -1,6 +1,6 @@
 """BiSSL's alternation: lower steps, one Hessian, upper steps (arXiv 2410.02387, algorithm 1)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Generic, TypeVar
 
@@ -132,9 +132,9 @@ def _check_same_parameters(lower: nn.Module, upper: nn.Module) -> None:
         raise ValueError(f"the backbones differ in {', '.join(unlike[:3])}: they need the same architecture")
 
 
-def _weights(proximity: float | tuple[float, ...], count: int) -> list[float]:
+def _weights(proximity: float | Sequence[float], count: int) -> list[float]:
     """One proximity weight per parameter tensor."""
-    if not isinstance(proximity, tuple):
+    if not isinstance(proximity, Sequence):
         return [proximity] * count
     if len(proximity) != count:
         raise ValueError(

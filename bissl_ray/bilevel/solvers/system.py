@@ -40,7 +40,7 @@ class LinearSystem:
 
     def close_enough(self, tolerance: float) -> float:
         """The relative residual to stop at: the tolerance, but never below rounding noise."""
-        return max(tolerance, float(torch.finfo(self.rhs.dtype).eps))
+        return max(tolerance, 8 * float(torch.finfo(self.rhs.dtype).eps))
 
 
 @dataclass(frozen=True)

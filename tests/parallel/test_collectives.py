@@ -1,0 +1,58 @@
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from bissl_ray.parallel import all_gather, all_reduce_sum, copy_from_first_worker, mean_over_workers
+from tests.workers import run_workers
+
+DATA = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3)
+
+
+def own_scalar(z, everyone, total):
+    """One worker's share of a scalar that couples all rows, by a gather and by a sum."""
+    return (z @ everyone.T).exp().sum() + (z.square().sum() * total.cos().sum()) * 0.1
+
+
+def derivatives(rank, count):
+    """Own scalar, and the gradient, third derivative's worth of HVP included, of the sum over workers."""
+    torch.manual_seed(0)
+    weight = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    direction = torch.randn(3, 2, dtype=torch.float64)
+    rows = DATA.chunk(count)[rank]
+    z = rows @ weight
+    scalar = own_scalar(z, all_gather(z), all_reduce_sum(z.sum(0)))
+    (gradient,) = torch.autograd.grad(scalar, weight, create_graph=True)
+    (second,) = torch.autograd.grad(gradient, weight, direction, create_graph=True)
+    (third,) = torch.autograd.grad(second, weight, direction)
+    return [part.detach() for part in (scalar, gradient, second, third)]
+
+
+def work(rank, count):
+    mixed = [torch.full((2,), rank, dtype=torch.float64), torch.full((3, 1), rank + 1.0), torch.ones(1) * rank]
+    means = mean_over_workers(mixed)
+    own = torch.full((2, 2), float(rank))
+    copy_from_first_worker([own])
+    return derivatives(rank, count), means, own
+
+
+def test_three_derivatives_through_two_workers_equal_one_process():
+    expected = derivatives(0, 1)
+    results = run_workers(work, 2)
+    for position, value in enumerate(expected):
+        summed = sum(derivative[position] for derivative, _, _ in results)
+        torch.testing.assert_close(summed, value, rtol=1e-12, atol=1e-12)
+    for _, means, own in results:
+        assert [mean.dtype for mean in means] == [torch.float64, torch.float32, torch.float32]
+        torch.testing.assert_close(means[0], torch.full((2,), 0.5, dtype=torch.float64))
+        torch.testing.assert_close(means[1], torch.full((3, 1), 1.5))
+        torch.testing.assert_close(means[2], torch.full((1,), 0.5))
+        assert own.eq(0).all()
+
+
+def test_one_worker_passes_gradcheck_to_second_order():
+    z = DATA.clone().requires_grad_()
+
+    def scalar(z):
+        return own_scalar(z, all_gather(z), all_reduce_sum(z.sum(0)))
+
+    assert gradcheck(scalar, z)
+    assert gradgradcheck(scalar, z)
