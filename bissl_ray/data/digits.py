@@ -4,6 +4,7 @@ The published set (Alpaydin and Kaynak 1998, UCI "Optical Recognition of Handwri
 has no split of its own. Ours: 597 test images, the same under every split seed, so that a checkpoint
 pretrained under one seed has never seen the test images of another; 300 validation images; 10 labelled
 training images per class; and a pretext pool of all 900 images that are neither validation nor test.
+Logistic regression on the pixels of the 100 labelled images reaches 87-91 % on validation.
 """
 
 from pathlib import Path
@@ -59,7 +60,8 @@ SPEC = DatasetSpec(
     metric="top1",
     horizontal_flip=False,
     colour=False,
-    crop_scale=(0.4, 1.0),
+    # Less than 0.6 cuts a digit to a piece of another: SimCLR from (0.4, 1) fine-tuned 1-2 points worse.
+    crop_scale=(0.6, 1.0),
     mean=(0.305, 0.305, 0.305),
     std=(0.376, 0.376, 0.376),
     home="it ships with scikit-learn (sklearn.datasets.load_digits).",

@@ -19,9 +19,7 @@ def _uniform(low: float, high: float, draw: float) -> float:
     return low + (high - low) * draw
 
 
-def warp(
-    image: Tensor, image_size: int, width: float, height: float, angle: float, x: float, y: float
-) -> Tensor:
+def warp(image: Tensor, image_size: int, width: float, height: float, angle: float, x: float, y: float) -> Tensor:
     """Sample a rotated rectangle of an image, bicubically; outside the image is black.
 
     Args:

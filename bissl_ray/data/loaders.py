@@ -237,6 +237,4 @@ def evaluation_batches(
         image occurs exactly once; a worker may get fewer than another, or none.
     """
     samples = _Samples(source, _Labelled(evaluation_transform(spec, image_size)), 0, "evaluation")
-    return EvaluationBatches(
-        _data_loader(samples, EveryImageOnce(len(source), batch, rank, world_size), processes)
-    )
+    return EvaluationBatches(_data_loader(samples, EveryImageOnce(len(source), batch, rank, world_size), processes))

@@ -40,6 +40,4 @@ class ImageFiles:
             with Image.open(path) as image:
                 return image.convert("RGB"), self.labels[index]
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise BadInputError(
-                f"{path}: this image can't be decoded ({error}); put an intact copy there"
-            ) from error
+            raise BadInputError(f"{path}: this image can't be decoded ({error}); put an intact copy there") from error

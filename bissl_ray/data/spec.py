@@ -95,9 +95,7 @@ class DatasetSpec:
         if self.embedded:
             return self.reader(Path(), split_seed)
         if data_dir is None:
-            raise BadInputError(
-                self._explain(f"{self.title} ('{self.name}') needs a data folder; none was given.")
-            )
+            raise BadInputError(self._explain(f"{self.title} ('{self.name}') needs a data folder; none was given."))
         folder = Path(data_dir).expanduser().absolute()
         missing = self._missing(folder)
         if not missing:

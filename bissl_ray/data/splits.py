@@ -11,9 +11,7 @@ from bissl_ray.data.seeding import permutation
 Indices = NDArray[np.int64]
 
 
-def stratified_split(
-    labels: Sequence[int], held_out: int, seed: int, purpose: str
-) -> tuple[Indices, Indices]:
+def stratified_split(labels: Sequence[int], held_out: int, seed: int, purpose: str) -> tuple[Indices, Indices]:
     """Hold out some images, each class in proportion to its size.
 
     Shares are rounded by largest remainder, so that they add up; no class is emptied, even if

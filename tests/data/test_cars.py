@@ -40,9 +40,7 @@ def test_reads_the_real_layout(folder: Path) -> None:
 def test_the_pretext_pool_is_the_training_images_without_labels(folder: Path) -> None:
     splits = CARS.open(folder)
     assert set(splits.pretext.labels) == {UNLABELLED}
-    pool, train, validation = (
-        set(source.names) for source in (splits.pretext, splits.train, splits.validation)
-    )
+    pool, train, validation = (set(source.names) for source in (splits.pretext, splits.train, splits.validation))
     assert pool == train and not pool & validation
     assert len(pool | validation) == 24
     assert splits.test.folder != splits.train.folder

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bissl_ray.data import DatasetSplits, dataset_names, get_dataset
+from bissl_ray.data import DatasetSplits, get_dataset
 from bissl_ray.data.spec import UNLABELLED, ImageSource
-from bissl_ray.errors import BadInputError
 
 DIGITS = get_dataset("digits")
 
@@ -56,9 +55,3 @@ def test_another_seed_draws_another_split_but_keeps_the_test_images(splits: Data
     assert pictures(other.test) == pictures(splits.test)
     assert pictures(other.validation) != pictures(splits.validation)
     assert pictures(other.train) != pictures(splits.train)
-
-
-def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BadInputError, match=r"'digit'; there are: cars, digits; did you mean 'digits'\?"):
-        get_dataset("digit")
-    assert dataset_names() == ["cars", "digits"]

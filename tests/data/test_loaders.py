@@ -41,9 +41,7 @@ def first(batches, count: int) -> list[tuple[Tensor, Tensor]]:
 
 def equal(one, other) -> bool:
     return len(one) == len(other) and all(
-        torch.equal(x, y)
-        for pair, twin in zip(one, other, strict=True)
-        for x, y in zip(pair, twin, strict=True)
+        torch.equal(x, y) for pair, twin in zip(one, other, strict=True) for x, y in zip(pair, twin, strict=True)
     )
 
 
@@ -52,12 +50,9 @@ def equal(one, other) -> bool:
 def test_workers_together_see_what_one_worker_sees(splits, make, workers: int) -> None:
     alone = first(make(splits.train, DIGITS, **ARGUMENTS), 7)
     shares = [
-        first(make(splits.train, DIGITS, rank=rank, world_size=workers, **ARGUMENTS), 7)
-        for rank in range(workers)
+        first(make(splits.train, DIGITS, rank=rank, world_size=workers, **ARGUMENTS), 7) for rank in range(workers)
     ]
-    together = [
-        tuple(torch.cat(parts) for parts in zip(*step, strict=True)) for step in zip(*shares, strict=True)
-    ]
+    together = [tuple(torch.cat(parts) for parts in zip(*step, strict=True)) for step in zip(*shares, strict=True)]
     assert equal(together, alone)
 
 
@@ -86,9 +81,7 @@ def test_resuming_continues_exactly(splits, make, step: int) -> None:
 def test_views_images_epochs_and_seeds_draw_differently(splits) -> None:
     one_image = {"image_size": 16, "batch": 1}
     same_picture = type(splits.train)(splits.train.images[:1].repeat(2, 1, 1, 1), [0, 0])
-    (view, other_view), (twin, _), (later, _) = first(
-        pretext_batches(same_picture, DIGITS, seed=0, **one_image), 3
-    )
+    (view, other_view), (twin, _), (later, _) = first(pretext_batches(same_picture, DIGITS, seed=0, **one_image), 3)
     ((reseeded, _),) = first(pretext_batches(same_picture, DIGITS, seed=1, **one_image), 1)
     crops = [view, other_view, twin, later, reseeded]
     assert all(not torch.equal(crops[i], crops[j]) for i in range(5) for j in range(i))
@@ -154,9 +147,7 @@ def test_loader_processes_change_nothing_and_end_on_close(tmp_path: Path) -> Non
     for processes in (0, 1):
         with pytest.raises(BadInputError) as caught:
             list(evaluation_batches(splits.test, CARS, image_size=32, batch=5, processes=processes))
-        assert str(caught.value).startswith(f"{damaged}: this image can't be decoded") and "\n" not in str(
-            caught.value
-        )
+        assert str(caught.value).startswith(f"{damaged}: this image can't be decoded") and "\n" not in str(caught.value)
 
 
 KILLED = """

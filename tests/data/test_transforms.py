@@ -27,9 +27,7 @@ def drawing() -> Tensor:
     return torch.randint(0, 256, (1, 8, 8), generator=draw, dtype=torch.uint8).expand(3, -1, -1)
 
 
-@pytest.mark.parametrize(
-    ("spec", "image"), [(CARS, photograph()), (DIGITS, drawing())], ids=["cars", "digits"]
-)
+@pytest.mark.parametrize(("spec", "image"), [(CARS, photograph()), (DIGITS, drawing())], ids=["cars", "digits"])
 @pytest.mark.parametrize("size", [16, 33])
 def test_shapes_and_ranges(spec, image, size) -> None:
     spec = replace(spec, **RAW)

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
-ANNOTATION = np.dtype(
-    [(name, "O") for name in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")]
-)
+ANNOTATION = np.dtype([(name, "O") for name in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")])
 TEST_ANNOTATION = np.dtype([(name, "O") for name in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "fname")])
 
 
@@ -27,12 +25,8 @@ def write_tiny_cars(
     names = np.array([f"Maker {number} Coupe 20{number:02d}" for number in range(classes)], dtype=object)
     savemat(folder / "devkit" / "cars_meta.mat", {"class_names": names})
     draw = np.random.RandomState(0)
-    train = _write_images(
-        folder / "cars_train", np.tile(np.arange(classes), train_per_class), classes, size, draw
-    )
-    test = _write_images(
-        folder / "cars_test", np.tile(np.arange(classes), test_per_class), classes, size, draw
-    )
+    train = _write_images(folder / "cars_train", np.tile(np.arange(classes), train_per_class), classes, size, draw)
+    test = _write_images(folder / "cars_test", np.tile(np.arange(classes), test_per_class), classes, size, draw)
     savemat(folder / "devkit" / "cars_train_annos.mat", {"annotations": train})
     unlabelled = np.empty(len(test), dtype=TEST_ANNOTATION)
     for field in TEST_ANNOTATION.names or ():
@@ -57,5 +51,5 @@ def _write_images(
         name = f"{number:05d}.jpg"
         Image.fromarray(pixels.astype(np.uint8)).save(folder / name, quality=92)
         box = (left + 1, height // 4 + 1, left + bar, 3 * height // 4)
-        annotations[number - 1] = (*(np.uint8(side) for side in box), np.uint8(label + 1), name)
+        annotations[number - 1] = (*(np.uint16(side) for side in box), np.uint8(label + 1), name)
     return annotations
