@@ -1,5 +1,6 @@
 """Merges the many small files of a running sweep into one."""
 
+from contextlib import suppress
 from typing import Final
 
 from pyarrow.fs import FileSystem
@@ -35,5 +36,6 @@ def compact(filesystem: FileSystem, base: str, kind: Kind, dataset: str, sweep: 
     merged = newest(unify([table for _, table in read], kind), kind)
     atomic_write(filesystem, f"{sweep_folder(base, dataset, sweep)}/{new_file_name(kind)}", encode(merged))
     for stored, _ in read:
-        filesystem.delete_file(stored.path)
+        with suppress(FileNotFoundError):  # another process merged it too, and was faster
+            filesystem.delete_file(stored.path)
     return len(small) - len(read) + 1

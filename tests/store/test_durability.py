@@ -1,0 +1,198 @@
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from bissl_ray.store import DamagedFileWarning, SweepWriter, read_reports, read_trials
+
+ROWS = 300
+
+
+def files(storage, kind="trials"):
+    return sorted(storage.rglob(f"{kind}-*.parquet"))
+
+
+def test_rows_outlive_a_killed_process(storage):
+    program = textwrap.dedent(f"""
+        import sys, time
+        from bissl_ray.store import SweepWriter
+        writer = SweepWriter({str(storage)!r}, "cars", "first", {{"upper_lr": float}})
+        writer.trial(dict(trial="a", status="running", phase="explore", step="search", param_upper_lr=0.1))
+        for alternation in range({ROWS}):
+            writer.report(dict(trial="a", stage="bissl", alternation=alternation, objective=0.5))
+        time.sleep(1)
+        print("a second later", flush=True)
+        time.sleep(60)
+    """)
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"a second later\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    assert read_trials(storage)["param_upper_lr"].to_pylist() == [0.1]
+    assert read_reports(storage)["alternation"].to_pylist() == list(range(ROWS))
+
+
+def test_readers_never_fail_nor_miss_a_row_while_a_writer_compacts(storage, start, open_writer):
+    written, stop, troubles = [0], threading.Event(), []
+
+    def read():
+        seen = 0
+        while not stop.is_set():
+            surely = written[0]
+            try:
+                seen = read_reports(storage).num_rows
+            except Exception as error:
+                troubles.append(error)
+                return
+            if seen < surely:
+                troubles.append(AssertionError(f"{seen} rows read after {surely} had been written"))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    with open_writer() as writer:
+        for reader in readers:
+            reader.start()
+        for alternation in range(100):
+            writer.report({"trial": "a", "stage": "bissl", "alternation": alternation})
+            writer.flush()
+            written[0] = alternation + 1
+            most = max(len(files(storage, "reports")), 0)
+            assert most <= 33
+        stop.set()
+        for reader in readers:
+            reader.join()
+    assert troubles == []
+    assert len(files(storage, "reports")) == 1
+
+
+def test_closing_leaves_one_row_per_trial_in_one_file(storage, start, open_writer):
+    with open_writer() as writer:
+        for status in ("running", "running", "complete"):
+            writer.trial(start("a") | {"status": status})
+            writer.flush()
+    assert len(files(storage)) == 1
+    import pyarrow.parquet as pq
+
+    assert pq.ParquetFile(files(storage)[0]).read()["status"].to_pylist() == ["complete"]
+
+
+def test_a_crash_between_merging_and_deleting_doubles_nothing(storage, start, open_writer):
+    with open_writer() as writer:
+        for index in range(5):
+            writer.trial(start(f"t{index}"))
+            writer.report({"trial": f"t{index}", "stage": "bissl", "alternation": 1})
+            writer.flush()
+        sources = {path: path.read_bytes() for path in files(storage) + files(storage, "reports")}
+        assert len(sources) == 10
+    for path, data in sources.items():  # the merged file is there, and its sources are back
+        path.write_bytes(data)
+    assert len(files(storage)) == 6
+    assert read_trials(storage)["trial"].to_pylist() == [f"t{index}" for index in range(5)]
+    assert read_reports(storage).num_rows == 5
+
+
+def test_a_damaged_file_is_named_and_skipped_and_survives_compaction(storage, start, open_writer):
+    with open_writer("good") as writer:
+        writer.trial(start("a"))
+    with open_writer("bad") as writer:
+        writer.trial(start("b"))
+    damaged = next(path for path in files(storage) if "sweep=bad" in str(path))
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    (damaged.parent / "trials-0-empty.parquet").touch()
+    (damaged.parent / ".trials-1.parquet.tmp").write_bytes(b"left by a killed write")
+    with pytest.warns(DamagedFileWarning) as seen:
+        assert read_trials(storage)["trial"].to_pylist() == ["a"]
+    assert len(seen) == 2 and any(str(damaged) in str(warning.message) for warning in seen)
+    with pytest.warns(DamagedFileWarning), open_writer("bad") as writer:
+        writer.trial(start("c"))
+        writer.flush()
+        writer.trial(start("d"))
+    assert damaged.exists()
+
+
+def test_a_full_disk_stops_nothing_and_the_rows_come_when_there_is_room(storage, start, open_writer):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = open_writer()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))  # every write of a file fails from here
+        writer.trial(start("a"))
+        with pytest.raises(OSError, match=r"too large|[Nn]o space"):
+            writer.flush()
+        writer.trial({"trial": "a", "status": "complete"})  # does not raise: it may pass
+        assert writer.trouble is not None and "wait in memory" in writer.trouble
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    writer.close()
+    assert writer.trouble is None
+    assert read_trials(storage)["status"].to_pylist() == ["complete"]
+    assert [path.name for path in storage.rglob(".*")] == []
+
+
+def test_closing_says_what_is_lost_when_there_is_no_room_in_the_end(storage, start, open_writer):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = open_writer()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+        writer.trial(start("a"))
+        with pytest.raises(OSError, match=r"1 rows of sweep first wait in memory.*lost with this process"):
+            writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(ValueError, match="closed"):
+        writer.trial(start("b"))
+
+
+def test_two_writers_in_two_processes_do_not_disturb_each_other(storage):
+    program = textwrap.dedent(f"""
+        import sys
+        from bissl_ray.store import SweepWriter
+        with SweepWriter({str(storage)!r}, "cars", "first", {{}}) as writer:
+            for index in range(60):
+                row = dict(status="complete", phase="explore", step="search")
+                writer.trial(row | dict(trial=f"{{sys.argv[1]}}-{{index}}"))
+                writer.flush()
+    """)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    children = [
+        subprocess.Popen([sys.executable, "-c", program, name], env=environment, stderr=subprocess.PIPE)
+        for name in ("p", "q")
+    ]
+    for child in children:
+        _, errors = child.communicate(timeout=60)
+        assert child.returncode == 0, errors.decode()
+    trials = read_trials(storage)["trial"].to_pylist()
+    assert len(trials) == 120 and set(trials) == {f"{name}-{index}" for name in "pq" for index in range(60)}
+
+
+def test_the_clock_going_back_between_two_processes_loses_no_update(storage, start, open_writer, monkeypatch):
+    with open_writer() as writer:
+        writer.trial(start("a"))
+    later = read_trials(storage)["updated_at"][0].as_py()
+    import bissl_ray.store.writer as module
+
+    class Yesterday(module.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return later - module.timedelta(days=1)
+
+    monkeypatch.setattr(module, "datetime", Yesterday)
+    with SweepWriter(storage, "cars", "first", {}) as writer:
+        writer.trial({"trial": "a", "status": "complete"})
+    assert read_trials(storage)["status"].to_pylist() == ["complete"]
+
+
+def test_the_thread_writes_without_being_asked(storage, start, open_writer):
+    writer = open_writer()
+    writer.trial(start("a"))
+    deadline = time.monotonic() + 20
+    while read_trials(storage).num_rows == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert read_trials(storage).num_rows == 1
+    writer.close()
+    writer.close()
