@@ -1,5 +1,6 @@
 """One trial in full: configuration, curve, diagnostics, why it was proposed and why it stopped."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -173,7 +174,7 @@ def _fixed_block(trial: Row) -> str:
 
 def _yaml(value: Any) -> str:
     """Write a scalar that a YAML reader gives back as it was; it takes 1e-06, without a point, for text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if isinstance(value, bool | str):
+        return json.dumps(value)
     text = repr(value) if isinstance(value, float) else str(value)
     return text.replace("e", ".0e", 1) if isinstance(value, float) and "e" in text and "." not in text else text

@@ -1,0 +1,64 @@
+import pytest
+
+from bissl_ray.leaderboard import verdicts
+
+
+@pytest.fixture
+def judge(explore, seeds, control, stored):
+    def judged(ours, theirs, our_test=None, their_test=None):
+        rows = [explore("a", 0.5), *seeds("a", ours, our_test), control("k", 0.6)]
+        (verdict,) = verdicts(stored([*rows, *seeds("k", theirs, their_test, phase="control")]))
+        return verdict
+
+    return judged
+
+
+def test_wins_when_the_interval_is_above_zero(judge):
+    verdict = judge({0: 0.70, 1: 0.72, 2: 0.74}, {0: 0.60, 1: 0.62, 2: 0.65})
+    # Differences 0.10, 0.10, 0.09: mean 0.096667, s = 0.0057735, half 4.302653 * s / sqrt(3) = 0.0143422
+    assert verdict.outcome == "wins" and verdict.decided_on == "validation"
+    assert verdict.gain.mean == pytest.approx(0.0966667, abs=1e-6)
+    assert verdict.gain.half_width == pytest.approx(0.0143422, abs=1e-6)
+    assert verdict.sentence == (
+        "BiSSL wins on cars: 72.0% against 62.3% for plain fine-tuning on the validation split, +9.7 points "
+        "(95% interval +8.2 to +11.1, 3 seeds; the winner was chosen on this split, which flatters it)."
+    )
+
+
+def test_the_test_split_decides_when_both_sides_touched_it(judge):
+    verdict = judge({0: 0.70, 1: 0.72}, {0: 0.60, 1: 0.62}, our_test={0: 0.60, 1: 0.61}, their_test={0: 0.60, 1: 0.63})
+    assert verdict.gain.low > 0, "validation says that it wins"
+    assert verdict.outcome == "no_difference" and verdict.decided_on == "test"
+    assert verdict.test_gain.mean == pytest.approx(-0.01) and "No difference beyond seed noise" in verdict.sentence
+
+
+def test_one_tested_seed_does_not_decide(judge):
+    verdict = judge({0: 0.70, 1: 0.72}, {0: 0.60, 1: 0.62}, our_test={0: 0.1}, their_test={0: 0.9})
+    assert verdict.outcome == "wins" and verdict.decided_on == "validation"
+
+
+def test_loses_in_capitals(judge):
+    verdict = judge({0: 0.50, 1: 0.52, 2: 0.54}, {0: 0.60, 1: 0.62, 2: 0.65})
+    assert verdict.outcome == "loses" and verdict.sentence.startswith("BiSSL LOSES on cars")
+
+
+def test_equal_scores_are_no_difference(judge):
+    verdict = judge({0: 0.5, 1: 0.5}, {0: 0.5, 1: 0.5})
+    assert verdict.outcome == "no_difference" and verdict.gain.low == verdict.gain.high == 0
+
+
+def test_unconfirmed_says_what_is_missing(explore, seeds, control, stored, judge):
+    one = judge({0: 0.7, 1: 0.8}, {1: 0.6, 2: 0.6})
+    assert one.outcome == "unconfirmed" and "share 1 seed" in one.sentence and one.gain.n == 1
+    (_, lonely) = verdicts(stored([explore("a", 0.5), *seeds("a", {0: 0.7, 1: 0.7})], sweep="second"))
+    assert "plain fine-tuning has no confirmed run" in lonely.sentence and lonely.winner == "a"
+    (_, _, exploring) = verdicts(stored([explore("a", 0.512), control("k", 0.9)], sweep="third"))
+    assert "best explored so far is a at 51.2%" in exploring.sentence and exploring.control is None
+    (_, _, _, nothing) = verdicts(stored([explore("a", None, "failed")], sweep="two"))[:4]
+    assert "no trial has a score" in nothing.sentence
+
+
+def test_the_best_confirmed_point_of_the_control_is_compared(decided):
+    (verdict,) = verdicts(decided)
+    assert (verdict.winner, verdict.control) == ("a", "k1")
+    assert verdict.control_objective.mean == pytest.approx(0.68) and verdict.test_gain.n == 3
