@@ -77,27 +77,26 @@ def run_experiment(
         stopper = _Stopper(planner, stopped, budget, slots * shape.workers if shape.use_gpu else 0)
         explored = [record for record in planner.records.values() if record.step == "search"]
         alternations = settings({}).alternations
-        tune.Tuner(
-            tune.with_resources(TrialRunner, _resources(shape)),
-            param_space={"shape": shape.to_mapping()},
-            tune_config=tune.TuneConfig(
-                num_samples=-1,
-                search_alg=searcher,
-                scheduler=ExploreASHA(request.space.protocol, alternations, slots, explored),
-                reuse_actors=True,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=tune.RunConfig(
-                name="tune",
-                storage_path=shape.run_dir,
-                callbacks=[recorder],
-                stop=stopper,
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=0),
-                progress_reporter=_Silent(),
-            ),
-        ).fit()
+        # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
+        tune.run(
+            TrialRunner,
+            name="tune",
+            storage_path=shape.run_dir,
+            config={"shape": shape.to_mapping()},
+            resources_per_trial=_resources(shape),
+            num_samples=-1,
+            search_alg=searcher,
+            scheduler=ExploreASHA(request.space.protocol, alternations, slots, explored),
+            reuse_actors=True,
+            callbacks=[recorder],
+            stop=stopper,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+            max_failures=0,
+            raise_on_failed_trial=False,
+            verbose=0,
+            progress_reporter=_Silent(),
+        )
         recorder.show()
     return planner
 
@@ -159,6 +158,10 @@ class _Stopper(tune.Stopper):  # type: ignore[misc]
 
     def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
         return False
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Tune pickles its stopper into a snapshot that nobody reads.
+        return tune.stopper.NoopStopper, ()
 
     def stop_all(self) -> bool:
         if self._budget is not None and self._budget.spent(time.monotonic() - self._begin, self._gpus):
