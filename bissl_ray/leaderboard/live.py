@@ -97,7 +97,7 @@ class LiveBoard:
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True)
         done = f"{progress.done} of {progress.total}"
-        bar.add_row(ProgressBar(total=max(progress.total, 1), completed=progress.done), Text(done, style="bold"))
+        bar.add_row(ProgressBar(max(progress.total, 1), progress.done, complete_style="cyan"), Text(done, style="bold"))
         parts: list[RenderableType] = [heading, bar, Text(" · ".join(_counts(progress)), style="dim")]
         if progress.best is not None:
             trial, score = progress.best
