@@ -41,7 +41,7 @@ def test_pandas(results):
 def test_duckdb(results, storage):
     found = duckdb.sql(f"select * from '{results}/*/*/trials-*.parquet'")
     types = dict(zip(found.columns, map(str, found.types), strict=True))
-    assert set(TRIAL_COLUMNS) | {"param_upper_lr"} <= set(types) and len(found.df()) == 9
+    assert set(TRIAL_COLUMNS) | {"param_upper_lr"} <= set(types) and found.to_arrow_table().num_rows == 9
     assert types["dataset"] == types["sweep"] == types["trial"] == "VARCHAR"
     assert types["objective"] == types["param_upper_lr"] == "DOUBLE" and types["started_at"].startswith("TIMESTAMP")
     by_sweep = duckdb.sql(
