@@ -14,8 +14,9 @@ def conjugate_gradient(system: LinearSystem, start: Start, iterations: int, tole
     """Solve by conjugate gradients (Hestenes and Stiefel 1952); one product an iteration.
 
     The residuals are those of the recursion, equal to the true ones up to rounding. A direction p with
-    pᵀ(M + H)p ≤ 0 stops the solve before it is taken, at the iterate so far, the best of its Krylov space in
-    the energy norm. Where that iterate is still 0, the answer is M⁻¹ v (see `fallback`).
+    pᵀ(M + H)p ≤ 0 stops the solve before it is taken, at the iterate so far: as in truncated Newton methods
+    (Nocedal and Wright 2006, algorithm 7.1) it is the lowest that ½ xᵀ(M + H)x − vᵀx got, and vᵀx > 0, although its
+    residual may exceed that of 0. Where that iterate is still 0, the answer is M⁻¹ v (see `fallback`).
     """
     x, r = start.x, start.residual
     p, square = r, r.dot(r)
