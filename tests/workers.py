@@ -22,15 +22,15 @@ SECONDS_TO_FINISH = 120
 def run_workers(work: Callable[..., Any], count: int, *arguments: Any) -> list[Any]:
     """Run `work(rank, count, *arguments)` in `count` processes that share one gloo process group.
 
-    A fork server that has imported torch once makes each start take a fraction of a second.
+    A fork server that has imported once what is slow to import (optimizers import torch._dynamo) makes each
+    start take a fraction of a second.
     Fails with the workers' own tracebacks, or when they are not done within two minutes.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "torch.distributed"])
+    context.set_forkserver_preload(["pytest", "torch._dynamo", "bissl_ray.bilevel"])
     with tempfile.TemporaryDirectory() as folder:
         processes = [
-            context.Process(target=_worker, args=(work, rank, count, folder, arguments))
-            for rank in range(count)
+            context.Process(target=_worker, args=(work, rank, count, folder, arguments)) for rank in range(count)
         ]
         for process in processes:
             process.start()

@@ -60,9 +60,7 @@ class LowerLevel(Generic[LowerBatch]):
             _optimizer(backbone, head, numbers),
             [*self._theta, *self._phi],
             numbers.lower_lr,
-            WarmupCosine(
-                numbers.alternations * numbers.lower_steps, numbers.lower_warmup * numbers.lower_steps
-            ),
+            WarmupCosine(numbers.alternations * numbers.lower_steps, numbers.lower_warmup * numbers.lower_steps),
             numbers.clip_norm,
         )
 
@@ -106,9 +104,7 @@ class LowerLevel(Generic[LowerBatch]):
         return [*torch._foreach_add(gradients[:size], list(pull)), *gradients[size:]]
 
 
-def _optimizer(
-    backbone: nn.Module, head: nn.Module, numbers: BilevelHyperparameters
-) -> torch.optim.Optimizer:
+def _optimizer(backbone: nn.Module, head: nn.Module, numbers: BilevelHyperparameters) -> torch.optim.Optimizer:
     everything = [*backbone.named_parameters("backbone"), *head.named_parameters("head")]
     named = [(name, parameter) for name, parameter in everything if parameter.requires_grad]
     groups = lower_parameter_groups(named, numbers.lower_weight_decay, numbers.exclude_bias_and_norm)

@@ -101,8 +101,7 @@ def _diagonal(H: LowerHessian, proximity: float | Sequence[float], damping: floa
     weights = list(proximity) if isinstance(proximity, Sequence) else [proximity]
     if isinstance(proximity, Sequence) and len(weights) != len(H.params):
         raise ValueError(
-            f"proximity has {len(weights)} weights: expected one number, or {len(H.params)}, "
-            "one per parameter tensor"
+            f"proximity has {len(weights)} weights: expected one number, or {len(H.params)}, one per parameter tensor"
         )
     for position, weight in enumerate(weights):
         name = f"proximity[{position}]" if isinstance(proximity, Sequence) else "proximity"

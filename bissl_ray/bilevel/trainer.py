@@ -68,9 +68,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
             after_lower_step,
             group,
         )
-        self._upper = UpperLevel(
-            upper_backbone, lower_backbone, downstream_head, upper_loss, hyperparameters, group
-        )
+        self._upper = UpperLevel(upper_backbone, lower_backbone, downstream_head, upper_loss, hyperparameters, group)
         self._alternations = 0
 
     def alternation(
@@ -124,8 +122,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
 def _check_same_parameters(lower: nn.Module, upper: nn.Module) -> None:
     """Raise ValueError unless both have the same trainable parameters, by name and shape."""
     shapes = [
-        {name: tuple(p.shape) for name, p in module.named_parameters() if p.requires_grad}
-        for module in (lower, upper)
+        {name: tuple(p.shape) for name, p in module.named_parameters() if p.requires_grad} for module in (lower, upper)
     ]
     if list(shapes[0].items()) != list(shapes[1].items()):
         unlike = sorted(dict(set(shapes[0].items()) ^ set(shapes[1].items()))) or ["their order"]

@@ -4,9 +4,10 @@ torch's own SyncBatchNorm has no second derivative (pytorch issue 61222), so a H
 through it fails. Here the batch statistics come from a differentiable gather instead.
 """
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,13 @@ class _Synchronised(_BatchNorm):
             shift = shift * self.weight + self.bias
         shape = [1, -1] + [1] * (x.dim() - 2)
         return torch.addcmul(shift.view(shape), wide, scale.view(shape)).to(x.dtype)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Synchronised":
+        """Copy all but the process group, which can't be copied: the copy belongs to the same workers."""
+        memo[id(self.group)] = self.group
+        duplicate = type(self).__new__(type(self))
+        duplicate.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return duplicate
 
     @torch.no_grad()
     def _update_running(self, mean: Tensor, unbiased_variance: Tensor) -> None:
@@ -101,9 +109,7 @@ def convert_batch_norm(module: nn.Module, mode: BatchNormMode, group: Group = No
     """
     if mode not in _CLASSES:
         known = ", ".join(_CLASSES)
-        raise ValueError(
-            f"unknown batch norm mode {mode!r}: expected one of {known}{nearest(mode, _CLASSES)}"
-        )
+        raise ValueError(f"unknown batch norm mode {mode!r}: expected one of {known}{nearest(mode, _CLASSES)}")
     return _convert(module, _CLASSES[mode], group, {})
 
 

@@ -54,7 +54,8 @@ def curvature(model, rows):
 
 
 def work(rank, count):
-    model = convert_batch_norm(network(), "synchronised")
+    # A group of its own and a copy of the model: both are what BYOL's target network needs.
+    model = copy.deepcopy(convert_batch_norm(network(), "synchronised", torch.distributed.new_group()))
     return curvature(model, images().chunk(count)[rank])
 
 

@@ -9,9 +9,7 @@ from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, Start
 
 
-def layerwise_conjugate_gradient(
-    system: LinearSystem, start: Start, iterations: int, tolerance: float
-) -> Outcome:
+def layerwise_conjugate_gradient(system: LinearSystem, start: Start, iterations: int, tolerance: float) -> Outcome:
     """The variant of Zakarias, Hansen and Tan (arXiv 2410.02387), kept for parity with their results.
 
     Each iteration computes (M + H) p for all tensors together, but every parameter tensor takes its own two
