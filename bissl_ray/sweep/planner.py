@@ -23,6 +23,8 @@ STAGES: dict[tuple[Phase, Step], tuple[str, ...]] = {
     ("control", "seeds"): ("head", "finetune"),
 }
 TEST_STAGES = ("test",)
+Stage = Literal["search", "tuning", "seeds", "test"]
+_STAGE_ORDER: tuple[Stage, ...] = ("search", "tuning", "seeds", "test")
 
 
 class Proposer(Protocol):
@@ -66,7 +68,7 @@ class Planner:
         self._proposer = proposer
         self._points = list(finetune_points)
         self.records: dict[str, Record] = {record.trial: record for record in records}
-        self._in_flight: set[tuple[str, bool]] = set()
+        self._in_flight: dict[tuple[str, bool], Plan] = {}
         self.exploring = True
         """Set to False when the budget is spent: no further explore trial is proposed."""
 
@@ -74,7 +76,7 @@ class Planner:
 
     def ended(self, plan: Plan) -> None:
         """Say that a plan's run is over (its record has been updated)."""
-        self._in_flight.discard(_key(plan))
+        self._in_flight.pop(_key(plan), None)
 
     @property
     def finished(self) -> bool:
@@ -90,14 +92,10 @@ class Planner:
         runs = len(self._points) + finalists * p.seeds
         return explore + finalists * p.finetune_runs + finalists * p.seeds + runs
 
-    def phase(self) -> Literal["explore", "tuning", "seeds", "test"]:
-        """The furthest phase that something in flight belongs to."""
-        steps = {self.records[name].step for name, test in self._in_flight if not test}
-        if any(not record.ended for record in self._of("explore")) or self._explore_open():
-            return "explore"
-        if "tuning" in steps:
-            return "tuning"
-        return "test" if steps.isdisjoint({"seeds"}) and self._in_flight else "seeds"
+    def phase(self) -> Stage:
+        """The earliest stage of the sweep that something running, or else next, belongs to."""
+        coming = [*self._in_flight.values(), *filter(None, [self._candidate()])]
+        return min((_stage(plan) for plan in coming), key=_STAGE_ORDER.index, default="test")
 
     # What next
 
@@ -111,7 +109,7 @@ class Planner:
             plan.record.point.update(point)
             plan.record.origin = origin
         self.records[plan.record.trial] = plan.record
-        self._in_flight.add(_key(plan))
+        self._in_flight[_key(plan)] = plan
         return plan
 
     def _candidate(self) -> Plan | None:
@@ -233,6 +231,10 @@ class Planner:
     def _plan(self, record: Record) -> Plan:
         start = record.parent if (record.phase, record.step) == ("confirm", "tuning") else None
         return Plan(record, STAGES[record.phase, record.step], start)
+
+
+def _stage(plan: Plan) -> Stage:
+    return "test" if plan.stages == TEST_STAGES else plan.record.step
 
 
 def _key(plan: Plan) -> tuple[str, bool]:

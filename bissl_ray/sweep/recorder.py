@@ -19,7 +19,7 @@ from bissl_ray.sweep.record import Record, Status
 from bissl_ray.sweep.trainable import OVER
 
 _PHASES = {
-    "explore": "exploring",
+    "search": "exploring",
     "tuning": "searching fine-tuning",
     "seeds": "confirming over seeds",
     "test": "one look at the test split",
