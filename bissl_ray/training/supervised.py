@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from bissl_ray.optim import WarmupCosine
 from bissl_ray.parallel import mean_over_workers
+from bissl_ray.training.workers import in_step
 
 Batch = tuple[Tensor, Tensor]
 
@@ -67,7 +68,7 @@ class SupervisedSteps:
         self._optimizer.zero_grad(set_to_none=True)
         mean = float(mean_over_workers([total])[0]) / max(steps, 1)
         if not torch.isfinite(torch.tensor(mean)):
-            raise _in_step(FloatingPointError(f"the training loss is {mean} after {self.step} steps"))
+            raise in_step(FloatingPointError(f"the training loss is {mean} after {self.step} steps"))
         return mean
 
     def state_dict(self) -> dict[str, Any]:
@@ -78,9 +79,3 @@ class SupervisedSteps:
         """Go on from `state_dict`."""
         self._optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
-
-
-def _in_step(error: FloatingPointError) -> FloatingPointError:
-    # Every worker computed the same mean and raises alike: the group needs no restart (worker_loop).
-    error.in_step = True  # type: ignore[attr-defined]
-    return error

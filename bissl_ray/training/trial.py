@@ -1,5 +1,6 @@
 """Everything that the stages of one trial share: models, data, settings, reports, checkpoints."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.training.files import Progress, read_tensors, write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import Order
-from bissl_ray.training.workers import Worker
+from bissl_ray.training.workers import Worker, in_step
 
 Report = Callable[[dict[str, Any]], None]
 _EVALUATION_BATCH = 512
@@ -186,6 +187,9 @@ class Trial:
 
         Returns:
             In [0, 1], the same on every worker.
+
+        Raises:
+            FloatingPointError: the model's loss is not finite (its last step broke it); the same on every worker.
         """
         batches = evaluation_batches(
             getattr(self.splits, split),
@@ -201,6 +205,9 @@ class Trial:
             scores = evaluate(backbone, self.models.downstream, (self.to_device(pair) for pair in batches))
         finally:
             batches.close()
+        # Of scores that are all NaN, argmax would still count some as right.
+        if not math.isfinite(scores["loss"]):
+            raise in_step(FloatingPointError(f"the {split} loss is {scores['loss']}: the model has diverged"))
         return scores[self.dataset.metric]
 
     def _check_shares(self) -> None:

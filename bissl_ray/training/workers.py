@@ -35,6 +35,12 @@ class Worker:
         return box[0]
 
 
+def in_step(error: FloatingPointError) -> FloatingPointError:
+    """Mark an error that every worker raises alike, from the same value: the group needs no restart."""
+    error.in_step = True  # type: ignore[attr-defined]
+    return error
+
+
 def alone(device: torch.device | None = None) -> Worker:
     """A group of one, in this very process: tests and tools."""
     return Worker(rank=0, world_size=1, device=device or default_device())

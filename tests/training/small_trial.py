@@ -1,0 +1,121 @@
+"""A trial on the digits so small that it takes a fraction of a second, and what the tests compare of it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bissl_ray.config.settings import Settings
+from bissl_ray.training import files
+from bissl_ray.training.files import read_tensors, write_tensors
+from bissl_ray.training.models import Models
+from bissl_ray.training.order import Order
+from bissl_ray.training.pipeline import TrialStoppedError, run_order
+from bissl_ray.training.workers import Worker, alone
+
+START = "pretrained/start.pt"
+WHOLE = ("head", "bissl", "finetune")
+
+
+def settings(**changes: Any) -> Settings:
+    """Two alternations of two steps at each level, one epoch of everything else."""
+    small = {
+        "backbone": "smallconv",
+        "image_size": 8,
+        "projector_width": 16,
+        "projector_output": 8,
+        "alternations": 2,
+        "lower_steps": 2,
+        "lower_batch": 16,
+        "lower_lr": 0.1,
+        "lower_warmup": 1,
+        "upper_steps": 2,
+        "upper_batch": 20,
+        "cg_iterations": 2,
+        "head_epochs": 1,
+        "finetune_epochs": 1,
+        "finetune_batch": 20,
+        "pretrain_epochs": 2,
+        "pretrain_batch": 300,
+        "pretrain_lr": 0.5,
+        "pretrain_warmup": 1,
+        "loader_processes": 0,
+    }
+    return Settings.model_validate({**small, **changes})
+
+
+def order(storage: Path | str, stages: tuple[str, ...] = WHOLE, seed: int = 1, **changes: Any) -> Order:
+    """An order on the digits; `changes` are settings."""
+    return Order(
+        trial="t000",
+        dataset="digits",
+        data_dir=None,
+        split_seed=0,
+        storage=str(storage),
+        sweep="small",
+        settings=settings(**changes).model_dump(),
+        seed=seed,
+        stages=stages,
+        start=START,
+    )
+
+
+def write_start(storage: Path | str, **changes: Any) -> None:
+    """Write models to start from, the same ones in every storage."""
+    torch.manual_seed(5)
+    content = Models.build(settings(**changes), 10, torch.device("cpu")).content()
+    write_tensors(str(storage), START, {part: content[part] for part in ("backbone", "pretext")})
+
+
+def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a trial spend all its time on its own checkpoints: every moment to save is taken."""
+    monkeypatch.setattr(files, "_WRITING_SHARE", 1e12)
+
+
+class Reports(list[dict[str, Any]]):
+    """Collects a trial's rows; tells the trial to stop at one of them (counted from 1)."""
+
+    def __init__(self, stop_at: int | None = None):
+        super().__init__()
+        self._stop_at = stop_at
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        self.append(row)
+        if len(self) == self._stop_at:
+            raise TrialStoppedError
+
+
+def run(what: Order, worker: Worker | None = None, reports: Reports | None = None) -> dict[str, Any]:
+    """Run a trial on the CPU; the result without what depends on the clock."""
+    worker = worker or alone(torch.device("cpu"))
+    result = run_order(what, worker, Reports() if reports is None else reports)
+    return {name: value for name, value in result.items() if name not in ("seconds", "gpu_seconds")}
+
+
+def saved_models(what: Order) -> dict[str, torch.Tensor]:
+    """Every tensor of a trial's final models, by file and name."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name in ("aligned", "finetuned"):
+        for part, state in (read_tensors(what.storage, f"{what.folder}/{name}.pt") or {}).items():
+            tensors.update({f"{name}/{part}/{key}": tensor for key, tensor in state.items()})
+    return tensors
+
+
+def assert_bit_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Fail unless both hold the same tensors, bit for bit."""
+    assert found.keys() == expected.keys()
+    assert expected
+    unlike = [name for name, tensor in expected.items() if not torch.equal(found[name], tensor)]
+    assert unlike == []
+
+
+def without_clock(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reports without their times."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def renamed(what: Order, trial: str) -> Order:
+    """The same work under another name."""
+    return replace(what, trial=trial)

@@ -1,0 +1,124 @@
+"""A trial that was stopped goes on from its own checkpoint as if nothing had happened."""
+
+import pytest
+import torch
+
+from bissl_ray.training.files import Progress, read_tensors
+from bissl_ray.training.pipeline import TrialStoppedError
+from bissl_ray.training.pretrain import pretrain
+from bissl_ray.training.workers import alone
+from tests.training.small_trial import (
+    START,
+    Reports,
+    assert_bit_equal,
+    order,
+    renamed,
+    run,
+    save_always,
+    saved_models,
+    without_clock,
+    write_start,
+)
+
+# Reports 1-3 come after alternations, 4-8 from fine-tuning: report 1 stops a trial that has saved the end of its
+# head's warm-up, 2 and 3 one within BiSSL, 4 one that has saved the end of BiSSL, the others one within fine-tuning.
+LAST = 8
+BYOL = {"pretext": "byol", "target_momentum": 0.7}
+
+
+@pytest.fixture(autouse=True)
+def _every_moment_to_save_is_taken(monkeypatch):
+    save_always(monkeypatch)
+
+
+@pytest.mark.parametrize(("changes", "stops"), [({}, range(1, LAST + 1)), (BYOL, (2, 3))], ids=["simclr", "byol"])
+def test_a_trial_stopped_at_any_report_ends_bit_equal(tmp_path, changes, stops):
+    write_start(tmp_path, **changes)
+    whole = order(tmp_path, alternations=3, **changes)
+    every = Reports()
+    expected = run(whole, reports=every)
+    assert len(every) == LAST
+    for stop_at in stops:
+        again = renamed(whole, f"stopped-at-{stop_at}")
+        with pytest.raises(TrialStoppedError):
+            run(again, reports=Reports(stop_at))
+        rest = Reports()
+        found = run(again, reports=rest)
+        # It goes on where it was: nothing from before the last checkpoint is run again.
+        assert without_clock(rest) == without_clock(every[stop_at - 1 :])
+        assert found == {**expected, "checkpoint": f"{again.folder}/finetuned.pt"}
+        assert_bit_equal(saved_models(again), saved_models(whole))
+
+
+def test_a_trial_stopped_again_and_again_ends_bit_equal(tmp_path):
+    write_start(tmp_path)
+    whole = order(tmp_path)
+    expected = run(whole)
+    again = renamed(whole, "hounded")
+    attempts = 1
+    while True:
+        try:
+            # At the second report of each attempt: every attempt gets one report further.
+            found = run(again, reports=Reports(stop_at=2))
+            break
+        except TrialStoppedError:
+            attempts += 1
+    assert attempts == 7  # of its seven reports, the last one comes alone
+    assert found == {**expected, "checkpoint": f"{again.folder}/finetuned.pt"}
+    assert_bit_equal(saved_models(again), saved_models(whole))
+
+
+def test_the_time_before_an_interruption_counts(tmp_path):
+    write_start(tmp_path)
+    what = order(tmp_path, stages=("head", "bissl"))
+    with pytest.raises(TrialStoppedError):
+        run(what, reports=Reports(2))
+    progress = Progress(what.storage, what.folder)
+    content = progress.load()
+    assert content is not None
+    progress.save({**content, "seconds": 1000.0})
+    rest = Reports()
+    run(what, reports=rest)
+    assert [row["alternation"] for row in rest] == [2]
+    assert rest[0]["seconds"] > 1000.0
+
+
+def test_a_finished_trial_leaves_models_and_no_progress(tmp_path):
+    write_start(tmp_path)
+    what = order(tmp_path, stages=("head", "bissl"))
+    result = run(what)
+    assert Progress(what.storage, what.folder).load() is None
+    assert sorted(path.name for path in (tmp_path / what.folder).iterdir()) == ["aligned.pt"]
+    assert sorted(read_tensors(str(tmp_path), result["checkpoint"]) or {}) == ["backbone", "downstream", "pretext"]
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("changes", "stops"), [({}, (1,)), (BYOL, (1, 2))], ids=["simclr", "byol"])
+def test_pretraining_stopped_after_any_epoch_ends_bit_equal(tmp_path, changes, stops):
+    def result(name, stop_after=None):
+        what = order(tmp_path / name, stages=(), **changes)
+        losses = []
+
+        def epoch_done(epoch, loss):
+            losses.append((epoch, loss))
+            if epoch == stop_after:
+                raise _Killed
+
+        pretrain(what, alone(torch.device("cpu")), epoch_done)
+        parts = read_tensors(what.storage, START) or {}
+        return losses, {f"{part}/{key}": tensor for part in parts for key, tensor in parts[part].items()}
+
+    expected_losses, expected = result("whole")
+    assert [epoch for epoch, _ in expected_losses] == [1, 2]
+    assert {"backbone", "pretext"} == {name.split("/")[0] for name in expected}
+    for stop_after in stops:
+        name = f"stopped-{stop_after}"
+        with pytest.raises(_Killed):
+            result(name, stop_after)
+        losses, found = result(name)
+        assert losses == expected_losses[stop_after - 1 :]
+        assert_bit_equal(found, expected)
+        assert not list((tmp_path / name).rglob("progress.pt"))

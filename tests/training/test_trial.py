@@ -1,0 +1,207 @@
+"""What a trial reports, what decides its numbers, and what it refuses."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bissl_ray.bilevel import DivergedError
+from bissl_ray.data import digits, registry
+from bissl_ray.data.sources import TensorImages
+from bissl_ray.errors import BadInputError
+from bissl_ray.training.files import read_tensors
+from bissl_ray.training.order import Order
+from bissl_ray.training.pretrain import pretrain
+from bissl_ray.training.workers import Worker, alone
+from tests.data.tiny_cars import write_tiny_cars
+from tests.training.small_trial import (
+    Reports,
+    assert_bit_equal,
+    order,
+    renamed,
+    run,
+    saved_models,
+    without_clock,
+    write_start,
+)
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("storage")
+    write_start(folder)
+    return folder
+
+
+def test_the_seed_decides_everything(storage):
+    first, again = renamed(order(storage), "first"), renamed(order(storage), "again")
+    other = renamed(order(storage, seed=2), "other")
+    rows = {what.trial: Reports() for what in (first, again, other)}
+    totals = {what.trial: run(what, reports=rows[what.trial]) for what in (first, again, other)}
+    assert without_clock(rows["first"]) == without_clock(rows["again"])
+    assert_bit_equal(saved_models(again), saved_models(first))
+    assert totals["first"]["objective"] == totals["again"]["objective"]
+    assert [row["lower_loss"] for row in rows["other"][:2]] != [row["lower_loss"] for row in rows["first"][:2]]
+    differing = saved_models(other)
+    assert all(
+        not torch.equal(differing[name], tensor)
+        for name, tensor in saved_models(first).items()
+        if name.endswith("weight") and name.startswith(("aligned", "finetuned"))
+    )
+
+
+def test_an_order_survives_json_and_names_its_folder(storage):
+    what = order(storage, alternations=7, clip_norm=None)
+    assert Order.from_mapping(what.to_mapping()) == what
+    assert what.folder == "sweeps/small/checkpoints/t000"
+    assert what.validated_settings().alternations == 7
+
+
+def test_what_a_bissl_trial_reports(storage):
+    rows = Reports()
+    result = run(renamed(order(storage, stages=("head", "bissl")), "bissl-only"), reports=rows)
+    assert [(row["stage"], row["alternation"]) for row in rows] == [("bissl", 1), ("bissl", 2)]
+    assert all(row["objective_name"] == "validation_top1" for row in rows)
+    assert rows[0]["seconds"] < rows[1]["seconds"]
+    assert result["alternations"] == 2
+    assert result["hvps"] == sum(row["hvps"] for row in rows) > 0
+    assert result["cg_residual"] == pytest.approx(sum(row["cg_residual"] for row in rows) / 2)
+    assert result["objective"] == rows[-1]["objective"]
+    assert result["checkpoint"].endswith("bissl-only/aligned.pt")
+    assert (result["workers"], result["objective_name"]) == (1, "validation_top1")
+
+
+def test_no_solve_leaves_no_residual(storage):
+    result = run(renamed(order(storage, stages=("head", "bissl"), cg_iterations=0), "identity"))
+    assert result["hvps"] == 0
+    assert result["cg_residual"] is None
+
+
+def test_finetuning_in_a_trial_of_its_own_equals_it_at_the_end_of_the_whole(storage):
+    # A finalist's fine-tuning search starts from aligned.pt; its confirmation runs all stages in one trial.
+    whole = renamed(order(storage), "whole")
+    result = run(whole)
+    alone_ = replace(renamed(order(storage, stages=("finetune",)), "tuning"), start=f"{whole.folder}/aligned.pt")
+    assert run(alone_)["objective"] == result["objective"]
+    finetuned = {name: tensor for name, tensor in saved_models(whole).items() if name.startswith("finetuned")}
+    assert_bit_equal(saved_models(alone_), finetuned)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "extra", "marks"),
+    [
+        (1, 0, [1, 2, 3, 4, 5]),  # fewer steps than reports: one each
+        (1, 4, [1, 2, 3, 4, 5, 6, 7, 8, 9]),  # the control's steps come on top
+        (4, 5, [2, 5, 7, 10, 12, 15, 17, 20, 22, 25]),  # ten reports, the last step among them
+        (0, 0, [0]),  # no step: the model is scored as it is
+        (0, 3, [1, 2, 3]),
+    ],
+)
+def test_finetuning_takes_its_steps_and_reports_at_its_marks(storage, epochs, extra, marks):
+    what = order(storage, stages=("finetune",), finetune_epochs=epochs)
+    rows = Reports()
+    result = run(replace(renamed(what, f"marks-{epochs}-{extra}"), extra_finetune_steps=extra), reports=rows)
+    per_epoch = 100 // 20
+    assert [row["epoch"] for row in rows] == [math.ceil(mark / per_epoch) for mark in marks]
+    assert all(row["stage"] == "finetune" and math.isfinite(row["train_loss"]) for row in rows)
+    assert result["objective"] == rows[-1]["objective"]
+
+
+def test_the_controls_extra_steps_change_the_result_as_so_many_epochs_do(storage):
+    # 5 steps are one epoch: two epochs, and one epoch with five extra steps, are the same run.
+    stages = ("head", "finetune")
+    epochs = renamed(order(storage, stages=stages, finetune_epochs=2), "two-epochs")
+    extra = replace(renamed(order(storage, stages=stages), "extra"), extra_finetune_steps=5)
+    short = renamed(order(storage, stages=stages), "short")
+    assert run(epochs)["objective"] == run(extra)["objective"]
+    run(short)
+    assert_bit_equal(saved_models(extra), saved_models(epochs))
+    with pytest.raises(AssertionError):
+        assert_bit_equal(saved_models(short), saved_models(extra))
+
+
+def test_a_finetuned_model_is_scored_on_the_test_split(storage):
+    what = renamed(order(storage, stages=("head", "finetune")), "to-test")
+    run(what)
+    tested = run(replace(what, stages=("test",), start=f"{what.folder}/finetuned.pt"))
+    assert 0 < tested["test_metric"] < 1
+    assert tested["test_metric"] * 597 == pytest.approx(round(tested["test_metric"] * 597), abs=1e-6)
+
+
+TEST_READS: list[int] = []
+
+
+class _Watched(TensorImages):
+    """A test split that says when one of its images is read."""
+
+    def __getitem__(self, index):
+        TEST_READS.append(index)
+        return super().__getitem__(index)
+
+
+def _read_watched(folder, split_seed):
+    splits = digits.SPEC.reader(folder, split_seed)
+    assert isinstance(splits.test, TensorImages)
+    return replace(splits, test=_Watched(splits.test.images, splits.test.labels))
+
+
+def test_only_the_test_stage_reads_the_test_split(storage, monkeypatch):
+    monkeypatch.setitem(registry._SPECS, "watched", replace(digits.SPEC, name="watched", reader=_read_watched))
+    TEST_READS.clear()
+    what = replace(renamed(order(storage), "watched"), dataset="watched")
+    run(what)
+    control = replace(what, trial="watched-control", stages=("head", "finetune"))
+    run(control)
+    pretraining = replace(what, trial="watched-pretrain", stages=(), start="pretrained/watched.pt")
+    pretrain(pretraining, alone(torch.device("cpu")), lambda epoch, loss: None)
+    assert TEST_READS == []
+    run(replace(what, stages=("test",), start=f"{what.folder}/finetuned.pt"))
+    assert sorted(TEST_READS) == list(range(597))
+
+
+@pytest.mark.parametrize(
+    ("stages", "changes", "error"),
+    [
+        (("head", "bissl"), {"upper_lr": 1e30}, DivergedError),
+        (("head", "bissl"), {"lower_lr": 1e30, "lower_optimizer": "sgd"}, DivergedError),
+        (("head", "bissl"), {"lower_lr": 1e30, "lower_optimizer": "lars"}, DivergedError),
+        (("finetune",), {"finetune_lr": 1e30}, FloatingPointError),
+        # One step only: its loss is that of the model before it.
+        (("finetune",), {"finetune_lr": 1e38, "finetune_batch": 100}, FloatingPointError),
+        (("bissl",), {"upper_lr": 1e38, "alternations": 1, "upper_steps": 1}, FloatingPointError),
+    ],
+)
+def test_a_model_that_is_no_longer_a_number_fails_the_trial(tmp_path, stages, changes, error):
+    write_start(tmp_path)
+    what = order(tmp_path, stages=stages, clip_norm=None, **changes)
+    with pytest.raises(error, match=r"nan|inf"):
+        run(what)
+    assert saved_models(what) == {}
+
+
+def test_a_missing_start_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"pretrained/start\.pt"):
+        run(order(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["lower_batch", "upper_batch", "finetune_batch"])
+def test_a_batch_that_the_workers_cannot_share_is_refused(storage, name):
+    worker = Worker(rank=0, world_size=3, device=torch.device("cpu"))
+    fitting = {"lower_batch": 18, "upper_batch": 18, "finetune_batch": 18}
+    with pytest.raises(BadInputError, match=f"{name} is 20, which 3 workers can't share.*multiple of 3"):
+        run(order(storage, **{**fitting, name: 20}), worker)
+
+
+def test_cars_run_with_their_own_metric(tmp_path):
+    changes = {"image_size": 16, "lower_batch": 8, "upper_batch": 8, "finetune_batch": 8}
+    write_start(tmp_path, **changes)
+    data = write_tiny_cars(tmp_path / "data", train_per_class=8)
+    what = replace(order(tmp_path, **changes), dataset="cars", data_dir=str(data))
+    rows = Reports()
+    result = run(what, reports=rows)
+    metric = registry.get_dataset("cars").metric
+    assert {row["objective_name"] for row in rows} == {f"validation_{metric}"}
+    assert result["objective_name"] == f"validation_{metric}"
+    head = (read_tensors(str(tmp_path), result["checkpoint"]) or {})["downstream"]
+    assert 4 in {tensor.shape[0] for tensor in head.values()}
