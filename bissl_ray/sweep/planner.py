@@ -8,6 +8,7 @@ seeds, the same number of labelled optimisation steps in every run.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from statistics import fmean
 from typing import Any, Literal, Protocol
 
@@ -135,7 +136,8 @@ class Planner:
     def _explore(self) -> Plan | None:
         if not self._explore_open():
             return None
-        name = f"t{len(self._of('explore')):03d}"
+        # Not simply their number: of trials proposed together, a crash may have kept a later one only.
+        name = next(name for i in count() if (name := f"t{i:03d}") not in self.records)
         return self._plan(Record(name, "explore", "search", None, self._protocol.seed, {}, "?"))
 
     def _control_tuning(self) -> Plan | None:

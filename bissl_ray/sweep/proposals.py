@@ -30,11 +30,11 @@ class Proposals:
             space: parameters, known-good points and the protocol's sampler.
             history: explore records, in the order proposed; those still running are asked again.
         """
+        history = list(history)
         self._space = space
         self._distributions = {name: _distribution(p) for name, p in space.parameters.items()}
-        self._study = optuna.create_study(direction="maximize", sampler=_sampler(space.protocol, len(list(history))))
+        self._study = optuna.create_study(direction="maximize", sampler=_sampler(space.protocol, len(history)))
         self._asked: dict[str, optuna.Trial] = {}
-        history = list(history)
         for record in history:
             if record.ended:
                 self._study.add_trial(_frozen(record, self._distributions))
@@ -42,6 +42,8 @@ class Proposals:
             if not record.ended:
                 self._study.enqueue_trial(self._searched(record.point))
                 self._asked[record.trial] = self._study.ask(self._distributions)
+                for alternation, objective in sorted(record.curve.items()):
+                    self.report(record.trial, alternation, objective)
         if self._distributions:
             for point in space.known_good[len([r for r in history if r.origin == "known_good"]) :]:
                 extra = {name: value for name, value in point.items() if name not in self._distributions}
@@ -95,12 +97,9 @@ def finetune_points(space: SearchSpace) -> list[dict[str, Any]]:
     if not space.finetune_parameters:
         return [{} for _ in range(count)]
     distributions = {name: _distribution(p) for name, p in space.finetune_parameters.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        sampler = QMCSampler(scramble=True, seed=space.protocol.seed, warn_independent_sampling=False)
-    study = optuna.create_study(sampler=sampler)
+    study = optuna.create_study(sampler=_sobol(space.protocol.seed))
     own = {name: value for name, value in space.settings({}).model_dump().items() if name in distributions}
-    if all(distributions[name]._contains(distributions[name].to_internal_repr(v)) for name, v in own.items()):
+    if all(_contains(distributions[name], value) for name, value in own.items()):
         study.enqueue_trial(own)
     points = []
     for _ in range(count):
@@ -129,7 +128,20 @@ def _sampler(protocol: Protocol, replayed: int) -> BaseSampler:
         case "random":
             return RandomSampler(seed=seed)
         case "qmc":
-            return QMCSampler(scramble=True, seed=protocol.seed, warn_independent_sampling=False)
+            return _sobol(seed)
+
+
+def _sobol(seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
+    except ValueError:  # none of a categorical distribution's choices
+        return False
 
 
 def _state(record: Record) -> TrialState:
@@ -140,10 +152,8 @@ def _state(record: Record) -> TrialState:
 
 def _frozen(record: Record, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
     params = {name: record.point[name] for name in distributions if name in record.point}
-    # A point from before the space was widened or narrowed keeps the distribution that contains it.
-    known = {
-        name: d for name, d in distributions.items() if name in params and d._contains(d.to_internal_repr(params[name]))
-    }
+    # Of a point from before the space was changed, what still lies in it is learnt from.
+    known = {name: d for name, d in distributions.items() if name in params and _contains(d, params[name])}
     state = _state(record)
     curve = {step: value for step, value in record.curve.items() if math.isfinite(value)}
     last = curve[max(curve)] if curve else None

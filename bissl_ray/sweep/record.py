@@ -3,11 +3,17 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import NoneType
+from typing import Any, Literal, get_args
+
+from bissl_ray.config.settings import Settings
 
 Phase = Literal["explore", "confirm", "control"]
 Step = Literal["search", "tuning", "seeds"]
 Status = Literal["running", "complete", "pruned", "failed"]
+
+# Elsewhere a null says that the row is from before the setting was there.
+_NULLABLE = {f"param_{name}" for name, f in Settings.model_fields.items() if NoneType in get_args(f.annotation)}
 
 
 @dataclass
@@ -64,7 +70,7 @@ def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Ma
         point = {
             name.removeprefix("param_"): value
             for name, value in row.items()
-            if name.startswith("param_") and value is not None
+            if name.startswith("param_") and (value is not None or name in _NULLABLE)
         }
         records[row["trial"]] = Record(
             trial=row["trial"],

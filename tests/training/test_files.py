@@ -81,7 +81,7 @@ def test_a_process_killed_while_saving_leaves_a_whole_checkpoint(tmp_path):
 
 def test_only_tensors_and_plain_values_are_unpickled(tmp_path):
     torch.save({"object": SimpleNamespace(a=1)}, tmp_path / "harm.pt")
-    with pytest.raises(Exception, match="[Ww]eights"):
+    with pytest.raises(Exception, match=r"[Ww]eights"):
         read_tensors(str(tmp_path), "harm.pt")
     assert read_tensors(str(tmp_path), "missing.pt") is None
 

@@ -92,7 +92,7 @@ def test_a_finished_trial_leaves_models_and_no_progress(tmp_path):
     assert sorted(read_tensors(str(tmp_path), result["checkpoint"]) or {}) == ["backbone", "downstream", "pretext"]
 
 
-class _Killed(Exception):
+class _KilledError(Exception):
     pass
 
 
@@ -105,7 +105,7 @@ def test_pretraining_stopped_after_any_epoch_ends_bit_equal(tmp_path, changes, s
         def epoch_done(epoch, loss):
             losses.append((epoch, loss))
             if epoch == stop_after:
-                raise _Killed
+                raise _KilledError
 
         pretrain(what, alone(torch.device("cpu")), epoch_done)
         parts = read_tensors(what.storage, START) or {}
@@ -116,7 +116,7 @@ def test_pretraining_stopped_after_any_epoch_ends_bit_equal(tmp_path, changes, s
     assert {"backbone", "pretext"} == {name.split("/")[0] for name in expected}
     for stop_after in stops:
         name = f"stopped-{stop_after}"
-        with pytest.raises(_Killed):
+        with pytest.raises(_KilledError):
             result(name, stop_after)
         losses, found = result(name)
         assert losses == expected_losses[stop_after - 1 :]
