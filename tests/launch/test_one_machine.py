@@ -18,6 +18,7 @@ from bissl_ray.config.resources import resource_dir
 
 READY_S = 60.0
 GONE_S = 20.0
+JOIN = "import ray; ray.init(address={!r}, log_to_driver=False); print(len(ray.nodes()), 'node')"
 LISTEN = "0A"  # state of a socket in /proc/net/tcp, Linux's proc_net_tcp.rst
 
 
@@ -39,8 +40,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def attach(address: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "ray"), "status", "--address", address]
+def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -86,9 +86,11 @@ def test_one_machine(short_folder: Path) -> None:
         assert {ip for ip, _ in listening} == {"127.0.0.1"}
 
         address = f"127.0.0.1:{port}"
-        joined = attach(address, {**base, **exported})
-        assert joined.returncode == 0 and "Active:\n 1 node_" in joined.stdout, joined.stderr
-        refused = attach(address, {**base, **exported, "RAY_AUTH_TOKEN": "0" * 64})
+        joined = run([sys.executable, "-c", JOIN.format(address)], {**base, **exported})
+        assert joined.returncode == 0 and "1 node" in joined.stdout, joined.stderr
+        ask = [str(Path(sys.executable).parent / "ray"), "status", "--address", address]
+        assert run(ask, {**base, **exported}).returncode == 0
+        refused = run(ask, {**base, **exported, "RAY_AUTH_TOKEN": "0" * 64})
         assert refused.returncode != 0 and "AuthenticationError" in refused.stderr
     finally:
         family = session_members(cluster.pid)
