@@ -90,8 +90,8 @@ class Planner:
         p = self._protocol
         explore = p.trials if self.exploring else len(self._of("explore"))
         finalists = min(p.finalists, explore)
-        runs = len(self._points) + finalists * p.seeds
-        return explore + finalists * p.finetune_runs + finalists * p.seeds + runs
+        control = len(self._points) + p.finalists * p.seeds
+        return explore + finalists * (p.finetune_runs + p.seeds) + control
 
     def phase(self) -> Stage:
         """The earliest stage of the sweep that something running, or else next, belongs to."""

@@ -37,7 +37,9 @@ def store_rows(records: list[Record], space: SearchSpace) -> tuple[list[dict[str
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     trials = [
         {
-            **{name: getattr(record, name) for name in ("trial", "phase", "step", "parent", "seed", "origin", "status")},
+            **{
+                name: getattr(record, name) for name in ("trial", "phase", "step", "parent", "seed", "origin", "status")
+            },
             "objective": record.objective,
             "test_metric": record.test_metric,
             "started_at": begin + timedelta(seconds=number),
