@@ -1,6 +1,9 @@
 """Process settings that Ray reads from the environment, set before Ray is imported. Imports no Ray."""
 
 import os
+import sys
+
+from bissl_ray.sweep.attach import LOOPBACK_ONLY, check_cluster
 
 _ALWAYS = {
     # Nothing is sent anywhere unless the user turns it on.
@@ -9,6 +12,8 @@ _ALWAYS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Parquet is the one record; Tune's CSV, JSON and TensorBoard files are not wanted beside it.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Tune's own tables and banners; the live view is ours.
+    "RAY_AIR_NEW_OUTPUT": "0",
     # Tune's own snapshots are never read again: resuming replays Parquet.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_MAX_PENDING_TRIALS_PG": "1",
@@ -22,14 +27,10 @@ _ALWAYS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
-_LOCAL = {
-    # The cluster is for this process alone, and so is its token.
-    "RAY_AUTH_MODE": "token",
-    # With this, every Ray process listens on 127.0.0.1 only. ray.init(_node_ip_address="127.0.0.1") does not
-    # do it: Ray replaces a loopback address by the machine's outer one (ray._private.services,
-    # resolve_ip_for_localhost) and its daemons then listen on every interface.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-}
+# The cluster is for this process alone, and so is its token; every Ray process listens on 127.0.0.1 only.
+# (ray.init(_node_ip_address="127.0.0.1") does not do that, see `attach.LOOPBACK_ONLY`: the daemons would
+# listen on every interface.)
+_LOCAL = {"RAY_AUTH_MODE": "token", LOOPBACK_ONLY: "0"}
 
 
 def prepare(address: str | None) -> None:
@@ -37,9 +38,18 @@ def prepare(address: str | None) -> None:
 
     Args:
         address: address of the cluster to attach to, None for a local cluster of our own.
+
+    Raises:
+        BadInputError: the cluster can't be joined.
     """
-    for name, value in (_ALWAYS if address else {**_ALWAYS, **_LOCAL}).items():
+    for name, value in _ALWAYS.items():
         os.environ.setdefault(name, value)
+    particular = _LOCAL if address is None else check_cluster(address)
+    for name, value in particular.items():
+        os.environ.setdefault(name, value)
+    if "ray" in sys.modules and LOOPBACK_ONLY in particular:
+        # Ray was imported before, by whoever called us, and has read the variable already.
+        sys.modules["ray._private.ray_constants"].ENABLE_RAY_CLUSTER = False  # type: ignore[attr-defined]
 
 
 def worker_environment() -> dict[str, str]:

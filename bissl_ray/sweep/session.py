@@ -53,7 +53,8 @@ def run_session(
     if "fingerprint" not in document:
         check_pretrained(request, bool(document["pretrain"]))
     facts = None if address else inspect_data(request.dataset, request.data_dir, request.split_seed)
-    with interruptible() as interrupt, connected(address, request.workers_per_trial) as cluster:
+    # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
+    with connected(address, request.workers_per_trial) as cluster, interruptible() as interrupt:
         shape = cluster.shape(request.workers_per_trial, f"{storage}/sweeps/{request.name}/ray")
         facts = facts or _inspect_remotely(request)
         known = document.get("fingerprint", facts.fingerprint)
