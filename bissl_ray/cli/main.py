@@ -9,6 +9,7 @@ import typer
 
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.datasets import datasets
+from bissl_ray.cli.launch import launch
 from bissl_ray.cli.leaderboard import leaderboard
 from bissl_ray.cli.resume import resume
 from bissl_ray.cli.show import show
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (sweep, resume, leaderboard, show, spaces, datasets):
+for verb in (sweep, resume, leaderboard, show, spaces, datasets, launch):
     app.command()(verb)
 app.add_typer(bench, name="bench")
 

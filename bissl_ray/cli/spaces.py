@@ -19,17 +19,13 @@ def spaces(
     name: Annotated[
         str | None, typer.Argument(help="A shipped space or a file; without it, the shipped ones are listed.")
     ] = None,
-    format: Annotated[
-        SpaceFormat | None, typer.Option(help="How one space is printed.", show_default="yaml")
-    ] = None,
+    format: Annotated[SpaceFormat | None, typer.Option(help="How one space is printed.", show_default="yaml")] = None,
 ) -> None:
     """List the search spaces, or print one with everything it inherits and where each key came from."""
     if name is not None:
         _print_one(name, SpaceFormat.yaml if format is None else format)
     elif format is not None:
-        raise BadInputError(
-            f"--format {format} prints one space and found no name; name it: bissl-ray spaces digits"
-        )
+        raise BadInputError(f"--format {format} prints one space and found no name; name it: bissl-ray spaces digits")
     else:
         _print_list()
 

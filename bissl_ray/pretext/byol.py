@@ -53,7 +53,7 @@ class BYOL(PretextTask):
         """Parameters of the projector, then of the predictor."""
         return [*self.projector.parameters(), *self.predictor.parameters()]
 
-    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:  # noqa: ARG002
+    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:
         """Mean over this worker's images of both directions' 2 - 2 cos(prediction, target)."""
         first, second = (self.predictor(self.projector(backbone(view))) for view in views)
         with torch.no_grad():

@@ -83,7 +83,7 @@ def run_experiment(
             name="tune",
             storage_path=shape.run_dir,
             config={"shape": shape.to_mapping()},
-            resources_per_trial=_resources(shape),
+            resources_per_trial=group_resources(shape),
             num_samples=-1,
             search_alg=searcher,
             scheduler=ExploreASHA(request.space.protocol, alternations, slots, explored),
@@ -136,7 +136,8 @@ def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order
     )
 
 
-def _resources(shape: GroupShape) -> tune.PlacementGroupFactory:
+def group_resources(shape: GroupShape) -> tune.PlacementGroupFactory:
+    """What Tune reserves for one worker group."""
     # One worker runs inside the Tune actor; several have a placement group of their own, made by Ray Train.
     bundle = shape.worker_resources if shape.workers == 1 else _TUNE_ACTOR
     return tune.PlacementGroupFactory([bundle])

@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import os
-import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -64,8 +63,6 @@ def _take(call: Call) -> tuple[str, str, dict[str, Any]]:
 
 
 def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
-    begin = time.monotonic()
-
     def report(row: dict[str, Any]) -> None:
         answer: Answer | None = None
         if worker.is_chief:
@@ -88,7 +85,7 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
             raise
     else:
         if worker.is_chief:
-            call("finish", tag, {**result, "group_seconds": time.monotonic() - begin})
+            call("finish", tag, result)
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """A trial from order to result: its stages, one after another, from wherever it was interrupted."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,7 @@ def run_order(order: Order, worker: Worker, report: Report) -> dict[str, Any]:
 
     Returns:
         The trial's totals: objective, checkpoint, alternations, hvps, cg_residual, test_metric as far as its
-        stages gave them; seconds, gpu_seconds, workers.
+        stages gave them; seconds, gpu_seconds, workers; first_step_at and ended_at, seconds since the epoch.
 
     Raises:
         BadInputError: the settings and the workers don't fit together, or a file is damaged.
@@ -56,4 +57,6 @@ def run_order(order: Order, worker: Worker, report: Report) -> dict[str, Any]:
         "seconds": trial.seconds,
         "gpu_seconds": trial.seconds * worker.world_size if on_gpu else 0.0,
         "workers": worker.world_size,
+        "first_step_at": trial.first_step_at,
+        "ended_at": time.time(),
     }

@@ -57,6 +57,8 @@ class Trial:
         self.seconds_before = 0.0
         self.totals: dict[str, Any] = {}
         """What the trial's result will say; survives interruption."""
+        self.first_step_at: float | None = None
+        """When the first training batch was at hand, in seconds since the epoch; None before."""
         self._begin = time.monotonic()
         self._report = report
         # The same seed on all workers: they build the same models. Everything random afterwards (order of the
@@ -159,9 +161,15 @@ class Trial:
             processes=self.settings.loader_processes,
         )
         try:
-            yield (self.to_device(pair) for pair in batches)
+            yield self._training_pairs(batches)
         finally:
             batches.close()
+
+    def _training_pairs(self, batches: EndlessBatches) -> Iterator[tuple[Tensor, Tensor]]:
+        for pair in batches:
+            if self.first_step_at is None:
+                self.first_step_at = time.time()
+            yield self.to_device(pair)
 
     def to_device(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Move a batch to this worker's device without waiting for it."""
