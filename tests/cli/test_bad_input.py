@@ -1,0 +1,137 @@
+"""Bad input: exit code 2, one clear line, nothing started and nothing written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.command import run, run_here, tiny_space
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Run a command that must be refused; gives what it says."""
+
+    def run_refused(*arguments: object) -> str:
+        monkeypatch.chdir(tmp_path)
+        before = sorted(tmp_path.rglob("*"))
+        done = run_here(monkeypatch, capsys, *arguments)
+        assert done.code == 2, done
+        assert done.out == ""
+        assert sorted(tmp_path.rglob("*")) == before, "something was written"
+        return done.err.strip()
+
+    return run_refused
+
+
+def one_line(text: str) -> str:
+    assert text.count("\n") == 0, text
+    return text
+
+
+def test_unknown_dataset(tmp_path: Path, refused: Refused) -> None:
+    line = one_line(refused("sweep", "--dataset", "digit"))
+    assert "'digit'" in line and "digits" in line and "cars" in line
+
+
+def test_bad_key_of_a_space(tmp_path: Path, refused: Refused) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text("dataset: digits\nextends: digits\nparameters:\n  lower_rl: {type: float, low: 0.1, high: 1}\n")
+    line = one_line(refused("sweep", "--space", path))
+    assert "space.yaml:4" in line and "lower_rl" in line and "lower_lr" in line
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        ("{type: float, low: 2.0, high: 1.0}", "low < high"),
+        ("{type: float, low: 0, high: 1.0, log: true}", "above 0"),
+    ],
+)
+def test_bad_range(tmp_path: Path, refused: Refused, parameter: str, expected: str) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(f"dataset: digits\nextends: digits\nparameters:\n  lower_lr: {parameter}\n")
+    line = one_line(refused("sweep", "--space", path))
+    assert "space.yaml:4" in line and "lower_lr" in line and expected in line
+
+
+@pytest.mark.parametrize("trials", ["-3", "0"])
+def test_too_few_trials(refused: Refused, trials: str) -> None:
+    assert f"--trials {trials}" in one_line(refused("sweep", "--trials", trials))
+
+
+def test_missing_checkpoint(tmp_path: Path, refused: Refused) -> None:
+    line = one_line(refused("sweep", "--pretrained", "nowhere.pth"))
+    assert "nowhere.pth" in line
+
+
+def test_checkpoint_of_another_backbone(tmp_path: Path, refused: Refused) -> None:
+    from torchvision.models import resnet18
+
+    torch.save(resnet18().state_dict(), tmp_path / "r18.pth")
+    line = one_line(refused("sweep", "--pretrained", tmp_path / "r18.pth"))
+    assert "smallconv" in line and "looks like resnet18" in line
+
+
+def test_checkpoint_wanted(tmp_path: Path, refused: Refused) -> None:
+    from tests.data.tiny_cars import write_tiny_cars
+
+    write_tiny_cars(tmp_path / "data")
+    line = one_line(refused("sweep", "--dataset", "cars", "--data-dir", tmp_path / "data"))
+    assert "--pretrained" in line and "resnet50" in line and "--pretrain" in line
+
+
+def test_unwritable_storage(tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "file").write_text("in the way")
+    line = one_line(refused("sweep", "--storage", tmp_path / "file"))
+    assert "file" in line and "--storage" in line
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_unknown_sweep(tmp_path: Path, refused: Refused) -> None:
+    line = one_line(refused("resume", "nothing"))
+    assert "'nothing'" in line
+
+
+def test_cars_without_data(tmp_path: Path, refused: Refused) -> None:
+    said = refused("sweep", "--dataset", "cars", "--data-dir", tmp_path / "empty", "--pretrain")
+    assert str(tmp_path / "empty") in said
+    assert "cars_test_annos_withlabels.mat" in said and "--data-dir" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--budget", "soon"], "--budget soon"),
+        (["--workers-per-trial", "0"], "--workers-per-trial 0"),
+        (["--workers-per-trial", "3"], "3 workers"),
+        (["--name", "42"], "'42'"),
+        (["--address", "here"], "--address here"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_odd_arguments(refused: Refused, arguments: list[str], expected: str) -> None:
+    assert expected in one_line(refused("sweep", *arguments))
+
+
+def test_backbone_cannot_be_searched(tmp_path: Path, refused: Refused) -> None:
+    choices = {"backbone": {"type": "categorical", "choices": ["smallconv", "resnet18"]}}
+    fixed = {"backbone": "smallconv"}
+    path = tiny_space(tmp_path, parameters=choices)
+    path.write_text(path.read_text().replace(f"  backbone: {fixed['backbone']}\n", ""))
+    assert "backbone" in one_line(refused("sweep", "--space", path))
+
+
+def test_dry_run_starts_nothing(tmp_path: Path) -> None:
+    done = run("sweep", "--dry-run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "nothing was started" in done.out and "lower_lr" in done.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refusal_in_a_process_of_its_own(tmp_path: Path) -> None:
+    done = run("sweep", "--dataset", "digit", cwd=tmp_path)
+    assert done.code == 2 and done.out == "" and "Traceback" not in done.err
