@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from ray import tune
 
@@ -32,7 +33,7 @@ def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]
     reports = read_reports(storage, request.dataset, request.name).to_pylist()
     records = records_from_store(trials, reports)
     proposals = Proposals(request.space, [record for record in records if record.step == "search"])
-    return Planner(request.space.protocol, proposals, finetune_points(request.space), records), proposals
+    return Planner(request.space.protocol, proposals, partial(finetune_points, request.space), records), proposals
 
 
 def run_experiment(

@@ -6,13 +6,14 @@ at the same (learning rate, weight decay) points, the same number of configurati
 seeds, the same number of labelled optimisation steps in every run.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from statistics import fmean
 from typing import Any, Literal, Protocol
 
 from bissl_ray.config.protocol import Protocol as SweepProtocol
+from bissl_ray.sweep.deal import deal
 from bissl_ray.sweep.record import Phase, Record, Step
 
 CONTROL = "control"
@@ -53,7 +54,7 @@ class Planner:
         self,
         protocol: SweepProtocol,
         proposer: Proposer,
-        finetune_points: Sequence[dict[str, Any]],
+        finetune_points: Callable[[int], list[dict[str, Any]]],
         records: Iterable[Record] = (),
     ):
         """Set up.
@@ -61,13 +62,13 @@ class Planner:
         Args:
             protocol: how many of everything.
             proposer: proposes explore points.
-            finetune_points: finalists x finetune_runs points of the fine-tuning search, the same list for
-                the control and (dealt out among them) for BiSSL's finalists.
+            finetune_points: gives the first n points of the fine-tuning search; the control tries them all, and
+                they are dealt out among BiSSL's finalists.
             records: what has run before, in the order proposed.
         """
         self._protocol = protocol
         self._proposer = proposer
-        self._points = list(finetune_points)
+        self._finetune_points = finetune_points
         self.records: dict[str, Record] = {record.trial: record for record in records}
         self._in_flight: dict[tuple[str, bool], Plan] = {}
         self.exploring = True
@@ -88,10 +89,15 @@ class Planner:
     def expected(self) -> int:
         """How many trials the sweep will have had at its end, as far as is known now."""
         p = self._protocol
-        explore = p.trials if self.exploring else len(self._of("explore"))
-        finalists = min(p.finalists, explore)
-        control = len(self._points) + p.finalists * p.seeds
-        return explore + finalists * (p.finetune_runs + p.seeds) + control
+        explored = self._of("explore")
+        explore = max(p.trials, len(explored)) if self.exploring else len(explored)
+        tuned = {"control": self._control_points(), "confirm": self._finalist_points()}
+        if self._explore_ended():
+            confirmed = self._configurations_to_confirm()
+        else:
+            confirmed = min(p.finalists, explore)
+            tuned["confirm"] = tuned["control"]
+        return explore + sum(tuned.values()) + 2 * confirmed * p.seeds
 
     def phase(self) -> Stage:
         """The earliest stage of the sweep that something running, or else next, belongs to."""
@@ -141,19 +147,18 @@ class Planner:
         return self._plan(Record(name, "explore", "search", None, self._protocol.seed, {}, "?"))
 
     def _control_tuning(self) -> Plan | None:
-        for i, point in enumerate(self._points):
-            if (
-                plan := self._new(f"{CONTROL}-f{i}", "control", "tuning", None, self._protocol.seed, point)
-            ) is not None:
+        for i, point in enumerate(self._finetune_points(self._control_points())):
+            plan = self._new(f"{CONTROL}-f{i}", "control", "tuning", None, self._protocol.seed, point)
+            if plan is not None:
                 return plan
         return None
 
     def _finalist_tuning(self) -> Plan | None:
-        for finalist in self.finalists():
-            for j, point in enumerate(self._points_of(finalist)):
-                name = f"{finalist.trial}-f{j}"
-                merged = {**finalist.point, **point}
-                plan = self._new(name, "confirm", "tuning", finalist.trial, self._protocol.seed, merged)
+        for finalist, hand in self._hands().items():
+            points = self._finetune_points(max(hand) + 1)
+            for i in hand:
+                merged = {**self.records[finalist].point, **points[i]}
+                plan = self._new(f"{finalist}-f{i}", "confirm", "tuning", finalist, self._protocol.seed, merged)
                 if plan is not None:
                     return plan
         return None
@@ -179,27 +184,25 @@ class Planner:
 
     def finalists(self) -> list[Record]:
         """The best explore trials, once all of them have ended."""
-        explore = self._of("explore")
-        if self._explore_open() or any(not record.ended for record in explore):
+        if not self._explore_ended():
             return []
-        return _best([record for record in explore if record.scored])[: self._protocol.finalists]
+        return _best([record for record in self._of("explore") if record.scored])[: self._protocol.finalists]
 
     def _tuned_finalists(self) -> list[tuple[str, dict[str, Any]]]:
         chosen = []
-        for finalist in self.finalists():
-            runs = [r for r in self._of("confirm", "tuning") if r.parent == finalist.trial]
-            complete = len(runs) == len(self._points_of(finalist)) and all(run.ended for run in runs)
-            best = _best([run for run in runs if run.scored])
-            if complete and best:
-                chosen.append((finalist.trial, best[0].point))
+        for finalist, hand in self._hands().items():
+            runs = [self.records.get(f"{finalist}-f{i}") for i in hand]
+            best = _best([run for run in runs if run is not None and run.scored])
+            if best and all(run is not None and run.ended for run in runs):
+                chosen.append((finalist, best[0].point))
         return chosen
 
     def _best_control_tunings(self) -> list[tuple[str, dict[str, Any]]]:
         runs = self._of("control", "tuning")
-        if len(runs) < len(self._points) or any(not run.ended for run in runs):
+        if not self._explore_ended() or len(runs) < self._control_points() or any(not run.ended for run in runs):
             return []
         best = _best([run for run in runs if run.scored])
-        return [(run.trial, run.point) for run in best[: self._protocol.finalists]]
+        return [(run.trial, run.point) for run in best[: self._configurations_to_confirm()]]
 
     def confirmed(self, phase: Literal["confirm", "control"]) -> list[Record]:
         """The seeds runs of the best configuration by mean objective: the winner's, or the control's."""
@@ -216,12 +219,30 @@ class Planner:
     def _of(self, phase: Phase, step: Step | None = None) -> list[Record]:
         return [r for r in self.records.values() if r.phase == phase and (step is None or r.step == step)]
 
-    def _points_of(self, finalist: Record) -> list[dict[str, Any]]:
-        # Finalists keep the hand they were dealt when the sweep is extended and others join them.
-        dealt = list(dict.fromkeys(r.parent for r in self._of("confirm", "tuning")))
-        names = dealt + [f.trial for f in self.finalists() if f.trial not in dealt]
-        slot = names.index(finalist.trial) % self._protocol.finalists
-        return self._points[slot :: self._protocol.finalists]
+    def _explore_ended(self) -> bool:
+        return not self._explore_open() and all(record.ended for record in self._of("explore"))
+
+    # As many on both sides
+
+    def _hands(self) -> dict[str, list[int]]:
+        """Numbers of the fine-tuning points that each finalist is to try."""
+        dealt = list(dict.fromkeys(r.parent for r in self._of("confirm", "tuning") if r.parent is not None))
+        names = [finalist.trial for finalist in self.finalists()]
+        return deal(names, dealt, self._protocol.finalists, self._protocol.finetune_runs)
+
+    def _finalist_points(self) -> int:
+        """Fine-tuning runs of BiSSL's side: those that were, and those still to come."""
+        due = {f"{finalist}-f{i}" for finalist, hand in self._hands().items() for i in hand}
+        return len(due | {record.trial for record in self._of("confirm", "tuning")})
+
+    def _control_points(self) -> int:
+        """Fine-tuning runs of the control: as many."""
+        return max(self._protocol.finalists * self._protocol.finetune_runs, self._finalist_points())
+
+    def _configurations_to_confirm(self) -> int:
+        """Configurations of the control that go through the seeds: as many as of BiSSL's, at least one."""
+        finalists = {finalist.trial for finalist in self.finalists()}
+        return max(1, len(finalists | {record.parent for record in self._of("confirm", "seeds")}))
 
     def _new(
         self, name: str, phase: Phase, step: Step, parent: str | None, seed: int, point: dict[str, Any]

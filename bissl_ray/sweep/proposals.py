@@ -84,16 +84,19 @@ class Proposals:
         return {name: value for name, value in point.items() if name in self._distributions}
 
 
-def finetune_points(space: SearchSpace) -> list[dict[str, Any]]:
-    """The points of the fine-tuning search, shared by the finalists and the control.
+def finetune_points(space: SearchSpace, count: int) -> list[dict[str, Any]]:
+    """The first points of the fine-tuning search, shared by the finalists and the control.
 
     The first is the space's own setting, where it lies in the range; the others are a scrambled Sobol
     sequence, which covers a small budget more evenly than independent draws.
 
+    Args:
+        space: its finetune_parameters and the protocol's seed.
+        count: how many; a longer list begins with a shorter one.
+
     Returns:
-        finalists x finetune_runs points; one empty point each if nothing of fine-tuning is searched.
+        The points; all empty if nothing of fine-tuning is searched.
     """
-    count = space.protocol.finalists * space.protocol.finetune_runs
     if not space.finetune_parameters:
         return [{} for _ in range(count)]
     distributions = {name: _distribution(p) for name, p in space.finetune_parameters.items()}
