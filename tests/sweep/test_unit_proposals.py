@@ -172,16 +172,18 @@ def test_points_from_before_the_space_changed_are_kept_where_they_fit():
 
 def test_finetune_points_begin_with_the_spaces_own_setting():
     wanted = space(fixed={"alternations": 4})
-    points = finetune_points(wanted)
-    assert len(points) == 2 * 3
+    points = finetune_points(wanted, 6)
+    assert len(points) == 6
     assert points[0] == {"finetune_lr": 0.03, "finetune_weight_decay": 1e-3}
     assert len({point["finetune_lr"] for point in points}) == 6
     for point in points:
         assert set(point) == set(FINETUNE)
         assert 0.001 <= point["finetune_lr"] <= 0.1
         assert 1e-5 <= point["finetune_weight_decay"] <= 1e-2
-    assert finetune_points(wanted) == points
-    assert finetune_points(space(protocol={"seed": 1}))[1:] != points[1:]
+    # A longer list begins with a shorter one, whenever it is asked for.
+    assert finetune_points(wanted, 9)[:6] == points
+    assert finetune_points(wanted, 0) == []
+    assert finetune_points(space(protocol={"seed": 1}), 6)[1:] != points[1:]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ def test_finetune_points_begin_with_the_spaces_own_setting():
 )
 def test_an_own_setting_outside_the_range_is_not_proposed(parameters):
     wanted = space(finetune_parameters=parameters)
-    points = finetune_points(wanted)
+    points = finetune_points(wanted, 6)
     assert len(points) == 6
     for point in points:
         wanted.settings(point)
@@ -202,4 +204,4 @@ def test_an_own_setting_outside_the_range_is_not_proposed(parameters):
 
 
 def test_nothing_to_search_in_finetuning_gives_empty_points():
-    assert finetune_points(space(finetune_parameters={})) == [{}] * 6
+    assert finetune_points(space(finetune_parameters={}), 6) == [{}] * 6

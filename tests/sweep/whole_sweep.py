@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 from bissl_ray.config.protocol import Protocol
@@ -34,6 +35,12 @@ class ByName:
 Status = Callable[[Record], str]
 
 
+@cache
+def _points(space: str, count: int) -> list[dict[str, Any]]:
+    """A resume from every interruption asks for them thousands of times."""
+    return finetune_points(SearchSpace.model_validate_json(space), count)
+
+
 def completes(record: Record) -> str:
     """Every trial runs to its end."""
     return "complete"
@@ -61,7 +68,7 @@ class WholeSweep:
     ):
         self.space = space
         self.proposer = ByName()
-        self.planner = Planner(space.protocol, self.proposer, finetune_points(space), records or [])
+        self.planner = Planner(space.protocol, self.proposer, partial(_points, space.model_dump_json()), records or [])
         self.started: list[Plan] = []
         self.tested: list[str] = []
         self.snapshots: list[list[Record]] = []
