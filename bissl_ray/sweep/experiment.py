@@ -120,8 +120,6 @@ def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order
         start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
     elif plan.start is not None:
         start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
-    # Plain fine-tuning gets the labelled steps that BiSSL's upper level takes (DESIGN section 2, "control").
-    extra = settings.alternations * settings.upper_steps if record.phase == "control" else 0
     return Order(
         trial=record.trial,
         dataset=request.dataset,
@@ -133,7 +131,8 @@ def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order
         seed=record.seed,
         stages=plan.stages,
         start=start,
-        extra_finetune_steps=extra,
+        # DESIGN section 2: the control gets the same budget, here counted in labelled images.
+        with_upper_budget=record.phase == "control",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer
+from bissl_ray.training.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.trial import Trial
 
 Batch = tuple[Tensor, Tensor]
@@ -15,7 +16,8 @@ Batch = tuple[Tensor, Tensor]
 def align(trial: Trial, saved: Any) -> None:
     """Align the backbone with the downstream task; afterwards "lower" is what fine-tuning starts from.
 
-    The objective reported after each alternation is the validation metric of the upper model (θ_D, φ_D).
+    The objective reported after each alternation is the validation metric of the upper model (θ_D, φ_D). The saved
+    backbone's running statistics are re-estimated on views of the pretext pool, the lower level's data.
     """
     settings, models = trial.settings, trial.models
 
@@ -42,14 +44,17 @@ def align(trial: Trial, saved: Any) -> None:
     totals = trial.totals
     totals.setdefault("hvps", 0)
     residuals: list[float] = totals.setdefault("residuals", [])
+    looks = min(MOST_BATCHES, trial.labelled_steps(settings.upper_batch))
     # Each alternation draws one lower batch more than it has steps: the one that the Hessian is taken on.
     lower_drawn, upper_drawn = settings.lower_steps + 1, settings.upper_steps
     with (
         trial.pretext_views("bissl", settings.lower_batch, done * lower_drawn) as lower,
         trial.labelled("bissl", settings.upper_batch, done * upper_drawn) as upper,
+        trial.labelled("statistics", settings.upper_batch, done * looks) as seen,
     ):
         for alternation in range(done + 1, settings.alternations + 1):
             report = asdict(trainer.alternation(lower, upper))
+            reestimate_statistics(models.upper, seen, looks)
             totals["hvps"] += report["hvps"]
             if report["cg_residual"] is not None:
                 residuals.append(report["cg_residual"])
@@ -65,4 +70,5 @@ def align(trial: Trial, saved: Any) -> None:
                     "bissl",
                     lambda now=now: {"trainer": trainer.state_dict(), "alternations": now},  # type: ignore[misc]
                 )
+        reestimate_statistics(models.lower, lower, MOST_BATCHES)
     trial.save_models("aligned", ("backbone", "pretext", "downstream"))

@@ -17,7 +17,10 @@ def finetune(trial: Trial, saved: Any) -> None:
     """
     settings, models = trial.settings, trial.models
     per_epoch = trial.labelled_steps(settings.finetune_batch)
-    steps = settings.finetune_epochs * per_epoch + trial.order.extra_finetune_steps
+    steps = settings.finetune_epochs * per_epoch
+    if trial.order.with_upper_budget:
+        images = settings.alternations * settings.upper_steps * trial.labelled_batch(settings.upper_batch)
+        steps += -(-images // trial.labelled_batch(settings.finetune_batch))
     models.lower.train()
     models.downstream.train()
     run = SupervisedSteps(

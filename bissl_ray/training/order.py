@@ -21,8 +21,8 @@ class Order:
         seed: fixes initial heads, data order and augmentations.
         stages: names from `bissl_ray.training.pipeline.STAGES`, run in this order.
         start: path under the storage of the model file that the trial starts from.
-        extra_finetune_steps: labelled optimisation steps added to fine-tuning, so that the control
-            gets as many as BiSSL and its fine-tuning together.
+        with_upper_budget: whether fine-tuning is prolonged by as many labelled images as BiSSL's upper level sees, so
+            that the control gets as many as BiSSL and its fine-tuning together.
     """
 
     trial: str
@@ -35,7 +35,7 @@ class Order:
     seed: int
     stages: tuple[str, ...]
     start: str
-    extra_finetune_steps: int = 0
+    with_upper_budget: bool = False
 
     @property
     def folder(self) -> str:

@@ -41,13 +41,16 @@ def run_order(order: Order, worker: Worker, report: Report) -> dict[str, Any]:
         Exception: whatever broke a stage.
     """
     trial = Trial(order, worker, report)
-    first, saved = trial.start()
-    for name in order.stages[order.stages.index(first) :]:
-        STAGES[name](trial, saved)
-        saved = None
-        following = order.stages[order.stages.index(name) + 1 :]
-        if following:
-            trial.save_progress(following[0], lambda: None)
+    try:
+        first, saved = trial.start()
+        for name in order.stages[order.stages.index(first) :]:
+            STAGES[name](trial, saved)
+            saved = None
+            following = order.stages[order.stages.index(name) + 1 :]
+            if following:
+                trial.save_progress(following[0], lambda: None)
+    finally:
+        trial.close()
     if worker.is_chief:
         trial.progress.clear()
     on_gpu = worker.device.type == "cuda"

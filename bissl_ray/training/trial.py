@@ -14,12 +14,14 @@ from torch import Tensor
 from bissl_ray.data import (
     DatasetSplits,
     EndlessBatches,
+    EvaluationBatches,
     evaluation_batches,
     get_dataset,
     pretext_batches,
     steps_per_epoch,
     train_batches,
 )
+from bissl_ray.data.sampling import global_batch
 from bissl_ray.data.seeding import derived_seed
 from bissl_ray.downstream import evaluate
 from bissl_ray.errors import BadInputError
@@ -55,6 +57,7 @@ class Trial:
         self.splits: DatasetSplits = _open_splits(order.dataset, order.data_dir, order.split_seed)
         self.progress = Progress(order.storage, order.folder)
         self.seconds_before = 0.0
+        self._evaluations: dict[str, EvaluationBatches] = {}
         self.totals: dict[str, Any] = {}
         """What the trial's result will say; survives interruption."""
         self.first_step_at: float | None = None
@@ -145,6 +148,10 @@ class Trial:
         """Steps in one pass over the labelled training images."""
         return steps_per_epoch(self.splits.train, batch, self.worker.world_size)
 
+    def labelled_batch(self, batch: int) -> int:
+        """Images in a batch as really drawn: at most every labelled image once."""
+        return global_batch(len(self.splits.train), batch, self.worker.world_size)
+
     @contextmanager
     def _open(
         self, stream: Callable[..., EndlessBatches], stage: str, source: Any, batch: int, start_step: int
@@ -199,24 +206,27 @@ class Trial:
         Raises:
             FloatingPointError: the model's loss is not finite (its last step broke it); the same on every worker.
         """
-        batches = evaluation_batches(
-            getattr(self.splits, split),
-            self.dataset,
-            image_size=self.settings.image_size,
-            batch=_EVALUATION_BATCH,
-            rank=self.worker.rank,
-            world_size=self.worker.world_size,
-            processes=self.settings.loader_processes,
-        )
-        try:
-            backbone = getattr(self.models, which)
-            scores = evaluate(backbone, self.models.downstream, (self.to_device(pair) for pair in batches))
-        finally:
-            batches.close()
+        if split not in self._evaluations:
+            self._evaluations[split] = evaluation_batches(
+                getattr(self.splits, split),
+                self.dataset,
+                image_size=self.settings.image_size,
+                batch=_EVALUATION_BATCH,
+                rank=self.worker.rank,
+                world_size=self.worker.world_size,
+                processes=self.settings.loader_processes,
+            )
+        batches = (self.to_device(pair) for pair in self._evaluations[split])
+        scores = evaluate(getattr(self.models, which), self.models.downstream, batches)
         # Of scores that are all NaN, argmax would still count some as right.
         if not math.isfinite(scores["loss"]):
             raise in_step(FloatingPointError(f"the {split} loss is {scores['loss']}: the model has diverged"))
         return scores[self.dataset.metric]
+
+    def close(self) -> None:
+        """End the loader processes that scoring keeps."""
+        for batches in self._evaluations.values():
+            batches.close()
 
     def _check_shares(self) -> None:
         n = self.worker.world_size

@@ -91,7 +91,8 @@ def run(what: Order, worker: Worker | None = None, reports: Reports | None = Non
     """Run a trial on the CPU; the result without what depends on the clock."""
     worker = worker or alone(torch.device("cpu"))
     result = run_order(what, worker, Reports() if reports is None else reports)
-    return {name: value for name, value in result.items() if name not in ("seconds", "gpu_seconds")}
+    timed = ("seconds", "gpu_seconds", "first_step_at", "ended_at")
+    return {name: value for name, value in result.items() if name not in timed}
 
 
 def saved_models(what: Order) -> dict[str, torch.Tensor]:

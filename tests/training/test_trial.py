@@ -96,12 +96,20 @@ def test_finetuning_in_a_trial_of_its_own_equals_it_at_the_end_of_the_whole(stor
         (4, 5, [2, 5, 7, 10, 12, 15, 17, 20, 22, 25]),  # ten reports, the last step among them
         (0, 0, [0]),  # no step: the model is scored as it is
         (0, 3, [1, 2, 3]),
+        (0, 2.5, [1, 2, 3]),  # 50 labelled images make three steps of 20
     ],
 )
 def test_finetuning_takes_its_steps_and_reports_at_its_marks(storage, epochs, extra, marks):
-    what = order(storage, stages=("finetune",), finetune_epochs=epochs)
+    what = order(
+        storage,
+        stages=("finetune",),
+        finetune_epochs=epochs,
+        alternations=1,
+        upper_batch=10,
+        upper_steps=max(1, int(2 * extra)),
+    )
     rows = Reports()
-    result = run(replace(renamed(what, f"marks-{epochs}-{extra}"), extra_finetune_steps=extra), reports=rows)
+    result = run(replace(renamed(what, f"marks-{epochs}-{extra}"), with_upper_budget=extra > 0), reports=rows)
     per_epoch = 100 // 20
     assert [row["epoch"] for row in rows] == [math.ceil(mark / per_epoch) for mark in marks]
     assert all(row["stage"] == "finetune" and math.isfinite(row["train_loss"]) for row in rows)
@@ -109,11 +117,13 @@ def test_finetuning_takes_its_steps_and_reports_at_its_marks(storage, epochs, ex
 
 
 def test_the_controls_extra_steps_change_the_result_as_so_many_epochs_do(storage):
-    # 5 steps are one epoch: two epochs, and one epoch with five extra steps, are the same run.
-    stages = ("head", "finetune")
-    epochs = renamed(order(storage, stages=stages, finetune_epochs=2), "two-epochs")
-    extra = replace(renamed(order(storage, stages=stages), "extra"), extra_finetune_steps=5)
-    short = renamed(order(storage, stages=stages), "short")
+    # An upper level that sees 100 images is worth one epoch: these are the same run.
+    def plain(**settings):
+        return order(storage, stages=("head", "finetune"), alternations=1, upper_batch=20, upper_steps=5, **settings)
+
+    epochs = renamed(plain(finetune_epochs=2), "two-epochs")
+    extra = replace(renamed(plain(), "extra"), with_upper_budget=True)
+    short = renamed(plain(), "short")
     assert run(epochs)["objective"] == run(extra)["objective"]
     run(short)
     assert_bit_equal(saved_models(extra), saved_models(epochs))
