@@ -98,6 +98,7 @@ class WholeSweep:
                     break
                 running.append(plan)
                 self.started.append(plan)
+                assert len(self.started) < 1000, "it never ends"
                 self._write()
             if not running:
                 assert self.planner.finished
