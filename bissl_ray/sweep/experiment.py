@@ -19,6 +19,7 @@ from bissl_ray.sweep.recorder import LiveView, Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import PlannedSearcher
 from bissl_ray.sweep.trainable import TrialRunner
+from bissl_ray.training.files import Progress
 from bissl_ray.training.order import Order, trial_folder
 from bissl_ray.training.ray_train import GroupShape
 
@@ -72,6 +73,7 @@ def run_experiment(
             writer,
             view,
             lambda record: settings(record.point),
+            lambda record: Progress(storage, trial_folder(request.name, record.trial)).clear(),
             {"git": git_state(), "versions": versions(), "workers": request.workers_per_trial},
             slots,
         )

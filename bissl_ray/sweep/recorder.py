@@ -55,6 +55,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         writer: SweepWriter,
         view: LiveView,
         settings_of: Callable[[Record], Settings],
+        discard: Callable[[Record], None],
         constants: Mapping[str, Any],
         slots: int,
     ):
@@ -67,6 +68,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             writer: of the sweep's Parquet files.
             view: shows progress.
             settings_of: the full settings of a trial.
+            discard: called for a trial that was stopped or failed: nobody goes on from its checkpoint.
             constants: columns that are alike for all trials of this process: git, versions, workers.
             slots: trials that run at a time, for the estimate of the time left.
         """
@@ -76,6 +78,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._writer = writer
         self._view = view
         self._settings_of = settings_of
+        self._discard = discard
         self._constants = dict(constants)
         self._slots = slots
         self._begin = time.monotonic()
@@ -180,6 +183,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         record.objective = objective
         if record.step == "search":
             self._proposals.tell(record)
+        if status != "complete":
+            self._discard(record)
         if status == "complete" and result.get("seconds") is not None:
             self._durations.setdefault(record.step, []).append(result["seconds"])
         self._writer.trial(

@@ -1,0 +1,57 @@
+"""Ctrl-C stops cleanly and resume goes on; a killed driver loses nothing that was reported."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bissl_ray.store import read_reports, read_trials, to_rows
+from tests.cli.command import run, start, tiny_space
+
+pytestmark = pytest.mark.ray
+
+
+def wait_for_reports(storage: Path, process: "subprocess.Popen[str]", enough: Callable[[list[Any]], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not enough(to_rows(read_reports(storage))):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def some_trials(reports: list[Any]) -> bool:
+    return len({row["trial"] for row in reports}) >= 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupt_and_resume(tmp_path: Path, number: signal.Signals) -> None:
+    storage = tmp_path / "runs"
+    process = start("sweep", "--space", tiny_space(tmp_path), "--name", "cut", cwd=tmp_path)
+    wait_for_reports(storage, process, some_trials)
+    time.sleep(1.0)  # "what was reported a second before a kill -9 is on disk"
+    seen = to_rows(read_reports(storage))
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    if number == signal.SIGINT:
+        assert process.returncode == 130, err
+        assert "bissl-ray resume cut" in out and "Traceback" not in err
+    interrupted = {row["trial"]: row for row in to_rows(read_trials(storage))}
+    kept = {(row["trial"], row["alternation"]): row["objective"] for row in to_rows(read_reports(storage))}
+    assert all(kept[row["trial"], row["alternation"]] == row["objective"] for row in seen)
+
+    resumed = run("resume", "cut", cwd=tmp_path)
+    assert resumed.code == 0, resumed
+    rows = {row["trial"]: row for row in to_rows(read_trials(storage))}
+    assert all(row["status"] in ("complete", "pruned") for row in rows.values())
+    assert sum(row["step"] == "search" for row in rows.values()) == 6
+    # What had ended stays as it was; what ran goes on under its own name and point.
+    for name, before in interrupted.items():
+        assert rows[name]["param_lower_lr"] == before["param_lower_lr"]
+        if before["status"] != "running":
+            assert rows[name]["objective"] == before["objective"]
+    assert sum(row["test_metric"] is not None for row in rows.values()) == 4
