@@ -31,7 +31,7 @@ def _every_moment_to_save_is_taken(monkeypatch):
     save_always(monkeypatch)
 
 
-@pytest.mark.parametrize(("changes", "stops"), [({}, range(1, LAST + 1)), (BYOL, (2, 3))], ids=["simclr", "byol"])
+@pytest.mark.parametrize(("changes", "stops"), [({}, (1, 2, 3, 4, 6, LAST)), (BYOL, (2, 3))], ids=["simclr", "byol"])
 def test_a_trial_stopped_at_any_report_ends_bit_equal(tmp_path, changes, stops):
     write_start(tmp_path, **changes)
     whole = order(tmp_path, alternations=3, **changes)
