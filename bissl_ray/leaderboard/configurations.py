@@ -105,12 +105,15 @@ def best_bissl(configurations: Iterable[Configuration], sweep: tuple[str, str]) 
     return max(candidates, key=standing, default=None)
 
 
-def standing(configuration: Configuration) -> tuple[int, float]:
-    """Give the key that puts the better configuration higher: confirmed before explored before failed."""
+def standing(configuration: Configuration) -> tuple[int, int, float]:
+    """Give the key that puts the better configuration higher: confirmed before explored before failed.
+
+    Among the confirmed, more seeds come first: a run that failed counts against its configuration.
+    """
     confirmed, explored = configuration.confirmed, configuration.explored
     if confirmed is not None:
-        return 2, confirmed.mean
-    return (0, 0.0) if explored is None else (1, explored)
+        return 2, confirmed.n, confirmed.mean
+    return (0, 0, 0.0) if explored is None else (1, 0, explored)
 
 
 def _configuration(head: Row, children: Sequence[Row]) -> Configuration:

@@ -51,7 +51,7 @@ def _ways(address: str) -> list[dict[str, str]]:
     if address == "auto":
         return [{}, {LOOPBACK_ONLY: "0"}]
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+    if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
         raise BadInputError(
             f"--address {address}: expected 'auto' or HOST:PORT, such as 127.0.0.1:6379; "
             "`ray start --head` prints the cluster's own"

@@ -7,6 +7,7 @@ from functools import partial
 from ray import tune
 
 from bissl_ray.config.budget import Budget
+from bissl_ray.config.parameters import CategoricalParameter, IntParameter
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.config.settings import Settings
 from bissl_ray.store import SweepWriter, read_reports, read_trials
@@ -79,7 +80,7 @@ def run_experiment(
         )
         stopper = _Stopper(planner, stopped, budget, slots * shape.workers if shape.use_gpu else 0)
         explored = [record for record in planner.records.values() if record.step == "search"]
-        alternations = settings({}).alternations
+        alternations = _most_alternations(request)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         tune.run(
             TrialRunner,
@@ -113,6 +114,16 @@ def _column_type(annotation: object) -> type:
     if annotation in (float, int, bool):
         return annotation
     return float if annotation == float | None else str
+
+
+def _most_alternations(request: SweepRequest) -> int:
+    searched = request.space.parameters.get("alternations")
+    values = [request.space.settings(point).alternations for point in ({}, *request.space.known_good)]
+    if isinstance(searched, IntParameter):
+        values.append(searched.high)
+    elif isinstance(searched, CategoricalParameter):
+        values += [int(choice) for choice in searched.choices if choice is not None]
+    return max(values)
 
 
 def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order:

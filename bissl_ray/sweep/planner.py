@@ -93,11 +93,11 @@ class Planner:
         explore = max(p.trials, len(explored)) if self.exploring else len(explored)
         tuned = {"control": self._control_points(), "confirm": self._finalist_points()}
         if self._explore_ended():
-            confirmed = self._configurations_to_confirm()
+            confirmed = self._confirmed_parents() + self._configurations_to_confirm()
         else:
-            confirmed = min(p.finalists, explore)
+            confirmed = 2 * min(p.finalists, explore)
             tuned["confirm"] = tuned["control"]
-        return explore + sum(tuned.values()) + 2 * confirmed * p.seeds
+        return explore + sum(tuned.values()) + confirmed * p.seeds
 
     def phase(self) -> Stage:
         """The earliest stage of the sweep that something running, or else next, belongs to."""
@@ -212,7 +212,8 @@ class Planner:
                 groups.setdefault(record.parent, []).append(record)
         if not groups:
             return []
-        return max(groups.values(), key=lambda runs: fmean(run.objective or 0.0 for run in runs))
+        # A run that failed counts against its configuration: one good seed must not win for four that diverged.
+        return max(groups.values(), key=lambda runs: (len(runs), fmean(run.objective or 0.0 for run in runs)))
 
     # Small helpers
 
@@ -241,8 +242,11 @@ class Planner:
 
     def _configurations_to_confirm(self) -> int:
         """Configurations of the control that go through the seeds: as many as of BiSSL's, at least one."""
+        return max(1, self._confirmed_parents())
+
+    def _confirmed_parents(self) -> int:
         finalists = {finalist.trial for finalist in self.finalists()}
-        return max(1, len(finalists | {record.parent for record in self._of("confirm", "seeds")}))
+        return len(finalists | {record.parent for record in self._of("confirm", "seeds")})
 
     def _new(
         self, name: str, phase: Phase, step: Step, parent: str | None, seed: int, point: dict[str, Any]

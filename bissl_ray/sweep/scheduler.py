@@ -22,7 +22,7 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
 
         Args:
             protocol: grace and reduction factor.
-            alternations: alternations of a whole trial.
+            alternations: of the longest trial that there may be.
             slots: worker groups to keep alive between trials.
             history: explore records of a resumed sweep, in the order proposed.
         """
@@ -34,13 +34,12 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             grace_period=min(protocol.grace, alternations),
             reduction_factor=protocol.reduction_factor,
         )
-        self._alternations = alternations
         self._early_stopping = protocol.early_stopping
         self._slots = slots
         self._caching = False
         for record in history:
             for alternation, objective in sorted(record.curve.items()):
-                if alternation < alternations:
+                if alternation < record.point.get("alternations", alternations):
                     self._brackets[0].on_result(SimpleNamespace(trial_id=record.trial), alternation, objective)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
@@ -60,7 +59,7 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
         alternation = result.get("alternation")
         if not _explores(trial) or not self._early_stopping or alternation is None:
             return str(TrialScheduler.CONTINUE)
-        if alternation >= self._alternations:
+        if alternation >= trial.config["alternations"]:
             return str(TrialScheduler.CONTINUE)
         # Rungs are keyed by our own trial name, which survives a resume; Tune's identifier does not.
         known = SimpleNamespace(trial_id=trial.config["trial"])

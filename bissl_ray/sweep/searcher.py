@@ -44,10 +44,12 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
         if plan is None:
             return str(Searcher.FINISHED) if self._planner.finished else None
         self.plans[trial_id] = plan
+        order = self._order_of(plan)
         return {
             "trial": plan.record.trial,
             "explore": plan.record.step == "search",
-            "order": json.dumps(self._order_of(plan).to_mapping()),
+            "alternations": order.settings["alternations"],
+            "order": json.dumps(order.to_mapping()),
         }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

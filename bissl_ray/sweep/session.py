@@ -56,6 +56,10 @@ def run_session(
     # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
     with connected(address, request.workers_per_trial) as cluster, interruptible() as interrupt:
         shape = cluster.shape(request.workers_per_trial, f"{storage}/sweeps/{request.name}/ray")
+        if budget is not None and budget.of == "gpu" and not shape.use_gpu:
+            raise BadInputError(
+                f"the budget is in GPU-hours, and {cluster.where} has no GPU: give a time instead, such as --budget 2h"
+            )
         facts = facts or _inspect_remotely(request)
         known = document.get("fingerprint", facts.fingerprint)
         if known != facts.fingerprint:

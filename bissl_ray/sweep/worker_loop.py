@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.errors import BadInputError
@@ -77,6 +78,10 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
     except TrialStoppedError:
         return
     except Exception as error:
+        if _lost_a_peer(error):
+            # Another worker died. That is not the trial's fault: Ray Train restarts the group, and the mailbox
+            # hands the trial out again, to go on from its own checkpoint.
+            raise
         reason = _reason(error)
         call("fail", tag, reason)
         # Raised alike on every worker, from values that all of them share: the group is in step.
@@ -86,6 +91,11 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
     else:
         if worker.is_chief:
             call("finish", tag, result)
+
+
+def _lost_a_peer(error: Exception) -> bool:
+    """Whether a collective broke because another worker is gone. Gloo says so in words only."""
+    return isinstance(error, dist.DistError) or (type(error) is RuntimeError and "gloo" in str(error).lower())
 
 
 def _reason(error: Exception) -> str:

@@ -16,8 +16,8 @@ def scheduler(history=(), **protocol):
     return ExploreASHA(Protocol.model_validate(numbers), ALTERNATIONS, 2, history)
 
 
-def tune_trial(name, explore=True):
-    return Trial("x", config={"trial": name, "explore": explore}, stub=True)
+def tune_trial(name, explore=True, alternations=ALTERNATIONS):
+    return Trial("x", config={"trial": name, "explore": explore, "alternations": alternations}, stub=True)
 
 
 def live(asha, name, slope, explore=True, first=1):
@@ -114,3 +114,14 @@ def test_a_resumed_trial_is_not_counted_twice():
     # From its last checkpoint: alternations 3 and 4 come again.
     assert live(asha, "t000", 0.1, first=3) == (ALTERNATIONS, "continue")
     assert rungs(asha) == before
+
+
+def test_a_shorter_trial_is_not_stopped_at_its_own_last_alternation():
+    asha = scheduler()
+    live(asha, "best", 0.1)
+    short = tune_trial("short", alternations=3)
+    decisions = [
+        asha.on_trial_result(None, short, {"alternation": n, "objective": value})
+        for n, value in ((1, 0.5), (2, 0.0), (3, 0.0))
+    ]
+    assert decisions == [TrialScheduler.CONTINUE] * 3

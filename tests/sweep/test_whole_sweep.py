@@ -94,10 +94,12 @@ def test_columns_of_the_contract(finished: FinishedSweep) -> None:
     file = next(finished.storage.glob("results/dataset=digits/sweep=tiny/trials-*.parquet"))
     types = {field.name: str(field.type) for field in pq.read_schema(file)}
     assert types["param_lower_lr"] == "double" and types["param_cg_iterations"] == "int64"
-    complete = [row for row in rows_of(finished.storage) if row["status"] == "complete" and row["step"] != "bissl"]
+    complete = [row for row in rows_of(finished.storage) if row["status"] == "complete"]
     for row in complete:
         assert row["seconds"] > 0 and row["workers"] == 1 and row["attempts"] >= 1
-        assert row["started_at"] < row["ended_at"] and json.loads(row["versions"])["torch"] == torch.__version__
+        assert row["started_at"] < row["ended_at"] and torch.__version__.startswith(
+            json.loads(row["versions"])["torch"]
+        )
         assert 0 <= row["objective"] <= 1 and row["objective_name"] == "validation_top1"
 
 
@@ -105,7 +107,7 @@ def test_reports_tell_the_curve_and_the_solver(finished: FinishedSweep) -> None:
     reports = [row for row in to_rows(read_reports(finished.storage)) if row["trial"] == "t000"]
     assert [row["alternation"] for row in reports] == list(range(1, 5))
     for row in reports:
-        assert row["stage"] == "bissl" and row["hvps"] == 2 * 2 and 0 < row["cg_residual"] < 1.5
+        assert row["stage"] == "bissl" and row["hvps"] == 2 * 2 and row["cg_residual"] > 0
         assert row["ritz_min"] <= row["ritz_max"] and -1 <= row["hypergradient_cosine"] <= 1
     trial = next(row for row in rows_of(finished.storage) if row["trial"] == "t000")
     assert trial["hvps"] == sum(row["hvps"] for row in reports)

@@ -1,0 +1,24 @@
+"""The same code on a CUDA device."""
+
+import pytest
+import torch
+
+from bissl_ray.training.pipeline import run_order
+from bissl_ray.training.workers import Worker
+from tests.training.small_trial import order, write_start
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+@pytest.mark.parametrize("pretext", ["simclr", "byol"])
+def test_a_trial_on_a_gpu(tmp_path, pretext) -> None:
+    write_start(tmp_path)
+    what = order(tmp_path, stages=("head", "bissl", "finetune"), pretext=pretext)
+    rows = []
+    result = run_order(what, Worker(0, 1, torch.device("cuda", 0)), rows.append)
+    assert 0 <= result["objective"] <= 1
+    assert result["gpu_seconds"] > 0
+    assert all(row["lower_loss"] == row["lower_loss"] for row in rows if row["stage"] == "bissl")
