@@ -29,9 +29,7 @@ class _Range(_Parameter):
                 "high",
             )
         if self.low > self.high:
-            raise RuleError(
-                f"found {self.low:g} above high {self.high:g}, expected low < high; swap them", "low"
-            )
+            raise RuleError(f"found {self.low:g} above high {self.high:g}, expected low < high; swap them", "low")
         if self.log and self.low <= 0:
             raise RuleError(
                 f"found {self.low:g} with log: true, expected a value above 0; raise low or drop log", "low"
@@ -68,9 +66,7 @@ class CategoricalParameter(_Parameter):
             )
         for position, choice in enumerate(self.choices):
             if choice in self.choices[:position]:
-                raise RuleError(
-                    f"found {shown(choice)} again, expected different choices", "choices", position
-                )
+                raise RuleError(f"found {shown(choice)} again, expected different choices", "choices", position)
         return self
 
 

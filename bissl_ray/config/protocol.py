@@ -17,9 +17,7 @@ class Protocol(BaseModel):
     finetune_runs: int = Field(
         4, ge=1, description="fine-tuning runs per finalist; the control gets finalists times as many"
     )
-    seeds: int = Field(
-        5, ge=2, description="seeds of the confirmation; at least 2, or there is no interval to report"
-    )
+    seeds: int = Field(5, ge=2, description="seeds of the confirmation; at least 2, or there is no interval to report")
     early_stopping: bool = Field(True, description="whether ASHA stops trials that fall behind")
     grace: int = Field(
         20,

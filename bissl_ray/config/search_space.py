@@ -28,9 +28,7 @@ class _Sections(BaseModel):
         default_factory=dict,
         description="fine-tuning settings, searched equally long for BiSSL's finalists and for the control",
     )
-    fixed: dict[str, SettingValue] = Field(
-        default_factory=dict, description="settings held at one value, by name"
-    )
+    fixed: dict[str, SettingValue] = Field(default_factory=dict, description="settings held at one value, by name")
     known_good: list[dict[str, SettingValue]] = Field(
         default_factory=list,
         description="points tried first; keys that are not searched override the setting for that trial",
@@ -77,9 +75,7 @@ class SpaceFile(_Sections):
     """One YAML file as written, before what it extends is filled in."""
 
     dataset: str | None = Field(None, pattern=_DATASET, description="dataset that the space is for")
-    extends: str | None = Field(
-        None, min_length=1, description="a shipped space, or a file relative to this one"
-    )
+    extends: str | None = Field(None, min_length=1, description="a shipped space, or a file relative to this one")
 
 
 class SearchSpace(_Sections):
@@ -133,9 +129,7 @@ class SearchSpace(_Sections):
             The point; a parameter that it lacks takes the setting's default, moved to the nearest value
             that is searched (the first choice, for a categorical one whose default is none of them).
         """
-        missing = {
-            name: _default(name, self.parameters[name]) for name in self.parameters if name not in point
-        }
+        missing = {name: _default(name, self.parameters[name]) for name in self.parameters if name not in point}
         return {**point, **missing}
 
     def to_mapping(self) -> dict[str, Any]:

@@ -9,9 +9,7 @@ from bissl_ray.errors import BadInputError, nearest
 
 def shipped_spaces() -> list[str]:
     """Names of the shipped spaces that can be swept, sorted; bases, which name no dataset, are left out."""
-    return [
-        name for name, path in _shipped().items() if "dataset" in read_document(path, _label(path)).values
-    ]
+    return [name for name, path in _shipped().items() if "dataset" in read_document(path, _label(path)).values]
 
 
 def find_space(name_or_path: str | Path) -> Path:
@@ -68,8 +66,7 @@ def read_chain(path: Path) -> list[Document]:
         if found.resolve() in seen:
             labels = [layer.label for layer in reversed(documents)]
             raise BadInputError(
-                f"{place}: extends: found a cycle, {' -> '.join([*labels, _label(found)])}; "
-                "expected a chain that ends"
+                f"{place}: extends: found a cycle, {' -> '.join([*labels, _label(found)])}; expected a chain that ends"
             )
         path = found
 

@@ -82,9 +82,7 @@ def _parse(text: str, label: str) -> Document:
     try:
         root = loader.get_single_node()
         if root is None:
-            raise BadInputError(
-                f"{label}:1: found an empty file, expected keys such as dataset and parameters"
-            )
+            raise BadInputError(f"{label}:1: found an empty file, expected keys such as dataset and parameters")
         lines: dict[KeyPath, int] = {}
         values = _Walk(loader, label, lines).value(root, ())
     finally:

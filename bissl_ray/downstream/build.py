@@ -27,11 +27,8 @@ def build_downstream(task: str, feature_dim: int, classes: int) -> DownstreamTas
     """
     if task not in _BUILDERS:
         raise BadInputError(
-            f"unknown downstream task {task!r}; expected one of {', '.join(_BUILDERS)}"
-            f"{nearest(task, _BUILDERS)}"
+            f"unknown downstream task {task!r}; expected one of {', '.join(_BUILDERS)}{nearest(task, _BUILDERS)}"
         )
     if classes < 2:
-        raise BadInputError(
-            f"{classes} classes cannot be told apart; expected at least 2: check the dataset's labels"
-        )
+        raise BadInputError(f"{classes} classes cannot be told apart; expected at least 2: check the dataset's labels")
     return _BUILDERS[task](feature_dim, classes)

@@ -66,7 +66,7 @@ class LiveBoard:
         self._console = console
         self._title = title
         self._live = (
-            Live(console=console, auto_refresh=False, vertical_overflow="crop") if console.is_terminal else None
+            Live(console=console, auto_refresh=False, vertical_overflow="crop", transient=True) if console.is_terminal else None
         )
         self._said: tuple[object, ...] | None = None
 

@@ -105,9 +105,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         return Checkpoint(content["backbone"], content["pretext"], content["metadata"])
     state = _foreign_state(content, source)
     head = {key: tensor for key, tensor in state.items() if key.startswith(_HEAD_PREFIXES)}
-    backbone = {
-        key: tensor for key, tensor in state.items() if key not in head and key not in _CLASSIFIER_KEYS
-    }
+    backbone = {key: tensor for key, tensor in state.items() if key not in head and key not in _CLASSIFIER_KEYS}
     return Checkpoint(backbone, head or None, {})
 
 
@@ -176,6 +174,4 @@ def _require_plain(value: object, where: str) -> None:
         for position, item in enumerate(value):
             _require_plain(item, f"{where}[{position}]")
     elif value is not None and type(value) not in (bool, int, float, str):
-        raise TypeError(
-            f"{where} is a {type(value).__name__}; expected None, bool, int, float, str, list or dict"
-        )
+        raise TypeError(f"{where} is a {type(value).__name__}; expected None, bool, int, float, str, list or dict")

@@ -36,9 +36,7 @@ def load_backbone(backbone: Backbone, state: Mapping[str, Tensor], source: str) 
     ]
     if missing or unexpected or misshapen:
         found = architecture_of(state)
-        advice = (
-            f"it looks like {found}: set backbone to {found}" if found else "give a file of this architecture"
-        )
+        advice = f"it looks like {found}: set backbone to {found}" if found else "give a file of this architecture"
         raise BadInputError(
             f"{source} does not fit the backbone {backbone.architecture}: "
             f"{len(shared) - len(misshapen)} of its {len(expected)} tensors match, "

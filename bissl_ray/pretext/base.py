@@ -53,9 +53,7 @@ class PretextTask(nn.Module, ABC):
             BadInputError: a tensor of the head is missing, of another shape, or not known.
         """
         expected = self.state_dict()
-        trainable = {
-            name.split(".")[0] for name, parameter in self.named_parameters() if parameter.requires_grad
-        }
+        trainable = {name.split(".")[0] for name, parameter in self.named_parameters() if parameter.requires_grad}
         head = {key for key in expected if key.split(".")[0] in trainable}
         wrong = [key for key in sorted(head | state.keys()) if not _fits(expected.get(key), state.get(key))]
         whole = expected.keys() <= state.keys()

@@ -57,9 +57,7 @@ class BYOL(PretextTask):
         """Mean over this worker's images of both directions' 2 - 2 cos(prediction, target)."""
         first, second = (self.predictor(self.projector(backbone(view))) for view in views)
         with torch.no_grad():
-            target_first, target_second = (
-                self.target_projector(self.target_backbone(view)) for view in views
-            )
+            target_first, target_second = (self.target_projector(self.target_backbone(view)) for view in views)
         agreement = F.cosine_similarity(first, target_second) + F.cosine_similarity(second, target_first)
         return (4 - 2 * agreement).mean()
 

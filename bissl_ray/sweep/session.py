@@ -70,9 +70,8 @@ def run_session(
         start = _start_path(request, facts)
         write_sweep_document(storage, request.name, _document(request, document, facts, start))
         view.note(
-            f"{request.name}: {cluster.where}, {cluster.slots(shape)} trials at a time, "
-            f"{shape.workers} {'worker' if shape.workers == 1 else 'workers'} each "
-            f"({'nccl on GPUs' if shape.use_gpu else 'CPU'}); results in {storage}"
+            f"{request.name} on {cluster.where}: {_count(cluster.slots(shape), 'trial')} at a time, "
+            f"{_count(shape.workers, 'worker')} each, on {'GPUs' if shape.use_gpu else 'CPUs'}; results in {storage}"
         )
         if not _provide_start(request, storage, start, cluster, shape, view, interrupt):
             return SweepOutcome(request.name, storage, finished=False, completed=0)
@@ -95,6 +94,10 @@ def _inspect_remotely(request: SweepRequest) -> DataFacts:
             raise BadInputError(f"on the cluster: {error.cause}") from error
         raise
     return facts
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _start_path(request: SweepRequest, facts: DataFacts) -> str:
@@ -160,7 +163,8 @@ def _provide_start(
         view.update(SweepProgress("pretraining (epochs)", total, epoch, 1, 0, 0, elapsed, left))
 
     view.note(
-        f"pretraining {settings.backbone} ({settings.pretext}) for {settings.pretrain_epochs} epochs on {workers}"
+        f"pretraining {settings.backbone} ({settings.pretext}) for {_count(settings.pretrain_epochs, 'epoch')} "
+        f"on {_count(workers, 'worker')}"
     )
     done = run_with_messages(
         pretrain_on_worker,

@@ -234,9 +234,7 @@ def test_good_file_is_not_refused(tmp_path: Path) -> None:
 
 
 def test_missing_file_lists_the_shipped_spaces() -> None:
-    with pytest.raises(
-        BadInputError, match=r"digist: no such search space.*cars, digits; did you mean 'digits'"
-    ):
+    with pytest.raises(BadInputError, match=r"digist: no such search space.*cars, digits; did you mean 'digits'"):
         load_search_space("digist")
 
 
@@ -271,13 +269,9 @@ def test_inherited_point_outside_the_childs_range_names_both_files(tmp_path: Pat
 
 
 def test_overrides_are_refused_by_name() -> None:
-    with pytest.raises(
-        BadInputError, match=r"^command line: protocol.trials: found 0, expected a value greater"
-    ):
+    with pytest.raises(BadInputError, match=r"^command line: protocol.trials: found 0, expected a value greater"):
         load_search_space("cars", {"protocol": {"trials": 0}})
-    with pytest.raises(
-        BadInputError, match=r"^command line: fixed.backbon: found unknown key 'backbon'.*'backbone'"
-    ):
+    with pytest.raises(BadInputError, match=r"^command line: fixed.backbon: found unknown key 'backbon'.*'backbone'"):
         load_search_space("cars", {"fixed": {"backbon": "resnet18"}})
     with pytest.raises(BadInputError, match=r"^command line: extends: "):
         load_search_space("cars", {"extends": "digits"})

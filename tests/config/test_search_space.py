@@ -70,9 +70,7 @@ def test_childs_word_wins_key_by_key(tmp_path: Path) -> None:
         "known_good: []\n"
         "protocol: {seeds: 9}\n"
     )
-    space = load_search_space(
-        tmp_path / "child.yaml", {"protocol": {"grace": 4}, "fixed": {"upper_steps": 2}}
-    )
+    space = load_search_space(tmp_path / "child.yaml", {"protocol": {"grace": 4}, "fixed": {"upper_steps": 2}})
     assert space.dataset == "two"
     assert space.parameters == {
         "lower_lr": FloatParameter(type="float", low=0.3, high=3.0, log=False),
@@ -100,9 +98,7 @@ def test_childs_word_wins_key_by_key(tmp_path: Path) -> None:
 def test_cycle_through_two_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("# b\nextends: a.yaml\n")
-    with pytest.raises(
-        BadInputError, match=r"b.yaml:2: extends: found a cycle, .*a.yaml -> .*b.yaml -> .*a.yaml;"
-    ):
+    with pytest.raises(BadInputError, match=r"b.yaml:2: extends: found a cycle, .*a.yaml -> .*b.yaml -> .*a.yaml;"):
         load_search_space(tmp_path / "a.yaml")
 
 

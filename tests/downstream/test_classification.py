@@ -16,9 +16,7 @@ def test_loss_is_the_mean_cross_entropy():
         math.log(sum(math.exp(score) for score in scores)) - scores[label]
         for scores, label in zip(logits, labels.tolist(), strict=True)
     ]
-    assert task.loss(torch.nn.Identity(), (images, labels)).item() == pytest.approx(
-        sum(by_hand) / 2, rel=1e-12
-    )
+    assert task.loss(torch.nn.Identity(), (images, labels)).item() == pytest.approx(sum(by_hand) / 2, rel=1e-12)
 
 
 def test_the_same_seed_gives_the_same_head():

@@ -112,9 +112,7 @@ def test_another_architecture_is_recognised(tmp_path, backbone):
     assert "it looks like resnet18: set backbone to resnet18" in message
     assert "layer1.0.conv1.weight (64, 64, 3, 3) instead of (64, 64, 1, 1)" in message
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
-    with pytest.raises(
-        BadInputError, match=r"0 of its 24 tensors match, 20 missing \(stem.0.weight, .*, \.\.\.\)"
-    ):
+    with pytest.raises(BadInputError, match=r"0 of its 24 tensors match, 20 missing \(stem.0.weight, .*, \.\.\.\)"):
         load_backbone(backbone, state, "r18.pth")
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
 
@@ -128,9 +126,7 @@ class Payload:
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path):
-    torch.save(
-        {"state_dict": {"w": torch.ones(1)}, "extra": Payload(str(tmp_path / "ran"))}, tmp_path / "evil.pt"
-    )
+    torch.save({"state_dict": {"w": torch.ones(1)}, "extra": Payload(str(tmp_path / "ran"))}, tmp_path / "evil.pt")
     with pytest.raises(BadInputError) as error:
         load_checkpoint(tmp_path / "evil.pt")
     assert "holds a pickled posix.mkdir; only tensors" in one_line(error)

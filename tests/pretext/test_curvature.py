@@ -16,9 +16,7 @@ IMAGES = 8
 
 def build(pretext):
     torch.manual_seed(0)
-    settings = Settings(
-        backbone="smallconv", pretext=pretext, projector_width=12, projector_output=6, temperature=0.3
-    )
+    settings = Settings(backbone="smallconv", pretext=pretext, projector_width=12, projector_output=6, temperature=0.3)
     backbone = build_backbone("smallconv").double()
     return backbone, build_pretext(settings, backbone)
 

@@ -27,17 +27,12 @@ def head_alone(task):
     return {key: value.clone() for key, value in task.state_dict().items() if not key.startswith("target_")}
 
 
-@pytest.mark.parametrize(
-    ("pretext", "parts"), [("simclr", ["projector"]), ("byol", ["projector", "predictor"])]
-)
+@pytest.mark.parametrize(("pretext", "parts"), [("simclr", ["projector"]), ("byol", ["projector", "predictor"])])
 def test_head_parameters_have_the_published_names(pretext, parts):
     _, task = build(pretext)
     named = {name for name, parameter in task.named_parameters() if parameter.requires_grad}
     assert named == {
-        f"{part}.{layer}.{leaf}"
-        for part in parts
-        for layer, leaves in PUBLISHED_LAYERS.items()
-        for leaf in leaves
+        f"{part}.{layer}.{leaf}" for part in parts for layer, leaves in PUBLISHED_LAYERS.items() for leaf in leaves
     }
 
 
@@ -63,9 +58,7 @@ def test_a_head_of_another_task_or_width_is_refused():
     backbone, simclr = build("simclr")
     _, byol = build("byol")
     _, wide = build("simclr", projector_width=20)
-    with pytest.raises(
-        BadInputError, match=r"head.pth does not fit the head of SimCLR: predictor.0.bias is not part"
-    ):
+    with pytest.raises(BadInputError, match=r"head.pth does not fit the head of SimCLR: predictor.0.bias is not part"):
         simclr.load_head(head_alone(byol), backbone, "head.pth")
     with pytest.raises(BadInputError, match=r"head of BYOL: predictor.0.bias is missing"):
         byol.load_head(head_alone(simclr), backbone, "head.pth")

@@ -12,9 +12,7 @@ def nt_xent_by_hand(embeddings, temperature):
     """Chen et al. 2020, equation 1, anchor by anchor."""
     rows = [[value / math.hypot(*row) for value in row] for row in embeddings.tolist()]
     count = len(rows)
-    similarity = [
-        [sum(a * b for a, b in zip(one, other, strict=True)) / temperature for other in rows] for one in rows
-    ]
+    similarity = [[sum(a * b for a, b in zip(one, other, strict=True)) / temperature for other in rows] for one in rows]
     total = 0.0
     for anchor in range(count):
         partner = (anchor + count // 2) % count

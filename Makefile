@@ -1,0 +1,39 @@
+# Everything here sets itself up in .venv; `make demo` and `make test` are all that a new clone needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test fast lint format types clean
+
+## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 5 minutes on 2 cores).
+demo: $(INSTALLED)
+	$(BIN)/bissl-ray sweep --dataset digits
+
+## Every test, those that start Ray included (under 20 minutes on 2 cores).
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+## The tests that start no Ray (under 2 minutes).
+fast: $(INSTALLED)
+	$(BIN)/pytest -m "not ray"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build dist
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "bissl-ray needs Python 3.11 or newer; found $$($(PYTHON) --version). Say which: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
