@@ -3,12 +3,13 @@
 
 def datasets() -> None:
     """List the datasets: classes, metric, and what they need."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from bissl_ray.data import dataset_names, get_dataset
 
-    table = Table("dataset", "title", "classes", "metric", "data")
+    table = Table("dataset", "title", "classes", "metric", "data", box=SIMPLE_HEAD)
     for name in dataset_names():
         spec = get_dataset(name)
         data = "embedded" if spec.embedded else "needs --data-dir"

@@ -39,12 +39,15 @@ def _print_one(name: str, format: SpaceFormat) -> None:
 
 
 def _print_list() -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from bissl_ray.config import load_search_space, shipped_spaces
 
-    table = Table("dataset", "backbone", "searched", "tuned in fine-tuning", "protocol", show_lines=True)
+    table = Table("dataset", "backbone", "searched", "in fine-tuning", "protocol", box=SIMPLE_HEAD, show_lines=True)
+    for column in table.columns:
+        column.overflow = "fold"
     for name in shipped_spaces():
         space = load_search_space(name)
         plan = space.protocol
