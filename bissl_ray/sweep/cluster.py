@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 
@@ -17,19 +17,34 @@ from bissl_ray.training.ray_train import GroupShape
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
 
 
+class Node(NamedTuple):
+    """What one machine of a cluster has."""
+
+    cpus: int
+    gpus: int
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A connected cluster.
 
     Attributes:
         where: in words, for messages.
-        cpus: CPUs in all.
-        gpus: GPUs in all.
+        nodes: of its machines, each with its CPUs and GPUs.
     """
 
     where: str
-    cpus: int
-    gpus: int
+    nodes: tuple["Node", ...]
+
+    @property
+    def cpus(self) -> int:
+        """CPUs in all."""
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs in all."""
+        return sum(node.gpus for node in self.nodes)
 
     def shape(self, workers: int, run_dir: str) -> GroupShape:
         """The shape of a worker group here: a GPU per worker where there are GPUs, and its share of the CPUs.
@@ -43,7 +58,9 @@ class Cluster:
                     f"{workers} workers per trial need {workers} GPUs; {self.where} has {self.gpus}: "
                     "ask for fewer with --workers-per-trial, or attach to a larger cluster with --address"
                 )
-            return GroupShape(workers, max(1, self.cpus // self.gpus), True, run_dir)
+            # Of the machines that have GPUs: a worker must fit on one of them, whatever a head node has beside.
+            share = min(node.cpus // node.gpus for node in self.nodes if node.gpus)
+            return GroupShape(workers, max(1, share), True, run_dir)
         if workers > self.cpus:
             raise BadInputError(
                 f"{workers} workers per trial need {workers} CPUs; {self.where} has {self.cpus}: "
@@ -53,8 +70,9 @@ class Cluster:
 
     def slots(self, shape: GroupShape) -> int:
         """How many groups of this shape fit at a time."""
-        by_cpu = self.cpus // (shape.workers * shape.cpus_per_worker)
-        return max(1, min(by_cpu, self.gpus // shape.workers) if shape.use_gpu else by_cpu)
+        by_cpu = (node.cpus // shape.cpus_per_worker for node in self.nodes)
+        places = (min(n, node.gpus) if shape.use_gpu else n for n, node in zip(by_cpu, self.nodes, strict=True))
+        return max(1, sum(places) // shape.workers)
 
 
 @contextmanager
@@ -80,8 +98,8 @@ def connected(address: str | None, workers: int) -> Iterator[Cluster]:
         ray.init(address=address, **_QUIET, runtime_env={"env_vars": worker_environment()})
         where = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
     try:
-        resources = ray.cluster_resources()
-        yield Cluster(where, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)))
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        yield Cluster(where, tuple(Node(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive))
     finally:
         if ours:
             ray.shutdown()
