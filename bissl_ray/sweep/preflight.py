@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.models import build_backbone, load_backbone, load_checkpoint
+from bissl_ray.models import Checkpoint, load_backbone, load_checkpoint
+from bissl_ray.training.models import Models
 
 _OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
 
@@ -38,7 +41,7 @@ def inspect_data(dataset: str, data_dir: str | None, split_seed: int) -> DataFac
 
 
 def check_pretrained(request: SweepRequest, pretrain: bool) -> None:
-    """Make sure that there is a backbone to start from, and that it is of the right architecture.
+    """Make sure that there is a backbone to start from, and that it and its head are of the right architecture.
 
     Args:
         request: of the sweep.
@@ -49,14 +52,30 @@ def check_pretrained(request: SweepRequest, pretrain: bool) -> None:
     """
     settings = request.space.settings({})
     if request.pretrained is not None:
-        content = load_checkpoint(request.pretrained)
-        load_backbone(build_backbone(settings.backbone), content.backbone, request.pretrained)
+        fitting_models(request, load_checkpoint(request.pretrained))
     elif not (pretrain or get_dataset(request.dataset).embedded):
         raise BadInputError(
             f"{request.dataset} needs a self-supervised checkpoint of {settings.backbone}: give --pretrained FILE "
             f"(.pth, .pt or .safetensors), or --pretrain to pretrain on its own training images for "
             f"{settings.pretrain_epochs} epochs first"
         )
+
+
+def fitting_models(request: SweepRequest, content: Checkpoint) -> Models:
+    """Models with a checkpoint's weights, its backbone and, where it has one, its pretext head.
+
+    Args:
+        request: of the sweep; `pretrained` names the file in error lines.
+        content: what the file holds.
+
+    Raises:
+        BadInputError: backbone or head are of another architecture than the sweep's.
+    """
+    models, source = Models.build(request.space.settings({}), 2, torch.device("cpu")), str(request.pretrained)
+    load_backbone(models.lower, content.backbone, source)
+    if content.pretext is not None:
+        models.pretext.load_head(content.pretext, models.lower, source)
+    return models
 
 
 def check_request(request: SweepRequest) -> None:

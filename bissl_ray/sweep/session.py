@@ -19,13 +19,16 @@ from bissl_ray.store import write_sweep_document
 from bissl_ray.sweep.cluster import Cluster, connected
 from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.interrupt import interruptible
-from bissl_ray.sweep.preflight import DataFacts, check_pretrained, check_request, inspect_data
+from bissl_ray.sweep.preflight import DataFacts, check_pretrained, check_request, fitting_models, inspect_data
 from bissl_ray.sweep.provenance import git_state, versions
 from bissl_ray.sweep.run import SweepOutcome, View
 from bissl_ray.training.files import exists, write_tensors
 from bissl_ray.training.order import Order
 from bissl_ray.training.pretrain import pretrain_on_worker, pretrained_path
 from bissl_ray.training.ray_train import GroupShape, run_with_messages
+
+_LEAST_SHARE = 32
+"""Images of a pretraining step that a worker is worth its start and its part in every collective for."""
 
 
 def run_session(
@@ -121,6 +124,11 @@ def _document(request: SweepRequest, document: Mapping[str, Any], facts: DataFac
     }
 
 
+def pretraining_workers(batch: int, places: int) -> int:
+    """How many workers pretrain: all that the sweep will have, as far as they share the batch in useful pieces."""
+    return max((n for n in range(2, places + 1) if batch % n == 0 and batch // n >= _LEAST_SHARE), default=1)
+
+
 def _provide_start(
     request: SweepRequest,
     storage: str,
@@ -135,14 +143,14 @@ def _provide_start(
         return True
     if request.pretrained is not None:
         content = load_checkpoint(request.pretrained)
-        write_tensors(storage, start, {"backbone": content.backbone, "pretext": content.pretext})
+        models = fitting_models(request, content)
+        parts = ("backbone",) if content.pretext is None else ("backbone", "pretext")
+        write_tensors(storage, start, {part: models.content()[part] for part in parts})
         if content.pretext is None:
             view.note(f"{request.pretrained} has no pretext head: the lower level begins with a fresh one")
         return True
     settings = request.space.settings({})
-    # All that the sweep will have works on it together, as far as it divides the batch.
-    workers = cluster.slots(shape) * shape.workers
-    workers = max(n for n in range(1, workers + 1) if settings.pretrain_batch % n == 0)
+    workers = pretraining_workers(settings.pretrain_batch, cluster.slots(shape) * shape.workers)
     order = Order(
         trial="pretrain",
         dataset=request.dataset,

@@ -68,7 +68,6 @@ class Trial:
         # data, augmentations) is a function of (seed, step, image), so that workers differ where they should.
         torch.manual_seed(order.seed)
         self.models = Models.build(self.settings, self.splits.classes, worker.device)
-        self._check_shares()
 
     def start(self) -> tuple[str, Any]:
         """Load what the trial starts from, or where it was interrupted.
@@ -77,8 +76,10 @@ class Trial:
             The stage to begin with, and that stage's saved state (None: from its beginning).
 
         Raises:
+            BadInputError: the workers can't share a batch equally.
             FileNotFoundError: what it starts from is not there.
         """
+        self._check_shares()
         saved = self.progress.load()
         if saved is not None:
             self.models.start_from(saved["models"], "the trial's own checkpoint")
@@ -233,6 +234,8 @@ class Trial:
         for name in ("lower_batch", "upper_batch", "finetune_batch"):
             batch = getattr(self.settings, name)
             if batch % n:
-                raise BadInputError(
-                    f"{name} is {batch}, which {n} workers can't share equally: make it a multiple of {n}"
+                raise in_step(
+                    BadInputError(
+                        f"{name} is {batch}, which {n} workers can't share equally: make it a multiple of {n}"
+                    )
                 )

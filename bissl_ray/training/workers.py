@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
+Error = TypeVar("Error", bound=Exception)
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Worker:
         return box[0]
 
 
-def in_step(error: FloatingPointError) -> FloatingPointError:
+def in_step(error: Error) -> Error:
     """Mark an error that every worker raises alike, from the same value: the group needs no restart."""
     error.in_step = True  # type: ignore[attr-defined]
     return error

@@ -76,6 +76,15 @@ def test_checkpoint_of_another_backbone(tmp_path: Path, refused: Refused) -> Non
     assert "smallconv" in line and "looks like resnet18" in line
 
 
+def test_checkpoint_with_another_head(tmp_path: Path, refused: Refused) -> None:
+    from bissl_ray.models import build_backbone
+
+    head = {f"projector.{place}.weight": torch.zeros(8, 8) for place in (0, 3, 6)}
+    torch.save({**build_backbone("smallconv").state_dict(), **head}, tmp_path / "head.pth")
+    line = one_line(refused("sweep", "--pretrained", tmp_path / "head.pth"))
+    assert "head.pth does not fit the head of SimCLR" in line and "projector." in line
+
+
 def test_checkpoint_wanted(tmp_path: Path, refused: Refused) -> None:
     from tests.data.tiny_cars import write_tiny_cars
 
