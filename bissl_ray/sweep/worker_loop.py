@@ -11,7 +11,6 @@ import torch
 import torch.distributed as dist
 
 from bissl_ray.bilevel import DivergedError
-from bissl_ray.errors import BadInputError
 from bissl_ray.sweep.mailbox import Answer
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import TrialStoppedError, run_order
@@ -45,7 +44,13 @@ def worker_loop(config: dict[str, Any]) -> None:
     # Ray changes the working directory; relative paths were made absolute by the driver.
     memory = _memory(worker)
     while True:
-        kind, tag, order = worker.agree(_take(call) if worker.is_chief else None) or ("close", "", {})
+        # Agreed on also where there is none yet: a worker left waiting in a collective would run into its timeout.
+        taken: tuple[str, str, dict[str, Any]] | None = worker.agree(
+            call("next_order", _WAIT_S) if worker.is_chief else None
+        )
+        if taken is None:
+            continue
+        kind, tag, order = taken
         if kind == "close":
             return
         _run_one(call, worker, tag, Order.from_mapping(order))
@@ -54,13 +59,6 @@ def worker_loop(config: dict[str, Any]) -> None:
             torch.cuda.empty_cache()
             if _memory(worker) > memory + _MEMORY_SLACK_BYTES and worker.world_size > 1:
                 raise MemoryNotReturnedError(f"{(_memory(worker) - memory) / 2**20:.0f} MiB are still held")
-
-
-def _take(call: Call) -> tuple[str, str, dict[str, Any]]:
-    while (taken := call("next_order", _WAIT_S)) is None:
-        pass
-    order: tuple[str, str, dict[str, Any]] = taken
-    return order
 
 
 def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
@@ -84,8 +82,9 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
             raise
         reason = _reason(error)
         call("fail", tag, reason)
-        # Raised alike on every worker, from values that all of them share: the group is in step.
-        in_step = isinstance(error, BadInputError | DivergedError) or getattr(error, "in_step", False)
+        # Raised alike on every worker, from values that all of them share: the group is in step. (A BadInputError
+        # need not be: an image that can't be decoded is met by one worker alone.)
+        in_step = isinstance(error, DivergedError) or getattr(error, "in_step", False)
         if worker.world_size > 1 and not in_step:
             raise
     else:
