@@ -96,13 +96,13 @@ def gather(trials: Iterable[Row]) -> list[Configuration]:
 def best_control(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> Configuration | None:
     """Pick the control of a sweep: its confirmed point with the best mean, else its best point so far."""
     controls = [c for c in configurations if c.kind == "control" and c.sweep == sweep]
-    return max(controls, key=standing, default=None)
+    return min(controls, key=place, default=None)
 
 
 def best_bissl(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> Configuration | None:
     """Pick the winner of a sweep: its confirmed configuration with the best mean, if there is one."""
     candidates = [c for c in configurations if c.kind == "bissl" and c.sweep == sweep and c.scores]
-    return max(candidates, key=standing, default=None)
+    return min(candidates, key=place, default=None)
 
 
 def standing(configuration: Configuration) -> tuple[int, int, float]:
@@ -114,6 +114,16 @@ def standing(configuration: Configuration) -> tuple[int, int, float]:
     if confirmed is not None:
         return 2, confirmed.n, confirmed.mean
     return (0, 0, 0.0) if explored is None else (1, 0, explored)
+
+
+def place(configuration: Configuration) -> tuple[int, int, float, str]:
+    """Give the key that puts the better configuration first.
+
+    Of two that are level, as on small validation splits happens, the first by name: like the sweep's planner, which
+    sends one of them to the test split.
+    """
+    group, seeds, score = standing(configuration)
+    return -group, -seeds, -score, configuration.head["trial"]
 
 
 def _configuration(head: Row, children: Sequence[Row]) -> Configuration:

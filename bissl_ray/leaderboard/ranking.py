@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather, standing
+from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather, place
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 
 PREFIX: Final = "param_"
@@ -48,7 +48,7 @@ def rank(trials: Iterable[Row]) -> list[Row]:
     configurations = gather(trials)
     controls = {sweep: best_control(configurations, sweep) for sweep in {c.sweep for c in configurations}}
     shown = [c for c in configurations if c.kind == "bissl" or c is controls[c.sweep]]
-    shown.sort(key=lambda c: (c.sweep[0], *(-part for part in standing(c))))
+    shown.sort(key=lambda c: (c.sweep[0], *place(c)))
     rows = []
     ranks: dict[str, int] = {}
     for configuration in shown:

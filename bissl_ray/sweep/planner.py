@@ -205,7 +205,10 @@ class Planner:
         return [(run.trial, run.point) for run in best[: self._configurations_to_confirm()]]
 
     def confirmed(self, phase: Literal["confirm", "control"]) -> list[Record]:
-        """The seeds runs of the best configuration by mean objective: the winner's, or the control's."""
+        """The seeds runs of the best configuration by mean objective: the winner's, or the control's.
+
+        Of configurations that are level, the first by name: the board (leaderboard.configurations) must name the same.
+        """
         groups: dict[str, list[Record]] = {}
         for record in self._of(phase, "seeds"):
             if record.scored and record.parent is not None:
@@ -213,7 +216,7 @@ class Planner:
         if not groups:
             return []
         # A run that failed counts against its configuration: one good seed must not win for four that diverged.
-        return max(groups.values(), key=lambda runs: (len(runs), fmean(run.objective or 0.0 for run in runs)))
+        return groups[min(groups, key=lambda name: (-len(groups[name]), -_mean_objective(groups[name]), name))]
 
     # Small helpers
 
@@ -266,6 +269,10 @@ def _stage(plan: Plan) -> Stage:
 
 def _key(plan: Plan) -> tuple[str, bool]:
     return plan.record.trial, plan.stages == TEST_STAGES
+
+
+def _mean_objective(runs: list[Record]) -> float:
+    return fmean(run.objective or 0.0 for run in runs)
 
 
 def _best(records: list[Record]) -> list[Record]:

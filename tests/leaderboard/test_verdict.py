@@ -58,6 +58,15 @@ def test_unconfirmed_says_what_is_missing(explore, seeds, control, stored, judge
     assert "no trial has a score" in nothing.sentence
 
 
+def test_of_two_level_configurations_the_one_that_was_tested_is_the_winner(explore, seeds, control, stored):
+    # 0.8 explored against 0.5: the sweep confirms b first. Level over the seeds, its planner then tests a.
+    level = {0: 0.7, 1: 0.8}
+    rows = [explore("b", 0.8), explore("a", 0.5), *seeds("b", level), *seeds("a", level, test=level)]
+    rows += [control("k", 0.6), *seeds("k", level, test=level, phase="control")]
+    (verdict,) = verdicts(stored(rows))
+    assert verdict.winner == "a" and verdict.decided_on == "test"
+
+
 def test_the_best_confirmed_point_of_the_control_is_compared(decided):
     (verdict,) = verdicts(decided)
     assert (verdict.winner, verdict.control) == ("a", "k1")

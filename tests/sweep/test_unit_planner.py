@@ -72,6 +72,18 @@ def test_only_winner_and_control_are_tested_and_once(slots):
     ]
 
 
+def test_of_level_configurations_the_first_by_name_is_tested():
+    def level(sweep):
+        for record in (r for r in sweep.records.values() if r.step == "seeds" and r.ended):
+            record.objective = 0.5
+
+    sweep = WholeSweep(space(), slots=2).run(before_start=level)
+    for phase in ("confirm", "control"):
+        parents = [record.parent for record in sweep.of(phase, "seeds")]
+        tested = {sweep.records[trial].parent for trial in sweep.tested if sweep.records[trial].phase == phase}
+        assert len(set(parents)) == FINALISTS and tested == {min(parents)}
+
+
 def test_stages_and_starts():
     sweep = WholeSweep(space()).run()
     plans = {(plan.record.phase, plan.record.step, plan.stages): plan for plan in sweep.started}
