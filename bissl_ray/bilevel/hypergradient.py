@@ -70,4 +70,5 @@ def hypergradient(
     )
     implicit, slope = flatten(solution.x), flatten(v)
     cosine = implicit.dot(slope) / (torch.linalg.vector_norm(implicit) * torch.linalg.vector_norm(slope))
-    return Hypergradient(tuple(torch._foreach_add(solution.x, list(direct))), solution, cosine)
+    # Rounding may take the cosine of a vector with itself past 1.
+    return Hypergradient(tuple(torch._foreach_add(solution.x, list(direct))), solution, cosine.clamp(-1.0, 1.0))
