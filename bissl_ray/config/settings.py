@@ -77,4 +77,8 @@ class Settings(BaseModel):
     pretrain_batch: int = Field(1024, ge=2, description="images per pretraining step, over all workers")
     pretrain_warmup: int = Field(10, ge=0, description="warm-up of pretraining, epochs")
 
-    loader_processes: int = Field(4, ge=0, description="decoding processes per worker; 0 decodes in the worker")
+    loader_processes: int = Field(
+        4,
+        ge=0,
+        description="decoding processes of each image stream of a worker (BiSSL has four); 0 decodes in the worker",
+    )

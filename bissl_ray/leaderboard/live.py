@@ -23,9 +23,9 @@ class SweepProgress:
     """Where a sweep stands.
 
     Attributes:
-        phase: in words: "exploring", "tuning fine-tuning", "confirming over seeds", "testing".
-        total: runs planned in this phase.
-        done: runs that have ended in this phase, pruned and failed ones included.
+        phase: in words, such as "exploring" or "confirming over seeds".
+        total: runs that the sweep will have had at its end, as far as is known (epochs, while pretraining).
+        done: runs that have ended, pruned and failed ones included.
         running: runs under way.
         pruned: runs stopped early.
         failed: runs that failed.

@@ -41,8 +41,8 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "objective_name": _TEXT,
     "test_metric": _REAL,
     "alternations": _INTEGER,
-    "hvps": _INTEGER,
-    "cg_residual": _REAL,  # relative, at the end of the last solve
+    "hvps": _INTEGER,  # in all
+    "cg_residual": _REAL,  # relative, at the end of a solve: the mean over the trial
     "seconds": _REAL,
     "gpu_seconds": _REAL,
     "workers": _INTEGER,
