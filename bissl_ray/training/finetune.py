@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bissl_ray.training.statistics import average_statistics
 from bissl_ray.training.supervised import SupervisedSteps
 from bissl_ray.training.trial import Trial
 
@@ -40,6 +41,7 @@ def finetune(trial: Trial, saved: Any) -> None:
                 continue
             loss = run.run(batches, mark - run.step)
             row = {"stage": "finetune", "epoch": -(-run.step // per_epoch), "train_loss": loss}
+            average_statistics(models.lower)
             trial.totals["objective"] = trial.score("lower")
             trial.report({**row, "objective": trial.totals["objective"]})
             if run.step < steps:

@@ -28,6 +28,11 @@ def reestimate_statistics(backbone: nn.Module, batches: Iterator[tuple[Tensor, T
     training = backbone.training
     update_bn(islice(batches, count), backbone)
     backbone.train(training)
+    average_statistics(backbone)
+
+
+def average_statistics(backbone: nn.Module) -> None:
+    """Make all workers' running statistics alike, by their mean: statistics per worker differ (collective)."""
     running = [buffer for buffer in backbone.buffers() if buffer.is_floating_point()]
     for buffer, mean in zip(running, mean_over_workers(running), strict=True):
         buffer.copy_(mean)
