@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any, Protocol
@@ -124,10 +125,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             record.curve[result["alternation"]] = objective
             self._proposals.report(record.trial, result["alternation"], objective)
         record.objective = objective
-        so_far: dict[str, Any] = {name: result[name] for name in ("objective", "objective_name") if name in result}
-        if record.step == "search":
-            so_far["alternations"] = result.get("alternation")
-        self._writer.trial({"trial": record.trial, **so_far})
+        # A trial that is stopped, fails or is lost after this keeps what it has come to and cost.
+        so_far = {name: value for name, value in result["so_far"].items() if name in _RESULT_COLUMNS}
+        self._writer.trial(
+            {"trial": record.trial, "objective": objective, "objective_name": result["objective_name"], **so_far}
+        )
         self.show()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -140,7 +142,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._ended(trial, "failed", result["reason"], result)
         elif result.get("done"):
             rung = f"ASHA: behind at alternation {result.get('alternation')}"
-            self._ended(trial, "pruned", rung, {**result, "alternations": result.get("alternation")})
+            self._ended(trial, "pruned", rung, {**result, **result["so_far"]})
         elif (plan := self._plans.pop(trial.trial_id, None)) is not None and plan.stages != TEST_STAGES:
             # Stays "running": resuming takes it up from its own checkpoint.
             self._writer.trial({"trial": plan.record.trial, "status_reason": "interrupted; goes on with resume"})
@@ -184,7 +186,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if record.step == "search":
             self._proposals.tell(record)
         if status != "complete":
-            self._discard(record)
+            with suppress(OSError):  # a storage that refuses for a moment: a file too many is left behind
+                self._discard(record)
         if status == "complete" and result.get("seconds") is not None:
             self._durations.setdefault(record.step, []).append(result["seconds"])
         self._writer.trial(

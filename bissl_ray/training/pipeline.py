@@ -53,13 +53,4 @@ def run_order(order: Order, worker: Worker, report: Report) -> dict[str, Any]:
         trial.close()
     if worker.is_chief:
         trial.progress.clear()
-    on_gpu = worker.device.type == "cuda"
-    return {
-        **trial.totals,
-        "objective_name": trial.objective_name,
-        "seconds": trial.seconds,
-        "gpu_seconds": trial.seconds * worker.world_size if on_gpu else 0.0,
-        "workers": worker.world_size,
-        "first_step_at": trial.first_step_at,
-        "ended_at": time.time(),
-    }
+    return {**trial.so_far, "first_step_at": trial.first_step_at, "ended_at": time.time()}

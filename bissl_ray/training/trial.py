@@ -125,8 +125,21 @@ class Trial:
         return self.seconds_before + time.monotonic() - self._begin
 
     def report(self, row: dict[str, Any]) -> None:
-        """Report a row with the time it was made at; raises when the trial is to stop."""
-        self._report({"objective_name": self.objective_name, "seconds": self.seconds, **row})
+        """Report a row, with the time it was made at and what the trial has come to; raises when it is to stop."""
+        self._report({"objective_name": self.objective_name, "seconds": self.seconds, **row, "so_far": self.so_far})
+
+    @property
+    def so_far(self) -> dict[str, Any]:
+        """What the trial has come to and cost: its result, when it has ended."""
+        seconds, workers = self.seconds, self.worker.world_size
+        on_gpu = self.worker.device.type == "cuda"
+        return {
+            **{name: value for name, value in self.totals.items() if name != "residuals"},
+            "objective_name": self.objective_name,
+            "seconds": seconds,
+            "gpu_seconds": seconds * workers if on_gpu else 0.0,
+            "workers": workers,
+        }
 
     # Data, on this worker's device
 

@@ -46,6 +46,10 @@ def test_asha_stops_some_and_not_all(finished: FinishedSweep) -> None:
     pruned = [row for row in explored if row["status"] == "pruned"]
     assert 0 < len(pruned) < len(explored)
     assert all(row["alternations"] < TINY["fixed"]["alternations"] and "ASHA" in row["status_reason"] for row in pruned)
+    reports = to_rows(read_reports(finished.storage))
+    for row in pruned:
+        own = [report["hvps"] for report in reports if report["trial"] == row["trial"]]
+        assert row["hvps"] == sum(own) and row["seconds"] > 0, "what a stopped trial cost is known"
     full = [row for row in explored if row["status"] == "complete"]
     assert all(row["alternations"] == TINY["fixed"]["alternations"] for row in full)
 

@@ -91,8 +91,7 @@ def run(what: Order, worker: Worker | None = None, reports: Reports | None = Non
     """Run a trial on the CPU; the result without what depends on the clock."""
     worker = worker or alone(torch.device("cpu"))
     result = run_order(what, worker, Reports() if reports is None else reports)
-    timed = ("seconds", "gpu_seconds", "first_step_at", "ended_at")
-    return {name: value for name, value in result.items() if name not in timed}
+    return untimed(result)
 
 
 def saved_models(what: Order) -> dict[str, torch.Tensor]:
@@ -113,8 +112,13 @@ def assert_bit_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.T
 
 
 def without_clock(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reports without their times."""
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+    """Reports without their times, and without the path of the trial's own checkpoint."""
+    return [{**untimed(row), "so_far": untimed(row["so_far"]) | {"checkpoint": None}} for row in rows]
+
+
+def untimed(values: dict[str, Any]) -> dict[str, Any]:
+    timed = ("seconds", "gpu_seconds", "first_step_at", "ended_at")
+    return {name: value for name, value in values.items() if name not in timed}
 
 
 def renamed(what: Order, trial: str) -> Order:

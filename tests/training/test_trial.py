@@ -68,6 +68,10 @@ def test_what_a_bissl_trial_reports(storage):
     assert result["hvps"] == sum(row["hvps"] for row in rows) > 0
     assert result["cg_residual"] == pytest.approx(sum(row["cg_residual"] for row in rows) / 2)
     assert result["objective"] == rows[-1]["objective"]
+    # Whatever stops it after a report, that much is known.
+    assert [row["so_far"]["hvps"] for row in rows] == [rows[0]["hvps"], result["hvps"]]
+    assert [row["so_far"]["alternations"] for row in rows] == [1, 2]
+    assert rows[1]["so_far"]["seconds"] >= rows[1]["seconds"]
     assert result["checkpoint"].endswith("bissl-only/aligned.pt")
     assert (result["workers"], result["objective_name"]) == (1, "validation_top1")
 
