@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bissl_ray.leaderboard.live import LiveBoard, SweepProgress
-    from bissl_ray.sweep.run import SweepOutcome
+    from bissl_ray.sweep.outcome import SweepOutcome
 
 
 class TerminalView:

@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bissl_ray.config import load_search_space
 from bissl_ray.config.budget import Budget, parse_budget
@@ -15,35 +14,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
 from bissl_ray.sweep import environment
-
-
-class View(Protocol):
-    """What shows a sweep's progress."""
-
-    def update(self, progress: SweepProgress) -> None:
-        """Show how the sweep stands."""
-        ...
-
-    def note(self, line: str) -> None:
-        """Show a line that stays."""
-        ...
-
-
-@dataclass(frozen=True)
-class SweepOutcome:
-    """How a call of `run_sweep` or `resume_sweep` ended.
-
-    Attributes:
-        name: the sweep's name, for `resume_sweep` and `load_trials`.
-        storage: where its results are.
-        finished: whether everything that was asked for has run; False after an interruption.
-        completed: how many trials ran to their end, in all.
-    """
-
-    name: str
-    storage: str
-    finished: bool
-    completed: int
+from bissl_ray.sweep.outcome import SweepOutcome, View
 
 
 class _Quiet:

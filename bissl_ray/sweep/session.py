@@ -19,9 +19,9 @@ from bissl_ray.store import write_sweep_document
 from bissl_ray.sweep.cluster import Cluster, connected
 from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.interrupt import interruptible
+from bissl_ray.sweep.outcome import SweepOutcome, View
 from bissl_ray.sweep.preflight import DataFacts, check_pretrained, check_request, fitting_models, inspect_data
 from bissl_ray.sweep.provenance import git_state, versions
-from bissl_ray.sweep.run import SweepOutcome, View
 from bissl_ray.training.files import exists, write_tensors
 from bissl_ray.training.order import Order
 from bissl_ray.training.pretrain import pretrain_on_worker, pretrained_path
