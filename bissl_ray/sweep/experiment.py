@@ -146,6 +146,7 @@ def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order
         start=start,
         # DESIGN section 2: the control gets the same budget, here counted in labelled images.
         with_upper_budget=record.phase == "control",
+        keep_models=record.step != "tuning",
     )
 
 

@@ -22,7 +22,7 @@ from bissl_ray.sweep.interrupt import interruptible
 from bissl_ray.sweep.outcome import SweepOutcome, View
 from bissl_ray.sweep.preflight import DataFacts, check_pretrained, check_request, fitting_models, inspect_data
 from bissl_ray.sweep.provenance import git_state, versions
-from bissl_ray.training.files import exists, write_tensors
+from bissl_ray.training.files import exists, remove_folder, write_tensors
 from bissl_ray.training.order import Order
 from bissl_ray.training.pretrain import pretrain_on_worker, pretrained_path
 from bissl_ray.training.ray_train import GroupShape, run_with_messages
@@ -79,6 +79,8 @@ def run_session(
         if not _provide_start(request, storage, start, cluster, shape, view, interrupt):
             return SweepOutcome(request.name, storage, finished=False, completed=0)
         planner = run_experiment(request, storage, start, cluster, view, interrupt, budget)
+    # Ray's own state of the run: resuming replays Parquet and never reads it.
+    remove_folder(storage, f"sweeps/{request.name}/ray")
     return SweepOutcome(
         name=request.name,
         storage=storage,

@@ -2,6 +2,7 @@
 
 import io
 import time
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -45,6 +46,13 @@ def remove_file(storage: str, path: str) -> None:
     if exists(storage, path):
         filesystem, base = open_storage(storage)
         filesystem.delete_file(f"{base}/{path}")
+
+
+def remove_folder(storage: str, path: str) -> None:
+    """Remove `<storage>/<path>` with all in it, as far as that is possible."""
+    filesystem, base = open_storage(storage)
+    with suppress(OSError):
+        filesystem.delete_dir(f"{base}/{path}")
 
 
 class Progress:

@@ -46,7 +46,8 @@ def finetune(trial: Trial, saved: Any) -> None:
             trial.report({**row, "objective": trial.totals["objective"]})
             if run.step < steps:
                 trial.save_progress("finetune", run.state_dict)
-    trial.save_models("finetuned", ("backbone", "downstream"))
+    if trial.order.keep_models:
+        trial.save_models("finetuned", ("backbone", "downstream"))
 
 
 def _marks(steps: int) -> list[int]:

@@ -23,6 +23,7 @@ class Order:
         start: path under the storage of the model file that the trial starts from.
         with_upper_budget: whether fine-tuning is prolonged by as many labelled images as BiSSL's upper level sees, so
             that the control gets as many as BiSSL and its fine-tuning together.
+        keep_models: whether fine-tuned models are written; those of the fine-tuning search are looked at by nobody.
     """
 
     trial: str
@@ -36,6 +37,7 @@ class Order:
     stages: tuple[str, ...]
     start: str
     with_upper_budget: bool = False
+    keep_models: bool = True
 
     @property
     def folder(self) -> str:

@@ -187,6 +187,9 @@ def test_models_are_kept_and_load_as_tensors(finished: FinishedSweep) -> None:
     tuned = torch.load(folder / "finetuned.pt", weights_only=True)
     assert aligned["backbone"].keys() == tuned["backbone"].keys()
     assert not list(finished.storage.glob("sweeps/tiny/checkpoints/*/progress.pt")), "nothing is half done"
+    assert not (finished.storage / "sweeps/tiny/ray").exists(), "Ray's own state is left behind"
+    tuned = [row["trial"] for row in rows if row["step"] == "tuning"]
+    assert not any((finished.storage / f"sweeps/tiny/checkpoints/{name}/finetuned.pt").exists() for name in tuned)
 
 
 def test_same_name_is_refused_and_resume_of_a_finished_sweep_adds_nothing(finished: FinishedSweep) -> None:
