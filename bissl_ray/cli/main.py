@@ -41,6 +41,10 @@ def main() -> None:
         code = 130
     except KeyboardInterrupt:
         code = 130
+    except OSError as error:
+        # The storage refused in the end; what is lost and how to go on stands in the error.
+        _say(str(error))
+        code = 1
     except Exception as error:
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
         if not hasattr(error, "format_message"):

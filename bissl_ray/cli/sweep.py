@@ -36,6 +36,8 @@ def sweep(
         raise BadInputError(f"--trials {trials}: expected 1 or more")
     overrides: dict[str, Any] = {"protocol": {"trials": trials}} if trials is not None else {}
     names: list[str | None] = [*dataset] if dataset else [None]
+    if len(set(names)) < len(names):
+        raise BadInputError(f"--dataset {' --dataset '.join(map(str, names))}: each dataset once, please")
     if len(names) > 1 and name is not None:
         raise BadInputError(f"--name {name} names one sweep, and there are {len(names)} datasets: leave it out")
     code = 0
@@ -49,6 +51,7 @@ def sweep(
             "workers_per_trial": workers_per_trial,
         }
         if dry_run:
+            _check_rest(budget, address)
             _show_plan(each, asked, storage, pretrain)
             continue
         code = max(code, _run(each, asked, storage, pretrain, address, budget))
@@ -60,14 +63,30 @@ def sweep(
 def _run(
     dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool, address: str | None, budget: str | None
 ) -> int:
-    from bissl_ray.cli.live import conclude, terminal_view
-    from bissl_ray.sweep.run import run_sweep
+    from bissl_ray.cli.live import conclude, storage_flag, terminal_view
+    from bissl_ray.sweep.run import prepare_request, run_sweep
 
-    with terminal_view(f"bissl-ray sweep {asked['name'] or dataset or 'digits'}") as view:
-        outcome = run_sweep(
-            dataset, storage=storage, pretrain=pretrain, address=address, budget=budget, view=view, **asked
-        )
+    named = {**asked, "name": prepare_request(dataset, **asked).name}
+    try:
+        with terminal_view(f"bissl-ray sweep {named['name']}") as view:
+            outcome = run_sweep(
+                dataset, storage=storage, pretrain=pretrain, address=address, budget=budget, view=view, **named
+            )
+    except KeyboardInterrupt:
+        resume = f"bissl-ray resume {named['name']}{storage_flag(storage)}"
+        typer.echo(f"Interrupted at once. If the sweep had begun, go on with:\n  {resume}", err=True)
+        return 130
     return conclude(outcome, storage)
+
+
+def _check_rest(budget: str | None, address: str | None) -> None:
+    from bissl_ray.config.budget import parse_budget
+    from bissl_ray.sweep.attach import check_cluster
+
+    if budget is not None:
+        parse_budget(budget)
+    if address is not None:
+        check_cluster(address)
 
 
 def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool) -> None:
@@ -82,14 +101,15 @@ def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrai
     check_pretrained(request, pretrain)
     facts = inspect_data(request.dataset, request.data_dir, request.split_seed)
     plan = request.space.protocol
+    finalists = min(plan.finalists, plan.trials)
     tuned = plan.finalists * plan.finetune_runs
-    confirmed = plan.finalists * plan.seeds
+    confirmed = finalists * plan.seeds
     typer.echo(to_yaml(request.space))
     sizes = ", ".join(f"{count} {name}" for name, count in facts.sizes.items())
     typer.echo(f"# data: {facts.classes} classes; {sizes} images; fingerprint {facts.fingerprint[:12]}")
     typer.echo(
         f"# plan: {plan.trials} explore trials; then {tuned} fine-tuning runs and {confirmed} confirmation runs "
-        f"({plan.finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
+        f"(up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
         "then one look at the test split"
     )
     typer.echo("# nothing was started; leave --dry-run out to start")

@@ -43,7 +43,7 @@ def load_search_space(name_or_path: str | Path, overrides: Mapping[str, Any] | N
         BadInputError: anything wrong in any of the files or in the overrides; one line naming file and line.
     """
     layers = read_chain(find_space(name_or_path))
-    if overrides is not None:
+    if overrides:
         if "extends" in overrides:
             raise BadInputError(f"{_COMMAND_LINE}: extends: found among overrides, expected in a file only")
         layers.append(Document(_COMMAND_LINE, dict(overrides)))

@@ -10,7 +10,7 @@ class Protocol(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    trials: int = Field(50, ge=1, description="explore trials, the known-good points among them")
+    trials: int = Field(50, ge=1, le=1_000_000, description="explore trials, the known-good points among them")
     finalists: int = Field(
         3, ge=1, description="best explore trials that go on to fine-tuning; fewer where fewer completed"
     )

@@ -91,8 +91,12 @@ class SearchSpace(_Sections):
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> "SearchSpace":
-        if not self.parameters:
-            raise RuleError("found nothing to search, expected one parameter or more", "parameters")
+        if not self.parameters and self.protocol.trials > 1:
+            raise RuleError(
+                "found nothing to search, expected one parameter or more; to run the fixed settings as they are, "
+                "set trials: 1 under protocol",
+                "parameters",
+            )
         searched = {**self.parameters, **self.finetune_parameters}
         for position, point in enumerate(self.known_good):
             for name, value in point.items():

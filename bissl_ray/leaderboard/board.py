@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,16 @@ def read_board(
     shown: list[Row] = []
     for _, group in groupby(rows, key=lambda row: row["dataset"]):
         members = list(group)
-        shown += (members if sort is None else sort_rows(members, sort))[:top]
+        shown += _first(members if sort is None else sort_rows(members, sort), top)
     return Board(shown, verdicts(chosen), empty=not trials)
+
+
+def _first(rows: list[Row], top: int | None) -> list[Row]:
+    """The first rows, and the control wherever it stands: it is what the others are held against."""
+    counted = accumulate(row["kind"] != "control" for row in rows)
+    return [
+        row for row, count in zip(rows, counted, strict=True) if top is None or count <= top or row["kind"] == "control"
+    ]
 
 
 def find_trial(storage: str | Path, trial: str, sweep: str | None = None) -> tuple[Row, list[Row]]:

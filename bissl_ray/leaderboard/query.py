@@ -76,7 +76,9 @@ def check_column(option: str, column: str, rows: Sequence[Row]) -> None:
         BadInputError: naming the nearest column.
     """
     if column not in rows[0]:
-        hint = nearest(column, rows[0]) or f"; columns are {', '.join(rows[0])}"
+        hint = nearest(column, rows[0]) or (
+            "; `bissl-ray leaderboard --format csv | head -1` lists them, and texts stand in quotes: 'pruned'"
+        )
         raise BadInputError(f"{option} names no column of the board: {column!r}{hint}")
 
 

@@ -66,7 +66,12 @@ def render_trial(
             parts += _stage(stage, progress, ordered, console.width)
     if children:
         parts += [_heading("Runs that tune or confirm it"), _children(children)]
-    return Group(*parts, _heading("To run it again, put into a search space"), Text(_fixed_block(trial)))
+    if trial["phase"] == "control":
+        return Group(*parts, Text(_CONTROL, style="dim"))
+    return Group(*parts, _heading("To run it again, give this file to bissl-ray sweep --space"), Text(_again(trial)))
+
+
+_CONTROL: Final = "\nPlain fine-tuning, the control: it runs as part of a sweep, not by itself."
 
 
 def _heading(text: str) -> Text:
@@ -162,14 +167,14 @@ def _children(children: Sequence[Row]) -> Table:
     return grid
 
 
-def _fixed_block(trial: Row) -> str:
-    """Write the settings as the `fixed:` block of a search space: YAML, every digit kept."""
+def _again(trial: Row) -> str:
+    """Write a search space that holds all settings and runs them as one trial: YAML, every digit kept."""
     lines = [
         f"  {name}: {_yaml(trial[PREFIX + name])}"
         for name in parameter_names([trial])
         if trial[PREFIX + name] is not None
     ]
-    return "\n".join([f"dataset: {trial['dataset']}", "fixed:", *lines])
+    return "\n".join([f"dataset: {trial['dataset']}", "fixed:", *lines, "protocol: {trials: 1}"])
 
 
 def _yaml(value: Any) -> str:

@@ -12,6 +12,7 @@ from bissl_ray.config.request import SweepRequest
 from bissl_ray.config.settings import Settings
 from bissl_ray.store import SweepWriter, read_reports, read_trials
 from bissl_ray.sweep.cluster import Cluster
+from bissl_ray.sweep.interrupt import Interrupt
 from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
 from bissl_ray.sweep.proposals import Proposals, finetune_points
 from bissl_ray.sweep.provenance import git_state, versions
@@ -29,6 +30,9 @@ _TUNE_ACTOR = {"CPU": 0, "memory": 2**28}
 alone, and any CPU here would be missing to the last worker of a group that fills the machine.)"""
 
 
+_UPPER_BUDGET = ("alternations", "upper_steps", "upper_batch")
+
+
 def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]:
     """Build the planner and Optuna's study by replaying the store."""
     trials = read_trials(storage, request.dataset, request.name).to_pylist()
@@ -44,7 +48,7 @@ def run_experiment(
     start: str,
     cluster: Cluster,
     view: LiveView,
-    stopped: Callable[[], bool],
+    stopped: Interrupt,
     budget: Budget | None,
 ) -> Planner:
     """Run what the planner says until it is finished or `stopped()`.
@@ -55,7 +59,7 @@ def run_experiment(
         start: the pretrained models' file, relative to the storage.
         cluster: connected.
         view: shows progress.
-        stopped: whether to stop; asked several times a second.
+        stopped: whether to stop; asked several times a second, and asked to when no trial could succeed.
         budget: limit on exploring.
 
     Returns:
@@ -75,12 +79,13 @@ def run_experiment(
             view,
             lambda record: settings(record.point),
             lambda record: Progress(storage, trial_folder(request.name, record.trial)).clear(),
+            stopped.ask,
             {"git": git_state(), "versions": versions(), "workers": request.workers_per_trial},
             slots,
         )
         stopper = _Stopper(planner, stopped, budget, slots * shape.workers if shape.use_gpu else 0)
         explored = [record for record in planner.records.values() if record.step == "search"]
-        alternations = _most_alternations(request)
+        alternations = _largest(request, "alternations")
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         tune.run(
             TrialRunner,
@@ -116,9 +121,10 @@ def _column_type(annotation: object) -> type:
     return float if annotation == float | None else str
 
 
-def _most_alternations(request: SweepRequest) -> int:
-    searched = request.space.parameters.get("alternations")
-    values = [request.space.settings(point).alternations for point in ({}, *request.space.known_good)]
+def _largest(request: SweepRequest, name: str) -> int:
+    """The largest value that a whole-numbered setting may take in this sweep."""
+    searched = request.space.parameters.get(name)
+    values: list[int] = [getattr(request.space.settings(point), name) for point in ({}, *request.space.known_good)]
     if isinstance(searched, IntParameter):
         values.append(searched.high)
     elif isinstance(searched, CategoricalParameter):
@@ -129,6 +135,9 @@ def _most_alternations(request: SweepRequest) -> int:
 def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order:
     record = plan.record
     settings = request.space.settings(record.point)
+    if record.phase == "control":
+        # Where BiSSL's labelled budget is searched, the control gets the largest that there may be.
+        settings = settings.model_copy(update={name: _largest(request, name) for name in _UPPER_BUDGET})
     if plan.stages == TEST_STAGES:
         start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
     elif plan.start is not None:

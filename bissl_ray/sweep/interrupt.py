@@ -12,13 +12,20 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._asked = threading.Event()
+        self.reason: str | None = None
+        """Why the sweep itself asked to stop; None if a person did."""
 
     def __call__(self) -> bool:
         """Whether to stop."""
         return self._asked.is_set()
 
-    def ask(self) -> None:
-        """Ask to stop."""
+    def ask(self, reason: str | None = None) -> None:
+        """Ask to stop.
+
+        Args:
+            reason: in words, where it is not a person who asks.
+        """
+        self.reason = self.reason or reason
         self._asked.set()
 
 

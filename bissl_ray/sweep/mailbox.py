@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Answer = Literal["continue", "stop"]
+MOST_ATTEMPTS = 3
+"""How often a trial is begun or gone on with before its dying workers count as its failure."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class _Trial:
 class Mailbox:
     """Thread-safe; every method returns within its timeout."""
 
-    def __init__(self, most_attempts: int = 3):
+    def __init__(self, most_attempts: int = MOST_ATTEMPTS):
         """Set up.
 
         Args:

@@ -27,9 +27,11 @@ class SweepOutcome:
         storage: where its results are.
         finished: whether everything that was asked for has run; False after an interruption.
         completed: how many trials ran to their end, in all.
+        problem: what a person must see to, in one line; None if all is well.
     """
 
     name: str
     storage: str
     finished: bool
     completed: int
+    problem: str | None = None

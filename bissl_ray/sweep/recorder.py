@@ -1,7 +1,9 @@
 """Tune's callback of ours: what happens goes to the store, to Optuna, to the planner and to the live view."""
 
 import math
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,11 +16,13 @@ from ray.tune.experiment import Trial
 from bissl_ray.config.settings import Settings
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import REPORT_COLUMNS, SweepWriter
+from bissl_ray.sweep.mailbox import MOST_ATTEMPTS
 from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
 from bissl_ray.sweep.proposals import Proposals
 from bissl_ray.sweep.record import Record, Status
 from bissl_ray.sweep.trainable import OVER
 
+_STORAGE_FULL = re.compile(r"No space left on device|Disk quota exceeded|QuotaExceeded")
 _PHASES = {
     "search": "exploring",
     "tuning": "searching fine-tuning",
@@ -57,6 +61,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         view: LiveView,
         settings_of: Callable[[Record], Settings],
         discard: Callable[[Record], None],
+        give_up: Callable[[str], None],
         constants: Mapping[str, Any],
         slots: int,
     ):
@@ -70,6 +75,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             view: shows progress.
             settings_of: the full settings of a trial.
             discard: called for a trial that was stopped or failed: nobody goes on from its checkpoint.
+            give_up: called with the reason when every further trial would fail as well.
             constants: columns that are alike for all trials of this process: git, versions, workers.
             slots: trials that run at a time, for the estimate of the time left.
         """
@@ -80,9 +86,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._view = view
         self._settings_of = settings_of
         self._discard = discard
+        self._give_up = give_up
         self._constants = dict(constants)
         self._slots = slots
         self._begin = time.monotonic()
+        self._losses: Counter[str] = Counter()
         self._durations: dict[str, list[float]] = {}
 
     # Tune calls these
@@ -148,10 +156,21 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._writer.trial({"trial": plan.record.trial, "status_reason": "interrupted; goes on with resume"})
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial whose trainable itself broke (it did not come to say why)."""
+        """A trial whose worker group is lost, with its process or its machine: not the trial's fault.
+
+        It goes on from its own checkpoint, as when a worker of several is lost, and is failed after so many times.
+        """
         error = trial.get_error()
         text = " ".join(str(error).split())[-300:] if error else "unknown"
-        self._ended(trial, "failed", f"its worker group broke: {text}", {})
+        plan = self._plans.get(trial.trial_id)
+        if plan is None:
+            return
+        self._losses[plan.record.trial] += 1
+        if self._losses[plan.record.trial] < MOST_ATTEMPTS:
+            self._plans.pop(trial.trial_id)
+            self._planner.ended(plan)
+        else:
+            self._ended(trial, "failed", f"its worker group was lost {MOST_ATTEMPTS} times: {text}", {})
 
     # Ours
 
@@ -160,6 +179,12 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if plan is None:
             return
         record = plan.record
+        if status == "failed" and _STORAGE_FULL.search(reason or ""):
+            # Not the trial's fault: it stays "running", and resuming takes it up again.
+            self._give_up(f"the storage is full ({record.trial} could not write: {reason})")
+            if plan.stages != TEST_STAGES:
+                self._writer.trial({"trial": record.trial, "status_reason": f"interrupted: {reason}"})
+            return
         if plan.stages == TEST_STAGES:
             self._tested(record, status, reason, result)
         else:

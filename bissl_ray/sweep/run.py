@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from bissl_ray.config import load_search_space
 from bissl_ray.config.budget import Budget, parse_budget
 from bissl_ray.config.request import SweepRequest
@@ -161,7 +163,13 @@ def resume_sweep(
     place = absolute_storage(storage)
     document = read_sweep_document(place, name)
     check_writable(place)
-    request = SweepRequest.model_validate(document["request"])
+    try:
+        request = SweepRequest.model_validate(document["request"])
+    except (KeyError, ValidationError) as error:
+        raise BadInputError(
+            f"sweep {name} was written by another release, whose sweep.json this one can't read "
+            f"({' '.join(str(error).split())[:120]}): resume it with that release, or begin a new sweep"
+        ) from error
     if trials is not None:
         planned = request.space.protocol.trials
         if trials < planned:
@@ -175,6 +183,11 @@ def resume_sweep(
 def absolute_storage(storage: str | Path) -> str:
     """The storage as workers in other folders can use it: a URI as it is, a path made absolute."""
     text = str(storage)
+    if "?" in text and "://" in text:
+        raise BadInputError(
+            f"--storage {text}: options after '?' don't reach Ray; set them in the environment (AWS_REGION, "
+            "AWS_ENDPOINT_URL and the like), and give the plain URI"
+        )
     return text if "://" in text else str(Path(text).expanduser().absolute())
 
 

@@ -1,5 +1,6 @@
 """One session of a sweep on a cluster: connect, provide the pretrained models, run the experiment."""
 
+import math
 import shlex
 import sys
 import time
@@ -19,6 +20,7 @@ from bissl_ray.store import write_sweep_document
 from bissl_ray.sweep.cluster import Cluster, connected
 from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.interrupt import interruptible
+from bissl_ray.sweep.lock import check_free, locked
 from bissl_ray.sweep.outcome import SweepOutcome, View
 from bissl_ray.sweep.preflight import DataFacts, check_pretrained, check_request, fitting_models, inspect_data
 from bissl_ray.sweep.provenance import git_state, versions
@@ -52,6 +54,7 @@ def run_session(
     Raises:
         BadInputError: something doesn't fit; no trial was started.
     """
+    check_free(storage, request.name)
     check_request(request)
     if "fingerprint" not in document:
         check_pretrained(request, bool(document["pretrain"]))
@@ -71,27 +74,35 @@ def run_session(
                 f"{known[:12]} when it began; put the old data back, or begin a new sweep"
             )
         start = _start_path(request, facts)
-        write_sweep_document(storage, request.name, _document(request, document, facts, start))
-        view.note(
-            f"{request.name} on {cluster.where}: {_count(cluster.slots(shape), 'trial')} at a time, "
-            f"{_count(shape.workers, 'worker')} each, on {'GPUs' if shape.use_gpu else 'CPUs'}; results in {storage}"
-        )
-        if not _provide_start(request, storage, start, cluster, shape, view, interrupt):
-            return SweepOutcome(request.name, storage, finished=False, completed=0)
-        planner = run_experiment(request, storage, start, cluster, view, interrupt, budget)
+        with locked(storage, request.name):
+            write_sweep_document(storage, request.name, _document(request, document, facts, start))
+            view.note(
+                f"{request.name} on {cluster.where}: {_count(cluster.slots(shape), 'trial')} at a time, "
+                f"{_count(shape.workers, 'worker')} each, on {'GPUs' if shape.use_gpu else 'CPUs'}; results in {storage}"
+            )
+            if not _provide_start(request, storage, start, cluster, shape, view, interrupt):
+                return SweepOutcome(request.name, storage, finished=False, completed=0, problem=interrupt.reason)
+            planner = run_experiment(request, storage, start, cluster, view, interrupt, budget)
     # Ray's own state of the run: resuming replays Parquet and never reads it.
     remove_folder(storage, f"sweeps/{request.name}/ray")
+    records = planner.records.values()
+    untested = [r.trial for r in records if r.test_metric is not None and math.isnan(r.test_metric)]
+    problem = interrupt.reason
+    if untested and problem is None:
+        problem = f"the test split could not be scored for {', '.join(untested)}: resume the sweep to try again"
     return SweepOutcome(
         name=request.name,
         storage=storage,
         finished=planner.finished and not interrupt(),
-        completed=sum(record.status == "complete" for record in planner.records.values()),
+        completed=sum(record.status == "complete" for record in records),
+        problem=problem,
     )
 
 
 def _inspect_remotely(request: SweepRequest) -> DataFacts:
     """Look at the data where the workers will: a laptop that attaches to a cluster need not have them."""
-    task = ray.remote(num_cpus=0)(inspect_data)
+    # A CPU, to be where workers may be: a head node without any need not have the data.
+    task = ray.remote(num_cpus=1)(inspect_data)
     try:
         facts: DataFacts = ray.get(task.remote(request.dataset, request.data_dir, request.split_seed))
     except RayTaskError as error:

@@ -17,22 +17,31 @@ OVER = "over"
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
     """One step is one report; `reset_config` hands the next trial to the same workers."""
 
+    _reported: bool
+
     def setup(self, config: dict[str, Any]) -> None:
-        """Start the worker group and hand it its first trial."""
-        self._reported: bool = False
+        """Start the worker group.
+
+        Its trial is handed out by the first step, not here: Tune may give the trial of an actor that is still
+        starting to another that has become free, and both would run it.
+        """
         self._group = self._new_group(config)
-        self._hand_out(config)
+        self._waiting: dict[str, Any] | None = config
+        self._reported = False
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Hand the next trial to the group; a group that has died is replaced."""
+        """Take the next trial for the group; a group that has died is replaced."""
         if not self._group.alive:
             self._group = self._new_group(new_config)
-        self._hand_out(new_config)
+        self._waiting = new_config
         return True
 
     def step(self) -> dict[str, Any]:
-        """Let the trial go on and wait for what it says next."""
-        if self._reported:
+        """Let the trial begin or go on, and wait for what it says next."""
+        if self._waiting is not None:
+            self._hand_out(self._waiting)
+            self._waiting = None
+        elif self._reported:
             self._group.answer(self._tag, "continue")
         message = self._group.next_message(self._tag)
         self._reported = message.kind == "report"
@@ -51,7 +60,6 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     def _hand_out(self, config: dict[str, Any]) -> None:
         # A fresh tag: anything that the group still says of an earlier trial is dropped.
         self._tag = uuid.uuid4().hex
-        self._reported = False
         self._group.hand_out(self._tag, Order.from_mapping(json.loads(config["order"])))
 
     @staticmethod

@@ -4,6 +4,7 @@ from dataclasses import asdict, fields
 from statistics import fmean
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer
@@ -70,5 +71,7 @@ def align(trial: Trial, saved: Any) -> None:
                     "bissl",
                     lambda now=now: {"trainer": trainer.state_dict(), "alternations": now},  # type: ignore[misc]
                 )
-        reestimate_statistics(models.lower, lower, MOST_BATCHES)
+        # Both views: the first alone is always blurred on photographs.
+        both = ((torch.cat(views), views[0]) for views in lower)
+        reestimate_statistics(models.lower, both, MOST_BATCHES)
     trial.save_models("aligned", ("backbone", "pretext", "downstream"))

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,8 @@ class Trial:
         """
         self._check_shares()
         saved = self.progress.load()
-        if saved is not None:
+        # A look at the test split has the name of the run that it looks at, and nothing to do with its progress.
+        if saved is not None and saved["stage"] in self.order.stages:
             self.models.start_from(saved["models"], "the trial's own checkpoint")
             self.seconds_before = saved["seconds"]
             self.totals = saved["totals"]
@@ -102,9 +103,11 @@ class Trial:
         if self.worker.is_chief and self.progress.due:
             content = self.models.content()
             seconds, totals = self.seconds, self.totals
-            self.progress.save(
-                {"stage": stage, "state": state(), "models": content, "seconds": seconds, "totals": totals}
-            )
+            # Only insurance: a storage that refuses for a moment must not cost the trial.
+            with suppress(OSError):
+                self.progress.save(
+                    {"stage": stage, "state": state(), "models": content, "seconds": seconds, "totals": totals}
+                )
 
     def save_models(self, name: str, parts: tuple[str, ...]) -> None:
         """Write models for good, as `<trial's folder>/<name>.pt`; the result names the file.

@@ -43,9 +43,10 @@ def test_filter_sort_and_top_together(decided, run):
 
 def test_top_counts_per_dataset_and_dataset_chooses(decided, explore, stored, run):
     stored([explore("z", 0.9), explore("y", 0.8)], dataset="digits", sweep="other")
-    assert trials(run("leaderboard", "--format", "json", "--top", "1")) == ["a", "z"]
+    # The control, k1, stays and is not counted.
+    assert trials(run("leaderboard", "--format", "json", "--top", "1")) == ["a", "k1", "z"]
     assert trials(run("leaderboard", "--format", "json", "--dataset", "digits")) == ["z", "y"]
-    assert trials(run("leaderboard", "--format", "json", "--sweep", "first", "--top", "1")) == ["a"]
+    assert trials(run("leaderboard", "--format", "json", "--sweep", "first", "--top", "1")) == ["a", "k1"]
 
 
 @pytest.mark.parametrize(

@@ -109,4 +109,5 @@ def test_the_block_to_run_a_trial_again_is_yaml_with_every_digit(explore, stored
     assert block == {
         "dataset": "cars",
         "fixed": {"upper_lr": 1e-06, "cg_iterations": 0, "finetune_lr": 0.03, "solver": "cg"},
+        "protocol": {"trials": 1},
     }

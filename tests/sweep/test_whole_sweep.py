@@ -169,7 +169,11 @@ def test_show_one_trial(finished: FinishedSweep) -> None:
     done = run("show", "t000", cwd=finished.folder)
     assert done.code == 0, done.err
     assert "known to be good" in done.out
-    assert "lower_lr" in done.out and "fixed:" in done.out
+    # What it says to run again is a space that a sweep accepts as it is.
+    (finished.folder / "again.yaml").write_text(done.out[done.out.index("\ndataset: ") :])
+    again = run("sweep", "--space", "again.yaml", "--dry-run", cwd=finished.folder)
+    assert again.code == 0, again
+    assert "1 explore trials" in again.out and "lower_lr: 0.3" in again.out
 
 
 def test_sweep_document(finished: FinishedSweep) -> None:

@@ -1,0 +1,101 @@
+"""One process per sweep: two that ran the same trials at once would spoil each other's results."""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from pyarrow.fs import FileSystem, FileType
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.store import atomic_write, open_storage
+
+_BEAT_S = 5.0
+_STALE_S = 30.0
+
+
+def check_free(storage: str, sweep: str) -> None:
+    """Make sure that nobody runs a sweep.
+
+    Raises:
+        BadInputError: another process is running it.
+    """
+    filesystem, base = open_storage(storage)
+    holder = _read(filesystem, f"{base}/sweeps/{sweep}/lock.json")
+    if holder is not None and _holds(holder):
+        raise BadInputError(
+            f"sweep {sweep} is being run by process {holder['pid']} on {holder['host']}: wait for it to end, "
+            "or stop it with Ctrl-C there"
+        )
+
+
+@contextmanager
+def locked(storage: str, sweep: str) -> Iterator[None]:
+    """Hold a sweep for the duration of a `with` block.
+
+    The lock is a file, `sweeps/<name>/lock.json`, that says who holds it and is renewed every few seconds. One
+    that was not renewed for half a minute, or whose process on this machine is gone, is void: a killed sweep can be
+    resumed. Two processes that start within the same instant on an object store may both get it.
+
+    Args:
+        storage: absolute.
+        sweep: the sweep's name.
+
+    Raises:
+        BadInputError: another process is running the sweep.
+    """
+    check_free(storage, sweep)
+    filesystem, base = open_storage(storage)
+    path = f"{base}/sweeps/{sweep}/lock.json"
+    mine = {"host": socket.gethostname(), "pid": os.getpid()}
+    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    _renew(filesystem, path, mine)
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(_BEAT_S):
+            with suppress(OSError):  # a full disk, say: tried again in a moment
+                _renew(filesystem, path, mine)
+
+    thread = threading.Thread(target=beat, name=f"lock-{sweep}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        with suppress(OSError):
+            filesystem.delete_file(path)
+
+
+def _holds(holder: dict[str, Any]) -> bool:
+    if time.time() - holder["renewed_at"] > _STALE_S:
+        return False
+    if holder["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _read(filesystem: FileSystem, path: str) -> dict[str, Any] | None:
+    if filesystem.get_file_info(path).type != FileType.File:
+        return None
+    try:
+        with filesystem.open_input_file(path) as stream:
+            holder = json.loads(stream.read())
+    except (OSError, ValueError):
+        return None
+    return holder if isinstance(holder, dict) and {"renewed_at", "host", "pid"} <= holder.keys() else None
+
+
+def _renew(filesystem: FileSystem, path: str, mine: dict[str, Any]) -> None:
+    atomic_write(filesystem, path, json.dumps({**mine, "renewed_at": time.time()}).encode())

@@ -1,0 +1,61 @@
+"""One process per sweep."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.sweep.lock import locked
+
+
+def lock_file(folder: Path) -> Path:
+    return folder / "sweeps/night/lock.json"
+
+
+def write(folder: Path, **changes: object) -> None:
+    import os
+    import socket
+
+    held = {"token": "x", "host": socket.gethostname(), "pid": os.getpid(), "renewed_at": time.time(), **changes}
+    lock_file(folder).parent.mkdir(parents=True, exist_ok=True)
+    lock_file(folder).write_text(json.dumps(held))
+
+
+def test_a_sweep_is_held_and_given_back(tmp_path: Path) -> None:
+    with locked(str(tmp_path), "night"):
+        with pytest.raises(BadInputError, match="sweep night is being run by process"), locked(str(tmp_path), "night"):
+            pass
+        with locked(str(tmp_path), "day"):
+            pass
+    assert not lock_file(tmp_path).exists()
+    with locked(str(tmp_path), "night"):
+        pass
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    write(tmp_path, pid=gone.pid)
+    with locked(str(tmp_path), "night"):
+        pass
+
+
+def test_another_machine_holds_it_while_it_renews(tmp_path: Path) -> None:
+    write(tmp_path, host="elsewhere")
+    with pytest.raises(BadInputError, match="elsewhere"), locked(str(tmp_path), "night"):
+        pass
+    write(tmp_path, host="elsewhere", renewed_at=time.time() - 60)
+    with locked(str(tmp_path), "night"):
+        pass
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "not json"])
+def test_a_damaged_lock_holds_nothing(tmp_path: Path, content: str) -> None:
+    write(tmp_path)
+    lock_file(tmp_path).write_text(content)
+    with locked(str(tmp_path), "night"):
+        pass
