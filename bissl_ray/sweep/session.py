@@ -78,7 +78,8 @@ def run_session(
             write_sweep_document(storage, request.name, _document(request, document, facts, start))
             view.note(
                 f"{request.name} on {cluster.where}: {_count(cluster.slots(shape), 'trial')} at a time, "
-                f"{_count(shape.workers, 'worker')} each, on {'GPUs' if shape.use_gpu else 'CPUs'}; results in {storage}"
+                f"{_count(shape.workers, 'worker')} each, on {'GPUs' if shape.use_gpu else 'CPUs'}; "
+                f"results in {storage}"
             )
             if not _provide_start(request, storage, start, cluster, shape, view, interrupt):
                 return SweepOutcome(request.name, storage, finished=False, completed=0, problem=interrupt.reason)

@@ -1,5 +1,6 @@
 """Ctrl-C stops cleanly and resume goes on; a killed driver loses nothing that was reported."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,3 +56,30 @@ def test_interrupt_and_resume(tmp_path: Path, number: signal.Signals) -> None:
         if before["status"] != "running":
             assert rows[name]["objective"] == before["objective"]
     assert sum(row["test_metric"] is not None for row in rows.values()) == 4
+
+
+def processes(title: str, mark: str) -> list[int]:
+    """Ray processes of this test's own cluster, by their title."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            named = (folder / "cmdline").read_bytes().startswith(title.encode())
+            if named and f"BISSL_TEST={mark}".encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def test_a_lost_worker_group_costs_no_trial(tmp_path: Path) -> None:
+    storage, mark = tmp_path / "runs", f"lost-{os.getpid()}"
+    process = start("sweep", "--space", tiny_space(tmp_path), "--name", "lost", cwd=tmp_path, BISSL_TEST=mark)
+    wait_for_reports(storage, process, some_trials)
+    second = run("resume", "lost", cwd=tmp_path)
+    assert second.code == 2 and f"is being run by process {process.pid}" in second.err
+    victims = processes("ray::TrialRunner", mark)
+    assert victims
+    os.kill(victims[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, (out, err)
+    rows = to_rows(read_trials(storage))
+    assert {row["status"] for row in rows} <= {"complete", "pruned"}
+    assert sum(row["test_metric"] is not None for row in rows) == 4
