@@ -160,9 +160,9 @@ def test_every_format_has_every_row(finished: FinishedSweep, form: str) -> None:
     done = run("leaderboard", "--format", form, "--top", "4", cwd=finished.folder)
     assert done.code == 0
     if form == "csv":
-        assert len(list(csv.DictReader(io.StringIO(done.out)))) == 4
+        assert [row["rank"] for row in csv.DictReader(io.StringIO(done.out)) if row["rank"]] == ["1", "2", "3", "4"]
     else:
-        assert "t000" in done.out or "t00" in done.out
+        assert "t00" in done.out
 
 
 def test_show_one_trial(finished: FinishedSweep) -> None:
