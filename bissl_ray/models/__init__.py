@@ -2,7 +2,7 @@
 
 from bissl_ray.models.backbones import backbone_names, build_backbone
 from bissl_ray.models.base import Backbone
-from bissl_ray.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from bissl_ray.models.checkpoints import Checkpoint, checkpoint_content, load_checkpoint
 from bissl_ray.models.matching import architecture_of, load_backbone
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "architecture_of",
     "backbone_names",
     "build_backbone",
+    "checkpoint_content",
     "load_backbone",
     "load_checkpoint",
-    "save_checkpoint",
 ]

@@ -39,16 +39,14 @@ class Checkpoint:
     metadata: dict[str, Any]
 
 
-def save_checkpoint(
-    path: str | os.PathLike[str],
+def checkpoint_content(
     backbone_state: Mapping[str, Tensor],
     pretext_state: Mapping[str, Tensor] | None,
     metadata: Mapping[str, Any],
-) -> None:
-    """Write a checkpoint aside, then rename it, so that no reader ever sees half a file.
+) -> dict[str, Any]:
+    """What a checkpoint file of ours holds, ready for `torch.save`; further keys may be added.
 
     Args:
-        path: a local path; its folder is made if need be.
         backbone_state: a backbone's state dict.
         pretext_state: a pretext task's state dict, or None.
         metadata: None, booleans, numbers, strings, and lists or string-keyed dicts of these.
@@ -57,24 +55,13 @@ def save_checkpoint(
         TypeError: the metadata hold something else, which a safe reader would refuse.
     """
     _require_plain(dict(metadata), "metadata")
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    content = {
+    return {
         "format": _FORMAT,
         "version": _VERSION,
         "backbone": _on_cpu(backbone_state),
         "pretext": None if pretext_state is None else _on_cpu(pretext_state),
         "metadata": dict(metadata),
     }
-    try:
-        with aside.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

@@ -158,8 +158,8 @@ def _provide_start(
     if request.pretrained is not None:
         content = load_checkpoint(request.pretrained)
         models = fitting_models(request, content)
-        parts = ("backbone",) if content.pretext is None else ("backbone", "pretext")
-        write_tensors(storage, start, {part: models.content()[part] for part in parts})
+        parts = () if content.pretext is None else ("pretext",)
+        write_tensors(storage, start, models.checkpoint(parts, {"model": "pretrained", "source": request.pretrained}))
         if content.pretext is None:
             view.note(f"{request.pretrained} has no pretext head: the lower level begins with a fresh one")
         return True

@@ -74,4 +74,4 @@ def align(trial: Trial, saved: Any) -> None:
         # Both views: the first alone is always blurred on photographs.
         both = ((torch.cat(views), views[0]) for views in lower)
         reestimate_statistics(models.lower, both, MOST_BATCHES)
-    trial.save_models("aligned", ("backbone", "pretext", "downstream"))
+    trial.save_models("aligned", ("pretext", "downstream"))

@@ -47,7 +47,7 @@ def finetune(trial: Trial, saved: Any) -> None:
             if run.step < steps:
                 trial.save_progress("finetune", run.state_dict)
     if trial.order.keep_models:
-        trial.save_models("finetuned", ("backbone", "downstream"))
+        trial.save_models("finetuned", ("downstream",))
 
 
 def _marks(steps: int) -> list[int]:

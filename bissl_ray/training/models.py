@@ -1,5 +1,6 @@
 """The four modules of a trial, and how they go in and out of a file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
 from bissl_ray.downstream import DownstreamTask, build_downstream
-from bissl_ray.models import Backbone, build_backbone
+from bissl_ray.models import Backbone, build_backbone, checkpoint_content
 from bissl_ray.pretext import PretextTask, build_pretext
 
 
@@ -61,6 +62,18 @@ class Models:
             "upper": _on_cpu(self.upper),
             "downstream": _on_cpu(self.downstream),
         }
+
+    def checkpoint(self, parts: tuple[str, ...], metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """A checkpoint file's content, as `load_checkpoint` and `start_from` take it.
+
+        Args:
+            parts: what it holds beside the backbone, of "pretext" and "downstream".
+            metadata: plain values.
+        """
+        content = self.content()
+        pretext = content["pretext"] if "pretext" in parts else None
+        file = checkpoint_content(content["backbone"], pretext, {"backbone": self.lower.architecture, **metadata})
+        return {**file, **{part: content[part] for part in parts if part not in file}}
 
 
 def _on_cpu(module: nn.Module) -> dict[str, Tensor]:

@@ -103,8 +103,9 @@ def _resume(trial: Trial, optimizer: torch.optim.Optimizer) -> int:
 
 
 def _write_result(trial: Trial) -> None:
-    content: dict[str, Any] = trial.models.content()
-    write_tensors(trial.order.storage, trial.order.start, {part: content[part] for part in ("backbone", "pretext")})
+    made = {"model": "pretrained", "dataset": trial.order.dataset, "seed": trial.order.seed}
+    content = trial.models.checkpoint(("pretext",), {**made, "settings": trial.order.settings})
+    write_tensors(trial.order.storage, trial.order.start, content)
 
 
 def pretrain_on_worker(config: dict[str, Any]) -> None:

@@ -114,13 +114,21 @@ class Trial:
 
         Args:
             name: "aligned" or "finetuned".
-            parts: which of `Models.content` it holds.
+            parts: what it holds beside the backbone, of "pretext" and "downstream".
         """
         path = f"{self.order.folder}/{name}.pt"
         if self.worker.is_chief:
-            content = self.models.content()
-            write_tensors(self.order.storage, path, {part: content[part] for part in parts})
+            write_tensors(self.order.storage, path, self.models.checkpoint(parts, self._metadata(name)))
         self.totals["checkpoint"] = path
+
+    def _metadata(self, name: str) -> dict[str, Any]:
+        order = self.order
+        origin = {"dataset": order.dataset, "sweep": order.sweep, "trial": order.trial, "seed": order.seed}
+        statistics = {
+            "aligned": "running statistics re-estimated on views of the pretext pool",
+            "finetuned": "running statistics of fine-tuning",
+        }
+        return {"model": name, **origin, "statistics": statistics[name], "settings": order.settings}
 
     @property
     def seconds(self) -> float:

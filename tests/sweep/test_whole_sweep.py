@@ -190,6 +190,12 @@ def test_models_are_kept_and_load_as_tensors(finished: FinishedSweep) -> None:
     aligned = torch.load(folder / "aligned.pt", weights_only=True)
     tuned = torch.load(folder / "finetuned.pt", weights_only=True)
     assert aligned["backbone"].keys() == tuned["backbone"].keys()
+    assert aligned["metadata"]["trial"] == winner["trial"] and "re-estimated" in aligned["metadata"]["statistics"]
+    # What a sweep has made, another can start from.
+    again = run(
+        "sweep", "--pretrained", folder / "aligned.pt", "--space", "tiny.yaml", "--dry-run", cwd=finished.folder
+    )
+    assert again.code == 0, again
     assert not list(finished.storage.glob("sweeps/tiny/checkpoints/*/progress.pt")), "nothing is half done"
     assert not (finished.storage / "sweeps/tiny/ray").exists(), "Ray's own state is left behind"
     tuned = [row["trial"] for row in rows if row["step"] == "tuning"]

@@ -98,9 +98,15 @@ def saved_models(what: Order) -> dict[str, torch.Tensor]:
     """Every tensor of a trial's final models, by file and name."""
     tensors: dict[str, torch.Tensor] = {}
     for name in ("aligned", "finetuned"):
-        for part, state in (read_tensors(what.storage, f"{what.folder}/{name}.pt") or {}).items():
-            tensors.update({f"{name}/{part}/{key}": tensor for key, tensor in state.items()})
+        content = read_tensors(what.storage, f"{what.folder}/{name}.pt") or {}
+        tensors.update({f"{name}/{key}": tensor for key, tensor in tensors_of(content).items()})
     return tensors
+
+
+def tensors_of(content: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Every tensor of a model file, by part and name."""
+    parts = [part for part in ("backbone", "pretext", "downstream") if content.get(part)]
+    return {f"{part}/{key}": tensor for part in parts for key, tensor in content[part].items()}
 
 
 def assert_bit_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bissl_ray.models import load_checkpoint
 from bissl_ray.training.files import Progress, read_tensors
 from bissl_ray.training.pipeline import TrialStoppedError
 from bissl_ray.training.pretrain import pretrain
@@ -16,6 +17,7 @@ from tests.training.small_trial import (
     run,
     save_always,
     saved_models,
+    tensors_of,
     without_clock,
     write_start,
 )
@@ -89,7 +91,8 @@ def test_a_finished_trial_leaves_models_and_no_progress(tmp_path):
     result = run(what)
     assert Progress(what.storage, what.folder).load() is None
     assert sorted(path.name for path in (tmp_path / what.folder).iterdir()) == ["aligned.pt"]
-    assert sorted(read_tensors(str(tmp_path), result["checkpoint"]) or {}) == ["backbone", "downstream", "pretext"]
+    loaded = load_checkpoint(tmp_path / result["checkpoint"])
+    assert loaded.backbone and loaded.pretext and loaded.metadata["trial"] == what.trial
 
 
 class _KilledError(Exception):
@@ -108,8 +111,7 @@ def test_pretraining_stopped_after_any_epoch_ends_bit_equal(tmp_path, changes, s
                 raise _KilledError
 
         pretrain(what, alone(torch.device("cpu")), epoch_done)
-        parts = read_tensors(what.storage, START) or {}
-        return losses, {f"{part}/{key}": tensor for part in parts for key, tensor in parts[part].items()}
+        return losses, tensors_of(read_tensors(what.storage, START) or {})
 
     expected_losses, expected = result("whole")
     assert [epoch for epoch, _ in expected_losses] == [1, 2]
