@@ -52,4 +52,4 @@ def test_something_that_is_silent_is_refused_when_patience_ends(own_socket, monk
 
 def test_neither_this_nor_the_environment_imports_ray():
     code = f"import sys, {attach.__name__}, {environment.__name__}; sys.exit('ray' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

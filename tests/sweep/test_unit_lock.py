@@ -1,6 +1,8 @@
 """One process per sweep."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,9 +19,6 @@ def lock_file(folder: Path) -> Path:
 
 
 def write(folder: Path, **changes: object) -> None:
-    import os
-    import socket
-
     held = {"token": "x", "host": socket.gethostname(), "pid": os.getpid(), "renewed_at": time.time(), **changes}
     lock_file(folder).parent.mkdir(parents=True, exist_ok=True)
     lock_file(folder).write_text(json.dumps(held))
@@ -41,7 +40,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     gone.wait()
     write(tmp_path, pid=gone.pid)
     with locked(str(tmp_path), "night"):
-        pass
+        assert json.loads(lock_file(tmp_path).read_text())["pid"] == os.getpid()
 
 
 def test_another_machine_holds_it_while_it_renews(tmp_path: Path) -> None:
@@ -58,4 +57,4 @@ def test_a_damaged_lock_holds_nothing(tmp_path: Path, content: str) -> None:
     write(tmp_path)
     lock_file(tmp_path).write_text(content)
     with locked(str(tmp_path), "night"):
-        pass
+        assert json.loads(lock_file(tmp_path).read_text())["pid"] == os.getpid()
