@@ -5,6 +5,9 @@ from bissl_ray.bilevel.diverged import DivergedError
 from bissl_ray.bilevel.hessian import LowerHessian
 from bissl_ray.bilevel.hypergradient import Hypergradient, SolverSettings, hypergradient
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
+from bissl_ray.bilevel.known_products import KnownProducts
+from bissl_ray.bilevel.operator import CurvatureOperator
+from bissl_ray.bilevel.recomputed_hessian import RecomputedHessian
 from bissl_ray.bilevel.report import SolveReport, StopReason
 from bissl_ray.bilevel.solve import Solution, solve
 from bissl_ray.bilevel.trainer import BilevelTrainer
@@ -13,9 +16,12 @@ __all__ = [
     "AlternationReport",
     "BilevelHyperparameters",
     "BilevelTrainer",
+    "CurvatureOperator",
     "DivergedError",
     "Hypergradient",
+    "KnownProducts",
     "LowerHessian",
+    "RecomputedHessian",
     "Solution",
     "SolveReport",
     "SolverSettings",

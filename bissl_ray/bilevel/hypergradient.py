@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from bissl_ray.bilevel.flat import flatten
-from bissl_ray.bilevel.hessian import LowerHessian
+from bissl_ray.bilevel.known_products import KnownProducts
+from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.solve import Solution, solve
 
 
@@ -40,11 +41,11 @@ class Hypergradient:
 
 @torch.no_grad()
 def hypergradient(
-    H: LowerHessian,
+    H: CurvatureOperator,
     v: Sequence[Tensor],
     direct: Sequence[Tensor],
     settings: SolverSettings,
-    start: Sequence[Solution] = (),
+    known: KnownProducts | None = None,
 ) -> Hypergradient:
     """M (M + H)⁻¹ v + direct (DESIGN section 3), by the implicit function theorem.
 
@@ -53,7 +54,7 @@ def hypergradient(
         v: ∇_θ L_D(θ*, φ_D), averaged over workers, tensors shaped as `H.params`.
         direct: γ ∇ L_D(θ_D, φ_D), averaged over workers, shaped likewise; zeros where γ = 0.
         settings: how the linear system is solved.
-        start: solutions found before with the same H and settings.
+        known: products of earlier solves with the same H and settings; see `solve`.
 
     Raises:
         ValueError: as `solve`.
@@ -66,7 +67,7 @@ def hypergradient(
         settings.method,
         settings.iterations,
         settings.tolerance,
-        start,
+        known,
     )
     implicit, slope = flatten(solution.x), flatten(v)
     cosine = implicit.dot(slope) / (torch.linalg.vector_norm(implicit) * torch.linalg.vector_norm(slope))

@@ -15,9 +15,10 @@ class BilevelHyperparameters:
         direct_weight: γ, weight of the upper loss at θ_D itself.
         proximity_weight: λ, one number, or one per parameter tensor of the backbone.
         damping: added to λ inside the linear solve only.
-        solver: "cg", "layerwise_cg", "neumann" or "identity".
+        solver: "cg", "layerwise_cg", "minres", "neumann", "nystrom" or "identity".
         cg_iterations: most iterations of a solve; 0 is the identity.
         cg_tolerance: relative residual at which a solve stops early; 0 never.
+        recycled_products: products kept through an upper stage, to start the next solve from; 0 starts each at 0.
         clip_norm: largest gradient norm at both levels; None for no clipping.
 
     Raises:
@@ -42,6 +43,7 @@ class BilevelHyperparameters:
     solver: str = "cg"
     cg_iterations: int = 5
     cg_tolerance: float = 0.0
+    recycled_products: int = 16
     clip_norm: float | None = 10.0
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """The lower level: pretext steps that stay near θ_D, and the Hessian where they end."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from bissl_ray.bilevel.hessian import LowerHessian
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
+from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.stage import checked_losses, mean, next_batch, trainable
 from bissl_ray.bilevel.stepping import Stepper
 from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
@@ -36,6 +38,8 @@ class LowerLevel(Generic[LowerBatch]):
         loss: this worker's mean of L_P over its share of a batch.
         numbers: the run's hyperparameters.
         after_step: called after each step, without gradients.
+        curvature: builds the operator that stands for H from this worker's share of a batch; None: the Hessian
+            of `loss`, from one graph.
         group: the workers.
     """
 
@@ -48,12 +52,14 @@ class LowerLevel(Generic[LowerBatch]):
         loss: Callable[[LowerBatch], Tensor],
         numbers: BilevelHyperparameters,
         after_step: Callable[[], None] | None,
+        curvature: Callable[[LowerBatch], CurvatureOperator] | None,
         group: Group,
     ) -> None:
         self._backbone, self._head = backbone, head
         self._theta, self._phi = trainable(backbone), trainable(head)
         self._anchors, self._proximity = anchors, proximity
         self._loss, self._after_step = loss, after_step
+        self._make_curvature = self._hessian if curvature is None else curvature
         self._steps_per_stage = numbers.lower_steps
         self._group = group
         self.stepper = Stepper(
@@ -79,13 +85,17 @@ class LowerLevel(Generic[LowerBatch]):
         values = checked_losses("lower", losses, first_step, self._group)
         return LowerStage(mean(values), float(torch.stack(norms).mean()))
 
-    def hessian(self, batch: LowerBatch) -> LowerHessian:
-        """∇²_θ L_P on one batch, where θ and φ_P are now; no running statistic moves.
+    @contextmanager
+    def curvature(self, batch: LowerBatch) -> Iterator[CurvatureOperator]:
+        """The curvature of L_P on one batch, where θ and φ_P are now; inside, no running statistic moves.
 
         λ is left out of it: M carries it. Raises DivergedError where the loss is not finite.
         """
-        with frozen_statistics(self._backbone, self._head):
-            loss = self._loss(batch)
+        with frozen_statistics(self._backbone, self._head), self._make_curvature(batch) as operator:
+            yield operator
+
+    def _hessian(self, batch: LowerBatch) -> LowerHessian:
+        loss = self._loss(batch)
         checked_losses("lower", [loss.detach()], self.stepper.steps, self._group)
         return LowerHessian(loss, self._theta, self._group)
 

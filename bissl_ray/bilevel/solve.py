@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from bissl_ray.bilevel.flat import flatten, unflatten
-from bissl_ray.bilevel.hessian import LowerHessian, check_shapes
+from bissl_ray.bilevel.known_products import KnownProducts
+from bissl_ray.bilevel.operator import CurvatureOperator, check_shapes
 from bissl_ray.bilevel.report import SolveReport
-from bissl_ray.bilevel.solvers import SOLVERS, LinearSystem, Outcome, galerkin_start, identity
+from bissl_ray.bilevel.solvers import SOLVERS, LinearSystem, Outcome, identity
 from bissl_ray.errors import nearest
 
 
@@ -33,14 +34,14 @@ class Solution:
 
 @torch.no_grad()
 def solve(
-    H: LowerHessian,
+    H: CurvatureOperator,
     v: Sequence[Tensor],
     proximity: float | Sequence[float],
     damping: float,
     method: str = "cg",
     iterations: int = 5,
     tolerance: float = 0.0,
-    start: Sequence[Solution] = (),
+    known: KnownProducts | None = None,
 ) -> Solution:
     """M (M + H)⁻¹ v with M = diag(proximity + damping): solve (M + H) x = v, then multiply by M.
 
@@ -56,8 +57,8 @@ def solve(
         method: "cg", "layerwise_cg", "neumann" or "identity".
         iterations: at most so many; with 0 every method is "identity".
         tolerance: relative residual at which to stop, in [0, 1); 0 stops at rounding level only.
-        start: solutions found before with the same H, proximity and damping. "cg" and "neumann" start from
-            the best combination of them; the other methods start as ever.
+        known: products that earlier solves with the same H, proximity and damping left; this one adds its own. "cg"
+            and "neumann" start from the best combination of them. None: start at 0, keep nothing.
 
     Returns:
         The solution, with a report of what happened. It has no graph.
@@ -75,7 +76,8 @@ def solve(
         raise ValueError(f"tolerance is {tolerance}: expected 0 (never) or more and less than 1")
     rhs = flatten(v)
     diagonal = _diagonal(H, proximity, damping, rhs)
-    system = LinearSystem(H, diagonal, rhs)
+    known = KnownProducts(0) if known is None else known
+    system = LinearSystem(H, diagonal, rhs, known)
     # In double precision, where the squares of a small single-precision v don't vanish.
     norm = system.on_host(torch.linalg.vector_norm(rhs, dtype=torch.float64))[0]
     if norm == 0:
@@ -84,17 +86,15 @@ def solve(
         # The answer stays non-finite, so that nobody takes it for a solution.
         outcome = Outcome(rhs / diagonal, None, SolveReport("non_finite"))
     else:
-        unit = LinearSystem(H, diagonal, rhs / norm)
         solver = SOLVERS[method] if iterations > 0 else identity
-        known = [(s.inverse, s.image) for s in start if s.image is not None and s.report.products > 0]
-        outcome = solver(unit, galerkin_start(unit, known), iterations, tolerance)
+        outcome = solver(LinearSystem(H, diagonal, rhs / norm, known), iterations, tolerance)
         residual = None if outcome.residual is None else norm * outcome.residual
         outcome = Outcome(norm * outcome.x, residual, outcome.report)
     image = None if outcome.residual is None else rhs - outcome.residual
     return Solution(unflatten(diagonal * outcome.x, H.params), outcome.x, image, outcome.report)
 
 
-def _diagonal(H: LowerHessian, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
+def _diagonal(H: CurvatureOperator, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
     """The diagonal of M: one number where proximity is one, else `[entries]`."""
     if not (math.isfinite(damping) and damping >= 0):
         raise ValueError(f"damping is {damping}: expected 0 or more")

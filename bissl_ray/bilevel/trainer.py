@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bissl_ray.bilevel.alternation_report import AlternationReport, summarise
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
 from bissl_ray.bilevel.lower_level import LowerLevel
+from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.stage import next_batch, trainable
 from bissl_ray.bilevel.upper_level import UpperLevel
 from bissl_ray.parallel import Group, copy_from_first_worker
@@ -34,6 +35,8 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         upper_loss: likewise L_D of a backbone and φ_D.
         hyperparameters: the numbers.
         after_lower_step: called after each lower step, without gradients (BYOL moves its target here).
+        curvature: builds the operator that stands for H in the linear solves, from this worker's share of a lower
+            batch, with running statistics frozen until it is closed; None: `LowerHessian` of `lower_loss`.
         group: the workers; None for all.
 
     Raises:
@@ -50,6 +53,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         upper_loss: Callable[[nn.Module, UpperBatch], Tensor],
         hyperparameters: BilevelHyperparameters,
         after_lower_step: Callable[[], None] | None = None,
+        curvature: Callable[[LowerBatch], CurvatureOperator] | None = None,
         group: Group = None,
     ) -> None:
         _check_same_parameters(lower_backbone, upper_backbone)
@@ -66,6 +70,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
             lower_loss,
             hyperparameters,
             after_lower_step,
+            curvature,
             group,
         )
         self._upper = UpperLevel(upper_backbone, lower_backbone, downstream_head, upper_loss, hyperparameters, group)
@@ -87,7 +92,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         for module in self._modules:
             module.train()
         lower = self._lower.run(lower_batches)
-        with self._lower.hessian(next_batch(lower_batches, "lower")) as H:
+        with self._lower.curvature(next_batch(lower_batches, "lower")) as H:
             upper = self._upper.run(H, upper_batches)
         self._alternations += 1
         return AlternationReport(

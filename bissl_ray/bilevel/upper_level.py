@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.bilevel.hessian import LowerHessian
 from bissl_ray.bilevel.hypergradient import SolverSettings, hypergradient
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
+from bissl_ray.bilevel.known_products import KnownProducts
+from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.report import SolveReport
-from bissl_ray.bilevel.solve import Solution
 from bissl_ray.bilevel.stage import checked_losses, mean, next_batch, trainable
 from bissl_ray.bilevel.stepping import Stepper
 from bissl_ray.optim import WarmupCosine
@@ -71,6 +71,7 @@ class UpperLevel(Generic[UpperBatch]):
         self._direct_weight = numbers.direct_weight
         self._steps_per_stage = numbers.upper_steps
         self._group = group
+        self._recycled_products = numbers.recycled_products
         self._solver = SolverSettings(
             numbers.proximity_weight,
             numbers.damping,
@@ -92,14 +93,15 @@ class UpperLevel(Generic[UpperBatch]):
             numbers.clip_norm,
         )
 
-    def run(self, H: LowerHessian, batches: Iterator[UpperBatch]) -> UpperStage:
+    def run(self, H: CurvatureOperator, batches: Iterator[UpperBatch]) -> UpperStage:
         """Take the steps of one stage, all with one Hessian; raises DivergedError where a loss is not finite.
 
-        Each solve starts from the best combination of the stage's earlier solutions.
+        Each solve starts from the best combination of the products that the stage's earlier solves computed.
         """
         first_step = self.stepper.steps
         losses, direct_losses, norms, cosines = [], [], [], []
-        solutions: list[Solution] = []
+        reports: list[SolveReport] = []
+        known = KnownProducts(self._recycled_products)
         for _ in range(self._steps_per_stage):
             batch = next_batch(batches, "upper")
             loss, own = self._at_lower_solution(batch)
@@ -107,20 +109,20 @@ class UpperLevel(Generic[UpperBatch]):
             gradients = mean_over_workers([*own, *own_direct], self._group)
             implicit, direct = gradients[: len(own)], gradients[len(own) :]
             size = len(self._theta)
-            outcome = hypergradient(H, implicit[:size], direct[:size], self._solver, solutions)
+            outcome = hypergradient(H, implicit[:size], direct[:size], self._solver, known)
             head = torch._foreach_add(implicit[size:], direct[size:])
             norms.append(self.stepper.step([*outcome.total, *head]))
             losses.append(loss)
             direct_losses.append(direct_loss)
             cosines.append(outcome.cosine)
-            solutions.append(outcome.solution)
-        known = [cosine for cosine in torch.stack(cosines).tolist() if math.isfinite(cosine)]
+            reports.append(outcome.solution.report)
+        defined = [cosine for cosine in torch.stack(cosines).tolist() if math.isfinite(cosine)]
         return UpperStage(
             mean(checked_losses("upper", losses, first_step, self._group)),
             mean(checked_losses("direct", direct_losses, first_step, self._group)),
             float(torch.stack(norms).mean()),
-            mean(known) if known else None,
-            [solution.report for solution in solutions],
+            mean(defined) if defined else None,
+            reports,
         )
 
     def _at_lower_solution(self, batch: UpperBatch) -> tuple[Tensor, tuple[Tensor, ...]]:

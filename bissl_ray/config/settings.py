@@ -59,6 +59,9 @@ class Settings(BaseModel):
     cg_tolerance: float = Field(
         0.0, ge=0, lt=1, description="relative residual at which the solve stops early; 0 never"
     )
+    recycled_products: int = Field(
+        16, ge=0, description="products kept through an upper stage to start the next solve from; 0: start each at zero"
+    )
     clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm at both levels; null: no clipping")
 
     head_epochs: int = Field(20, ge=0, description="linear warm-up of the downstream head, backbone frozen")

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from bissl_ray.bilevel import LowerHessian, solve
+from bissl_ray.bilevel import KnownProducts, LowerHessian, solve
 from tests.bilevel.quadratic import ENTRIES, entries_of, hessian_of, pieces, rhs, symmetric, whole
 
 POSITIVE = symmetric(torch.linspace(0.1, 5, ENTRIES).tolist())
@@ -109,20 +109,35 @@ def test_a_non_finite_hessian_stops_the_solve():
 
 
 @pytest.mark.parametrize("method", ["cg", "neumann"])
-def test_known_solutions_make_a_better_start_for_free(method):
+def test_known_products_make_a_better_start_for_free(method):
     H = hessian_of(POSITIVE)
-    known = [solve(H, pieces(rhs(seed)), WEIGHTS, 0.2, method, 3) for seed in (5, 6)]
-    mixture = 0.3 * known[0].image - 2.0 * known[1].image
-    again = solve(H, pieces(mixture), WEIGHTS, 0.2, method, 3, start=known)
+    A = POSITIVE + torch.diag(entries_of(WEIGHTS) + 0.2)
+    known = KnownProducts(6)
+    first, second = (solve(H, pieces(rhs(seed)), WEIGHTS, 0.2, method, 3, known=known) for seed in (5, 6))
+    mixture = A @ (0.3 * first.inverse - 2.0 * second.inverse)
+    again = solve(H, pieces(mixture), WEIGHTS, 0.2, method, 3, 1e-10, known)
     assert again.report.stopped_because == "tolerance"
     assert again.report.products == 0
-    torch.testing.assert_close(again.inverse, 0.3 * known[0].inverse - 2.0 * known[1].inverse)
+    torch.testing.assert_close(again.inverse, 0.3 * first.inverse - 2.0 * second.inverse)
     near = mixture + 0.1 * rhs(9)
-    warm = solve(H, pieces(near), WEIGHTS, 0.2, method, 3, start=known)
+    warm = solve(H, pieces(near), WEIGHTS, 0.2, method, 3, known=known)
     cold = solve(H, pieces(near), WEIGHTS, 0.2, method, 3)
     assert warm.report.residual < 0.5 * cold.report.residual
-    A = POSITIVE + torch.diag(entries_of(WEIGHTS) + 0.2)
     assert warm.report.residual == pytest.approx(float((near - A @ warm.inverse).norm() / near.norm()))
+
+
+def test_the_oldest_known_products_make_room():
+    known = KnownProducts(2)
+    vectors = [torch.tensor([1.0, i]) for i in range(4)]
+    for vector in vectors[:3]:
+        known.add(vector, 2 * vector)
+    assert [float(number) for number in known.energies()] == [4.0, 6.0, 10.0]
+    known.add(vectors[3], 2 * vectors[3])
+    assert known.vectors == vectors[2:]
+    assert [float(number) for number in known.energies()] == [10.0, 14.0, 20.0]
+    assert [float(number) for number in known.squares()] == [20.0, 28.0, 40.0]
+    with pytest.raises(ValueError, match="-1"):
+        KnownProducts(-1)
 
 
 def test_vectors_of_any_size_are_solved_alike_in_single_precision():

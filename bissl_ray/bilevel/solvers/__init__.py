@@ -1,4 +1,4 @@
-"""Solvers of (M + H) x = v, one a file; each takes (system, start, iterations, tolerance)."""
+"""Solvers of (M + H) x = v, one a file; each takes (system, iterations, tolerance)."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,9 @@ from bissl_ray.bilevel.solvers.cg import conjugate_gradient
 from bissl_ray.bilevel.solvers.identity import identity
 from bissl_ray.bilevel.solvers.layerwise_cg import layerwise_conjugate_gradient
 from bissl_ray.bilevel.solvers.neumann import neumann_series
-from bissl_ray.bilevel.solvers.recycling import galerkin_start
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, Start
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
 
-Solver = Callable[[LinearSystem, Start, int, float], Outcome]
+Solver = Callable[[LinearSystem, int, float], Outcome]
 
 SOLVERS: dict[str, Solver] = {
     "cg": conjugate_gradient,
@@ -18,4 +17,4 @@ SOLVERS: dict[str, Solver] = {
     "identity": identity,
 }
 
-__all__ = ["SOLVERS", "LinearSystem", "Outcome", "Solver", "Start", "galerkin_start", "identity"]
+__all__ = ["SOLVERS", "LinearSystem", "Outcome", "Solver", "identity"]

@@ -6,11 +6,12 @@ import torch
 
 from bissl_ray.bilevel.report import SolveReport, StopReason
 from bissl_ray.bilevel.solvers.fallback import first_order
+from bissl_ray.bilevel.solvers.recycling import galerkin_start
 from bissl_ray.bilevel.solvers.ritz import ConjugateGradientRitz
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, Start
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
 
 
-def conjugate_gradient(system: LinearSystem, start: Start, iterations: int, tolerance: float) -> Outcome:
+def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
     """Solve by conjugate gradients (Hestenes and Stiefel 1952); one product an iteration.
 
     The residuals are those of the recursion, equal to the true ones up to rounding. A direction p with
@@ -18,6 +19,7 @@ def conjugate_gradient(system: LinearSystem, start: Start, iterations: int, tole
     (Nocedal and Wright 2006, algorithm 7.1) it is the lowest that ½ xᵀ(M + H)x − vᵀx got, and vᵀx > 0, although its
     residual may exceed that of 0. Where that iterate is still 0, the answer is M⁻¹ v (see `fallback`).
     """
+    start = galerkin_start(system)
     x, r = start.x, start.residual
     p, square = r, r.dot(r)
     report = SolveReport("iterations", residuals=[start.norm])
@@ -38,6 +40,7 @@ def conjugate_gradient(system: LinearSystem, start: Start, iterations: int, tole
         if stopped is not None:
             report.stopped_because = stopped
             break
+        system.known.add(p, image)
         x, r = torch.addcmul(x, step, p), next_r
         beta, square = next_square / square, next_square
         p = torch.addcmul(r, beta, p)

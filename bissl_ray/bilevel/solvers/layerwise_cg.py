@@ -9,7 +9,7 @@ from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, Start
 
 
-def layerwise_conjugate_gradient(system: LinearSystem, start: Start, iterations: int, tolerance: float) -> Outcome:
+def layerwise_conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
     """The variant of Zakarias, Hansen and Tan (arXiv 2410.02387), kept for parity with their results.
 
     Each iteration computes (M + H) p for all tensors together, but every parameter tensor takes its own two
@@ -56,7 +56,7 @@ class _Segments:
     """The stretches of the flat vector that belong to one parameter tensor each."""
 
     def __init__(self, system: LinearSystem) -> None:
-        self._sizes = [parameter.numel() for parameter in system.hessian.params]
+        self._sizes = [parameter.numel() for parameter in system.curvature.params]
         self._lengths = torch.tensor(self._sizes, device=system.rhs.device)
 
     def dot(self, a: Tensor, b: Tensor) -> Tensor:

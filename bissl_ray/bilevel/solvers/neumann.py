@@ -6,13 +6,14 @@ import torch
 
 from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.bilevel.solvers.fallback import first_order
+from bissl_ray.bilevel.solvers.recycling import galerkin_start
 from bissl_ray.bilevel.solvers.ritz import extreme_eigenvalues
 from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, Start
 
 LANCZOS_STEPS = 3
 
 
-def neumann_series(system: LinearSystem, start: Start, iterations: int, tolerance: float) -> Outcome:
+def neumann_series(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
     """x ← x + α (v − A x) with A = M + H, one product an iteration (Lorraine, Vicol and Duvenaud 2020).
 
     The series converges for 0 < α < 2 / ‖A‖ on a positive definite A. α is 1 over an upper bound on the
@@ -24,6 +25,7 @@ def neumann_series(system: LinearSystem, start: Start, iterations: int, toleranc
     A Ritz value that is not positive, or a residual with rᵀAr ≤ 0, stops the solve at the iterate so far;
     where that is still 0, the answer is M⁻¹ v (see `fallback`).
     """
+    start = galerkin_start(system)
     x, r = start.x, start.residual
     report = SolveReport("iterations", residuals=[start.norm])
     if start.norm <= system.close_enough(tolerance):
@@ -44,6 +46,7 @@ def neumann_series(system: LinearSystem, start: Start, iterations: int, toleranc
         elif not (math.isfinite(curvature) and math.isfinite(next_squared)):
             report.stopped_because = "non_finite"
         else:
+            system.known.add(r, image)
             x, r = torch.addcmul(x, step, r), next_r
             report.residuals.append(math.sqrt(next_squared))
             if report.residuals[-1] <= system.close_enough(tolerance):

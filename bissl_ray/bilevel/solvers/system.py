@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.hessian import LowerHessian
+from bissl_ray.bilevel.known_products import KnownProducts
+from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.parallel import copy_from_first_worker
 
@@ -15,18 +16,20 @@ class LinearSystem:
     """(M + H) x = v on one flat vector of all parameter entries, with ‖v‖ = 1: residuals are relative ones.
 
     Attributes:
-        hessian: H.
+        curvature: H.
         diagonal: the diagonal of M, positive; one number, or `[entries]`.
         rhs: v, `[entries]`.
+        known: products with this M + H that earlier solves left, and where solvers leave theirs.
     """
 
-    hessian: LowerHessian
+    curvature: CurvatureOperator
     diagonal: Tensor
     rhs: Tensor
+    known: KnownProducts
 
     def product(self, x: Tensor) -> Tensor:
         """(M + H) x, at the cost of one product with H."""
-        return torch.addcmul(self.hessian.flat_matvec(x), self.diagonal, x)
+        return torch.addcmul(self.curvature.flat_matvec(x), self.diagonal, x)
 
     def on_host(self, *scalars: Tensor) -> list[float]:
         """Numbers to decide by, the same on all workers, in one synchronisation with the device.
@@ -35,7 +38,7 @@ class LinearSystem:
         the others, these would wait for its products for ever.
         """
         values = torch.stack(scalars)
-        copy_from_first_worker([values], self.hessian.group)
+        copy_from_first_worker([values], self.curvature.group)
         return [float(value) for value in values.tolist()]
 
     def close_enough(self, tolerance: float) -> float:
