@@ -80,8 +80,9 @@ def _merge(layers: list[Document]) -> SearchSpace:
                 origins[(key,)] = layer
 
     def place(path: KeyPath) -> str:
-        # Each file is right by itself, so what is left concerns a whole key: dataset, known_good.
-        return origins.get(path[:1], layers[-1]).place(path)
+        # The file that gave the key, or the nearest key above it: each is right by itself, but not with the others.
+        known = (path[:depth] for depth in range(len(path), 0, -1) if path[:depth] in origins)
+        return origins.get(next(known, ()), layers[-1]).place(path)
 
     sources = {dotted(path): layer.label for path, layer in origins.items()}
     try:

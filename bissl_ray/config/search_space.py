@@ -1,15 +1,17 @@
 """A search space: what a sweep searches, what it holds fixed, what is known to be good (DESIGN section 7)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bissl_ray.config.combinations import broken_combination
 from bissl_ray.config.parameters import CategoricalParameter, Parameter, SettingValue
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.refusal import RuleError, refusal
 from bissl_ray.config.setting_rules import check_in_range, check_name, check_parameter, check_value
-from bissl_ray.config.settings import Settings
+from bissl_ray.config.settings import NULL_MEANS, Settings
+from bissl_ray.config.yaml_document import KeyPath
 
 # A dataset's name becomes a folder of the store (dataset=<name>): no separators, no spaces.
 _DATASET = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -106,6 +108,29 @@ class SearchSpace(_Sections):
                     check_in_range(value, searched[name], came_from, ("known_good", position, name))
         return self
 
+    @model_validator(mode="after")
+    def _every_trial_fits_together(self) -> "SearchSpace":
+        possible = {name: self._possible(name) for name in Settings.model_fields}
+        self._check_combinations(possible, {n: (s, n) for s in SETTING_SECTIONS for n in getattr(self, s)})
+        for position, point in enumerate(self.known_good):
+            values = {name: (value,) for name, value in self.complete(point).items()}
+            self._check_combinations({**possible, **values}, {name: ("known_good", position, name) for name in point})
+        return self
+
+    def _possible(self, name: str) -> Sequence[SettingValue]:
+        """The values that a trial can have for a setting; of a range, its two ends."""
+        parameter = self.parameters.get(name) or self.finetune_parameters.get(name)
+        if parameter is None:
+            return (self.fixed.get(name, Settings.model_fields[name].default),)
+        return parameter.choices if isinstance(parameter, CategoricalParameter) else (parameter.low, parameter.high)
+
+    @staticmethod
+    def _check_combinations(possible: Mapping[str, Sequence[SettingValue]], places: Mapping[str, KeyPath]) -> None:
+        broken = broken_combination(possible)
+        if broken is not None:
+            names, message = broken
+            raise RuleError(message, *next((places[name] for name in names if name in places), ()))
+
     def settings(self, point: Mapping[str, SettingValue]) -> Settings:
         """The settings of the trial at a point: defaults, then what is fixed, then the point.
 
@@ -133,18 +158,30 @@ class SearchSpace(_Sections):
             The point; a parameter that it lacks takes the setting's default, moved to the nearest value
             that is searched (the first choice, for a categorical one whose default is none of them).
         """
-        missing = {name: _default(name, self.parameters[name]) for name in self.parameters if name not in point}
-        return {**point, **missing}
+        complete = dict(point)
+        missing = [name for name in self.parameters if name not in point]
+        # What a null stands for comes before what may be null.
+        for name in sorted(missing, key=lambda name: name in NULL_MEANS):
+            complete[name] = _nearest(self._default(name, complete), self.parameters[name])
+        return complete
+
+    def _default(self, name: str, point: Mapping[str, SettingValue]) -> SettingValue:
+        """A searched setting's default; for a null that is not searched, the value that it stands for."""
+        parameter = self.parameters[name]
+        default: SettingValue = Settings.model_fields[name].default
+        if name not in NULL_MEANS or (isinstance(parameter, CategoricalParameter) and default in parameter.choices):
+            return default
+        meant = NULL_MEANS[name]
+        return point.get(meant, self.fixed.get(meant, Settings.model_fields[meant].default))
 
     def to_mapping(self) -> dict[str, Any]:
         """The space in the shape of a file that extends nothing; loads back to the same space."""
         return self.model_dump(exclude={"sources"})
 
 
-def _default(name: str, parameter: Parameter) -> SettingValue:
-    default: SettingValue = Settings.model_fields[name].default
+def _nearest(value: SettingValue, parameter: Parameter) -> SettingValue:
     if isinstance(parameter, CategoricalParameter):
-        return default if default in parameter.choices else parameter.choices[0]
-    if not isinstance(default, int | float):
+        return value if value in parameter.choices else parameter.choices[0]
+    if not isinstance(value, int | float):
         return parameter.low
-    return min(max(default, parameter.low), parameter.high)
+    return min(max(value, parameter.low), parameter.high)

@@ -4,9 +4,13 @@ Defaults are the paper's published settings (arXiv 2410.02387): 500 alternations
 upper steps, λ = 0.001, damping 10, five conjugate-gradient iterations.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bissl_ray.config.combinations import broken_combination
+from bissl_ray.config.refusal import RuleError
 
 
 class Settings(BaseModel):
@@ -29,6 +33,11 @@ class Settings(BaseModel):
     projector_output: int = Field(256, ge=2, description="output width of the pretext head")
     temperature: float = Field(0.5, gt=0, description="temperature of the contrastive loss (SimCLR)")
     target_momentum: float = Field(0.9995, ge=0, le=1, description="EMA momentum of the target network (BYOL)")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "tf32",
+        description="arithmetic of training steps and scores: float32 (IEEE), tf32 (CUDA rounds what it multiplies), "
+        "bfloat16 (automatic casts); curvature is always IEEE float32",
+    )
 
     alternations: int = Field(500, ge=1, description="lower stage then upper stage, this many times")
 
@@ -51,8 +60,21 @@ class Settings(BaseModel):
     direct_weight: float = Field(1.0, ge=0, description="γ, weight of the upper loss at θ_D itself")
 
     proximity_weight: float = Field(1e-3, ge=0, description="λ, weight of ½‖θ − θ_D‖² in the lower objective")
+    proximity_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        description="λ of stage i of the backbone (0 the stem, 1 layer1, ...) is proximity_weight times this to the i",
+    )
+    proximity_weight_stem: float | None = Field(
+        None, ge=0, description="λ of the stem; null: as proximity_weight and proximity_decay give it"
+    )
+    proximity_weight_layer1: float | None = Field(None, ge=0, description="λ of layer1, likewise")
+    proximity_weight_layer2: float | None = Field(None, ge=0, description="λ of layer2, likewise")
+    proximity_weight_layer3: float | None = Field(None, ge=0, description="λ of layer3, likewise")
+    proximity_weight_layer4: float | None = Field(None, ge=0, description="λ of layer4, likewise")
     damping: float = Field(10.0, ge=0, description="added to λ inside the linear solve only")
-    solver: Literal["cg", "layerwise_cg", "neumann", "identity"] = Field(
+    solver: Literal["cg", "layerwise_cg", "minres", "neumann", "nystrom", "identity"] = Field(
         "cg", description="how (M + H) x = v is solved"
     )
     cg_iterations: int = Field(5, ge=0, description="most iterations of the linear solve; 0 is the identity")
@@ -61,6 +83,19 @@ class Settings(BaseModel):
     )
     recycled_products: int = Field(
         16, ge=0, description="products kept through an upper stage to start the next solve from; 0: start each at zero"
+    )
+    curvature: Literal["hessian", "gauss_newton"] = Field(
+        "hessian", description="H: the Hessian of the pretext loss, or its positive semi-definite part"
+    )
+    curvature_products: Literal["graph", "recompute"] = Field(
+        "graph",
+        description="keep one gradient graph per alternation, or rebuild it for each product: slower, in less memory",
+    )
+    curvature_batch: int | None = Field(
+        None, ge=2, description="images of a lower batch that H is taken on, over all workers; null: lower_batch"
+    )
+    curvature_chunks: int = Field(
+        1, ge=1, description="equal parts of the curvature batch, each with a loss of its own: memory of one part"
     )
     clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm at both levels; null: no clipping")
 
@@ -85,3 +120,18 @@ class Settings(BaseModel):
         ge=0,
         description="decoding processes of each image stream of a worker (BiSSL has four); 0 decodes in the worker",
     )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Settings":
+        broken = broken_combination({name: (value,) for name, value in self})
+        if broken is not None:
+            names, message = broken
+            raise RuleError(message, names[0])
+        return self
+
+
+NULL_MEANS: Final[Mapping[str, str]] = {
+    "curvature_batch": "lower_batch",
+    **{name: "proximity_weight" for name in Settings.model_fields if name.startswith("proximity_weight_")},
+}
+"""Settings whose null stands for another setting's value."""

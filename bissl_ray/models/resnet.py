@@ -4,6 +4,8 @@ from torch import Tensor, nn
 
 from bissl_ray.models.base import Backbone
 
+_STAGES = {"stem": ("conv1", "bn1"), **{f"layer{number}": (f"layer{number}",) for number in (1, 2, 3, 4)}}
+
 
 class ResNet(Backbone):
     """torchvision's residual network up to its pooled features.
@@ -20,7 +22,7 @@ class ResNet(Backbone):
         layers = dict(network.named_children())
         classifier = layers.pop("fc")
         assert isinstance(classifier, nn.Linear)
-        super().__init__(architecture, feature_dim=classifier.in_features)
+        super().__init__(architecture, feature_dim=classifier.in_features, stages=_STAGES)
         for name, layer in layers.items():
             self.add_module(name, layer)
 

@@ -19,7 +19,8 @@ class SmallConv(Backbone):
     """
 
     def __init__(self) -> None:
-        super().__init__("smallconv", feature_dim=64)
+        stages = {name: (name,) for name in ("stem", "layer1", "layer2", "layer3")}
+        super().__init__("smallconv", feature_dim=64, stages=stages)
         self.stem = _block(3, 32, stride=2)
         self.layer1 = _block(32, 32, stride=1)
         self.layer2 = _block(32, 64, stride=2)

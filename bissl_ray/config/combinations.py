@@ -1,0 +1,70 @@
+"""Rules that tie settings to each other, for the settings of one trial and for all that a space can propose."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+from bissl_ray.config.refusal import shown
+from bissl_ray.config.stages import STAGES, stage_weight
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Some settings that must fit together.
+
+    Attributes:
+        reads: the settings; the first is the one to change.
+        broken: what was expected and what to do next, or None; takes the values in the order of `reads`. Where it
+            compares numbers, values between two that fit must fit as well: of a range, only the two ends are tried.
+    """
+
+    reads: tuple[str, ...]
+    broken: Callable[..., str | None]
+
+
+def broken_combination(possible: Mapping[str, Sequence[Any]]) -> tuple[tuple[str, ...], str] | None:
+    """Find settings that don't fit together.
+
+    Args:
+        possible: the values that each setting can take; of a range, its two ends.
+
+    Returns:
+        The settings, the one to change first, and a message; None where everything fits.
+    """
+    for rule in _RULES:
+        for values in product(*(possible[name] for name in rule.reads)):
+            expected = rule.broken(*values)
+            if expected is not None:
+                pairs = zip(rule.reads, values, strict=True)
+                first, *others = (f"{name} = {shown(value)}" for name, value in pairs if value is not None)
+                return rule.reads, f"found {first} with {' and '.join(others)}, expected {expected}"
+    return None
+
+
+def _weight_of_missing_stage(stage: str, weight: float | None, backbone: str) -> str | None:
+    if weight is None or stage in STAGES[backbone]:
+        return None
+    return f"weights for the stages of that backbone only: {', '.join(STAGES[backbone])}; leave this one out"
+
+
+def _more_than_the_lower_batch(curvature_batch: int | None, lower_batch: int) -> str | None:
+    if curvature_batch is None or curvature_batch <= lower_batch:
+        return None
+    return f"at most {lower_batch}: the curvature is taken on images of a lower batch; lower one or raise the other"
+
+
+def _parts_too_small(chunks: int, curvature_batch: int | None, lower_batch: int) -> str | None:
+    images = lower_batch if curvature_batch is None else curvature_batch
+    if images // chunks >= 2:
+        return None
+    return f"at most {images // 2} parts: each needs 2 images for its batch statistics; use fewer or a larger batch"
+
+
+_ALL_STAGES = dict.fromkeys(stage for stages in STAGES.values() for stage in stages)
+_RULES = (
+    *(_Rule((stage_weight(stage), "backbone"), partial(_weight_of_missing_stage, stage)) for stage in _ALL_STAGES),
+    _Rule(("curvature_batch", "lower_batch"), _more_than_the_lower_batch),
+    _Rule(("curvature_chunks", "curvature_batch", "lower_batch"), _parts_too_small),
+)
