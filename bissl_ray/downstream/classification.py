@@ -1,5 +1,6 @@
 """Single-label classification: a linear head and cross entropy."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,7 +24,9 @@ class ClassificationTask(DownstreamTask):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (n, classes) of features (n, feature_dim)."""
-        logits: Tensor = self.head(features)
+        # Not in bfloat16, whatever the backbone's arithmetic: with its 8 bits many classes would tie.
+        with torch.autocast(features.device.type, enabled=False):
+            logits: Tensor = self.head(features.to(self.head.weight.dtype))
         return logits
 
     def loss_of_scores(self, scores: Tensor, labels: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class BYOL(PretextTask):
         first, second = (self.predictor(self.projector(backbone(view))) for view in views)
         with torch.no_grad():
             target_first, target_second = (self.target_projector(self.target_backbone(view)) for view in views)
-        agreement = F.cosine_similarity(first, target_second) + F.cosine_similarity(second, target_first)
+        agreement = _cosine(first, target_second) + _cosine(second, target_first)
         return (4 - 2 * agreement).mean()
 
     def after_step(self, backbone: nn.Module) -> None:
@@ -72,3 +72,9 @@ class BYOL(PretextTask):
         """Make the target an exact copy of the online network, running statistics included."""
         self.target_backbone.load_state_dict(backbone.state_dict())
         self.target_projector.load_state_dict(self.projector.state_dict())
+
+
+def _cosine(prediction: Tensor, target: Tensor) -> Tensor:
+    # In float32 at least: under autocast both come in bfloat16.
+    wide = torch.promote_types(prediction.dtype, torch.float32)
+    return F.cosine_similarity(prediction.to(wide), target.to(wide))

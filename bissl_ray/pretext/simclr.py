@@ -57,11 +57,13 @@ def nt_xent(embeddings: Tensor, temperature: float, group: Group = None) -> Tens
     Returns:
         A scalar, differentiable to any order through the gather.
     """
-    own = F.normalize(embeddings, dim=1)
-    everyone = all_gather(own, group)
+    # Under autocast the network ends in bfloat16: too coarse for similarities, and for the sum over many negatives.
+    with torch.autocast(embeddings.device.type, enabled=False):
+        own = F.normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)), dim=1)
+        everyone = all_gather(own, group)
+        similarities = own @ everyone.T / temperature
     anchors = torch.arange(own.shape[0], device=own.device)
     offset = rank(group) * own.shape[0]
-    similarities = own @ everyone.T / temperature
     itself = F.one_hot(anchors + offset, everyone.shape[0]).bool()
     partners = anchors.roll(own.shape[0] // 2) + offset
     return F.cross_entropy(similarities.masked_fill(itself, float("-inf")), partners)

@@ -1,6 +1,6 @@
 """The BiSSL stage: alternations of both levels, a report after each."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from statistics import fmean
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer
+from bissl_ray.training.proximity import proximity_weights
 from bissl_ray.training.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.trial import Trial
 
@@ -23,10 +24,12 @@ def align(trial: Trial, saved: Any) -> None:
     settings, models = trial.settings, trial.models
 
     def lower_loss(views: Batch) -> Tensor:
-        return models.pretext.loss(models.lower, views)
+        with trial.autocast():
+            return models.pretext.loss(models.lower, views)
 
     def upper_loss(backbone: nn.Module, batch: Batch) -> Tensor:
-        return models.downstream.loss(backbone, batch)
+        with trial.autocast():
+            return models.downstream.loss(backbone, batch)
 
     trainer = BilevelTrainer(
         models.lower,
@@ -35,7 +38,10 @@ def align(trial: Trial, saved: Any) -> None:
         models.downstream,
         lower_loss,
         upper_loss,
-        BilevelHyperparameters(**{f.name: getattr(settings, f.name) for f in fields(BilevelHyperparameters)}),
+        replace(
+            BilevelHyperparameters(**{f.name: getattr(settings, f.name) for f in fields(BilevelHyperparameters)}),
+            proximity_weight=proximity_weights(settings, models.lower),
+        ),
         lambda: models.pretext.after_step(models.lower),
     )
     done = 0
@@ -55,7 +61,8 @@ def align(trial: Trial, saved: Any) -> None:
     ):
         for alternation in range(done + 1, settings.alternations + 1):
             report = asdict(trainer.alternation(lower, upper))
-            reestimate_statistics(models.upper, seen, looks)
+            with trial.autocast():
+                reestimate_statistics(models.upper, seen, looks)
             totals["hvps"] += report["hvps"]
             if report["cg_residual"] is not None:
                 residuals.append(report["cg_residual"])
@@ -73,5 +80,6 @@ def align(trial: Trial, saved: Any) -> None:
                 )
         # Both views: the first alone is always blurred on photographs.
         both = ((torch.cat(views), views[0]) for views in lower)
-        reestimate_statistics(models.lower, both, MOST_BATCHES)
+        with trial.autocast():
+            reestimate_statistics(models.lower, both, MOST_BATCHES)
     trial.save_models("aligned", ("pretext", "downstream"))

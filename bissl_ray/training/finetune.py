@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from torch import Tensor
+
 from bissl_ray.training.statistics import average_statistics
 from bissl_ray.training.supervised import SupervisedSteps
 from bissl_ray.training.trial import Trial
@@ -24,9 +26,14 @@ def finetune(trial: Trial, saved: Any) -> None:
         steps += -(-images // trial.labelled_batch(settings.finetune_batch))
     models.lower.train()
     models.downstream.train()
+
+    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+        with trial.autocast():
+            return models.downstream.loss(models.lower, batch)
+
     run = SupervisedSteps(
         [*models.lower.parameters(), *models.downstream.parameters()],
-        lambda batch: models.downstream.loss(models.lower, batch),
+        loss,
         lr=settings.finetune_lr,
         momentum=settings.finetune_momentum,
         weight_decay=settings.finetune_weight_decay,
@@ -39,8 +46,8 @@ def finetune(trial: Trial, saved: Any) -> None:
         for mark in _marks(steps):
             if mark <= run.step and steps:
                 continue
-            loss = run.run(batches, mark - run.step)
-            row = {"stage": "finetune", "epoch": -(-run.step // per_epoch), "train_loss": loss}
+            mean = run.run(batches, mark - run.step)
+            row = {"stage": "finetune", "epoch": -(-run.step // per_epoch), "train_loss": mean}
             average_statistics(models.lower)
             trial.totals["objective"] = trial.score("lower")
             trial.report({**row, "objective": trial.totals["objective"]})

@@ -18,9 +18,10 @@ def warm_up_head(trial: Trial, _saved: Any) -> None:
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
-        with torch.no_grad():
-            features = models.lower(images)
-        return models.downstream.loss_of_scores(models.downstream(features), labels).mean()
+        with trial.autocast():
+            with torch.no_grad():
+                features = models.lower(images)
+            return models.downstream.loss_of_scores(models.downstream(features), labels).mean()
 
     run = SupervisedSteps(
         list(models.downstream.parameters()),

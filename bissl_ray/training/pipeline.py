@@ -9,6 +9,7 @@ from bissl_ray.training.evaluate import evaluate_on_test
 from bissl_ray.training.finetune import finetune
 from bissl_ray.training.head import warm_up_head
 from bissl_ray.training.order import Order
+from bissl_ray.training.precision import training_arithmetic
 from bissl_ray.training.trial import Report, Trial
 from bissl_ray.training.workers import Worker
 
@@ -43,12 +44,13 @@ def run_order(order: Order, worker: Worker, report: Report) -> dict[str, Any]:
     trial = Trial(order, worker, report)
     try:
         first, saved = trial.start()
-        for name in order.stages[order.stages.index(first) :]:
-            STAGES[name](trial, saved)
-            saved = None
-            following = order.stages[order.stages.index(name) + 1 :]
-            if following:
-                trial.save_progress(following[0], lambda: None)
+        with training_arithmetic(trial.settings.precision):
+            for name in order.stages[order.stages.index(first) :]:
+                STAGES[name](trial, saved)
+                saved = None
+                following = order.stages[order.stages.index(name) + 1 :]
+                if following:
+                    trial.save_progress(following[0], lambda: None)
     finally:
         trial.close()
     if worker.is_chief:

@@ -13,6 +13,7 @@ from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import mean_over_workers
 from bissl_ray.training.files import write_tensors
 from bissl_ray.training.order import Order
+from bissl_ray.training.precision import training_arithmetic
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.workers import Worker, from_ray_train
 
@@ -24,6 +25,7 @@ _RELEVANT = (
     "projector_",
     "temperature",
     "target_momentum",
+    "precision",
 )
 
 
@@ -71,13 +73,17 @@ def pretrain(order: Order, worker: Worker, epoch_done: Callable[[int, float], No
     done = _resume(trial, optimizer)
     models.lower.train()
     models.pretext.train()
-    with trial.pretext_views("pretrain", settings.pretrain_batch, done * per_epoch) as batches:
+    with (
+        training_arithmetic(settings.precision),
+        trial.pretext_views("pretrain", settings.pretrain_batch, done * per_epoch) as batches,
+    ):
         for epoch in range(done, settings.pretrain_epochs):
             total = torch.zeros((), device=worker.device)
             for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
                 for group in optimizer.param_groups:
                     group["lr"] = settings.pretrain_lr * schedule.factor(step)
-                loss = models.pretext.loss(models.lower, next(batches))
+                with trial.autocast():
+                    loss = models.pretext.loss(models.lower, next(batches))
                 gradients = mean_over_workers(torch.autograd.grad(loss, parameters))
                 for parameter, gradient in zip(parameters, gradients, strict=True):
                     parameter.grad = gradient

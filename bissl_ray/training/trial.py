@@ -28,6 +28,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.training.files import Progress, read_tensors, write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import Order
+from bissl_ray.training.precision import autocast, drawn_outside_autocast
 from bissl_ray.training.workers import Worker, in_step
 
 Report = Callable[[dict[str, Any]], None]
@@ -177,6 +178,13 @@ class Trial:
         """Images in a batch as really drawn: at most every labelled image once."""
         return global_batch(len(self.splits.train), batch, self.worker.world_size)
 
+    @property
+    def curvature_images(self) -> int:
+        """Images of a lower batch, over all workers, that the curvature is taken on: at most those really drawn."""
+        drawn = global_batch(len(self.splits.pretext), self.settings.lower_batch, self.worker.world_size)
+        wanted = self.settings.curvature_batch
+        return drawn if wanted is None else min(wanted, drawn)
+
     @contextmanager
     def _open(
         self, stream: Callable[..., EndlessBatches], stage: str, source: Any, batch: int, start_step: int
@@ -198,7 +206,7 @@ class Trial:
             batches.close()
 
     def _training_pairs(self, batches: EndlessBatches) -> Iterator[tuple[Tensor, Tensor]]:
-        for pair in batches:
+        for pair in drawn_outside_autocast(batches):
             if self.first_step_at is None:
                 self.first_step_at = time.time()
             yield self.to_device(pair)
@@ -210,6 +218,12 @@ class Trial:
             first.to(self.worker.device, non_blocking=True),
             second.to(self.worker.device, non_blocking=True),
         )
+
+    # Arithmetic
+
+    def autocast(self) -> torch.autocast:
+        """A context for one forward in the trial's precision, or for several between which no parameter changes."""
+        return autocast(self.settings.precision, self.worker.device)
 
     # Scores
 
@@ -241,8 +255,9 @@ class Trial:
                 world_size=self.worker.world_size,
                 processes=self.settings.loader_processes,
             )
-        batches = (self.to_device(pair) for pair in self._evaluations[split])
-        scores = evaluate(getattr(self.models, which), self.models.downstream, batches)
+        batches = (self.to_device(pair) for pair in drawn_outside_autocast(self._evaluations[split]))
+        with self.autocast():
+            scores = evaluate(getattr(self.models, which), self.models.downstream, batches)
         # Of scores that are all NaN, argmax would still count some as right.
         if not math.isfinite(scores["loss"]):
             raise in_step(FloatingPointError(f"the {split} loss is {scores['loss']}: the model has diverged"))
@@ -254,12 +269,21 @@ class Trial:
             batches.close()
 
     def _check_shares(self) -> None:
-        n = self.worker.world_size
+        n, settings = self.worker.world_size, self.settings
         for name in ("lower_batch", "upper_batch", "finetune_batch"):
-            batch = getattr(self.settings, name)
+            batch = getattr(settings, name)
             if batch % n:
                 raise in_step(
                     BadInputError(
                         f"{name} is {batch}, which {n} workers can't share equally: make it a multiple of {n}"
                     )
                 )
+        parts = n * settings.curvature_chunks
+        if self.curvature_images % parts:
+            raise in_step(
+                BadInputError(
+                    f"the curvature is taken on {self.curvature_images} images, which {n} workers can't cut into "
+                    f"{settings.curvature_chunks} equal parts each: make curvature_batch a multiple of {parts}, "
+                    "or change curvature_chunks"
+                )
+            )
