@@ -16,17 +16,34 @@ class PretextTask(nn.Module, ABC):
 
     Every worker calls with an equal number of images, since collectives run inside. Each returns the
     mean over its own images; the mean of these over workers is the loss on the global batch.
+
+    The loss is a criterion of some outputs. Where it is cut decides what the Gauss-Newton matrix leaves out (the
+    curvature of the outputs), and keeps positive semi-definite (the criterion must be convex in the outputs): a
+    contrastive loss is cut at its similarities, a regression at its predictions, a loss of statistics (variances,
+    correlations) at these statistics.
     """
 
     @abstractmethod
-    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:
-        """This worker's share of the loss, a scalar that is differentiable twice.
+    def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
+        """What this worker's share of the loss is a criterion of.
 
         Args:
             backbone: maps images (n, 3, H, W) to features (n, feature_dim).
             views: two augmentations of the same n images, each (n, 3, H, W).
             group: the workers that share the global batch.
+
+        Returns:
+            The outputs, differentiable twice, in float32 at least; and the targets that they are judged by,
+            without graph. Each of any shape.
         """
+
+    @abstractmethod
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """This worker's share of the loss, a scalar that is convex in the outputs and differentiable twice."""
+
+    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:
+        """This worker's share of the loss, a scalar that is differentiable twice; arguments as of `outputs`."""
+        return self.criterion(*self.outputs(backbone, views, group))
 
     @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:

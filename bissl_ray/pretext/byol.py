@@ -53,13 +53,16 @@ class BYOL(PretextTask):
         """Parameters of the projector, then of the predictor."""
         return [*self.projector.parameters(), *self.predictor.parameters()]
 
-    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:
-        """Mean over this worker's images of both directions' 2 - 2 cos(prediction, target)."""
-        first, second = (self.predictor(self.projector(backbone(view))) for view in views)
+    def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
+        """Unit predictions of both views (2n, d), and the unit target embeddings of the other view each."""
+        predictions = [self.predictor(self.projector(backbone(view))) for view in views]
         with torch.no_grad():
-            target_first, target_second = (self.target_projector(self.target_backbone(view)) for view in views)
-        agreement = _cosine(first, target_second) + _cosine(second, target_first)
-        return (4 - 2 * agreement).mean()
+            targets = [self.target_projector(self.target_backbone(view)) for view in views]
+        return _unit_rows(predictions), _unit_rows(targets[::-1])
+
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Squared distances (2 - 2 cos), both directions of an image together, mean over this worker's images."""
+        return 2 * (outputs - targets).square().sum(1).mean()
 
     def after_step(self, backbone: nn.Module) -> None:
         """Move the target towards the online network: ξ ← m ξ + (1 - m) θ, parameters only."""
@@ -74,7 +77,7 @@ class BYOL(PretextTask):
         self.target_projector.load_state_dict(self.projector.state_dict())
 
 
-def _cosine(prediction: Tensor, target: Tensor) -> Tensor:
-    # In float32 at least: under autocast both come in bfloat16.
-    wide = torch.promote_types(prediction.dtype, torch.float32)
-    return F.cosine_similarity(prediction.to(wide), target.to(wide))
+def _unit_rows(views: list[Tensor]) -> Tensor:
+    # In float32 at least: under autocast the network ends in bfloat16.
+    rows = torch.cat(views)
+    return F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)

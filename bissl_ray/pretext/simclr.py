@@ -40,14 +40,17 @@ class SimCLR(PretextTask):
         """The projector's parameters."""
         return list(self.projector.parameters())
 
-    def loss(self, backbone: nn.Module, views: Views, group: Group = None) -> Tensor:
-        """Mean over this worker's 2n anchors against the embeddings of all workers."""
-        embeddings = self.projector(backbone(torch.cat(views)))
-        return nt_xent(embeddings, self.temperature, group)
+    def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
+        """Similarities of this worker's 2n anchors to the embeddings of all workers, and their partners' columns."""
+        return similarities(self.projector(backbone(torch.cat(views))), self.temperature, group)
+
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy of picking the partner, mean over this worker's anchors."""
+        return pick_partner(outputs, targets)
 
 
-def nt_xent(embeddings: Tensor, temperature: float, group: Group = None) -> Tensor:
-    """NT-Xent of this worker's anchors; the mean over workers is the loss on the global batch.
+def similarities(embeddings: Tensor, temperature: float, group: Group = None) -> tuple[Tensor, Tensor]:
+    """Cosine similarities over τ of this worker's anchors (rows) to all workers' embeddings (columns).
 
     Args:
         embeddings: (2n, d), the first views of n images, then their second views in the same order.
@@ -55,15 +58,29 @@ def nt_xent(embeddings: Tensor, temperature: float, group: Group = None) -> Tens
         group: the workers whose embeddings serve as negatives; n is the same on each.
 
     Returns:
-        A scalar, differentiable to any order through the gather.
+        Similarities (2n, workers · 2n), differentiable to any order through the gather, and each anchor's partner, the
+        column of the other view of its image, (2n).
     """
     # Under autocast the network ends in bfloat16: too coarse for similarities, and for the sum over many negatives.
     with torch.autocast(embeddings.device.type, enabled=False):
         own = F.normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)), dim=1)
         everyone = all_gather(own, group)
-        similarities = own @ everyone.T / temperature
+        found = own @ everyone.T / temperature
     anchors = torch.arange(own.shape[0], device=own.device)
-    offset = rank(group) * own.shape[0]
-    itself = F.one_hot(anchors + offset, everyone.shape[0]).bool()
-    partners = anchors.roll(own.shape[0] // 2) + offset
-    return F.cross_entropy(similarities.masked_fill(itself, float("-inf")), partners)
+    return found, anchors.roll(own.shape[0] // 2) + rank(group) * own.shape[0]
+
+
+def pick_partner(similarity: Tensor, partners: Tensor) -> Tensor:
+    """Cross entropy between each anchor's similarities, but for that to itself, and its partner; mean over anchors."""
+    # The anchor is the partner of its partner, half the rows away.
+    itself = partners.roll(partners.shape[0] // 2)
+    columns = torch.arange(similarity.shape[1], device=similarity.device)
+    return F.cross_entropy(similarity.masked_fill(columns == itself[:, None], float("-inf")), partners)
+
+
+def nt_xent(embeddings: Tensor, temperature: float, group: Group = None) -> Tensor:
+    """NT-Xent of this worker's anchors; the mean over workers is the loss on the global batch.
+
+    Arguments as of `similarities`. A scalar, differentiable to any order through the gather.
+    """
+    return pick_partner(*similarities(embeddings, temperature, group))
