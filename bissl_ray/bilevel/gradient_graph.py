@@ -1,14 +1,15 @@
-"""The gradient of a loss with its graph, and what must hold for it to be differentiated again."""
+"""The gradient of a loss with its graph, to be differentiated again."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from bissl_ray.bilevel.curvature_graph import CurvatureGraph, gradient_with_graph
 from bissl_ray.bilevel.flat import flatten, unflatten
 
 
-class GradientGraph:
+class GradientGraph(CurvatureGraph):
     """∇_θ of a scalar, kept so that each product with its Hessian is one reverse pass (Pearlmutter 1994).
 
     Args:
@@ -25,27 +26,15 @@ class GradientGraph:
     def __init__(self, loss: Tensor, params: Sequence[Tensor]) -> None:
         if loss.numel() != 1:
             raise ValueError(f"the loss has shape {tuple(loss.shape)}: expected a scalar; take its mean")
-        if not loss.requires_grad:
-            raise ValueError("the loss has no graph: compute it with gradients enabled, and don't detach it")
+        self.loss = loss.detach()
         self._params = tuple(params)
-        graph = torch.autograd.grad(loss, self._params, create_graph=True, allow_unused=True)
-        for position, (parameter, part) in enumerate(zip(self._params, graph, strict=True)):
-            if part is None:
-                raise ValueError(
-                    f"the loss does not use parameter {position} of shape {tuple(parameter.shape)}: "
-                    "leave it out of params"
-                )
+        parts = gradient_with_graph(loss, self._params, None, "loss")
         # A part without graph is constant in θ: its rows of H are 0, and autograd must not be asked for them.
-        self._varying = {position: part for position, part in enumerate(graph) if part.requires_grad}
-        self.gradient = flatten([part.detach() for part in graph])
+        self._varying = {position: part for position, part in enumerate(parts) if part.requires_grad}
+        self.gradient = flatten([part.detach() for part in parts])
 
     def product(self, vector: Tensor, retain: bool) -> Tensor:
-        """H times a vector of all entries, by double backward.
-
-        Args:
-            vector: `[entries]`.
-            retain: keep the graph for further products.
-        """
+        """H times a vector, by double backward; arguments as of `CurvatureGraph.product`."""
         if not self._varying:
             return torch.zeros_like(vector)
         directions = unflatten(vector, self._params)

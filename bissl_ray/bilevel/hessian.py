@@ -6,11 +6,11 @@ from torch import Tensor
 
 from bissl_ray.bilevel.flat import unflatten
 from bissl_ray.bilevel.gradient_graph import GradientGraph
-from bissl_ray.bilevel.operator import CurvatureOperator
+from bissl_ray.bilevel.kept_curvature import KeptCurvature
 from bissl_ray.parallel import Group, mean_over_workers
 
 
-class LowerHessian(CurvatureOperator):
+class LowerHessian(KeptCurvature):
     """Products with H = ∇²_θ L_P on one lower batch, from a gradient graph that is built once.
 
     The global loss is the MEAN over workers of each worker's loss; gradient and products are those of one
@@ -32,15 +32,6 @@ class LowerHessian(CurvatureOperator):
     """
 
     def __init__(self, loss: Tensor, params: Sequence[Tensor], group: Group = None) -> None:
-        super().__init__(params, group)
-        self._graph: GradientGraph | None = GradientGraph(loss, self.params)
-        self.gradient = unflatten(mean_over_workers([self._graph.gradient], group)[0], self.params)
-
-    def _own_product(self, vector: Tensor) -> Tensor:
-        if self._graph is None:
-            raise RuntimeError("the graph of this Hessian was freed by close(): build a new LowerHessian")
-        return self._graph.product(vector, retain=True)
-
-    def close(self) -> None:
-        """Free the gradient graph and the activations that it holds; no products after this."""
-        self._graph = None
+        graph = GradientGraph(loss, params)
+        super().__init__(graph, params, group)
+        self.gradient = unflatten(mean_over_workers([graph.gradient], group)[0], self.params)

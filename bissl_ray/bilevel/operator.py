@@ -7,6 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
+from bissl_ray.bilevel.curvature_graph import check_params
 from bissl_ray.bilevel.flat import flatten, unflatten
 from bissl_ray.parallel import Group, mean_over_workers
 
@@ -24,14 +25,16 @@ class CurvatureOperator(ABC):
         params: the parameters.
         group: the workers.
         products: how many products were computed so far.
+        loss: this worker's loss, whose curvature it is, a scalar without graph.
 
     Raises:
         ValueError: parameters of several dtypes or devices, or none.
     """
 
+    loss: Tensor
+
     def __init__(self, params: Sequence[Tensor], group: Group = None) -> None:
-        if len({(parameter.dtype, parameter.device) for parameter in params}) != 1:
-            raise ValueError("expected at least one parameter, and all of one dtype on one device")
+        check_params(params)
         self.params = tuple(params)
         self.group = group
         self.products = 0
