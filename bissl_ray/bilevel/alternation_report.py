@@ -25,10 +25,15 @@ class AlternationReport:
         direct_loss: downstream loss L_D(θ_D, φ_D), not weighted by γ.
         hvps: Hessian-vector products, a sum.
         cg_residual: relative residual of the solves; None where none was measured (identity).
+        cg_residual_max: the largest of them.
         ritz_min: smallest Ritz value of M + H over the solves; None where there is none.
         ritz_max: largest likewise.
         negative_curvature: directions of negative curvature met, a sum.
-        hypergradient_cosine: between the implicit part and v; None where it is not defined in any step.
+        hypergradient_cosine: between the implicit part and v, which the first-order baseline takes for it; None
+            where it is not defined in any step, as with the next two.
+        implicit_ratio: ‖implicit part‖ / ‖direct part‖ of the gradient of θ_D; None where γ = 0.
+        implicit_change: ‖solved − first-order‖ / ‖first-order‖ of that gradient, both with the direct part: 0 says
+            that H might as well have been left out.
         distance: ‖θ − θ_D‖ at the end.
         lower_grad_norm: gradient norm of the lower objective before clipping, proximity term included.
         upper_grad_norm: gradient norm of the upper objective before clipping.
@@ -43,10 +48,13 @@ class AlternationReport:
     direct_loss: float
     hvps: int
     cg_residual: float | None
+    cg_residual_max: float | None
     ritz_min: float | None
     ritz_max: float | None
     negative_curvature: int
     hypergradient_cosine: float | None
+    implicit_ratio: float | None
+    implicit_change: float | None
     distance: float
     lower_grad_norm: float
     upper_grad_norm: float
@@ -61,6 +69,7 @@ class SolvesSummary:
 
     hvps: int
     cg_residual: float | None
+    cg_residual_max: float | None
     ritz_min: float | None
     ritz_max: float | None
     negative_curvature: int
@@ -74,6 +83,7 @@ def summarise(reports: Sequence[SolveReport]) -> SolvesSummary:
     return SolvesSummary(
         hvps=sum(report.products for report in reports),
         cg_residual=sum(residuals) / len(residuals) if residuals else None,
+        cg_residual_max=max(residuals, default=None),
         ritz_min=min((smallest for smallest, _ in curvatures), default=None),
         ritz_max=max((largest for _, largest in curvatures), default=None),
         negative_curvature=sum(report.negative_curvature for report in reports),

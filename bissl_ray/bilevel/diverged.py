@@ -1,40 +1,40 @@
-"""A loss that is no longer a number."""
+"""A number that is no longer a number."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class DivergedError(RuntimeError):
-    """A loss became NaN or infinite: the run can't go on.
+    """Something became NaN or infinite: the run can't go on.
 
     Attributes:
-        loss: which loss, "lower", "upper" or "direct".
-        step: its step, counted from 0 over the whole run.
+        quantity: what it is, such as "lower loss" or "upper gradient norm".
+        where: when it was seen, such as "lower step 12"; steps are counted from 0 over the whole run.
         value: what it was, averaged over workers.
     """
 
-    def __init__(self, loss: str, step: int, value: float) -> None:
-        super().__init__(loss, step, value)
-        self.loss = loss
-        self.step = step
+    def __init__(self, quantity: str, where: str, value: float) -> None:
+        super().__init__(quantity, where, value)
+        self.quantity = quantity
+        self.where = where
         self.value = value
 
     def __str__(self) -> str:
-        """One line that says which loss, at which step, and what may help."""
+        """One line that says what, when, and what may help."""
         return (
-            f"the {self.loss} loss is {self.value} at {self.loss} step {self.step}: "
-            "try a smaller learning rate or a smaller clip_norm"
+            f"the {self.quantity} is {self.value} at {self.where}: try a smaller learning rate or a smaller clip_norm"
         )
 
 
-def check_finite(loss: str, values: Sequence[float], first_step: int) -> None:
-    """Raise DivergedError at the first loss that is not finite.
+def check_finite(level: str, first_step: int, measured: Mapping[str, Sequence[float]]) -> None:
+    """Raise DivergedError at the first step that has a value which is not finite.
 
     Args:
-        loss: which loss.
-        values: its values over consecutive steps.
-        first_step: the step of the first value.
+        level: whose steps, "lower" or "upper".
+        first_step: the step of the first value of each.
+        measured: values over consecutive steps by what they are; of one step, the first named is raised.
     """
-    for position, value in enumerate(values):
-        if not math.isfinite(value):
-            raise DivergedError(loss, first_step + position, value)
+    for position, values in enumerate(zip(*measured.values(), strict=True)):
+        for quantity, value in zip(measured, values, strict=True):
+            if not math.isfinite(value):
+                raise DivergedError(quantity, f"{level} step {first_step + position}", value)

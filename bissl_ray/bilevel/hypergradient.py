@@ -30,13 +30,18 @@ class Hypergradient:
     Attributes:
         total: tensors shaped as the parameters.
         solution: its implicit part M (M + H)⁻¹ v, and how it was found.
-        cosine: between the implicit part and v, a scalar on the device: 1 where H turns nothing, NaN where
-            either is 0.
+        cosine: between the implicit part and v: 1 where H turns nothing, NaN where either is 0. This and the
+            next two are scalars on the device.
+        ratio: ‖implicit part‖ / ‖direct‖, of the two upper terms; not finite where direct is 0.
+        change: ‖(implicit part + direct) − (v + direct)‖ / ‖v + direct‖, by how much solving changes the
+            gradient of θ_D against the first-order baseline, which leaves H out; 0 where nothing is solved.
     """
 
     total: tuple[Tensor, ...]
     solution: Solution
     cosine: Tensor
+    ratio: Tensor
+    change: Tensor
 
 
 @torch.no_grad()
@@ -69,7 +74,13 @@ def hypergradient(
         settings.tolerance,
         known,
     )
-    implicit, slope = flatten(solution.x), flatten(v)
-    cosine = implicit.dot(slope) / (torch.linalg.vector_norm(implicit) * torch.linalg.vector_norm(slope))
-    # Rounding may take the cosine of a vector with itself past 1.
-    return Hypergradient(tuple(torch._foreach_add(solution.x, list(direct))), solution, cosine.clamp(-1.0, 1.0))
+    implicit, slope, beside = flatten(solution.x), flatten(v), flatten(direct)
+    length = torch.linalg.vector_norm(implicit)
+    cosine = implicit.dot(slope) / (length * torch.linalg.vector_norm(slope))
+    return Hypergradient(
+        tuple(torch._foreach_add(solution.x, list(direct))),
+        solution,
+        cosine.clamp(-1.0, 1.0),  # rounding may take the cosine of a vector with itself past 1
+        length / torch.linalg.vector_norm(beside),
+        torch.linalg.vector_norm(implicit - slope) / torch.linalg.vector_norm(slope + beside),
+    )

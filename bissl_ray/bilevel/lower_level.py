@@ -8,10 +8,11 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from bissl_ray.bilevel.diverged import check_finite
 from bissl_ray.bilevel.hessian import LowerHessian
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
 from bissl_ray.bilevel.operator import CurvatureOperator
-from bissl_ray.bilevel.stage import checked_losses, mean, next_batch, trainable
+from bissl_ray.bilevel.stage import mean, next_batch, on_host, trainable
 from bissl_ray.bilevel.stepping import Stepper
 from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
@@ -71,7 +72,7 @@ class LowerLevel(Generic[LowerBatch]):
         )
 
     def run(self, batches: Iterator[LowerBatch]) -> LowerStage:
-        """Take the steps of one stage; raises DivergedError where a loss is not finite."""
+        """Take the steps of one stage; raises DivergedError where a loss or a gradient is not finite."""
         first_step = self.stepper.steps
         losses, norms = [], []
         for _ in range(self._steps_per_stage):
@@ -82,8 +83,9 @@ class LowerLevel(Generic[LowerBatch]):
             if self._after_step is not None:
                 with torch.no_grad():
                     self._after_step()
-        values = checked_losses("lower", losses, first_step, self._group)
-        return LowerStage(mean(values), float(torch.stack(norms).mean()))
+        loss_values, norm_values = on_host([losses, norms], self._group)
+        check_finite("lower", first_step, {"lower loss": loss_values, "lower gradient norm": norm_values})
+        return LowerStage(mean(loss_values), mean(norm_values))
 
     @contextmanager
     def curvature(self, batch: LowerBatch) -> Iterator[CurvatureOperator]:
@@ -96,14 +98,14 @@ class LowerLevel(Generic[LowerBatch]):
 
     def _hessian(self, batch: LowerBatch) -> LowerHessian:
         loss = self._loss(batch)
-        checked_losses("lower", [loss.detach()], self.stepper.steps, self._group)
+        check_finite("lower", self.stepper.steps, {"lower loss": on_host([[loss]], self._group)[0]})
         return LowerHessian(loss, self._theta, self._group)
 
     @torch.no_grad()
     def distance(self) -> float:
         """‖θ − θ_D‖."""
         gaps = torch._foreach_norm(torch._foreach_sub(tuple(self._theta), tuple(self._anchors)))
-        return float(torch.linalg.vector_norm(torch.stack(gaps)))
+        return on_host([[torch.linalg.vector_norm(torch.stack(gaps))]], self._group)[0][0]
 
     @torch.no_grad()
     def _with_proximity(self, gradients: list[Tensor]) -> list[Tensor]:

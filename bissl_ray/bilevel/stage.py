@@ -1,12 +1,12 @@
-"""What the lower and the upper stage have in common: batches in, losses checked."""
+"""What the lower and the upper stage have in common: batches in, measurements out."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.bilevel.diverged import check_finite
 from bissl_ray.parallel import Group, mean_over_workers
 
 Batch = TypeVar("Batch")
@@ -25,23 +25,26 @@ def next_batch(batches: Iterator[Batch], level: str) -> Batch:
         raise ValueError(f"the {level} batches ran out: give an iterator that never ends") from None
 
 
-def checked_losses(loss: str, own: Sequence[Tensor], first_step: int, group: Group) -> list[float]:
-    """This stage's losses, averaged over workers, in one synchronisation with the device.
+def on_host(measured: Sequence[Sequence[Tensor]], group: Group) -> list[list[float]]:
+    """Scalars of several kinds, averaged over workers, in one synchronisation with the device.
+
+    All workers get the same numbers, so that they decide alike by them.
 
     Args:
-        loss: which loss, for the error.
-        own: this worker's scalars, one per step.
-        first_step: the step of the first.
+        measured: for each kind, this worker's scalars, one per step, equally many of each.
         group: the workers.
-
-    Raises:
-        DivergedError: one is not finite, on whichever worker; raised on all of them.
     """
-    values: list[float] = mean_over_workers([torch.stack(list(own))], group)[0].tolist()
-    check_finite(loss, values, first_step)
-    return values
+    table = torch.stack([torch.stack([scalar.detach() for scalar in scalars]) for scalars in measured])
+    numbers: list[list[float]] = mean_over_workers([table], group)[0].tolist()
+    return numbers
 
 
 def mean(numbers: Sequence[float]) -> float:
     """The mean of at least one number."""
     return sum(numbers) / len(numbers)
+
+
+def mean_where_defined(numbers: Sequence[float]) -> float | None:
+    """The mean of those that are finite; None where none is."""
+    defined = [number for number in numbers if math.isfinite(number)]
+    return mean(defined) if defined else None

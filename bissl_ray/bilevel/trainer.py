@@ -1,5 +1,6 @@
 """BiSSL's alternation: lower steps, one Hessian, upper steps (arXiv 2410.02387, algorithm 1)."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Generic, TypeVar
@@ -7,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor, nn
 
 from bissl_ray.bilevel.alternation_report import AlternationReport, summarise
+from bissl_ray.bilevel.diverged import DivergedError
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
 from bissl_ray.bilevel.lower_level import LowerLevel
 from bissl_ray.bilevel.operator import CurvatureOperator
@@ -86,7 +88,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
             upper_batches: likewise; `upper_steps` are taken.
 
         Raises:
-            DivergedError: a loss is not finite; raised on all workers.
+            DivergedError: a loss, a gradient, a solution or a backbone is not finite; raised on all workers.
             ValueError: the batches ran out.
         """
         for module in self._modules:
@@ -95,13 +97,18 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         with self._lower.curvature(next_batch(lower_batches, "lower")) as H:
             upper = self._upper.run(H, upper_batches)
         self._alternations += 1
+        distance = self._lower.distance()
+        if not math.isfinite(distance):
+            raise DivergedError("distance of the backbones", f"the end of alternation {self._alternations}", distance)
         return AlternationReport(
             alternation=self._alternations,
             lower_loss=lower.loss,
             upper_loss=upper.loss,
             direct_loss=upper.direct_loss,
             hypergradient_cosine=upper.cosine,
-            distance=self._lower.distance(),
+            implicit_ratio=upper.ratio,
+            implicit_change=upper.change,
+            distance=distance,
             lower_grad_norm=lower.grad_norm,
             upper_grad_norm=upper.grad_norm,
             lower_lr=self._lower.stepper.lr,

@@ -8,12 +8,13 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from bissl_ray.bilevel.diverged import check_finite
 from bissl_ray.bilevel.hypergradient import SolverSettings, hypergradient
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
 from bissl_ray.bilevel.known_products import KnownProducts
 from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.report import SolveReport
-from bissl_ray.bilevel.stage import checked_losses, mean, next_batch, trainable
+from bissl_ray.bilevel.stage import mean, mean_where_defined, next_batch, on_host, trainable
 from bissl_ray.bilevel.stepping import Stepper
 from bissl_ray.optim import WarmupCosine
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
@@ -29,7 +30,10 @@ class UpperStage:
         loss: mean of L_D(θ*, φ_D).
         direct_loss: mean of L_D(θ_D, φ_D), not weighted by γ.
         grad_norm: mean gradient norm before clipping.
-        cosine: mean cosine between implicit part and v over the steps that define it; None without any.
+        cosine: mean cosine between implicit part and v over the steps that define it; None without any. So with
+            the next two, see `Hypergradient`.
+        ratio: mean of ‖implicit part‖ / ‖direct part‖.
+        change: mean relative change of the gradient of θ_D by the solve.
         reports: of the linear solves, one per step.
     """
 
@@ -37,6 +41,8 @@ class UpperStage:
     direct_loss: float
     grad_norm: float
     cosine: float | None
+    ratio: float | None
+    change: float | None
     reports: list[SolveReport]
 
 
@@ -94,12 +100,12 @@ class UpperLevel(Generic[UpperBatch]):
         )
 
     def run(self, H: CurvatureOperator, batches: Iterator[UpperBatch]) -> UpperStage:
-        """Take the steps of one stage, all with one Hessian; raises DivergedError where a loss is not finite.
+        """Take the steps of one stage, all with one Hessian; raises DivergedError where a number is not finite.
 
         Each solve starts from the best combination of the products that the stage's earlier solves computed.
         """
         first_step = self.stepper.steps
-        losses, direct_losses, norms, cosines = [], [], [], []
+        measured: list[tuple[Tensor, ...]] = []
         reports: list[SolveReport] = []
         known = KnownProducts(self._recycled_products)
         for _ in range(self._steps_per_stage):
@@ -111,17 +117,21 @@ class UpperLevel(Generic[UpperBatch]):
             size = len(self._theta)
             outcome = hypergradient(H, implicit[:size], direct[:size], self._solver, known)
             head = torch._foreach_add(implicit[size:], direct[size:])
-            norms.append(self.stepper.step([*outcome.total, *head]))
-            losses.append(loss)
-            direct_losses.append(direct_loss)
-            cosines.append(outcome.cosine)
+            norm = self.stepper.step([*outcome.total, *head])
+            measured.append((loss, direct_loss, norm, outcome.cosine, outcome.ratio, outcome.change))
             reports.append(outcome.solution.report)
-        defined = [cosine for cosine in torch.stack(cosines).tolist() if math.isfinite(cosine)]
+        table = on_host(list(zip(*measured, strict=True)), self._group)
+        losses, direct_losses, norms, cosines, ratios, changes = table
+        products = [math.nan if report.stopped_because == "non_finite" else 0.0 for report in reports]
+        checked = {"upper loss": losses, "direct loss": direct_losses, "upper gradient norm": norms}
+        check_finite("upper", first_step, {**checked, "curvature product": products})
         return UpperStage(
-            mean(checked_losses("upper", losses, first_step, self._group)),
-            mean(checked_losses("direct", direct_losses, first_step, self._group)),
-            float(torch.stack(norms).mean()),
-            mean(defined) if defined else None,
+            mean(losses),
+            mean(direct_losses),
+            mean(norms),
+            mean_where_defined(cosines),
+            mean_where_defined(ratios),
+            mean_where_defined(changes),
             reports,
         )
 
