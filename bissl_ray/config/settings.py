@@ -95,9 +95,35 @@ class Settings(BaseModel):
         None, ge=2, description="images of a lower batch that H is taken on, over all workers; null: lower_batch"
     )
     curvature_chunks: int = Field(
-        1, ge=1, description="equal parts of the curvature batch, each with a loss of its own: memory of one part"
+        1,
+        ge=1,
+        description="equal parts of the curvature batch, each with a loss of its own: memory of one part; "
+        "from 2 on each is rebuilt for each product",
     )
     clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm at both levels; null: no clipping")
+
+    divergence_factor: float | None = Field(
+        3.0,
+        gt=1,
+        description="end the trial when the lower loss is above this times its value in the first alternation; "
+        "null: never",
+    )
+    unsolved_alternations: int | None = Field(
+        10,
+        ge=1,
+        description="end the trial when so many alternations in a row leave a mean relative residual of 1 or more, no "
+        "better than no solution; null: never",
+    )
+    collapse_std: float | None = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="end the trial when the pretext embeddings deviate by less: 1 is evenly spread, 0 one point; "
+        "null: never",
+    )
+    collapse_rank: float | None = Field(
+        1.5, gt=1, description="end the trial when the effective rank of the pretext embeddings is lower; null: never"
+    )
 
     head_epochs: int = Field(20, ge=0, description="linear warm-up of the downstream head, backbone frozen")
     head_lr: float = Field(0.1, ge=0, description="peak learning rate of the head's warm-up")

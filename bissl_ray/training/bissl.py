@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer
+from bissl_ray.training.curvature import exact_curvature
 from bissl_ray.training.proximity import proximity_weights
 from bissl_ray.training.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.trial import Trial
@@ -43,6 +44,7 @@ def align(trial: Trial, saved: Any) -> None:
             proximity_weight=proximity_weights(settings, models.lower),
         ),
         lambda: models.pretext.after_step(models.lower),
+        exact_curvature(settings, models, trial.curvature_images // trial.worker.world_size),
     )
     done = 0
     if saved is not None:
