@@ -116,9 +116,7 @@ def parameter_types() -> dict[str, type]:
 
 
 def _column_type(annotation: object) -> type:
-    if annotation in (float, int, bool):
-        return annotation
-    return float if annotation == float | None else str
+    return next((kind for kind in (float, int, bool) if annotation in (kind, kind | None)), str)
 
 
 def _largest(request: SweepRequest, name: str) -> int:

@@ -100,3 +100,11 @@ def check_request(request: SweepRequest) -> None:
                 f"{name} is {batch}, which {workers} workers can't share equally: make it a multiple of {workers}, "
                 "or change --workers-per-trial"
             )
+    images = settings.lower_batch if settings.curvature_batch is None else settings.curvature_batch
+    parts = workers * settings.curvature_chunks
+    if images % parts:
+        raise BadInputError(
+            f"the curvature is taken on {images} images, which {workers} workers can't cut into "
+            f"{settings.curvature_chunks} equal parts each: make curvature_batch a multiple of {parts}, "
+            "or change curvature_chunks or --workers-per-trial"
+        )

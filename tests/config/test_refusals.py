@@ -176,6 +176,50 @@ BAD_FILES = {
         ["protocol.seeds", "found 1", "greater than or equal to 2"],
     ),
     "unknown sampler": (GOOD + "protocol: {sampler: tbe}\n", 4, ["'tbe'", "did you mean 'tpe'"]),
+    "weight for a stage that the backbone doesn't have": (
+        GOOD + "fixed:\n  backbone: smallconv\n  proximity_weight_layer4: 0\n",
+        6,
+        ["fixed.proximity_weight_layer4", "= 0", "'smallconv'", "stem, layer1, layer2, layer3;"],
+    ),
+    "searched weight for a stage that one of the searched backbones doesn't have": (
+        "dataset: d\nparameters:\n  proximity_weight_layer4: {type: float, low: 0.5, high: 1}\n"
+        "  backbone: {type: categorical, choices: [resnet18, smallconv]}\n",
+        3,
+        ["parameters.proximity_weight_layer4", "= 0.5", "'smallconv'", "stem, layer1, layer2, layer3;"],
+    ),
+    "known-good backbone without a stage that has a weight": (
+        GOOD + "fixed: {proximity_weight_layer4: 0.1}\nknown_good:\n  - {backbone: smallconv}\n",
+        6,
+        ["known_good[0].backbone", "proximity_weight_layer4 = 0.1", "'smallconv'"],
+    ),
+    "stage that no backbone has": (
+        GOOD + "fixed:\n  proximity_weight_layer5: 0.1\n",
+        5,
+        ["'proximity_weight_layer5'", "did you mean", "'proximity_weight_layer4'"],
+    ),
+    "negative weight of a stage": (
+        GOOD + "fixed: {proximity_weight_stem: -0.1}\n",
+        4,
+        ["found -0.1", "greater than or equal to 0"],
+    ),
+    "decay of zero": (GOOD + "fixed: {proximity_decay: 0}\n", 4, ["found 0", "greater than 0"]),
+    "curvature batch above the lower batch": (
+        GOOD + "fixed:\n  lower_batch: 64\n  curvature_batch: 128\n",
+        6,
+        ["curvature_batch = 128", "lower_batch = 64", "at most 64"],
+    ),
+    "searched curvature batch above the smallest lower batch": (
+        "dataset: d\nparameters:\n  lower_batch: {type: int, low: 64, high: 256}\n"
+        "  curvature_batch: {type: int, low: 16, high: 128}\n",
+        4,
+        ["curvature_batch = 128", "lower_batch = 64"],
+    ),
+    "parts of one image": (
+        GOOD + "fixed: {curvature_batch: 64, curvature_chunks: 64}\n",
+        4,
+        ["curvature_chunks = 64", "curvature_batch = 64", "at most 32 parts"],
+    ),
+    "unknown precision": (GOOD + "fixed: {precision: float16}\n", 4, ["'float16'", "did you mean", "'bfloat16'"]),
     "key twice": (GOOD + "fixed:\n  damping: 1\n  damping: 2\n", 6, ["'damping' again", "line 5"]),
     "top-level key twice": (GOOD + "dataset: e\n", 4, ["'dataset' again", "line 1"]),
     "bracket left open": (GOOD + "fixed: {damping: 1\nprotocol: {}\n", 5, ["not YAML at column"]),

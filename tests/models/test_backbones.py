@@ -2,6 +2,7 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
+from bissl_ray.config.stages import STAGES
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import backbone_names, build_backbone
 
@@ -11,6 +12,31 @@ def test_every_backbone_gives_features_of_its_declared_width_at_small_sizes():
         with torch.device("meta"):
             backbone = build_backbone(name)
             assert backbone(torch.empty(2, 3, 32, 32)).shape == (2, backbone.feature_dim)
+
+
+@pytest.mark.parametrize("name", backbone_names())
+def test_every_trainable_parameter_belongs_to_one_stage_in_the_order_of_the_table(name):
+    with torch.device("meta"):
+        backbone = build_backbone(name)
+    assert tuple(backbone.stages) == STAGES[name]
+    children = [child for members in backbone.stages.values() for child in members]
+    assert len(set(children)) == len(children)
+    own = backbone.parameter_stages()
+    assert len(own) == len(list(backbone.parameters()))
+    assert tuple(dict.fromkeys(own)) == STAGES[name]
+    assert sorted(own, key=STAGES[name].index) == own
+    # A frozen parameter has no weight: the trainer wants one per trainable tensor.
+    next(backbone.parameters()).requires_grad_(False)
+    assert backbone.parameter_stages() == own[1:]
+
+
+def test_the_stages_of_a_resnet():
+    with torch.device("meta"):
+        backbone = build_backbone("resnet18")
+    names = [name for name, _ in backbone.named_parameters()]
+    stages = dict(zip(names, backbone.parameter_stages(), strict=True))
+    assert [name for name in names if stages[name] == "stem"] == ["conv1.weight", "bn1.weight", "bn1.bias"]
+    assert all(name.startswith(f"{stages[name]}.") for name in names if stages[name] != "stem")
 
 
 def test_resnet18_computes_what_torchvision_computes():

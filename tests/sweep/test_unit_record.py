@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bissl_ray.config.settings import Settings
+from bissl_ray.store import SweepWriter, read_trials, to_rows
+from bissl_ray.sweep.experiment import parameter_types
 from bissl_ray.sweep.record import Record, records_from_store
 from tests.sweep.small_space import space, store_rows
 
@@ -72,3 +75,38 @@ def test_a_curve_has_bissl_objectives_only():
 def test_what_counts_as_scored(status, objective, scored):
     assert record(status=status, objective=objective).scored is scored
     assert record(status=status).ended is (status != "running")
+
+
+NEW = {
+    "precision": "bfloat16",
+    "proximity_decay": 0.5,
+    "proximity_weight_stem": 0,
+    "proximity_weight_layer1": 0.1,
+    "proximity_weight_layer2": None,
+    "solver": "nystrom",
+    "curvature": "gauss_newton",
+    "curvature_products": "recompute",
+    "curvature_chunks": 3,
+    "recycled_products": 0,
+}
+
+
+@pytest.mark.parametrize("images", [12, None])
+def test_settings_survive_the_way_from_a_space_into_a_column_and_back(tmp_path, images):
+    sizes = {"type": "categorical", "choices": [12, None]}
+    weight = {"type": "float", "low": 0.0, "high": 1.0}
+    of = space(parameters={"curvature_batch": sizes, "proximity_weight_layer4": weight}, fixed=NEW)
+    own = Record("t000", "explore", "search", None, 0, {"curvature_batch": images, "proximity_weight_layer4": 0}, "tpe")
+    (row,), _ = store_rows([own], of)
+    with SweepWriter(tmp_path, "digits", "s", parameter_types()) as writer:
+        writer.trial(row)
+    table = read_trials(tmp_path)
+    assert table.schema.field("param_curvature_batch").type == "int64"
+    assert table.schema.field("param_proximity_weight_layer4").type == "double"
+    (rebuilt,) = records_from_store(to_rows(table), [])
+    assert of.settings(rebuilt.point) == of.settings(own.point)
+    assert of.settings(rebuilt.point).model_dump().items() >= {**NEW, **own.point}.items()
+    # A store from before these settings were there says nothing of them: defaults.
+    older = {name: value for name, value in row.items() if name.removeprefix("param_") not in {*NEW, *own.point}}
+    (rebuilt,) = records_from_store([older], [])
+    assert space(fixed={}).settings(rebuilt.point) == Settings()

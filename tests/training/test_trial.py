@@ -207,6 +207,16 @@ def test_a_batch_that_the_workers_cannot_share_is_refused(storage, name):
         run(order(storage, **{**fitting, name: 20}), worker)
 
 
+@pytest.mark.parametrize(
+    ("changes", "images", "multiple"),
+    [({"curvature_batch": 8, "curvature_chunks": 3}, 8, 6), ({"curvature_chunks": 5}, 16, 10)],
+)
+def test_parts_of_the_curvature_batch_that_the_workers_cannot_share_are_refused(storage, changes, images, multiple):
+    worker = Worker(rank=0, world_size=2, device=torch.device("cpu"))
+    with pytest.raises(BadInputError, match=f"taken on {images} images, which 2 workers .*multiple of {multiple}"):
+        run(order(storage, **changes), worker)
+
+
 def test_cars_run_with_their_own_metric(tmp_path):
     changes = {"image_size": 16, "lower_batch": 8, "upper_batch": 8, "finetune_batch": 8}
     write_start(tmp_path, **changes)
