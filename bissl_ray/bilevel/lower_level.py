@@ -94,12 +94,11 @@ class LowerLevel(Generic[LowerBatch]):
         λ is left out of it: M carries it. Raises DivergedError where the loss is not finite.
         """
         with frozen_statistics(self._backbone, self._head), self._make_curvature(batch) as operator:
+            check_finite("lower", self.stepper.steps, {"lower loss": on_host([[operator.loss]], self._group)[0]})
             yield operator
 
     def _hessian(self, batch: LowerBatch) -> LowerHessian:
-        loss = self._loss(batch)
-        check_finite("lower", self.stepper.steps, {"lower loss": on_host([[loss]], self._group)[0]})
-        return LowerHessian(loss, self._theta, self._group)
+        return LowerHessian(self._loss(batch), self._theta, self._group)
 
     @torch.no_grad()
     def distance(self) -> float:
