@@ -85,7 +85,7 @@ class Settings(BaseModel):
         16, ge=0, description="products kept through an upper stage to start the next solve from; 0: start each at zero"
     )
     curvature: Literal["hessian", "gauss_newton"] = Field(
-        "hessian", description="H: the Hessian of the pretext loss, or its positive semi-definite part"
+        "hessian", description="H: the Hessian of the pretext loss, or its Gauss-Newton matrix, which is never negative"
     )
     curvature_products: Literal["graph", "recompute"] = Field(
         "graph",

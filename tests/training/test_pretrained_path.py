@@ -56,7 +56,7 @@ def test_it_changes_with_nothing_else():
     not_for_smallconv = "proximity_weight_layer4"
     for name in Settings.model_fields:
         if name not in {*DECIDE, *others, not_for_smallconv}:
-            share = name.endswith("momentum") or name == "cg_tolerance"
+            share = name.endswith("momentum") or name in ("cg_tolerance", "collapse_std")
             others[name] = 0.5 if share else getattr(settings(), name) + 2
     assert {*others, *DECIDE, not_for_smallconv} == set(Settings.model_fields)
     assert all(getattr(settings(), name) != value for name, value in others.items())

@@ -183,7 +183,7 @@ def test_only_the_test_stage_reads_the_test_split(storage, monkeypatch):
         (("finetune",), {"finetune_lr": 1e30}, FloatingPointError),
         # One step only: its loss is that of the model before it.
         (("finetune",), {"finetune_lr": 1e38, "finetune_batch": 100}, FloatingPointError),
-        (("bissl",), {"upper_lr": 1e38, "alternations": 1, "upper_steps": 1}, FloatingPointError),
+        (("bissl",), {"upper_lr": 1e38, "alternations": 1, "upper_steps": 1}, DivergedError),
     ],
 )
 def test_a_model_that_is_no_longer_a_number_fails_the_trial(tmp_path, stages, changes, error):
