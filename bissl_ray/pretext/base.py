@@ -46,6 +46,10 @@ class PretextTask(nn.Module, ABC):
         return self.criterion(*self.outputs(backbone, views, group))
 
     @abstractmethod
+    def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """What the projector makes of images (n, 3, H, W): the embeddings (n, d) whose spread tells of collapse."""
+
+    @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:
         """The trainable parameters φ_P, in a fixed order."""
 

@@ -43,6 +43,10 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "alternations": _INTEGER,
     "hvps": _INTEGER,  # in all
     "cg_residual": _REAL,  # relative, at the end of a solve: the mean over the trial
+    "negative_curvature": _INTEGER,  # directions met, in all
+    "implicit_change": _REAL,  # of the gradient of θ_D by the solves, relative: an alternation's mean, the largest
+    "embedding_std": _REAL,  # of the pretext embeddings, after the last alternation: 1 evenly spread, 0 collapsed
+    "embedding_rank": _REAL,  # effective, likewise
     "seconds": _REAL,
     "gpu_seconds": _REAL,
     "workers": _INTEGER,
@@ -69,11 +73,16 @@ REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
     "upper_loss": _REAL,
     "direct_loss": _REAL,
     "hvps": _INTEGER,
-    "cg_residual": _REAL,
+    "cg_residual": _REAL,  # mean over the solves, relative
+    "cg_residual_max": _REAL,
     "ritz_min": _REAL,
     "ritz_max": _REAL,
     "negative_curvature": _INTEGER,
-    "hypergradient_cosine": _REAL,
+    "hypergradient_cosine": _REAL,  # of the implicit part and the first-order baseline
+    "implicit_ratio": _REAL,  # ‖implicit part‖ / ‖direct part‖ of the gradient of θ_D; null where γ = 0
+    "implicit_change": _REAL,  # of that gradient by the solve, against the first-order baseline, relative
+    "embedding_std": _REAL,
+    "embedding_rank": _REAL,
     "distance": _REAL,  # ‖θ − θ_D‖
     "lower_grad_norm": _REAL,
     "upper_grad_norm": _REAL,

@@ -18,9 +18,9 @@ MOST_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Message:
-    """What a group says of its trial: a report, its result, or why it failed."""
+    """What a group says of its trial: a report, its result, why it ended itself early, or why it failed."""
 
-    kind: Literal["report", "result", "failure"]
+    kind: Literal["report", "result", "diagnosis", "failure"]
     content: dict[str, Any]
 
 
@@ -133,6 +133,10 @@ class Mailbox:
     def finish(self, tag: str, result: dict[str, Any]) -> None:
         """Leave the trial's result: it is over."""
         self._over(tag, Message("result", result))
+
+    def prune(self, tag: str, reason: str) -> None:
+        """Say in words why the trial ended itself early, in good order: it is over."""
+        self._over(tag, Message("diagnosis", {"reason": reason}))
 
     def fail(self, tag: str, reason: str) -> None:
         """Say in words why the trial failed: it is over."""

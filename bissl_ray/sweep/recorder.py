@@ -36,8 +36,13 @@ _RESULT_COLUMNS = (
     "attempts",
     "hvps",
     "cg_residual",
+    "negative_curvature",
+    "implicit_change",
+    "embedding_std",
+    "embedding_rank",
     "alternations",
     "checkpoint",
+    "objective_name",
 )
 
 
@@ -135,19 +140,17 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         record.objective = objective
         # A trial that is stopped, fails or is lost after this keeps what it has come to and cost.
         so_far = {name: value for name, value in result["so_far"].items() if name in _RESULT_COLUMNS}
-        self._writer.trial(
-            {"trial": record.trial, "objective": objective, "objective_name": result["objective_name"], **so_far}
-        )
+        self._writer.trial({"trial": record.trial, "objective": objective, **so_far})
         self.show()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Say how the trial ended: to its end, stopped by ASHA, failed, or interrupted with the sweep."""
+        """Say how the trial ended: to its end, stopped by itself or by ASHA, failed, or interrupted with the sweep."""
         result = trial.last_result or {}
         over = result.get(OVER)
         if over == "complete":
             self._ended(trial, "complete", None, result)
-        elif over == "failed":
-            self._ended(trial, "failed", result["reason"], result)
+        elif over in ("pruned", "failed"):
+            self._ended(trial, over, result["reason"], result)
         elif result.get("done"):
             rung = f"ASHA: behind at alternation {result.get('alternation')}"
             self._ended(trial, "pruned", rung, {**result, **result["so_far"]})
@@ -221,7 +224,6 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "status": status,
                 "status_reason": reason,
                 "objective": objective,
-                "objective_name": result.get("objective_name"),
                 "ended_at": datetime.now(UTC),
                 **{name: result[name] for name in _RESULT_COLUMNS if name in result},
             }

@@ -11,7 +11,7 @@ from bissl_ray.training.order import Order
 from bissl_ray.training.ray_train import GroupShape
 
 OVER = "over"
-"""Key of a trial's last result: "complete" or "failed". A trial that ends without one was stopped."""
+"""Key of a trial's last result: "complete", "pruned" or "failed". A trial that ends without one was stopped."""
 
 
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
@@ -50,6 +50,8 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
                 return dict(message.content)
             case "result":
                 return {**message.content, OVER: "complete", "done": True}
+            case "diagnosis":
+                return {**message.content, OVER: "pruned", "done": True}
             case "failure":
                 return {**message.content, OVER: "failed", "done": True}
 

@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.sweep.mailbox import Answer
+from bissl_ray.training.diagnosis import TrialDiagnosedError
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import TrialStoppedError, run_order
 from bissl_ray.training.workers import Worker, from_ray_train
@@ -75,6 +76,9 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
         result = run_order(order, worker, report)
     except TrialStoppedError:
         return
+    except TrialDiagnosedError as diagnosis:
+        if worker.is_chief:
+            call("prune", tag, str(diagnosis))
     except Exception as error:
         if _lost_a_peer(error):
             # Another worker died. That is not the trial's fault: Ray Train restarts the group, and the mailbox

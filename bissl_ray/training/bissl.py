@@ -1,14 +1,17 @@
 """The BiSSL stage: alternations of both levels, a report after each."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer
+from bissl_ray.bilevel import AlternationReport, BilevelHyperparameters, BilevelTrainer
 from bissl_ray.training.curvature import exact_curvature
+from bissl_ray.training.diagnosis import Diagnosis, TrialDiagnosedError
+from bissl_ray.training.embeddings import EmbeddingStatistics, measure_embeddings
 from bissl_ray.training.proximity import proximity_weights
 from bissl_ray.training.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.trial import Trial
@@ -21,6 +24,9 @@ def align(trial: Trial, saved: Any) -> None:
 
     The objective reported after each alternation is the validation metric of the upper model (θ_D, φ_D). The saved
     backbone's running statistics are re-estimated on views of the pretext pool, the lower level's data.
+
+    Raises:
+        TrialDiagnosedError: after the report of an alternation that shows the trial to be beyond help.
     """
     settings, models = trial.settings, trial.models
 
@@ -46,42 +52,74 @@ def align(trial: Trial, saved: Any) -> None:
         lambda: models.pretext.after_step(models.lower),
         exact_curvature(settings, models, trial.curvature_images // trial.worker.world_size),
     )
+    diagnosis = Diagnosis(settings)
     done = 0
     if saved is not None:
         trainer.load_state_dict(saved["trainer"])
+        diagnosis.load_state_dict(saved["diagnosis"])
         done = saved["alternations"]
-    totals = trial.totals
-    totals.setdefault("hvps", 0)
-    residuals: list[float] = totals.setdefault("residuals", [])
     looks = min(MOST_BATCHES, trial.labelled_steps(settings.upper_batch))
     # Each alternation draws one lower batch more than it has steps: the one that the Hessian is taken on.
     lower_drawn, upper_drawn = settings.lower_steps + 1, settings.upper_steps
     with (
-        trial.pretext_views("bissl", settings.lower_batch, done * lower_drawn) as lower,
+        trial.pretext_views("bissl", settings.lower_batch, done * lower_drawn) as views,
         trial.labelled("bissl", settings.upper_batch, done * upper_drawn) as upper,
         trial.labelled("statistics", settings.upper_batch, done * looks) as seen,
     ):
+        lower = _KeepsLast(views)
         for alternation in range(done + 1, settings.alternations + 1):
-            report = asdict(trainer.alternation(lower, upper))
+            report = trainer.alternation(lower, upper)
+            with trial.autocast():
+                embeddings = measure_embeddings(models.pretext, models.lower, lower.last[0])
             with trial.autocast():
                 reestimate_statistics(models.upper, seen, looks)
-            totals["hvps"] += report["hvps"]
-            if report["cg_residual"] is not None:
-                residuals.append(report["cg_residual"])
-            totals.update(
-                alternations=alternation,
-                objective=trial.score("upper"),
-                cg_residual=fmean(residuals) if residuals else None,
-            )
-            trial.report({"stage": "bissl", **report, "objective": totals["objective"]})
+            _add_up(trial.totals, report, embeddings)
+            objective = trial.totals["objective"] = trial.score("upper")
+            measured = {"embedding_std": embeddings.std, "embedding_rank": embeddings.rank, "objective": objective}
+            trial.report({"stage": "bissl", **asdict(report), **measured})
+            reason = diagnosis.look(report, embeddings)
+            if reason is not None:
+                raise TrialDiagnosedError(reason)
             if alternation < settings.alternations:
-                now = alternation
-                trial.save_progress(
-                    "bissl",
-                    lambda now=now: {"trainer": trainer.state_dict(), "alternations": now},  # type: ignore[misc]
-                )
+                state = {"alternations": alternation, "diagnosis": diagnosis.state_dict()}
+                trial.save_progress("bissl", lambda state=state: {"trainer": trainer.state_dict(), **state})  # type: ignore[misc]
         # Both views: the first alone is always blurred on photographs.
-        both = ((torch.cat(views), views[0]) for views in lower)
+        both = ((torch.cat(pair), pair[0]) for pair in views)
         with trial.autocast():
             reestimate_statistics(models.lower, both, MOST_BATCHES)
     trial.save_models("aligned", ("pretext", "downstream"))
+
+
+class _KeepsLast(Iterator[Batch]):
+    """Passes batches on and keeps the last: after an alternation, the one that H was taken on.
+
+    Attributes:
+        last: that batch; not there before the first.
+    """
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self.last: Batch
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        self.last = next(self._batches)
+        return self.last
+
+
+def _add_up(totals: dict[str, Any], report: AlternationReport, embeddings: EmbeddingStatistics) -> None:
+    """Bring what the trial has come to up to date."""
+    residuals: list[float] = totals.setdefault("residuals", [])
+    residuals += [] if report.cg_residual is None else [report.cg_residual]
+    changes = [c for c in (totals.get("implicit_change"), report.implicit_change) if c is not None]
+    totals.update(
+        alternations=report.alternation,
+        hvps=totals.get("hvps", 0) + report.hvps,
+        cg_residual=fmean(residuals) if residuals else None,
+        negative_curvature=totals.get("negative_curvature", 0) + report.negative_curvature,
+        implicit_change=max(changes, default=None),
+        embedding_std=embeddings.std,
+        embedding_rank=embeddings.rank,
+    )

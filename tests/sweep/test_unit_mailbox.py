@@ -159,6 +159,19 @@ def test_a_failure_says_why_and_ends_the_trial(mailbox):
     assert mailbox.next_order(SOON) is None
 
 
+def test_a_trial_that_ends_itself_says_why_and_is_not_handed_out_again(mailbox):
+    mailbox.hand_out("a", {})
+    take(mailbox)
+    mailbox.report("a", {"n": 1})
+    mailbox.prune("a", "the pretext embeddings have collapsed")
+    mailbox.fail("a", "too late")
+    assert contents(mailbox, "a") == [
+        ("report", {"n": 1, "attempts": 1}),
+        ("diagnosis", {"reason": "the pretext embeddings have collapsed", "attempts": 1}),
+    ]
+    assert mailbox.next_order(SOON) is None
+
+
 def test_closing_wakes_everybody(mailbox):
     mailbox.hand_out("a", {})
     take(mailbox)
