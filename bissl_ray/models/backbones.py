@@ -5,6 +5,7 @@ from functools import partial
 
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.models.base import Backbone
+from bissl_ray.models.convolution import convert_convolutions
 from bissl_ray.models.resnet import ResNet
 from bissl_ray.models.smallconv import SmallConv
 from bissl_ray.parallel import BatchNormMode, convert_batch_norm
@@ -40,4 +41,5 @@ def build_backbone(name: str, batch_norm: BatchNormMode = "synchronised") -> Bac
         )
     backbone = _BUILDERS[name]()
     convert_batch_norm(backbone, batch_norm)
+    convert_convolutions(backbone)
     return backbone

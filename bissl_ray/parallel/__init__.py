@@ -2,6 +2,8 @@
 
 from bissl_ray.parallel.batch_norm import (
     BatchNormMode,
+    PerWorkerBatchNorm1d,
+    PerWorkerBatchNorm2d,
     SynchronisedBatchNorm1d,
     SynchronisedBatchNorm2d,
     convert_batch_norm,
@@ -20,6 +22,8 @@ from bissl_ray.parallel.collectives import (
 __all__ = [
     "BatchNormMode",
     "Group",
+    "PerWorkerBatchNorm1d",
+    "PerWorkerBatchNorm2d",
     "SynchronisedBatchNorm1d",
     "SynchronisedBatchNorm2d",
     "all_gather",

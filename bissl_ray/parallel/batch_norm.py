@@ -1,8 +1,4 @@
-"""Batch normalisation over all workers that can be differentiated twice, and a way to hold statistics still.
-
-torch's own SyncBatchNorm has no second derivative (pytorch issue 61222), so a Hessian-vector product
-through it fails. Here the batch statistics come from a differentiable gather instead.
-"""
+"""Batch normalisation over all workers or per worker, and a way to hold statistics still."""
 
 import copy
 from collections.abc import Iterator
@@ -14,46 +10,38 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bissl_ray.errors import nearest
-from bissl_ray.parallel.collectives import Group, all_gather, world_size
+from bissl_ray.parallel.batch_norm_function import batch_norm
+from bissl_ray.parallel.collectives import Group, world_size
 
 BatchNormMode = Literal["synchronised", "per_worker"]
 
 
-class _Synchronised(_BatchNorm):
-    """Normalises by the statistics of the global batch: parameters, buffers and keys are torch's own.
+class _TwiceDifferentiable(_BatchNorm):
+    """Parameters, buffers and keys are torch's own; the derivatives are those of `batch_norm_function`.
 
-    All workers must bring equally many rows: the workers' means and variances are combined with equal
-    weight (Chan, Golub and LeVeque 1979, the parallel variance), in one collective per forward.
-    Normalisation uses the biased variance, the running statistics the unbiased one over the global batch.
+    All workers must bring equally many rows. Normalisation uses the biased variance, the running statistics the
+    unbiased one.
     """
 
     group: Group = None
+    spans_workers: bool
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `[rows, channels, ...]`, this worker's share of the global batch."""
-        if not self.training or world_size(self.group) == 1:
+        if not self.training:
             return super().forward(x)
         self._check_input_dim(x)  # type: ignore[no-untyped-call]
-        count = x.numel() // x.shape[1] * world_size(self.group)
-        dims = [0, *range(2, x.dim())]
-        # Statistics of half-precision images are taken in float32, as torch's own kernels do.
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        own_variance, own_mean = torch.var_mean(wide, dims, correction=0)
-        gathered = all_gather(torch.stack([own_mean, own_variance]).unsqueeze(0), self.group)
-        means, variances = gathered.unbind(1)
-        mean = means.mean(0)
-        variance = variances.mean(0) + (means - mean).square().mean(0)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        weight = self.weight if self.affine else torch.ones(x.shape[1], dtype=wide, device=x.device)
+        bias = self.bias if self.affine else torch.zeros(x.shape[1], dtype=wide, device=x.device)
+        y, mean, variance = batch_norm(x, weight, bias, self.eps, self.group, self.spans_workers)
         if self.track_running_stats:
-            self._update_running(mean.detach(), variance.detach() * (count / (count - 1)))
-        scale = torch.rsqrt(variance + self.eps)
-        shift = -mean * scale
-        if self.affine:
-            scale = scale * self.weight
-            shift = shift * self.weight + self.bias
-        shape = [1, -1] + [1] * (x.dim() - 2)
-        return torch.addcmul(shift.view(shape), wide, scale.view(shape)).to(x.dtype)
+            workers = world_size(self.group) if self.spans_workers else 1
+            count = x.numel() // x.shape[1] * workers
+            self._update_running(mean, variance * (count / (count - 1)))
+        return y
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Synchronised":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_TwiceDifferentiable":
         """Copy all but the process group, which can't be copied: the copy belongs to the same workers."""
         memo[id(self.group)] = self.group
         duplicate = type(self).__new__(type(self))
@@ -71,22 +59,42 @@ class _Synchronised(_BatchNorm):
         self.running_var.lerp_(unbiased_variance.to(self.running_var.dtype), momentum)
 
 
-class SynchronisedBatchNorm1d(_Synchronised, nn.BatchNorm1d):
-    """`torch.nn.BatchNorm1d` whose batch statistics span all workers; any derivative exists."""
+class SynchronisedBatchNorm1d(_TwiceDifferentiable, nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d` whose batch statistics span all workers; differentiable twice."""
+
+    spans_workers = True
 
 
-class SynchronisedBatchNorm2d(_Synchronised, nn.BatchNorm2d):
-    """`torch.nn.BatchNorm2d` whose batch statistics span all workers; any derivative exists."""
+class SynchronisedBatchNorm2d(_TwiceDifferentiable, nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` whose batch statistics span all workers; differentiable twice."""
+
+    spans_workers = True
 
 
-_CLASSES: dict[str, dict[type[_BatchNorm], type[_BatchNorm]]] = {
+class PerWorkerBatchNorm1d(_TwiceDifferentiable, nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d` with a quicker second derivative."""
+
+    spans_workers = False
+
+
+class PerWorkerBatchNorm2d(_TwiceDifferentiable, nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` with a quicker second derivative."""
+
+    spans_workers = False
+
+
+_CLASSES: dict[str, dict[type[_BatchNorm], type[_TwiceDifferentiable]]] = {
     "synchronised": {
         nn.BatchNorm1d: SynchronisedBatchNorm1d,
         nn.BatchNorm2d: SynchronisedBatchNorm2d,
+        PerWorkerBatchNorm1d: SynchronisedBatchNorm1d,
+        PerWorkerBatchNorm2d: SynchronisedBatchNorm2d,
     },
     "per_worker": {
-        SynchronisedBatchNorm1d: nn.BatchNorm1d,
-        SynchronisedBatchNorm2d: nn.BatchNorm2d,
+        nn.BatchNorm1d: PerWorkerBatchNorm1d,
+        nn.BatchNorm2d: PerWorkerBatchNorm2d,
+        SynchronisedBatchNorm1d: PerWorkerBatchNorm1d,
+        SynchronisedBatchNorm2d: PerWorkerBatchNorm2d,
     },
 }
 
@@ -96,8 +104,8 @@ def convert_batch_norm(module: nn.Module, mode: BatchNormMode, group: Group = No
 
     Args:
         module: the tree; its other modules are changed in place.
-        mode: "synchronised" (statistics of the global batch) or "per_worker" (torch's own modules; each
-            worker then also keeps running statistics of its own).
+        mode: "synchronised" (statistics of the global batch) or "per_worker" (each worker then also keeps running
+            statistics of its own).
         group: the workers; None for all.
 
     Returns:
@@ -115,7 +123,7 @@ def convert_batch_norm(module: nn.Module, mode: BatchNormMode, group: Group = No
 
 def _convert(
     module: nn.Module,
-    classes: dict[type[_BatchNorm], type[_BatchNorm]],
+    classes: dict[type[_BatchNorm], type[_TwiceDifferentiable]],
     group: Group,
     converted: dict[nn.Module, nn.Module],
 ) -> nn.Module:
@@ -131,7 +139,7 @@ def _convert(
         for name, buffer in module.named_buffers(recurse=False):
             replacement.register_buffer(name, buffer)
         replacement.train(module.training)
-    if isinstance(replacement, _Synchronised):
+    if isinstance(replacement, _TwiceDifferentiable):
         replacement.group = group
     converted[module] = replacement
     for name, child in module.named_children():

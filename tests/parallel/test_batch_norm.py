@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from bissl_ray.bilevel import LowerHessian
 from bissl_ray.parallel import (
+    PerWorkerBatchNorm2d,
     SynchronisedBatchNorm1d,
     SynchronisedBatchNorm2d,
     all_gather,
@@ -87,7 +88,7 @@ def test_conversion_shares_parameters_and_buffers_and_can_be_undone():
     assert {name: tensor.data_ptr() for name, tensor in model.state_dict().items()} == before
     assert copy.deepcopy(model).state_dict().keys() == before.keys()
     convert_batch_norm(model, "per_worker")
-    assert type(model[1]) is nn.BatchNorm2d
+    assert type(model[1]) is PerWorkerBatchNorm2d
     assert {name: tensor.data_ptr() for name, tensor in model.state_dict().items()} == before
 
 
