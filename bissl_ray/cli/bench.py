@@ -30,7 +30,7 @@ def turnaround(
     from bissl_ray.sweep import environment
 
     environment.prepare(None)
-    from bissl_ray.sweep.benchmark import measure_turnaround
+    from bissl_ray.benchmarks.turnaround import measure_turnaround
 
     results = measure_turnaround(trials, workers)
     if json:

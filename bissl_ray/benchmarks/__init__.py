@@ -1,0 +1,1 @@
+"""Measurements, as ratios within one run. Imported by `bissl-ray bench` only."""
