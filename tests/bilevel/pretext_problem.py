@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer
+from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, LowerHessian
 from bissl_ray.config.settings import Settings
 from bissl_ray.parallel import convert_batch_norm
 from bissl_ray.pretext import build_pretext, nt_xent
@@ -89,7 +89,7 @@ class WorkerProblem:
     def train(self, **numbers):
         return BilevelTrainer(
             self.lower, self.task, self.upper, self.head, self.lower_loss, self.upper_loss,
-            BilevelHyperparameters(**{**NUMBERS, **numbers}), after_lower_step=self.after_lower_step,
+            BilevelHyperparameters(**{**NUMBERS, **numbers}), self.after_lower_step, self.curvature,
         )  # fmt: skip
 
     def lower_loss(self, views):
@@ -100,6 +100,9 @@ class WorkerProblem:
 
     def after_lower_step(self):
         self.task.after_step(self.lower)
+
+    def curvature(self, views):
+        return LowerHessian(self.lower_loss(views), list(self.lower.parameters()))
 
     def alternate(self):
         return self.trainer.alternation(self.views, self.labelled)
