@@ -42,9 +42,14 @@ def gradient_with_graph(of: Tensor, params: Sequence[Tensor], weights: Tensor | 
         what: `of` in words, for the error.
 
     Raises:
-        ValueError: as `check_params`; a tensor without graph, or one that doesn't use a parameter.
+        ValueError: as `check_params`; a tensor without graph, a parameter that it doesn't use, or one that is frozen.
     """
     check_params(params)
+    for position, parameter in enumerate(params):
+        if not parameter.requires_grad:
+            raise ValueError(
+                f"parameter {position} of shape {tuple(parameter.shape)} is frozen: leave it out of params"
+            )
     if not of.requires_grad:
         raise ValueError(f"the {what} has no graph: compute it with gradients enabled, and don't detach it")
     parts = torch.autograd.grad(of, params, weights, create_graph=True, allow_unused=True)

@@ -16,9 +16,6 @@ class GradientGraph(CurvatureGraph):
         loss: a scalar with its graph, built on bare modules (no DDP).
         params: θ.
 
-    Attributes:
-        gradient: ∇_θ as one vector of all entries in order, without graph.
-
     Raises:
         ValueError: a loss that is not a scalar or has no graph, or a parameter that the loss doesn't use.
     """
@@ -28,10 +25,13 @@ class GradientGraph(CurvatureGraph):
             raise ValueError(f"the loss has shape {tuple(loss.shape)}: expected a scalar; take its mean")
         self.loss = loss.detach()
         self._params = tuple(params)
-        parts = gradient_with_graph(loss, self._params, None, "loss")
+        self._parts = gradient_with_graph(loss, self._params, None, "loss")
         # A part without graph is constant in θ: its rows of H are 0, and autograd must not be asked for them.
-        self._varying = {position: part for position, part in enumerate(parts) if part.requires_grad}
-        self.gradient = flatten([part.detach() for part in parts])
+        self._varying = {position: part for position, part in enumerate(self._parts) if part.requires_grad}
+
+    def gradient(self) -> list[Tensor]:
+        """∇_θ, tensors shaped as the parameters, without graph."""
+        return [part.detach() for part in self._parts]
 
     def product(self, vector: Tensor, retain: bool) -> Tensor:
         """H times a vector, by double backward; arguments as of `CurvatureGraph.product`."""

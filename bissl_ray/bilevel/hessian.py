@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from bissl_ray.bilevel.flat import unflatten
 from bissl_ray.bilevel.gradient_graph import GradientGraph
 from bissl_ray.bilevel.kept_curvature import KeptCurvature
 from bissl_ray.parallel import Group, mean_over_workers
@@ -34,4 +33,4 @@ class LowerHessian(KeptCurvature):
     def __init__(self, loss: Tensor, params: Sequence[Tensor], group: Group = None) -> None:
         graph = GradientGraph(loss, params)
         super().__init__(graph, params, group)
-        self.gradient = unflatten(mean_over_workers([graph.gradient], group)[0], self.params)
+        self.gradient = tuple(mean_over_workers(graph.gradient(), group))

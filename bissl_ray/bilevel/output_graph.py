@@ -40,7 +40,7 @@ class OutputGraph(CurvatureGraph):
         self._judged = judged
         (self._slope,) = gradient_with_graph(loss, [judged], None, "criterion")
         self._probe = torch.zeros_like(outputs, requires_grad=True)
-        self._pulled = gradient_with_graph(outputs, self._params, self._probe, "outputs")
+        self._pulled = gradient_with_graph(outputs, self._params, self._probe, "output")
 
     def product(self, vector: Tensor, retain: bool) -> Tensor:
         """Jᵀ (∇² criterion) J times a vector; arguments as of `CurvatureGraph.product`."""
