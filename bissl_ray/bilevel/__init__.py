@@ -6,7 +6,7 @@ from bissl_ray.bilevel.diverged import DivergedError
 from bissl_ray.bilevel.gauss_newton import GaussNewton
 from bissl_ray.bilevel.gradient_graph import GradientGraph
 from bissl_ray.bilevel.hessian import LowerHessian
-from bissl_ray.bilevel.hypergradient import Hypergradient, SolverSettings, hypergradient
+from bissl_ray.bilevel.hypergradient import Hypergradient, hypergradient
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
 from bissl_ray.bilevel.kept_curvature import KeptCurvature
 from bissl_ray.bilevel.known_products import KnownProducts
@@ -16,6 +16,7 @@ from bissl_ray.bilevel.recomputed_curvature import RecomputedCurvature
 from bissl_ray.bilevel.recomputed_hessian import RecomputedHessian
 from bissl_ray.bilevel.report import SolveReport, StopReason
 from bissl_ray.bilevel.solve import Solution, solve
+from bissl_ray.bilevel.solver_settings import SolverSettings
 from bissl_ray.bilevel.trainer import BilevelTrainer
 
 __all__ = [

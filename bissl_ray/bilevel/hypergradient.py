@@ -8,19 +8,9 @@ from torch import Tensor
 
 from bissl_ray.bilevel.flat import flatten
 from bissl_ray.bilevel.known_products import KnownProducts
-from bissl_ray.bilevel.operator import CurvatureOperator
+from bissl_ray.bilevel.operator import CurvatureOperator, check_shapes
 from bissl_ray.bilevel.solve import Solution, solve
-
-
-@dataclass(frozen=True)
-class SolverSettings:
-    """How M (M + H)⁻¹ v is computed; see `solve` for the meaning of each."""
-
-    proximity: float | tuple[float, ...]
-    damping: float
-    method: str = "cg"
-    iterations: int = 5
-    tolerance: float = 0.0
+from bissl_ray.bilevel.solver_settings import SolverSettings
 
 
 @dataclass(frozen=True)
@@ -62,8 +52,9 @@ def hypergradient(
         known: products of earlier solves with the same H and settings; see `solve`.
 
     Raises:
-        ValueError: as `solve`.
+        ValueError: as `solve`; `direct` has other shapes than `H.params`.
     """
+    check_shapes(direct, H.params, "direct")
     solution = solve(
         H,
         v,

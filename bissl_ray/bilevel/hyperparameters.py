@@ -1,5 +1,6 @@
 """The numbers that a BiSSL run is made of."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ class BilevelHyperparameters:
         clip_norm: largest gradient norm at both levels; None for no clipping.
 
     Raises:
-        ValueError: as many proximity weights as parameters are checked by the trainer, the rest here.
+        ValueError: a number out of range. What concerns the linear solve is checked by the trainer, as by `solve`.
     """
 
     alternations: int = 500
@@ -52,7 +53,14 @@ class BilevelHyperparameters:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
         if self.lower_optimizer not in ("lars", "sgd"):
             raise ValueError(f"lower_optimizer is {self.lower_optimizer!r}: expected 'lars' or 'sgd'")
-        if not self.direct_weight >= 0:
-            raise ValueError(f"direct_weight is {self.direct_weight}: expected 0 or more")
+        for name in ("lower_warmup", "recycled_products"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more")
+        for name in ("lower_lr", "lower_weight_decay", "upper_lr", "upper_weight_decay", "direct_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more")
+        for name in ("lower_momentum", "upper_momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more and less than 1")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm is {self.clip_norm}: expected more than 0, or None for no clipping")

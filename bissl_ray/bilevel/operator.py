@@ -80,13 +80,13 @@ class CurvatureOperator(ABC):
         self.close()
 
 
-def check_shapes(v: Sequence[Tensor], params: Sequence[Tensor]) -> None:
-    """Raise ValueError unless `v` has one tensor per parameter, each of its shape."""
+def check_shapes(v: Sequence[Tensor], params: Sequence[Tensor], name: str = "v") -> None:
+    """Raise ValueError, by `name`, unless `v` has one tensor per parameter, each of its shape."""
     if len(v) != len(params):
-        raise ValueError(f"v has {len(v)} tensors: expected {len(params)}, one per parameter tensor")
+        raise ValueError(f"{name} has {len(v)} tensors: expected {len(params)}, one per parameter tensor")
     for position, (part, parameter) in enumerate(zip(v, params, strict=True)):
         if part.shape != parameter.shape:
             raise ValueError(
-                f"v[{position}] has shape {tuple(part.shape)}: expected {tuple(parameter.shape)}, "
+                f"{name}[{position}] has shape {tuple(part.shape)}: expected {tuple(parameter.shape)}, "
                 "the shape of its parameter"
             )

@@ -11,8 +11,8 @@ from bissl_ray.bilevel.flat import flatten, unflatten
 from bissl_ray.bilevel.known_products import KnownProducts
 from bissl_ray.bilevel.operator import CurvatureOperator, check_shapes
 from bissl_ray.bilevel.report import SolveReport
+from bissl_ray.bilevel.solver_settings import SolverSettings
 from bissl_ray.bilevel.solvers import SOLVERS, LinearSystem, Outcome, identity
-from bissl_ray.errors import nearest
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,9 @@ def solve(
         ValueError: an argument out of range, of the wrong shape or not known.
     """
     check_shapes(v, H.params)
-    if method not in SOLVERS:
-        expected = ", ".join(map(repr, SOLVERS)) + nearest(method, SOLVERS)
-        raise ValueError(f"unknown method {method!r}: expected one of {expected}")
-    if iterations < 0:
-        raise ValueError(f"iterations is {iterations}: expected 0 (no solve) or more")
-    if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance is {tolerance}: expected 0 (never) or more and less than 1")
+    settings = SolverSettings(proximity, damping, method, iterations, tolerance)
     rhs = flatten(v)
-    diagonal = _diagonal(H, proximity, damping, rhs)
+    diagonal = _diagonal(H, settings, rhs)
     known = KnownProducts(0) if known is None else known
     system = LinearSystem(H, diagonal, rhs, known)
     # In double precision, where the squares of a small single-precision v don't vanish.
@@ -94,22 +88,14 @@ def solve(
     return Solution(unflatten(diagonal * outcome.x, H.params), outcome.x, image, outcome.report)
 
 
-def _diagonal(H: CurvatureOperator, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
+def _diagonal(H: CurvatureOperator, settings: SolverSettings, rhs: Tensor) -> Tensor:
     """The diagonal of M: one number where proximity is one, else `[entries]`."""
-    if not (math.isfinite(damping) and damping >= 0):
-        raise ValueError(f"damping is {damping}: expected 0 or more")
-    weights = list(proximity) if isinstance(proximity, Sequence) else [proximity]
-    if isinstance(proximity, Sequence) and len(weights) != len(H.params):
+    proximity, damping = settings.proximity, settings.damping
+    if not isinstance(proximity, Sequence):
+        return rhs.new_full((), proximity + damping)
+    if len(proximity) != len(H.params):
         raise ValueError(
-            f"proximity has {len(weights)} weights: expected one number, or {len(H.params)}, one per parameter tensor"
+            f"proximity has {len(proximity)} weights: expected one number, or {len(H.params)}, one per parameter tensor"
         )
-    for position, weight in enumerate(weights):
-        name = f"proximity[{position}]" if isinstance(proximity, Sequence) else "proximity"
-        if not (math.isfinite(weight) and weight >= 0):
-            raise ValueError(f"{name} is {weight}: expected 0 or more")
-        if weight + damping == 0:
-            raise ValueError(f"{name} + damping is 0: M must be positive; raise the weight or the damping")
-    if len(weights) == 1:
-        return rhs.new_full((), weights[0] + damping)
-    pairs = zip(H.params, weights, strict=True)
+    pairs = zip(H.params, proximity, strict=True)
     return torch.cat([rhs.new_full((parameter.numel(),), weight + damping) for parameter, weight in pairs])
