@@ -30,8 +30,7 @@ def exact_curvature(settings: Settings, models: Models, images: int) -> Callable
             batch, the first so many are taken.
 
     Returns:
-        A function from this worker's share of a lower batch to the operator. A batch in chunks is always recomputed:
-        to keep their graphs would take as much memory as one graph of them all.
+        A function from this worker's share of a lower batch to the operator.
     """
     params = trainable(models.lower)
 
@@ -39,11 +38,20 @@ def exact_curvature(settings: Settings, models: Models, images: int) -> Callable
         first, second = (view[:images].chunk(settings.curvature_chunks) for view in views)
         chunks = zip(first, second, strict=True)
         graphs = [partial(curvature_graph, settings, models, chunk) for chunk in chunks]
-        kept = settings.curvature_products == "graph" and len(graphs) == 1
         with exact_arithmetic():
-            return _Exact(KeptCurvature(graphs[0](), params) if kept else RecomputedCurvature(graphs, params))
+            if keeps_graph(settings):
+                return _Exact(KeptCurvature(graphs[0](), params))
+            return _Exact(RecomputedCurvature(graphs, params))
 
     return build
+
+
+def keeps_graph(settings: Settings) -> bool:
+    """Whether one graph serves all products of an alternation.
+
+    Not with several chunks: all their graphs would take as much memory as one of the whole batch.
+    """
+    return settings.curvature_products == "graph" and settings.curvature_chunks == 1
 
 
 def curvature_graph(settings: Settings, models: Models, views: Views) -> CurvatureGraph:
