@@ -27,17 +27,22 @@ class _TwiceDifferentiable(_BatchNorm):
     spans_workers: bool
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise `[rows, channels, ...]`, this worker's share of the global batch."""
+        """Normalise `[rows, channels, ...]`, this worker's share of the global batch.
+
+        Raises:
+            ValueError: in training, less than two values per channel.
+        """
         if not self.training:
             return super().forward(x)
         self._check_input_dim(x)  # type: ignore[no-untyped-call]
+        count = x.numel() // x.shape[1] * (world_size(self.group) if self.spans_workers else 1)
+        if count < 2:
+            raise ValueError(f"found {count} values per channel: batch statistics need 2 or more; use a larger batch")
         wide = torch.promote_types(x.dtype, torch.float32)
         weight = self.weight if self.affine else torch.ones(x.shape[1], dtype=wide, device=x.device)
         bias = self.bias if self.affine else torch.zeros(x.shape[1], dtype=wide, device=x.device)
         y, mean, variance = batch_norm(x, weight, bias, self.eps, self.group, self.spans_workers)
         if self.track_running_stats:
-            workers = world_size(self.group) if self.spans_workers else 1
-            count = x.numel() // x.shape[1] * workers
             self._update_running(mean, variance * (count / (count - 1)))
         return y
 

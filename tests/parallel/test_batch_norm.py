@@ -97,6 +97,15 @@ def test_an_unknown_mode_is_named_with_the_nearest():
         convert_batch_norm(network(), "synchronized")
 
 
+@pytest.mark.parametrize("mode", ["synchronised", "per_worker"])
+def test_a_single_value_per_channel_has_no_statistics(mode):
+    layer = convert_batch_norm(nn.BatchNorm1d(3), mode)
+    with pytest.raises(ValueError, match="found 1 values per channel: batch statistics need 2 or more"):
+        layer(torch.ones(1, 3))
+    assert layer.num_batches_tracked == 0
+    assert layer.eval()(torch.ones(1, 3)).shape == (1, 3)
+
+
 def frozen_forward(rank, count):
     model = convert_batch_norm(network(), "synchronised")
     rows = images().chunk(count)[rank]
