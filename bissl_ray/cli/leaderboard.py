@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bissl_ray.leaderboard import Board
 
 _REDRAW_INTERVAL = 2.0  # seconds
-_AROUND_ROWS = 8  # lines of a watched board that are no rows: headings, verdict
+_AROUND_ROWS = 12  # lines of a watched board that are no rows: headings, notes, verdict
 
 
 class Format(StrEnum):

@@ -1,7 +1,8 @@
 """`bissl-ray show`: one trial in full."""
 
 import warnings
-from typing import Annotated
+from types import NoneType
+from typing import Annotated, get_args
 
 import typer
 
@@ -25,6 +26,7 @@ def show(
     for line in damaged:
         typer.echo(f"warning: {line.message}", err=True)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    nullable = {name for name, field in Settings.model_fields.items() if NoneType in get_args(field.annotation)}
     own = [report for report in reports if report["trial"] == trial]
     console = Console()
-    console.print(render_trial(row, own, children, defaults, console))
+    console.print(render_trial(row, own, children, defaults, console, nullable))

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bissl_ray.leaderboard.numbers import duration, percent, points, setting
+from bissl_ray.leaderboard.identity import IDENTITY_MARK
+from bissl_ray.leaderboard.numbers import duration, percent, points, relative, setting
 from bissl_ray.leaderboard.ranking import PREFIX
 
 Row = dict[str, Any]
@@ -32,7 +33,7 @@ class Column:
 
 _BEFORE: Final = (
     Column("#", 100, lambda row: "" if row["rank"] is None else str(row["rank"])),
-    Column("trial", 99, lambda row: row["trial"], number=False),
+    Column("trial", 99, lambda row: _marked(row), number=False),
     Column("sweep", 60, lambda row: row["sweep"], number=False),
     Column("status", 90, lambda row: describe_status(row), number=False),
     Column("score %", 98, lambda row: percent(row["objective"])),
@@ -46,6 +47,7 @@ _AFTER: Final = (
     Column("alternations", 22, lambda row: setting(row["alternations"])),
     Column("HVPs", 21, lambda row: setting(row["hvps"])),
     Column("residual", 20, lambda row: setting(row["cg_residual"])),
+    Column("implicit change", 19, lambda row: relative(row["implicit_change"])),
     Column("time", 45, lambda row: duration(row["total_seconds"])),
     Column(
         "GPU h",
@@ -61,6 +63,10 @@ def describe_status(row: Row) -> str:
     if row["kind"] == "control":
         return "control"
     return "confirmed" if row["standing"] == "confirmed" else str(row["status"])
+
+
+def _marked(row: Row) -> str:
+    return f"{row['trial']} {IDENTITY_MARK}" if row["acts_as_identity"] else str(row["trial"])
 
 
 def columns(rows: Sequence[Row]) -> list[Column]:

@@ -11,11 +11,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bissl_ray.leaderboard.notes import marks_explained
 from bissl_ray.leaderboard.numbers import duration, percent
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.render import fitting_table
 
-_AROUND_TABLE: Final = 9  # lines: title, bar, counts, best, a table's heading and rules, a spare one
+_AROUND_TABLE: Final = 10  # lines: title, bar, counts, best, a table's heading and rules, what its mark means, a spare
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class LiveBoard:
         rows = rank(progress.trials)[: max(self._console.height - _AROUND_TABLE, 1)]
         if rows:
             parts.append(fitting_table("", rows, self._console))
+            parts.extend(Text(line, style="dim") for line in marks_explained(rows))
         return Group(*parts)
 
 

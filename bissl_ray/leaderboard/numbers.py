@@ -13,6 +13,16 @@ def points(fraction: float | None) -> str:
     return "" if fraction is None else f"{100 * fraction:+.1f}"
 
 
+def relative(fraction: float | None) -> str:
+    """Write a relative change in percent, two digits where it is small: 0.0037 is "0.37%"; nothing for None."""
+    if fraction is None:
+        return ""
+    percentage = 100 * fraction
+    if percentage < 0.005:
+        return "0%"
+    return f"{percentage:.2g}%" if percentage < 9.95 else f"{percentage:.0f}%"
+
+
 def duration(seconds: float | None) -> str:
     """Write a duration in its two largest units: "45s", "12m 05s", "3h 20m", "2d 04h"; nothing for None."""
     if seconds is None:

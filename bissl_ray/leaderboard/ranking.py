@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather, place
+from bissl_ray.leaderboard.identity import acts_as_identity, largest_change
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 
 PREFIX: Final = "param_"
@@ -16,6 +17,9 @@ _FROM_TRIAL: Final = (
     "alternations",
     "hvps",
     "cg_residual",
+    "negative_curvature",
+    "embedding_std",
+    "embedding_rank",
     "seconds",
     "gpu_seconds",
     "workers",
@@ -42,8 +46,9 @@ def rank(trials: Iterable[Row]) -> list[Row]:
         Rows with the same keys each: rank (None for the control and for trials without a score), dataset,
         sweep, trial, kind (bissl, control), standing (confirmed, explored), objective (the one it is ranked
         by) with the ends of its 95% interval, seeds, the paired gain over the control likewise, the test
-        metric likewise, explore_objective, the trial's own columns, the total cost of all its runs in
-        seconds, and every param_ column.
+        metric likewise, explore_objective, the trial's own columns, implicit_change (the largest of all its
+        runs) and whether it acts as identity by that (None for the control and while it runs), the total cost of all
+        its runs in seconds, and every param_ column.
     """
     configurations = gather(trials)
     controls = {sweep: best_control(configurations, sweep) for sweep in {c.sweep for c in configurations}}
@@ -65,6 +70,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
     gain = None
     if configuration.kind == "bissl" and control is not None:
         gain = paired_gain(configuration.scores, control.scores)
+    change = largest_change(configuration.runs)
     runs = configuration.runs
     if configuration.kind == "control":  # its budget went into all points, not only into the best
         runs = tuple(run for c in everyone if c.kind == "control" and c.sweep == (dataset, sweep) for run in c.runs)
@@ -84,6 +90,8 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         **_columns("test_metric", estimate(list(configuration.test_scores.values()))),
         "explore_objective": configuration.explored if head["step"] == "search" else None,
         **{name: head[name] for name in _FROM_TRIAL},
+        "implicit_change": change,
+        "acts_as_identity": None if head["status"] == "running" else acts_as_identity(change),
         "total_seconds": _total(runs, "seconds"),
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
         **_parameters(configuration),

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bissl_ray.leaderboard.columns import Column, columns
+from bissl_ray.leaderboard.notes import ended_early, marks_explained
 from bissl_ray.leaderboard.verdict import Outcome, Verdict
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ _VERDICT_STYLES: Final[dict[Outcome, str]] = {
 
 
 def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) -> RenderableType:
-    """Lay out the board for a console: a table per dataset that fits its width, then the verdicts.
+    """Lay out the board for a console: a table per dataset that fits its width, notes, then the verdicts.
 
     Columns that don't fit are left out, the least important first; no number is ever cut.
 
@@ -45,6 +46,8 @@ def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) ->
     parts: list[RenderableType] = []
     for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
         parts.append(fitting_table(_title(dataset, rows), list(group), console))
+    notes = [*marks_explained(rows), *ended_early(rows)]
+    parts.extend(Text(line, style="dim") for line in [*notes, *([""] if notes else [])])
     parts.extend(Text(verdict.sentence, style=_VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
     return Group(*parts)
 
@@ -77,7 +80,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
-    """Write the columns of the table, all of them, as Markdown, with the verdicts below."""
+    """Write the columns of the table, all of them, as Markdown, with the notes and the verdicts below."""
     parts = []
     for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
         members = list(group)
@@ -86,7 +89,7 @@ def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
         lines += [[c.cell(row) for c in chosen] for row in members]
         body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         parts.append(f"### {_title(dataset, rows)}\n\n{body}")
-    parts.extend(verdict.sentence for verdict in verdicts)
+    parts.extend([*marks_explained(rows), *ended_early(rows), *(verdict.sentence for verdict in verdicts)])
     return "\n\n".join(parts)
 
 

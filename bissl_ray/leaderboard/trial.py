@@ -1,7 +1,6 @@
 """One trial in full: configuration, curve, diagnostics, why it was proposed and why it stopped."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
@@ -11,8 +10,10 @@ from rich.text import Text
 from bissl_ray.leaderboard.columns import parameter_names
 from bissl_ray.leaderboard.configurations import finite
 from bissl_ray.leaderboard.curve import curve
+from bissl_ray.leaderboard.identity import describe_change
 from bissl_ray.leaderboard.numbers import duration, percent, setting
 from bissl_ray.leaderboard.ranking import PREFIX
+from bissl_ray.leaderboard.run_again import space_of
 
 Row = dict[str, Any]
 
@@ -26,13 +27,18 @@ _ORIGINS: Final = {
     "seeds": "confirms its parent with another seed",
 }
 _DIAGNOSTICS: Final = (
-    ("relative residual", "cg_residual"),
+    ("relative residual, mean", "cg_residual"),
+    ("relative residual, largest", "cg_residual_max"),
     ("Hessian-vector products", "hvps"),
     ("smallest Ritz value", "ritz_min"),
     ("largest Ritz value", "ritz_max"),
     ("directions of negative curvature", "negative_curvature"),
-    ("cosine of hypergradient and direct gradient", "hypergradient_cosine"),
+    ("cosine of solution and identity", "hypergradient_cosine"),
+    ("change of the gradient by solving", "implicit_change"),
+    ("implicit part over direct part", "implicit_ratio"),
     ("distance of the backbones", "distance"),
+    ("spread of the embeddings (0 to 1)", "embedding_std"),
+    ("effective rank of the embeddings", "embedding_rank"),
     ("lower loss", "lower_loss"),
     ("upper loss", "upper_loss"),
     ("training loss", "train_loss"),
@@ -40,7 +46,12 @@ _DIAGNOSTICS: Final = (
 
 
 def render_trial(
-    trial: Row, reports: Sequence[Row], children: Sequence[Row], defaults: Mapping[str, Any], console: Console
+    trial: Row,
+    reports: Sequence[Row],
+    children: Sequence[Row],
+    defaults: Mapping[str, Any],
+    console: Console,
+    nullable: Collection[str] = (),
 ) -> RenderableType:
     """Lay out one trial.
 
@@ -50,12 +61,14 @@ def render_trial(
         children: rows of the runs that tune or confirm it.
         defaults: setting -> default; settings that differ come first and stand out.
         console: where it will be printed; gives the width.
+        nullable: settings whose null is a value; that of others says that the row is older than the setting.
     """
+    settings = _settings(trial, nullable)
     parts: list[RenderableType] = [
         Text.assemble((trial["trial"], "bold"), f"  {trial['dataset']} · {trial['sweep']}"),
         _facts(trial),
         _heading("Configuration"),
-        _configuration(trial, defaults),
+        _configuration(settings, defaults),
     ]
     for stage, progress in (("bissl", "alternation"), ("finetune", "epoch")):
         ordered = sorted(
@@ -68,7 +81,8 @@ def render_trial(
         parts += [_heading("Runs that tune or confirm it"), _children(children)]
     if trial["phase"] == "control":
         return Group(*parts, Text(_CONTROL, style="dim"))
-    return Group(*parts, _heading("To run it again, give this file to bissl-ray sweep --space"), Text(_again(trial)))
+    again = Text(space_of(trial["dataset"], settings))
+    return Group(*parts, _heading("To run it again, give this file to bissl-ray sweep --space"), again)
 
 
 _CONTROL: Final = "\nPlain fine-tuning, the control: it runs as part of a sweep, not by itself."
@@ -104,6 +118,7 @@ def _facts(trial: Row) -> Table:
             ("test", "" if test is None else f"{percent(test)}%"),
             ("seed", setting(trial["seed"])),
             ("alternations", setting(trial["alternations"])),
+            ("solving", describe_change(trial)),
             ("time", _cost(trial)),
             ("attempts", setting(trial["attempts"])),
             ("checkpoint", trial["checkpoint"] or ""),
@@ -118,16 +133,25 @@ def _cost(trial: Row) -> str:
     return duration(trial["seconds"]) + ("" if hours is None else f", {hours / 3600:.2f} GPU hours")
 
 
-def _configuration(trial: Row, defaults: Mapping[str, Any]) -> Group:
-    values = {n: trial[PREFIX + n] for n in parameter_names([trial]) if trial[PREFIX + n] is not None}
+def _settings(trial: Row, nullable: Collection[str]) -> Row:
+    """The trial's settings without their prefix."""
+    values = {name: trial[PREFIX + name] for name in parameter_names([trial])}
+    return {name: value for name, value in values.items() if value is not None or name in nullable}
+
+
+def _configuration(values: Row, defaults: Mapping[str, Any]) -> Group:
     changed = {name: value for name, value in values.items() if name not in defaults or defaults[name] != value}
     grid = Table.grid(padding=(0, 2))
     for name, value in changed.items():
-        was = f"default {setting(defaults[name], _DIGITS) or 'none'}" if name in defaults else ""
-        grid.add_row(Text(name, style="bold"), Text(setting(value, _DIGITS), style="bold"), Text(was, style="dim"))
-    unchanged = [f"{name} {setting(value, _DIGITS)}" for name, value in values.items() if name not in changed]
+        was = f"default {_value(defaults[name])}" if name in defaults else ""
+        grid.add_row(Text(name, style="bold"), Text(_value(value), style="bold"), Text(was, style="dim"))
+    unchanged = [f"{name} {_value(value)}" for name, value in values.items() if name not in changed]
     rest = Text("at their defaults: " + ", ".join(unchanged), style="dim") if unchanged else Text()
     return Group(grid, rest)
+
+
+def _value(value: Any) -> str:
+    return setting(value, _DIGITS) or "none"
 
 
 def _stage(stage: str, progress: str, reports: Sequence[Row], width: int) -> list[RenderableType]:
@@ -165,21 +189,3 @@ def _children(children: Sequence[Row]) -> Table:
             "" if test is None else f"test {percent(test)}%",
         )
     return grid
-
-
-def _again(trial: Row) -> str:
-    """Write a search space that holds all settings and runs them as one trial: YAML, every digit kept."""
-    lines = [
-        f"  {name}: {_yaml(trial[PREFIX + name])}"
-        for name in parameter_names([trial])
-        if trial[PREFIX + name] is not None
-    ]
-    return "\n".join([f"dataset: {trial['dataset']}", "fixed:", *lines, "protocol: {trials: 1}"])
-
-
-def _yaml(value: Any) -> str:
-    """Write a scalar that a YAML reader gives back as it was; it takes 1e-06, without a point, for text."""
-    if isinstance(value, bool | str):
-        return json.dumps(value)
-    text = repr(value) if isinstance(value, float) else str(value)
-    return text.replace("e", ".0e", 1) if isinstance(value, float) and "e" in text and "." not in text else text

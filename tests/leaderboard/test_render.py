@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from bissl_ray.leaderboard import as_csv, as_json, as_markdown, rank, render_trial, table, verdicts
+from bissl_ray.store import REPORT_COLUMNS
 
 
 def drawn(renderable, width, **more):
@@ -80,17 +81,7 @@ def test_one_trial_in_full(decided, width):
         base | {"alternation": a, "epoch": None, "objective": 0.4 + a / 1000, "cg_residual": 0.1 / a}
         for a in range(1, 101)
     ]
-    columns = (
-        "ritz_min",
-        "ritz_max",
-        "negative_curvature",
-        "hypergradient_cosine",
-        "distance",
-        "lower_loss",
-        "upper_loss",
-        "train_loss",
-    )
-    reports = [dict.fromkeys(columns) | row for row in reports]
+    reports = [dict.fromkeys(REPORT_COLUMNS) | row for row in reports]
     children = [row for row in decided if row["parent"] == "a"]
     defaults = {"upper_lr": 0.03, "cg_iterations": 0}
     text = drawn(lambda c: render_trial(rows["a"], reports, children, defaults, c), width)
