@@ -74,9 +74,10 @@ def alone():
     return {pretext: curvature(pretext) for pretext in pretext_names()}
 
 
-@pytest.fixture(scope="module", params=[2, 4])
-def shared(request):
-    return run_workers(every_curvature, request.param)
+@pytest.fixture(scope="module")
+def shared():
+    """Of two workers; tests/bilevel/test_across_workers.py has four, with a smaller backbone."""
+    return run_workers(every_curvature, 2)
 
 
 def relative_error(found, expected):
