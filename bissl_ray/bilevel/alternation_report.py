@@ -9,6 +9,7 @@ _MILD_TO_SEVERE: tuple[StopReason, ...] = (
     "tolerance",
     "iterations",
     "zero_rhs",
+    "stagnated",
     "negative_curvature",
     "non_finite",
 )

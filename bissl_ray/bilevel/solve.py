@@ -54,11 +54,13 @@ def solve(
             workers.
         proximity: λ, one number, or one per parameter tensor; at least 0.
         damping: added to λ, at least 0. λ + damping must be positive.
-        method: "cg", "layerwise_cg", "neumann" or "identity".
-        iterations: at most so many; with 0 every method is "identity".
+        method: "cg", "layerwise_cg", "minres", "neumann", "nystrom" or "identity".
+        iterations: at most so many; with 0 every method is "identity". For "nystrom" the number of vectors that H is
+            looked at along.
         tolerance: relative residual at which to stop, in [0, 1); 0 stops at rounding level only.
-        known: products that earlier solves with the same H, proximity and damping left; this one adds its own. "cg"
-            and "neumann" start from the best combination of them. None: start at 0, keep nothing.
+        known: products that earlier solves by the same method with the same H, proximity and damping left; this one
+            adds its own. "cg", "minres" and "neumann" start from the best combination of them, "nystrom" builds on
+            them. None: start at 0, keep nothing.
 
     Returns:
         The solution, with a report of what happened. It has no graph.

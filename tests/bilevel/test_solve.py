@@ -131,11 +131,11 @@ def test_the_oldest_known_products_make_room():
     vectors = [torch.tensor([1.0, i]) for i in range(4)]
     for vector in vectors[:3]:
         known.add(vector, 2 * vector)
-    assert [float(number) for number in known.energies()] == [4.0, 6.0, 10.0]
+    assert [[float(number) for number in row] for row in known.energies()] == [[4.0], [6.0, 10.0]]
     known.add(vectors[3], 2 * vectors[3])
     assert known.vectors == vectors[2:]
-    assert [float(number) for number in known.energies()] == [10.0, 14.0, 20.0]
-    assert [float(number) for number in known.squares()] == [20.0, 28.0, 40.0]
+    assert [[float(number) for number in row] for row in known.energies()] == [[10.0], [14.0, 20.0]]
+    assert [[float(number) for number in row] for row in known.squares()] == [[20.0], [28.0, 40.0]]
     with pytest.raises(ValueError, match="-1"):
         KnownProducts(-1)
 

@@ -3,10 +3,12 @@
 import math
 
 import torch
+from torch import Tensor
 
 from bissl_ray.bilevel.report import SolveReport, StopReason
+from bissl_ray.bilevel.solvers.accuracy import ConvergenceCheck
 from bissl_ray.bilevel.solvers.fallback import first_order
-from bissl_ray.bilevel.solvers.recycling import galerkin_start
+from bissl_ray.bilevel.solvers.recycling import Direction, galerkin_start
 from bissl_ray.bilevel.solvers.ritz import ConjugateGradientRitz
 from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
 
@@ -14,26 +16,40 @@ from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
 def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
     """Solve by conjugate gradients (Hestenes and Stiefel 1952); one product an iteration.
 
-    The residuals are those of the recursion, equal to the true ones up to rounding. A direction p with
-    pᵀ(M + H)p ≤ 0 stops the solve before it is taken, at the iterate so far: as in truncated Newton methods
-    (Nocedal and Wright 2006, algorithm 7.1) it is the lowest that ½ xᵀ(M + H)x − vᵀx got, and vᵀx > 0, although its
-    residual may exceed that of 0. Where that iterate is still 0, the answer is M⁻¹ v (see `fallback`).
+    Each direction is made conjugate not only to the one before it but to all that `system.known` still holds: those of
+    earlier solves, so that this one doesn't search there again (augmented conjugate gradients, Erhel and
+    Guyomarc'h 2000), and its own, which rounding would let drift apart. Each step goes to the minimum along its
+    direction, so that ½ xᵀ(M + H)x − vᵀx never rises, from the start on.
+
+    The residuals are those of the recursion. Where it has converged but rounding may have parted it from the truth,
+    the true residual is measured (see `ConvergenceCheck`); if that is too large, the solve restarts from it.
+
+    A direction p with pᵀ(M + H)p ≤ 0 stops the solve before it is taken, at the iterate so far: as in truncated
+    Newton methods (Nocedal and Wright 2006, algorithm 7.1) it is the lowest that ½ xᵀ(M + H)x − vᵀx got, and vᵀx > 0,
+    although its residual may exceed that of 0. Where that iterate is still 0, the answer is M⁻¹ v (see `fallback`).
     """
-    start = galerkin_start(system)
+    start, directions = galerkin_start(system)
     x, r = start.x, start.residual
-    p, square = r, r.dot(r)
     report = SolveReport("iterations", residuals=[start.norm])
-    ritz = ConjugateGradientRitz()
-    for _ in range(iterations):
-        if report.residuals[-1] <= system.close_enough(tolerance):
+    check, ritz = ConvergenceCheck(system, tolerance), ConjugateGradientRitz()
+    for iteration in range(iterations + 1):
+        if report.residuals[-1] <= check.goal:
+            report.add_ritz_values(ritz.values())
+            r, done = check.settle(x, r, report)
+            if done:
+                return Outcome(x, r, report)
+            ritz = ConjugateGradientRitz()
+            x, r = _minimise(x, r, directions)
+            report.residuals[-1] = system.norm(r)
+        if iteration == iterations:
             break
+        p = _conjugate(r, directions)
         image = system.product(p)
         report.products += 1
         bend = p.dot(image)
-        step = square / bend
+        step = p.dot(r) / bend
         next_r = torch.addcmul(r, step, image, value=-1)
-        next_square = next_r.dot(next_r)
-        curvature, next_squared = system.on_host(bend, next_square)
+        curvature, next_squared = system.on_host(bend, next_r.dot(next_r))
         stopped = _trouble(curvature, next_squared)
         if stopped != "non_finite":
             ritz.add(curvature / report.residuals[-1] ** 2)
@@ -41,19 +57,33 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
             report.stopped_because = stopped
             break
         system.known.add(p, image)
+        directions.append(Direction(p, image, bend))
+        del directions[: -max(1, system.known.capacity)]
         x, r = torch.addcmul(x, step, p), next_r
-        beta, square = next_square / square, next_square
-        p = torch.addcmul(r, beta, p)
         ritz.turn(curvature / report.residuals[-1] ** 2, next_squared / report.residuals[-1] ** 2)
         report.residuals.append(math.sqrt(next_squared))
-    report.curvature = ritz.extremes()
+    report.add_ritz_values(ritz.values())
     if report.stopped_because == "negative_curvature":
         report.negative_curvature = 1
         if start.cold and len(report.residuals) == 1:
-            return first_order(system, report)
-    elif report.stopped_because == "iterations" and report.residuals[-1] <= system.close_enough(tolerance):
-        report.stopped_because = "tolerance"
+            return first_order(system, image, report)
     return Outcome(x, r, report)
+
+
+def _conjugate(r: Tensor, directions: list[Direction]) -> Tensor:
+    """What of r is conjugate to all directions."""
+    p = r
+    for vector, image, energy in directions:
+        p = torch.addcmul(p, image.dot(p) / energy, vector, value=-1)
+    return p
+
+
+def _minimise(x: Tensor, r: Tensor, directions: list[Direction]) -> tuple[Tensor, Tensor]:
+    """The minimum over the span of conjugate directions: what rounding let slip there, without a product."""
+    for vector, image, energy in directions:
+        step = vector.dot(r) / energy
+        x, r = torch.addcmul(x, step, vector), torch.addcmul(r, step, image, value=-1)
+    return x, r
 
 
 def _trouble(curvature: float, next_squared: float) -> StopReason | None:

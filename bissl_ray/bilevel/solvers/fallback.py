@@ -1,18 +1,28 @@
 """What to answer when negative curvature is met before anything was solved."""
 
-import math
+from torch import Tensor
 
 from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
 
 
-def first_order(system: LinearSystem, report: SolveReport) -> Outcome:
-    """M⁻¹ v, its residual measured by one more product and added to the report.
+def first_order(system: LinearSystem, image: Tensor | None, report: SolveReport) -> Outcome:
+    """M⁻¹ v, its true residual added to the report.
 
-    Truncated Newton methods likewise fall back to the gradient (Nocedal and Wright 2006, algorithm 7.1).
+    Truncated Newton methods likewise fall back to the gradient (Nocedal and Wright 2006, algorithm 7.1). The
+    residual costs no product where
+    M is a multiple of the identity and the image is known.
+
+    Args:
+        system: the system.
+        image: (M + H) v; None where it is not known.
+        report: of the solve so far.
     """
     x = system.rhs / system.diagonal
-    residual = system.rhs - system.product(x)
-    report.products += 1
-    report.residuals += [math.sqrt(square) for square in system.on_host(residual.dot(residual))]
+    if image is not None and system.diagonal.dim() == 0:
+        residual = system.rhs - image / system.diagonal
+    else:
+        residual = system.rhs - system.product(x)
+        report.products += 1
+    report.residuals.append(system.norm(residual))
     return Outcome(x, residual, report)

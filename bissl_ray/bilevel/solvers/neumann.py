@@ -3,12 +3,15 @@
 import math
 
 import torch
+from torch import Tensor
 
+from bissl_ray.bilevel.known_products import SpectrumEstimate
 from bissl_ray.bilevel.report import SolveReport
+from bissl_ray.bilevel.solvers.accuracy import ConvergenceCheck
 from bissl_ray.bilevel.solvers.fallback import first_order
 from bissl_ray.bilevel.solvers.recycling import galerkin_start
-from bissl_ray.bilevel.solvers.ritz import extreme_eigenvalues
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, Start
+from bissl_ray.bilevel.solvers.ritz import Lanczos
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
 
 LANCZOS_STEPS = 3
 
@@ -16,70 +19,85 @@ LANCZOS_STEPS = 3
 def neumann_series(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
     """x ← x + α (v − A x) with A = M + H, one product an iteration (Lorraine, Vicol and Duvenaud 2020).
 
-    The series converges for 0 < α < 2 / ‖A‖ on a positive definite A. α is 1 over an upper bound on the
-    largest eigenvalue: the largest Ritz value of three Lanczos steps from the residual, plus the norm of
-    what they left over (Zhou and Li 2011, "Bounding the spectrum of large Hermitian matrices"). These three
-    products are counted, on top of `iterations`. Should the bound be missed, α is cut down to
-    rᵀAr / ‖Ar‖², the step that shrinks the residual r most: the residual never grows.
+    The series converges for 0 < α < 2 / ‖A‖ on a positive definite A; the plain one, M⁻¹ Σ (−H M⁻¹)ᵏ v, only where
+    ‖H M⁻¹‖ < 1. Here it is rescaled: α is 1 over an upper bound on the largest eigenvalue, the largest Ritz value of
+    three Lanczos steps from the residual, plus the norm of what they left over (Zhou and Li 2011, "Bounding the
+    spectrum of large Hermitian matrices"). These products are counted, on top of `iterations`; later solves with the
+    same A use the same bound. Should it be missed, α is cut down to rᵀAr / ‖Ar‖², the step that shrinks the
+    residual r most: the residual never grows. The report gives the smallest α.
 
     A Ritz value that is not positive, or a residual with rᵀAr ≤ 0, stops the solve at the iterate so far;
     where that is still 0, the answer is M⁻¹ v (see `fallback`).
     """
-    start = galerkin_start(system)
+    start, _ = galerkin_start(system)
     x, r = start.x, start.residual
     report = SolveReport("iterations", residuals=[start.norm])
-    if start.norm <= system.close_enough(tolerance):
-        report.stopped_because = "tolerance"
-        return Outcome(x, r, report)
-    longest_step = _prepare(system, start, report)
-    for _ in range(iterations):
-        if report.stopped_because != "iterations":
+    check = ConvergenceCheck(system, tolerance)
+    image: Tensor | None = None
+    for iteration in range(iterations + 1):
+        if report.residuals[-1] <= check.goal:
+            r, done = check.settle(x, r, report)
+            if done:
+                return Outcome(x, r, report)
+        if iteration == iterations:
+            break
+        if report.step_length is None:
+            image = _estimate_spectrum(system, r / report.residuals[-1], report)
+        if report.step_length is None:
             break
         image = system.product(r)
         report.products += 1
         bend = r.dot(image)
-        step = torch.clamp(bend / image.dot(image), max=longest_step)
+        step = torch.clamp(bend / image.dot(image), max=report.step_length)
         next_r = torch.addcmul(r, step, image, value=-1)
-        curvature, next_squared = system.on_host(bend, next_r.dot(next_r))
+        curvature, next_squared, length = system.on_host(bend, next_r.dot(next_r), step)
         if curvature <= 0:
             report.stopped_because, report.negative_curvature = "negative_curvature", 1
-        elif not (math.isfinite(curvature) and math.isfinite(next_squared)):
+            break
+        if not (math.isfinite(curvature) and math.isfinite(next_squared)):
             report.stopped_because = "non_finite"
-        else:
-            system.known.add(r, image)
-            x, r = torch.addcmul(x, step, r), next_r
-            report.residuals.append(math.sqrt(next_squared))
-            if report.residuals[-1] <= system.close_enough(tolerance):
-                report.stopped_because = "tolerance"
+            break
+        system.known.add(r, image)
+        x, r = torch.addcmul(x, step, r), next_r
+        report.residuals.append(math.sqrt(next_squared))
+        report.step_length = length
     if report.stopped_because == "negative_curvature" and start.cold and len(report.residuals) == 1:
-        return first_order(system, report)
+        return first_order(system, image, report)
     return Outcome(x, r, report)
 
 
-def _prepare(system: LinearSystem, start: Start, report: SolveReport) -> float:
-    """Run the Lanczos steps, write what they show into the report, and return the longest safe step."""
-    q = start.residual / start.norm
-    before, beta = torch.zeros_like(q), torch.zeros_like(q[0])
-    alphas, betas = [], []
-    for _ in range(LANCZOS_STEPS):
-        w = torch.addcmul(system.product(q), beta, before, value=-1)
-        report.products += 1
-        alphas.append(w.dot(q))
-        w = torch.addcmul(w, alphas[-1], q, value=-1)
-        beta = torch.linalg.vector_norm(w)
-        betas.append(beta)
-        before, q = q, w / beta
-    numbers = system.on_host(*alphas, *betas)
-    diagonal, beside = numbers[:LANCZOS_STEPS], numbers[LANCZOS_STEPS:]
-    # Nothing left over: the Krylov space is exhausted, and what was computed after it is noise.
-    scale = max(abs(diagonal[0]), beside[0]) * system.close_enough(0.0)
-    size = next((i + 1 for i, rest in enumerate(beside) if rest <= scale), LANCZOS_STEPS)
-    if not all(math.isfinite(number) for number in diagonal[:size] + beside[:size]):
-        report.stopped_because = "non_finite"
-        return 0.0
-    report.curvature = extreme_eigenvalues(diagonal[:size], beside[: size - 1])
-    smallest, largest = report.curvature
-    if smallest <= 0:
+def _estimate_spectrum(system: LinearSystem, q: Tensor, report: SolveReport) -> Tensor | None:
+    """Write what a few Lanczos steps from q show, and the step length or why there is none, into the report.
+
+    Returns:
+        A q; None where the estimate was known already.
+    """
+    image = None
+    if system.known.spectrum is None:
+        lanczos = Lanczos(q)
+        products: list[tuple[Tensor, Tensor]] = []
+        rows: list[Tensor] = []
+        for _ in range(LANCZOS_STEPS):
+            products.append((lanczos.vector, system.product(lanczos.vector)))
+            rows += lanczos.advance(products[-1][1])
+        report.products += LANCZOS_STEPS
+        image = products[0][1]
+        numbers = system.on_host(*rows)
+        for product, energy, rest in zip(products, numbers[::2], numbers[1::2], strict=True):
+            if not (math.isfinite(energy) and math.isfinite(rest)):
+                report.stopped_because = "non_finite"
+                return image
+            lanczos.note(energy, rest)
+            system.known.add(*product)
+            # What would be computed after an invariant subspace is noise.
+            if lanczos.exhausted(system.close_enough(0.0)):
+                break
+        values = lanczos.values()
+        system.known.spectrum = SpectrumEstimate(values[0], values[-1], lanczos.rest)
+    spectrum = system.known.spectrum
+    report.add_ritz_values((spectrum.smallest, spectrum.largest))
+    if spectrum.smallest <= 0:
         report.stopped_because, report.negative_curvature = "negative_curvature", 1
-        return 0.0
-    return 1.0 / (largest + beside[size - 1])
+    else:
+        report.step_length = 1.0 / (spectrum.largest + spectrum.rest)
+    return image

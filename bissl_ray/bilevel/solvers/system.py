@@ -1,5 +1,6 @@
 """The linear system that every solver gets, where it starts, and what it gives back."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,10 @@ class LinearSystem:
         values = torch.stack(scalars)
         copy_from_first_worker([values], self.curvature.group)
         return [float(value) for value in values.tolist()]
+
+    def norm(self, vector: Tensor) -> float:
+        """‖vector‖, on the host."""
+        return math.sqrt(self.on_host(vector.dot(vector))[0])
 
     def close_enough(self, tolerance: float) -> float:
         """The relative residual to stop at: the tolerance, but never below rounding noise."""

@@ -1,0 +1,87 @@
+"""Minimal residuals: for a symmetric matrix whose curvature may be negative."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from bissl_ray.bilevel.report import SolveReport
+from bissl_ray.bilevel.solvers.accuracy import ConvergenceCheck
+from bissl_ray.bilevel.solvers.recycling import Direction, least_residual_start
+from bissl_ray.bilevel.solvers.ritz import Lanczos
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
+
+
+def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
+    """Solve by MINRES (Paige and Saunders 1975; Saad 2003, section 6.5); one product an iteration.
+
+    The iterate has the least residual over the Krylov space of v, whatever the signs of the eigenvalues. The Lanczos
+    process gives the vectors V (see `Lanczos`). Paige and Saunders turn them into search directions by Givens
+    rotations of the Lanczos matrix; here their images are made orthogonal themselves, which is the same
+    factorisation A V = Q R, but carries the residual as a vector, which never grows, and lets directions of earlier
+    solves take part: images are made orthogonal to all that `system.known` holds (recycling MINRES, Wang, de Sturler
+    and Paulino 2007).
+
+    Nonpositive Ritz values are counted as negative curvature, and the solve goes on. Where the Krylov space is
+    exhausted the true residual is measured: it is at rounding level unless M + H is singular.
+    """
+    start, directions = least_residual_start(system)
+    x, r = start.x, start.residual
+    report = SolveReport("iterations", residuals=[start.norm])
+    check, lanczos = ConvergenceCheck(system, tolerance), Lanczos(r / start.norm)
+    rounding = system.close_enough(0.0)
+    for iteration in range(iterations + 1):
+        if report.residuals[-1] <= check.goal or lanczos.exhausted(rounding):
+            _add_spectrum(lanczos, report)
+            r, done = check.settle(x, r, report)
+            if done:
+                return Outcome(x, r, report)
+            x, r = _minimise(x, r, directions)
+            report.residuals[-1] = system.norm(r)
+            lanczos = Lanczos(r / report.residuals[-1])
+        if iteration == iterations:
+            break
+        image = system.product(lanczos.vector)
+        report.products += 1
+        found = _orthogonalise(lanczos.vector, image, directions)
+        step = r.dot(found.image) / found.size
+        next_r = torch.addcmul(r, step, found.image, value=-1)
+        *row, square, next_squared = system.on_host(*lanczos.advance(image), found.size, next_r.dot(next_r))
+        if not all(map(math.isfinite, (*row, square))):
+            report.stopped_because = "non_finite"
+            break
+        lanczos.note(*row)
+        # An image that lies among the known ones brings nothing, and less of it than this would be rounding noise.
+        if math.sqrt(square) > rounding * lanczos.image_norm():
+            x, r = torch.addcmul(x, step, found.vector), next_r
+            system.known.add(found.vector, found.image)
+            directions.append(found)
+            del directions[: -max(2, system.known.capacity)]
+            report.residuals.append(math.sqrt(next_squared))
+        else:
+            report.residuals.append(report.residuals[-1])
+    _add_spectrum(lanczos, report)
+    return Outcome(x, r, report)
+
+
+def _orthogonalise(vector: Tensor, image: Tensor, directions: list[Direction]) -> Direction:
+    """The combination of a vector with directions whose image is orthogonal to theirs."""
+    for other in directions:
+        part = other.image.dot(image) / other.size
+        vector = torch.addcmul(vector, part, other.vector, value=-1)
+        image = torch.addcmul(image, part, other.image, value=-1)
+    return Direction(vector, image, image.dot(image))
+
+
+def _minimise(x: Tensor, r: Tensor, directions: list[Direction]) -> tuple[Tensor, Tensor]:
+    """The least residual over directions with orthogonal images: what rounding let slip there, without a product."""
+    for vector, image, square in directions:
+        step = image.dot(r) / square
+        x, r = torch.addcmul(x, step, vector), torch.addcmul(r, step, image, value=-1)
+    return x, r
+
+
+def _add_spectrum(lanczos: Lanczos, report: SolveReport) -> None:
+    values = lanczos.values()
+    report.add_ritz_values(values)
+    report.negative_curvature = max(report.negative_curvature, sum(value <= 0 for value in values))
