@@ -26,7 +26,7 @@ def flat(tensors):
 
 
 def derivatives(problem):
-    """Loss, gradient, Hessian-vector product, and hypergradient with its system solved to rounding."""
+    """Loss, gradient, Hessian-vector product, and hypergradient with its system solved."""
     theta = list(problem.lower.parameters())
     loss = problem.lower_loss(next(problem.views))
     H = LowerHessian(loss, theta)
@@ -34,7 +34,7 @@ def derivatives(problem):
     v = torch.autograd.grad(problem.upper_loss(problem.lower, labelled), theta)
     direct = torch.autograd.grad(problem.upper_loss(problem.upper, labelled), list(problem.upper.parameters()))
     v, direct = mean_over_workers(v), mean_over_workers(direct)
-    settings = SolverSettings(NUMBERS["proximity_weight"], damping=3000.0, iterations=50)
+    settings = SolverSettings(NUMBERS["proximity_weight"], damping=3000.0, iterations=50, tolerance=1e-12)
     result = hypergradient(H, v, direct, settings)
     assert result.solution.report.stopped_because == "tolerance"
     return {
