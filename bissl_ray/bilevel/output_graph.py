@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bissl_ray.bilevel.curvature_graph import CurvatureGraph, gradient_with_graph
 from bissl_ray.bilevel.flat import flatten, unflatten
+from bissl_ray.parallel import differentiable_upstream_only
 
 
 class OutputGraph(CurvatureGraph):
@@ -40,7 +41,8 @@ class OutputGraph(CurvatureGraph):
         self._judged = judged
         (self._slope,) = gradient_with_graph(loss, [judged], None, "criterion")
         self._probe = torch.zeros_like(outputs, requires_grad=True)
-        self._pulled = gradient_with_graph(outputs, self._params, self._probe, "output")
+        with differentiable_upstream_only():
+            self._pulled = gradient_with_graph(outputs, self._params, self._probe, "output")
 
     def product(self, vector: Tensor, retain: bool) -> Tensor:
         """Jᵀ (∇² criterion) J times a vector; arguments as of `CurvatureGraph.product`."""

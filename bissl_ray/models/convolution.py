@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from bissl_ray.parallel import upstream_only
+
 
 @dataclass(frozen=True)
 class _Geometry:
@@ -57,6 +59,8 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
+        if upstream_only():
+            x, weight = x.detach(), weight.detach()
         needed = ctx.needs_input_grad[:2]
         dx, dweight = _ConvolveBackward.apply(gradients[0], x, weight, ctx.geometry, needed)
         return dx, dweight, None
@@ -69,7 +73,7 @@ class _ConvolveBackward(torch.autograd.Function):
     def forward(
         ctx: Any, d: Tensor, x: Tensor, weight: Tensor, geometry: _Geometry, needed: tuple[bool, bool]
     ) -> tuple[Tensor | None, Tensor | None]:
-        ctx.save_for_backward(d, x, weight)
+        ctx.save_for_backward(d if any(ctx.needs_input_grad[1:3]) else None, x, weight)
         ctx.geometry = geometry
         ctx.set_materialize_grads(False)
         return geometry.gradients(d, x, weight, *needed)
@@ -85,11 +89,13 @@ class _ConvolveBackward(torch.autograd.Function):
         by_weight: Tensor | None = None
         if u is not None:
             by_d = ctx.geometry.forward(u, weight)
-            _, by_weight = ctx.geometry.gradients(d, u, weight, False, ctx.needs_input_grad[2])
+            if ctx.needs_input_grad[2]:
+                _, by_weight = ctx.geometry.gradients(d, u, weight, False, True)
         if p is not None:
             part = ctx.geometry.forward(x, p)
             by_d = part if by_d is None else by_d.add_(part)
-            by_x, _ = ctx.geometry.gradients(d, x, p, ctx.needs_input_grad[1], False)
+            if ctx.needs_input_grad[1]:
+                by_x, _ = ctx.geometry.gradients(d, x, p, True, False)
         return by_d, by_x, by_weight, None, None
 
 

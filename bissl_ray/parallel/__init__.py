@@ -18,6 +18,7 @@ from bissl_ray.parallel.collectives import (
     rank,
     world_size,
 )
+from bissl_ray.parallel.upstream_only import differentiable_upstream_only, upstream_only
 
 __all__ = [
     "BatchNormMode",
@@ -30,8 +31,10 @@ __all__ = [
     "all_reduce_sum",
     "convert_batch_norm",
     "copy_from_first_worker",
+    "differentiable_upstream_only",
     "frozen_statistics",
     "mean_over_workers",
     "rank",
+    "upstream_only",
     "world_size",
 ]

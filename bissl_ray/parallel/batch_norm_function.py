@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bissl_ray.parallel.collectives import Group, all_gather, world_size
+from bissl_ray.parallel.upstream_only import upstream_only
 
 
 def batch_norm(
@@ -102,6 +103,8 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, inverse = ctx.saved_tensors
+        if upstream_only():
+            x, weight = x.detach(), weight.detach()
         dx, dw, db = _NormaliseBackward.apply(gradients[0], x, weight, mean, inverse, ctx.total)
         return dx, dw, db, None, None
 
@@ -115,7 +118,8 @@ class _NormaliseBackward(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         own_D, own_Dx = _own_sums(d, x, mean, inverse)
         D, Dx = total(own_D, own_Dx)
-        ctx.save_for_backward(d, x, weight, mean, inverse, own_D, own_Dx, D, Dx)
+        kept = d if any(ctx.needs_input_grad[1:3]) else None
+        ctx.save_for_backward(kept, x, weight, mean, inverse, own_D, own_Dx, D, Dx)
         ctx.total = total
         n = _count(x, total)
         scale = weight * inverse
@@ -135,13 +139,13 @@ class _NormaliseBackward(torch.autograd.Function):
         d, x, weight, mean, inverse, own_D, own_Dx, D, Dx = ctx.saved_tensors
         n = _count(x, ctx.total)
         own_U, own_Ux = _own_sums(u, x, mean, inverse)
+        if d is None:
+            U, Ux = ctx.total(own_U, own_Ux)
+            return _by_upstream(u, a, b, U / n, Ux / n, x, weight, mean, inverse), *[None] * 5
         own_P = (u * d).sum([0, *range(2, x.dim())], dtype=mean.dtype)
         U, Ux, P, aD, aDx = ctx.total(own_U, own_Ux, own_P, a * own_D, a * own_Dx)
         scale = weight * inverse
-
-        # ∂Φ/∂d = w s (u − U / N − x̂ Ux / N) + a x̂ + b
-        of_x = (a - scale * Ux / n) * inverse
-        by_d = _combine(b - scale * U / n - of_x * mean, (scale, u), (of_x, x))
+        by_d = _by_upstream(u, a, b, U / n, Ux / n, x, weight, mean, inverse)
 
         by_weight = inverse * (own_P - (U * own_D + Ux * own_Dx) / n)
 
@@ -153,3 +157,20 @@ class _NormaliseBackward(torch.autograd.Function):
         of_x = -(inverse * qx + scale * inverse * T) / n * inverse
         by_x = _combine(-inverse * q / n - of_x * mean, (inverse * q_of_u, u), (inverse * q_of_d, d), (of_x, x))
         return by_d, by_x, by_weight, None, None, None
+
+
+def _by_upstream(
+    u: Tensor,
+    a: Tensor,
+    b: Tensor,
+    mean_U: Tensor,
+    mean_Ux: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    inverse: Tensor,
+) -> Tensor:
+    """∂Φ/∂d = w s (u − U / N − x̂ Ux / N) + a x̂ + b, from U / N and Ux / N."""
+    scale = weight * inverse
+    of_x = (a - scale * mean_Ux) * inverse
+    return _combine(b - scale * mean_U - of_x * mean, (scale, u), (of_x, x))
