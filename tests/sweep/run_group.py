@@ -32,6 +32,17 @@ files.write_tensors(
 )
 order = Order("good", "digits", None, 0, storage, "s", settings.model_dump(), 1, ("head", "bissl"), "start.pt")
 diverging = replace(order, trial="diverging", settings={**order.settings, "upper_lr": 1e30, "clip_norm": None})
+suffering = replace(
+    order,
+    trial="suffering",
+    settings={
+        **order.settings,
+        "damping": 0.0,
+        "proximity_weight": 1e-4,
+        "cg_iterations": 3,
+        "unsolved_alternations": 2,
+    },
+)
 absent = replace(order, trial="absent", start="nowhere.pt")
 
 
@@ -62,6 +73,9 @@ with connected(None, workers) as cluster:
     group = WorkerGroup(cluster.shape(workers, storage + "/ray"), "test")
     told = {"first": run(group, "1", order)}
     told["diverging"] = run(group, "2", diverging)
+    before = train_workers()
+    told["suffering"] = run(group, "suffering", suffering)
+    told["restarted"] = train_workers() != before
     told["absent"] = run(group, "3", absent)
     told["again"] = run(group, "4", replace(order, trial="again"))
     if workers > 1:
