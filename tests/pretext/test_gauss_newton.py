@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from bissl_ray.bilevel import GaussNewton
+from bissl_ray.bilevel import GaussNewton, LowerHessian
 from bissl_ray.config.settings import Settings
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import frozen_statistics, rank, world_size
@@ -79,6 +80,22 @@ def test_product_is_that_of_the_jacobian_by_finite_differences(alone, pretext):
     expected = torch.cat([part.flatten() for part in torch.autograd.grad(outputs, problem.parameters, bent)])
     assert relative_error(alone[pretext], expected) < 1e-7
     assert float(problem.direction @ alone[pretext]) > 0
+
+
+def test_a_product_takes_four_convolutions_a_layer_where_a_hessian_product_takes_six():
+    problem = Problem("simclr")
+    views = [view.repeat(16, 1, 1, 1) for view in problem.views]
+    outputs, partners = problem.task.outputs(problem.backbone, views)
+    gauss_newton = GaussNewton(outputs, lambda judged: problem.task.criterion(judged, partners), problem.parameters)
+    hessian = LowerHessian(problem.task.loss(problem.backbone, views), problem.parameters)
+    flops = []
+    for operator in (gauss_newton, hessian):
+        with FlopCounterMode(display=False) as counter:
+            operator.flat_matvec(problem.direction)
+        convolutions = counter.get_flop_counts()["Global"]
+        flops.append(sum(n for kind, n in convolutions.items() if "convolution" in str(kind)))
+    # The first layer's images need no gradient: it saves more of a Hessian's work, in proportion, than of the other's.
+    assert flops[0] / flops[1] == pytest.approx(4 / 6, rel=0.03)
 
 
 @pytest.mark.parametrize("pretext", pretext_names())

@@ -117,17 +117,18 @@ def test_a_trial_runs_on_gauss_newton_in_chunks_of_a_smaller_batch(tmp_path):
     assert all(row["negative_curvature"] == 0 and row["ritz_min"] > 0 for row in rows)
 
 
-def test_memory_shrinks_with_recomputation_chunks_workers_and_batch():
+def test_memory_shrinks_with_recomputation_chunks_workers_batch_and_gauss_newton():
     held, peak = {}, {}
     for name, changes, workers in (
         ("graph", {}, 1),
         ("recompute", {"curvature_products": "recompute"}, 1),
         ("chunks", {"curvature_chunks": 4}, 1),
         ("workers", {}, 4),
-        ("batch", {"curvature_batch": 64}, 1),
+        ("batch", {"curvature_batch": 16}, 1),
+        ("gauss_newton", {"curvature": "gauss_newton"}, 1),
     ):
         before = torch.get_rng_state()
-        estimate = estimate_curvature_memory(settings(lower_batch=256, **changes), workers)
+        estimate = estimate_curvature_memory(settings(lower_batch=64, image_size=32, **changes), workers)
         assert torch.equal(torch.get_rng_state(), before)
         held[name], peak[name] = estimate.held, estimate.peak
     assert (held["recompute"], held["chunks"]) == (0, 0)
@@ -135,3 +136,4 @@ def test_memory_shrinks_with_recomputation_chunks_workers_and_batch():
     assert 3 < peak["recompute"] / peak["chunks"] < 5
     assert (held["workers"], peak["workers"]) == (held["batch"], peak["batch"])
     assert 3 < held["graph"] / held["batch"] < 5
+    assert held["gauss_newton"] < 0.65 * held["graph"]
