@@ -29,6 +29,7 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
     although its residual may exceed that of 0. Where that iterate is still 0, the answer is M⁻¹ v (see `fallback`).
     """
     start, directions = galerkin_start(system)
+    from_before = len(directions)
     x, r = start.x, start.residual
     report = SolveReport("iterations", residuals=[start.norm])
     check, ritz = ConvergenceCheck(system, tolerance), ConjugateGradientRitz()
@@ -58,7 +59,7 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
             break
         system.known.add(p, image)
         directions.append(Direction(p, image, bend))
-        del directions[: -max(1, system.known.capacity)]
+        del directions[from_before : max(from_before, len(directions) - max(1, system.known.capacity))]
         x, r = torch.addcmul(x, step, p), next_r
         ritz.turn(curvature / report.residuals[-1] ** 2, next_squared / report.residuals[-1] ** 2)
         report.residuals.append(math.sqrt(next_squared))

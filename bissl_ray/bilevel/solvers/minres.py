@@ -17,15 +17,16 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
 
     The iterate has the least residual over the Krylov space of v, whatever the signs of the eigenvalues. The Lanczos
     process gives the vectors V (see `Lanczos`). Paige and Saunders turn them into search directions by Givens
-    rotations of the Lanczos matrix; here their images are made orthogonal themselves, which is the same
-    factorisation A V = Q R, but carries the residual as a vector, which never grows, and lets directions of earlier
-    solves take part: images are made orthogonal to all that `system.known` holds (recycling MINRES, Wang, de Sturler
-    and Paulino 2007).
+    rotations of the Lanczos matrix; here each image is made orthogonal to the two before it, which is the same
+    factorisation A V = Q R, but carries the residual as a vector that never grows. With images C of earlier solves
+    in `system.known`, A gives way to (I − C Cᵀ) A, so that this solve doesn't search again where they did (recycling
+    MINRES, Wang, de Sturler and Paulino 2007); its Ritz values lie among those of A.
 
     Nonpositive Ritz values are counted as negative curvature, and the solve goes on. Where the Krylov space is
     exhausted the true residual is measured: it is at rounding level unless M + H is singular.
     """
-    start, directions = least_residual_start(system)
+    start, known = least_residual_start(system)
+    recent: list[Direction] = []
     x, r = start.x, start.residual
     report = SolveReport("iterations", residuals=[start.norm])
     check, lanczos = ConvergenceCheck(system, tolerance), Lanczos(r / start.norm)
@@ -36,27 +37,29 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
             r, done = check.settle(x, r, report)
             if done:
                 return Outcome(x, r, report)
-            x, r = _minimise(x, r, directions)
+            x, r = _minimise(x, r, [*known, *recent])
             report.residuals[-1] = system.norm(r)
-            lanczos = Lanczos(r / report.residuals[-1])
+            lanczos, recent = Lanczos(r / report.residuals[-1]), []
         if iteration == iterations:
             break
         image = system.product(lanczos.vector)
         report.products += 1
-        found = _orthogonalise(lanczos.vector, image, directions)
-        step = r.dot(found.image) / found.size
-        next_r = torch.addcmul(r, step, found.image, value=-1)
-        *row, square, next_squared = system.on_host(*lanczos.advance(image), found.size, next_r.dot(next_r))
+        vector, image = _orthogonalise(lanczos.vector, image, known)
+        row_on_device = lanczos.advance(image)
+        vector, image = _orthogonalise(vector, image, recent)
+        found = Direction(vector, image, image.dot(image))
+        step = r.dot(image) / found.size
+        next_r = torch.addcmul(r, step, image, value=-1)
+        *row, square, next_squared = system.on_host(*row_on_device, found.size, next_r.dot(next_r))
         if not all(map(math.isfinite, (*row, square))):
             report.stopped_because = "non_finite"
             break
         lanczos.note(*row)
         # An image that lies among the known ones brings nothing, and less of it than this would be rounding noise.
         if math.sqrt(square) > rounding * lanczos.image_norm():
-            x, r = torch.addcmul(x, step, found.vector), next_r
-            system.known.add(found.vector, found.image)
-            directions.append(found)
-            del directions[: -max(2, system.known.capacity)]
+            x, r = torch.addcmul(x, step, vector), next_r
+            system.known.add(vector, image)
+            recent = [*recent[-1:], found]
             report.residuals.append(math.sqrt(next_squared))
         else:
             report.residuals.append(report.residuals[-1])
@@ -64,13 +67,13 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
     return Outcome(x, r, report)
 
 
-def _orthogonalise(vector: Tensor, image: Tensor, directions: list[Direction]) -> Direction:
-    """The combination of a vector with directions whose image is orthogonal to theirs."""
+def _orthogonalise(vector: Tensor, image: Tensor, directions: list[Direction]) -> tuple[Tensor, Tensor]:
+    """The combination of a vector with directions whose image is orthogonal to theirs, and that image."""
     for other in directions:
         part = other.image.dot(image) / other.size
         vector = torch.addcmul(vector, part, other.vector, value=-1)
         image = torch.addcmul(image, part, other.image, value=-1)
-    return Direction(vector, image, image.dot(image))
+    return vector, image
 
 
 def _minimise(x: Tensor, r: Tensor, directions: list[Direction]) -> tuple[Tensor, Tensor]:
