@@ -1,5 +1,6 @@
 """What the curvature of an alternation will take, in bytes, known before anything runs."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,12 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from bissl_ray.bilevel.curvature_graph import CurvatureGraph
+from bissl_ray.bilevel.known_products import KnownProducts
+from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.peak_bytes import PeakBytes
+from bissl_ray.bilevel.solve import solve
 
-WORK_VECTORS = 16
-"""Vectors of all parameter entries that a solve holds at once at most, v itself counted, recycled products not."""
+_STAND_IN_ENTRIES = 20_000
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class CurvatureMemory:
     Attributes:
         held: the graph between products; 0 where it is rebuilt for each.
         peak: the most that graph and products take at once, `held` included.
-        vectors: the recycled products and what the solver works with.
+        vectors: what the solves hold of vectors of all parameter entries, recycled products included.
     """
 
     held: int
@@ -35,7 +38,7 @@ class CurvatureMemory:
 
 
 def curvature_memory(
-    build: Callable[[], CurvatureGraph], params: Sequence[Tensor], kept: bool, recycled_products: int
+    build: Callable[[], CurvatureGraph], params: Sequence[Tensor], kept: bool, vectors: int
 ) -> CurvatureMemory:
     """Build a graph and multiply once with fake tensors, which have a shape but no memory, and count their bytes.
 
@@ -48,7 +51,7 @@ def curvature_memory(
             may be real or fake.
         params: the parameters that it is built for.
         kept: whether one graph serves all products, or each gets its own.
-        recycled_products: how many products an upper stage keeps.
+        vectors: how many the solves hold at once, as `solver_vectors` says.
     """
     entries = sum(parameter.numel() for parameter in params)
     with FakeTensorMode(allow_non_fake_inputs=True), torch.enable_grad():
@@ -58,4 +61,38 @@ def curvature_memory(
             held = counted.live if kept else 0
             graph.product(vector, retain=kept)
     one = entries * params[0].element_size()
-    return CurvatureMemory(held, counted.bytes, (WORK_VECTORS + 2 * recycled_products) * one)
+    return CurvatureMemory(held, counted.bytes, vectors * one)
+
+
+def solver_vectors(method: str, iterations: int, recycled_products: int, solves: int) -> int:
+    """How many vectors of all parameter entries the solves of an upper stage hold at once, at most.
+
+    Counted while they solve small stand-in systems, right-hand sides and weights per parameter tensor included.
+
+    Args:
+        method: as of `solve`.
+        iterations: of each solve.
+        recycled_products: how many products are kept from one to the next.
+        solves: how many follow each other.
+    """
+    stand_in, known = _StandIn(), KnownProducts(recycled_products)
+    generator = torch.Generator().manual_seed(0)
+    with PeakBytes() as counted:
+        for _ in range(solves):
+            v = [torch.randn(part.shape, generator=generator) for part in stand_in.params]
+            solve(stand_in, v, [0.1, 0.2], 1.0, method, iterations, known=known)
+    return math.ceil(counted.bytes / (4 * _STAND_IN_ENTRIES))
+
+
+class _StandIn(CurvatureOperator):
+    """A positive diagonal matrix, whose products take no more than their result, on two parameter tensors."""
+
+    def __init__(self) -> None:
+        self._diagonal = torch.linspace(0.1, 100.0, _STAND_IN_ENTRIES)
+        super().__init__(self._diagonal.chunk(2))
+
+    def _own_product(self, vector: Tensor) -> Tensor:
+        return self._diagonal * vector
+
+    def close(self) -> None:
+        """Nothing to free."""

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,6 +30,11 @@ class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.live = 0
         self.bytes = 0
         self._counted: set[int] = set()
+
+    def __enter__(self) -> Self:
+        """Count from now on."""
+        super().__enter__()
+        return self
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

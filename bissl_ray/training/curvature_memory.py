@@ -3,7 +3,7 @@
 import torch
 
 from bissl_ray.bilevel import CurvatureGraph
-from bissl_ray.bilevel.memory import CurvatureMemory, curvature_memory
+from bissl_ray.bilevel.memory import CurvatureMemory, curvature_memory, solver_vectors
 from bissl_ray.bilevel.stage import trainable
 from bissl_ray.config.settings import Settings
 from bissl_ray.parallel import frozen_statistics
@@ -27,5 +27,6 @@ def estimate_curvature_memory(settings: Settings, workers: int = 1) -> Curvature
     def build() -> CurvatureGraph:
         return curvature_graph(settings, models, (torch.empty(shape), torch.empty(shape)))
 
+    vectors = solver_vectors(settings.solver, settings.cg_iterations, settings.recycled_products, settings.upper_steps)
     with frozen_statistics(models.lower, models.pretext):
-        return curvature_memory(build, trainable(models.lower), keeps_graph(settings), settings.recycled_products)
+        return curvature_memory(build, trainable(models.lower), keeps_graph(settings), vectors)
