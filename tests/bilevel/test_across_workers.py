@@ -34,7 +34,7 @@ def derivatives(problem):
     v = torch.autograd.grad(problem.upper_loss(problem.lower, labelled), theta)
     direct = torch.autograd.grad(problem.upper_loss(problem.upper, labelled), list(problem.upper.parameters()))
     v, direct = mean_over_workers(v), mean_over_workers(direct)
-    settings = SolverSettings(NUMBERS["proximity_weight"], damping=3000.0, iterations=50, tolerance=1e-12)
+    settings = SolverSettings(NUMBERS["proximity_weight"], damping=8000.0, iterations=50, tolerance=1e-12)
     result = hypergradient(H, v, direct, settings)
     assert result.solution.report.stopped_because == "tolerance"
     return {
