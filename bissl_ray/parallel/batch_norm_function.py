@@ -68,8 +68,9 @@ def _count(x: Tensor, total: _Sum) -> int:
 
 def _own_sums(upstream: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
     """Own Σ upstream and Σ upstream · x̂ per channel, in one fused pass."""
+    # The sums don't depend on the weight, but CUDA's kernel shapes them like it: any tensor of that shape will do.
     _, weighted, plain = torch.ops.aten.native_batch_norm_backward(
-        upstream, x, None, None, None, mean, inverse, True, 0.0, [False, True, True]
+        upstream, x, inverse, None, None, mean, inverse, True, 0.0, [False, True, True]
     )
     return plain, weighted
 
