@@ -11,10 +11,10 @@ class SolveReport:
     """The course of one solve of (M + H) x = v.
 
     Attributes:
-        stopped_because: "tolerance" (the relative residual is small enough, or at rounding level),
-            "iterations" (all used), "stagnated" (the residual is above the tolerance, and more iterations don't
-            lower it), "negative_curvature" (M + H is not positive definite, and the solver needs it so),
-            "zero_rhs" (v is 0, and so is x) or "non_finite" (a NaN or infinity appeared; x is the iterate before it).
+        stopped_because: "tolerance" (the relative residual is small enough; with tolerance 0, at rounding level),
+            "iterations" (all used), "stagnated" (rounding, or a singular M + H, keeps the residual above the
+            tolerance), "negative_curvature" (M + H is not positive definite, and the solver needs it so), "zero_rhs"
+            (v is 0, and so is x) or "non_finite" (a NaN or infinity appeared; x is the iterate before it).
         products: products with H, all that this solve used.
         residuals: relative residuals ‖v − (M + H) x‖ / ‖v‖, of the start and after each iteration. Empty
             for "identity": it computes no product, so the residual is unknown.

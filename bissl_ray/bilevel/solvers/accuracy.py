@@ -2,10 +2,11 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from bissl_ray.bilevel.report import SolveReport
-from bissl_ray.bilevel.solvers.system import LinearSystem
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
 
 
 class ConvergenceCheck:
@@ -13,7 +14,7 @@ class ConvergenceCheck:
 
     The residual that an iteration carries along parts from v − A x by about ε (‖A‖ ‖x‖ + the largest residual on
     the way) (van der Vorst and Ye 2000, "Residual replacement strategies for Krylov subspace iterative methods").
-    Where that is well below the goal, the recursion is believed. Else one product measures the true residual.
+    Where that is well below the residual, the recursion is believed. Else one product measures the true one.
 
     Args:
         system: the system.
@@ -25,32 +26,55 @@ class ConvergenceCheck:
 
     def __init__(self, system: LinearSystem, tolerance: float) -> None:
         self.goal = system.close_enough(tolerance)
+        self._any_rounding = tolerance == 0
         self._system = system
-        self._measured = math.inf
+        self._settled = math.inf
+        self._best: tuple[float, Tensor, Tensor] | None = None
 
-    def settle(self, x: Tensor, residual: Tensor, report: SolveReport) -> tuple[Tensor, bool]:
+    def settle(self, x: Tensor, residual: Tensor, report: SolveReport) -> tuple[Tensor, Tensor, bool]:
         """Decide whether to stop, where the residual carried along is down at the goal or can't come down further.
 
-        Writes the reason to stop, and the residual and the product where it was measured, into the report. The solve
-        has stagnated where the true residual is above the goal and not half of what the last check measured.
+        Writes the reason to stop into the report. The solve has stagnated where the residual is above the goal and not
+        half of what it was the last time; with tolerance 0, rounding level is the goal.
 
         Returns:
-            The residual to go on with, and whether to stop.
+            The iterate and its residual, as `confirm`, and whether to stop.
         """
-        scale = max(map(abs, report.curvature), default=0.0) if report.curvature else 0.0
-        size = math.sqrt(self._system.on_host(x.dot(x))[0])
-        noise = self._system.close_enough(0.0) * (scale * size + max(report.residuals))
-        if report.residuals[-1] <= self.goal and noise <= 0.5 * self.goal:
+        x, residual, noise = self._confirm(x, residual, report)
+        norm = report.residuals[-1]
+        if norm <= self.goal or (norm <= noise and self._any_rounding):
             report.stopped_because = "tolerance"
-            return residual, True
-        residual = self._system.rhs - self._system.product(x)
-        report.products += 1
-        report.residuals[-1] = norm = self._system.norm(residual)
-        if norm <= max(self.goal, noise):
-            report.stopped_because = "tolerance"
-            return residual, True
-        if not norm <= 0.5 * self._measured:
+        elif not norm <= 0.5 * self._settled:
             report.stopped_because = "stagnated" if math.isfinite(norm) else "non_finite"
-            return residual, True
-        self._measured = norm
-        return residual, False
+        else:
+            self._settled = norm
+            return x, residual, False
+        return x, residual, True
+
+    def confirm(self, x: Tensor, residual: Tensor, report: SolveReport) -> Outcome:
+        """The iterate with its true residual, measured if in doubt; an earlier one if that had a smaller residual."""
+        x, residual, _ = self._confirm(x, residual, report)
+        return Outcome(x, residual, report)
+
+    def _confirm(self, x: Tensor, residual: Tensor, report: SolveReport) -> tuple[Tensor, Tensor, float]:
+        """The iterate and its residual, and how much of that may be rounding."""
+        noise = self._system.close_enough(0.0) * (self._scale(report) * self._system.norm(x) + max(report.residuals))
+        if noise > 0.5 * max(report.residuals[-1], self.goal):
+            residual = self._system.rhs - self._system.product(x)
+            report.products += 1
+            norm = self._system.norm(residual)
+            if self._best is None or norm < self._best[0]:
+                self._best = norm, x, residual
+            report.residuals[-1], x, residual = self._best
+        return x, residual, noise
+
+    def _scale(self, report: SolveReport) -> float:
+        """About ‖A‖: the largest Ritz value, or, for a start that needs no iteration, what known products tell."""
+        if report.curvature is not None:
+            return max(map(abs, report.curvature))
+        known = self._system.known
+        if len(known) == 0:
+            return 0.0
+        norms = [torch.linalg.vector_norm(vector) for vector in (*known.vectors, *known.images)]
+        numbers = self._system.on_host(*norms)
+        return max(image / vector for vector, image in zip(numbers[: len(known)], numbers[len(known) :], strict=True))

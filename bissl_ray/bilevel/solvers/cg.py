@@ -36,7 +36,7 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
     for iteration in range(iterations + 1):
         if report.residuals[-1] <= check.goal:
             report.add_ritz_values(ritz.values())
-            r, done = check.settle(x, r, report)
+            x, r, done = check.settle(x, r, report)
             if done:
                 return Outcome(x, r, report)
             ritz = ConjugateGradientRitz()
@@ -68,7 +68,7 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
         report.negative_curvature = 1
         if start.cold and len(report.residuals) == 1:
             return first_order(system, image, report)
-    return Outcome(x, r, report)
+    return Outcome(x, r, report) if report.stopped_because == "non_finite" else check.confirm(x, r, report)
 
 
 def _conjugate(r: Tensor, directions: list[Direction]) -> Tensor:

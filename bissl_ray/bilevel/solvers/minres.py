@@ -17,8 +17,9 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
 
     The iterate has the least residual over the Krylov space of v, whatever the signs of the eigenvalues. The Lanczos
     process gives the vectors V (see `Lanczos`). Paige and Saunders turn them into search directions by Givens
-    rotations of the Lanczos matrix; here each image is made orthogonal to the two before it, which is the same
-    factorisation A V = Q R, but carries the residual as a vector that never grows. With images C of earlier solves
+    rotations of the Lanczos matrix; here each image is made orthogonal to the ones before it, which is the same
+    factorisation A V = Q R, but carries the residual as a vector that never grows. Two of them would do but for
+    rounding; all are taken that `system.known` has room for. With images C of earlier solves
     in `system.known`, A gives way to (I − C Cᵀ) A, so that this solve doesn't search again where they did (recycling
     MINRES, Wang, de Sturler and Paulino 2007); its Ritz values lie among those of A.
 
@@ -26,7 +27,8 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
     exhausted the true residual is measured: it is at rounding level unless M + H is singular.
     """
     start, known = least_residual_start(system)
-    recent: list[Direction] = []
+    own: list[Direction] = []
+    room = max(2, system.known.capacity)
     x, r = start.x, start.residual
     report = SolveReport("iterations", residuals=[start.norm])
     check, lanczos = ConvergenceCheck(system, tolerance), Lanczos(r / start.norm)
@@ -34,19 +36,19 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
     for iteration in range(iterations + 1):
         if report.residuals[-1] <= check.goal or lanczos.exhausted(rounding):
             _add_spectrum(lanczos, report)
-            r, done = check.settle(x, r, report)
+            x, r, done = check.settle(x, r, report)
             if done:
                 return Outcome(x, r, report)
-            x, r = _minimise(x, r, [*known, *recent])
+            x, r = _minimise(x, r, [*known, *own])
             report.residuals[-1] = system.norm(r)
-            lanczos, recent = Lanczos(r / report.residuals[-1]), []
+            lanczos, own = Lanczos(r / report.residuals[-1]), []
         if iteration == iterations:
             break
         image = system.product(lanczos.vector)
         report.products += 1
         vector, image = _orthogonalise(lanczos.vector, image, known)
         row_on_device = lanczos.advance(image)
-        vector, image = _orthogonalise(vector, image, recent)
+        vector, image = _orthogonalise(vector, image, own)
         found = Direction(vector, image, image.dot(image))
         step = r.dot(image) / found.size
         next_r = torch.addcmul(r, step, image, value=-1)
@@ -55,16 +57,16 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
             report.stopped_because = "non_finite"
             break
         lanczos.note(*row)
-        # An image that lies among the known ones brings nothing, and less of it than this would be rounding noise.
-        if math.sqrt(square) > rounding * lanczos.image_norm():
+        # What is left of an image that lies among the others is mostly rounding noise, about ε ‖A‖.
+        if math.sqrt(square) > 10 * rounding * lanczos.scale:
             x, r = torch.addcmul(x, step, vector), next_r
             system.known.add(vector, image)
-            recent = [*recent[-1:], found]
+            own = [*own[1 - room :], found]
             report.residuals.append(math.sqrt(next_squared))
         else:
             report.residuals.append(report.residuals[-1])
     _add_spectrum(lanczos, report)
-    return Outcome(x, r, report)
+    return Outcome(x, r, report) if report.stopped_because == "non_finite" else check.confirm(x, r, report)
 
 
 def _orthogonalise(vector: Tensor, image: Tensor, directions: list[Direction]) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,7 @@ def neumann_series(system: LinearSystem, iterations: int, tolerance: float) -> O
     image: Tensor | None = None
     for iteration in range(iterations + 1):
         if report.residuals[-1] <= check.goal:
-            r, done = check.settle(x, r, report)
+            x, r, done = check.settle(x, r, report)
             if done:
                 return Outcome(x, r, report)
         if iteration == iterations:
@@ -63,7 +63,7 @@ def neumann_series(system: LinearSystem, iterations: int, tolerance: float) -> O
         report.step_length = length
     if report.stopped_because == "negative_curvature" and start.cold and len(report.residuals) == 1:
         return first_order(system, image, report)
-    return Outcome(x, r, report)
+    return Outcome(x, r, report) if report.stopped_because == "non_finite" else check.confirm(x, r, report)
 
 
 def _estimate_spectrum(system: LinearSystem, q: Tensor, report: SolveReport) -> Tensor | None:

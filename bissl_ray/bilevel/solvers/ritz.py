@@ -61,11 +61,13 @@ class Lanczos:
     Attributes:
         vector: the one to multiply by A next.
         rest: norm of what the last noted step left over.
+        scale: the largest ‖A v‖ noted, about ‖A‖.
     """
 
     def __init__(self, start: Tensor) -> None:
         self.vector = start
         self.rest = math.inf
+        self.scale = 0.0
         self._basis = [start]
         self._diagonal: list[float] = []
         self._beside: list[float] = []
@@ -91,14 +93,11 @@ class Lanczos:
             self._beside.append(self.rest)
         self._diagonal.append(energy)
         self.rest = rest
-
-    def image_norm(self) -> float:
-        """‖A v‖ of the vector whose step was noted last."""
-        return math.hypot(self._diagonal[-1], self.rest, *self._beside[-1:])
+        self.scale = max(self.scale, math.hypot(energy, rest, *self._beside[-1:]))
 
     def exhausted(self, rounding: float) -> bool:
         """Whether nothing but relative rounding errors was left over: the vectors span an invariant subspace."""
-        return bool(self._diagonal) and self.rest <= rounding * self.image_norm()
+        return self.rest <= rounding * self.scale
 
     def values(self) -> tuple[float, ...]:
         """The Ritz values in rising order; none before the first step."""
