@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class BilevelHyperparameters:
-    """Named as the settings of a trial; defaults are the paper's (arXiv 2410.02387).
+    """Named as the settings of a trial; defaults are the paper's (arXiv 2410.02387), but for `cg_tolerance` (0 there).
 
     Attributes:
         alternations: length of the schedules, in alternations of `lower_steps`, then `upper_steps`.
@@ -43,7 +43,7 @@ class BilevelHyperparameters:
     damping: float = 10.0
     solver: str = "cg"
     cg_iterations: int = 5
-    cg_tolerance: float = 0.0
+    cg_tolerance: float = 0.05
     recycled_products: int = 16
     clip_norm: float | None = 10.0
 

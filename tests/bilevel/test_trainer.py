@@ -41,7 +41,7 @@ def test_one_alternation_equals_dense_linear_algebra():
     problem = SmallProblem(
         lower_steps=1, upper_steps=1, lower_optimizer="sgd", lower_warmup=0, lower_momentum=0.0, lower_lr=0.3,
         lower_weight_decay=0.0, upper_momentum=0.0, upper_weight_decay=0.0, upper_lr=0.2, direct_weight=0.7,
-        clip_norm=None, cg_iterations=200, proximity_weight=PROXIMITY, damping=20.0,
+        clip_norm=None, cg_iterations=200, cg_tolerance=0.0, proximity_weight=PROXIMITY, damping=20.0,
     )  # fmt: skip
     with torch.no_grad():  # θ ≠ θ_D, so that the proximity term counts
         for parameter in problem.lower.parameters():
