@@ -1,15 +1,19 @@
 """The upper stage that `bench hypergradient` solves: real networks and images, and where they come from."""
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bissl_ray.bilevel import LowerHessian
 from bissl_ray.data import get_dataset, pretext_batches, train_batches
-from bissl_ray.models import Backbone, build_backbone
+from bissl_ray.errors import BadInputError, nearest
+from bissl_ray.models import Backbone, backbone_names, build_backbone
 from bissl_ray.models.checkpoints import load_checkpoint
 from bissl_ray.models.matching import load_backbone
 from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
@@ -45,6 +49,23 @@ class Question:
     pretrain_steps: int
     pretrained: str | None
 
+    def check(self, workers: int) -> None:
+        """Raise BadInputError unless the problem can be built on so many workers."""
+        if self.backbone not in backbone_names():
+            known = ", ".join(backbone_names())
+            raise BadInputError(
+                f"unknown backbone {self.backbone!r}: expected one of {known}{nearest(self.backbone, backbone_names())}"
+            )
+        # Half of each share is measured too, and batch statistics want two images of it.
+        for name, batch in (("the batch is", self.batch), ("pretraining takes", _PRETRAIN_BATCH)):
+            if batch % workers or batch // workers < 4:
+                raise BadInputError(
+                    f"{name} {batch} images, {workers} workers: expected at least 4 each, and equally many; "
+                    "change --batch or --workers"
+                )
+        if self.pretrained is not None:
+            load_checkpoint(self.pretrained)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -56,6 +77,7 @@ class Problem:
         pretext: SimCLR with its head.
         views: this worker's share of the lower batch.
         slopes: ∇_θ L_D for each upper step, the same on all workers.
+        upper_gradients_ms: milliseconds that these took, gradients at θ_D not counted.
     """
 
     backbone: Backbone
@@ -63,16 +85,41 @@ class Problem:
     pretext: SimCLR
     views: tuple[Tensor, Tensor]
     slopes: list[tuple[Tensor, ...]]
+    upper_gradients_ms: float
 
-    def loss(self, images: int | None = None) -> Callable[[], Tensor]:
-        """The pretext loss on the first so many images of the share (None: all), built afresh at each call."""
-        first, second = (view[:images] for view in self.views)
+    @property
+    def device(self) -> torch.device:
+        """Where all of it is."""
+        return self.params[0].device
 
-        def build() -> Tensor:
-            with frozen_statistics(self.backbone, self.pretext):
-                return self.pretext.loss(self.backbone, (first, second))
+    def loss(self) -> Tensor:
+        """The pretext loss on this worker's share, with its graph."""
+        with frozen_statistics(self.backbone, self.pretext):
+            return self.pretext.loss(self.backbone, self.views)
 
-        return build
+    def hessian(self) -> LowerHessian:
+        """The Hessian of `loss`, from one graph."""
+        return LowerHessian(self.loss(), self.params)
+
+    def judged(self) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """What the loss judges, with its graph, and the criterion of it: their composition is the loss."""
+        with frozen_statistics(self.backbone, self.pretext):
+            outputs, targets = self.pretext.outputs(self.backbone, self.views)
+        return outputs, lambda values: self.pretext.criterion(values, targets)
+
+    def half(self) -> "Problem":
+        """The same with the first half of each worker's images."""
+        first, second = (view[: len(view) // 2] for view in self.views)
+        return replace(self, views=(first, second))
+
+    def with_torchs_layers(self) -> "Problem":
+        """The same with torch's own batch normalisation and convolution, on weights of its own."""
+        backbone, pretext = deepcopy(self.backbone), deepcopy(self.pretext)
+        for layer in [*backbone.modules(), *pretext.modules()]:
+            for theirs in (nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d):
+                if isinstance(layer, theirs):
+                    layer.__class__ = theirs
+        return replace(self, backbone=backbone, params=list(backbone.parameters()), pretext=pretext)
 
 
 def build_problem(question: Question, worker: Worker, seed: int = 0) -> Problem:
@@ -93,9 +140,13 @@ def build_problem(question: Question, worker: Worker, seed: int = 0) -> Problem:
     labelled = _stream(train_batches, splits.train, question.size, question.batch, worker)
     _fit_head(backbone, head, [next(labelled) for _ in range(_HEAD_BATCHES)])
     params = list(backbone.parameters())
+    begin = time.perf_counter()
     slopes = [_slope(backbone, params, head, next(labelled)) for _ in range(question.upper_steps)]
+    if worker.device.type == "cuda":
+        torch.cuda.synchronize(worker.device)
+    upper_gradients_ms = 1e3 * (time.perf_counter() - begin)
     views = next(_stream(pretext_batches, splits.pretext, question.size, question.batch, worker))
-    return Problem(backbone, params, pretext, views, slopes)
+    return Problem(backbone, params, pretext, views, slopes, upper_gradients_ms)
 
 
 def _stream(
@@ -141,7 +192,7 @@ def _fit_head(backbone: nn.Module, head: nn.Linear, batches: list[Batch]) -> Non
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
 
 
 def _slope(backbone: nn.Module, params: list[nn.Parameter], head: nn.Linear, batch: Batch) -> tuple[Tensor, ...]:

@@ -1,8 +1,11 @@
 """`bissl-ray bench`: measurements, as ratios within one run."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from bissl_ray.errors import BadInputError
 
 bench = typer.Typer(
     help="Measure; every table gives ratios within one run.", no_args_is_help=True, rich_markup_mode=None
@@ -48,3 +51,49 @@ def turnaround(
         table.add_row(what, f"{ours:.2f}", f"{other:.2f}", f"{other / ours:.1f}x")
     Console().print(f"{trials} trials of {workers} workers each way")
     Console().print(table)
+
+
+@bench.command()
+def hypergradient(
+    backbone: Annotated[str, typer.Option(help="Architecture: resnet18, resnet50 or smallconv.")] = "resnet18",
+    batch: Annotated[int, typer.Option(min=4, help="Images per batch, over all workers.")] = 16,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images, pixels.")] = 96,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes: gloo, or nccl with a GPU each.")] = 1,
+    upper_steps: Annotated[int, typer.Option(min=1, help="Linear solves of the stage.")] = 8,
+    pretrained: Annotated[str | None, typer.Option(help="Checkpoint to measure at; else a short pretraining.")] = None,
+    pretrain_steps: Annotated[int, typer.Option(min=1, help="Steps of that pretraining.")] = 300,
+    damping: Annotated[
+        float | None, typer.Option(min=0, help="Of the linear solve; default: so that M + H has condition number 2.5.")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(min=0, max=0.99, help="To stop at; default: the first row's true residual.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Stages per row; times are medians.")] = 1,
+    save: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file as well.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """The linear solves of one upper stage: time, products, true residual and memory, way by way."""
+    import json as encoder
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from bissl_ray.benchmarks.hypergradient import measure_hypergradient
+    from bissl_ray.benchmarks.problem import Question
+    from bissl_ray.benchmarks.processes import on_workers
+    from bissl_ray.benchmarks.table import measurement_table
+
+    question = Question(backbone, size, batch, upper_steps, pretrain_steps, pretrained)
+    question.check(workers)
+    if save is not None and not save.parent.is_dir():
+        raise BadInputError(
+            f"--save {save}: found no folder {save.parent}; expected one: make it, or give another path"
+        )
+    measured = on_workers(measure_hypergradient, workers, question, damping, tolerance, repeats)
+    text = encoder.dumps(asdict(measured), indent=2)
+    if save is not None:
+        save.write_text(text + "\n")
+    if json:
+        typer.echo(text)
+    else:
+        Console().print(measurement_table(measured))

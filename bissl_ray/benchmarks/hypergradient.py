@@ -1,0 +1,208 @@
+"""Hypergradients: what the linear solves of one upper stage cost, and how well they solve."""
+
+import gc
+import statistics
+import time
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from bissl_ray.benchmarks.problem import Problem, Question, build_problem
+from bissl_ray.benchmarks.ways import ITERATIONS, RECYCLED, Way, ways
+from bissl_ray.bilevel import CurvatureOperator, KnownProducts, Solution, solve
+from bissl_ray.bilevel.flat import flatten
+from bissl_ray.bilevel.peak_bytes import PeakBytes
+from bissl_ray.training.precision import exact_arithmetic
+from bissl_ray.training.workers import Worker
+
+_CONDITION = 2.5
+_LANCZOS_STEPS = 12
+_EXACT = 1e-3
+_LOOSEST = 0.1
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one way did; times are the chief's, medians over repeats.
+
+    Attributes:
+        way: in words.
+        product_ms: milliseconds per product, the solver's vector arithmetic included; None without products.
+        products: products of the stage.
+        stage_ms: milliseconds of the stage: all graphs, products and solves, without the upper gradients themselves.
+        ratio: the first row's `stage_ms` over this one's.
+        residual: ‖v − (M + H) x‖ / ‖v‖ with H of the whole lower batch, measured afterwards: mean over the solves.
+        error: ‖M x − M x*‖ / ‖M x*‖ with x* solved to 1e-3: mean over the solves.
+        peak_bytes: most bytes of tensors alive at once, beside model and data.
+    """
+
+    way: str
+    product_ms: float | None
+    products: int
+    stage_ms: float
+    ratio: float
+    residual: float
+    error: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All rows, and what they were measured on.
+
+    Attributes:
+        question: the problem as asked for.
+        device: in words.
+        workers: processes.
+        parameters: entries of θ.
+        damping: of M.
+        curvature: smallest and largest Ritz value of H.
+        tolerance: relative residual at which rows stop that stop early.
+        cosines: between right-hand sides that follow each other.
+        upper_gradients_ms: what the stage takes beside the solves, in every row alike.
+        rows: the first is what the others are compared with.
+    """
+
+    question: Question
+    device: str
+    workers: int
+    parameters: int
+    damping: float
+    curvature: tuple[float, float]
+    tolerance: float
+    cosines: list[float]
+    upper_gradients_ms: float
+    rows: list[Row]
+
+
+def measure_hypergradient(
+    worker: Worker, question: Question, damping: float | None, tolerance: float | None, repeats: int
+) -> Measurement:
+    """Build the problem, then solve its upper stage in every way (collective).
+
+    Args:
+        worker: this process among the workers.
+        question: the problem.
+        damping: of M; None: such that M + H has condition number 2.5, as far as Ritz values tell.
+        tolerance: relative residual at which rows stop that stop early; None: the true one of the first row.
+        repeats: stages per way; times are medians.
+    """
+    problem = build_problem(question, worker)
+    with exact_arithmetic(), problem.hessian() as H:
+        lowest, highest = _spectrum(H, problem)
+        damping = (highest - _CONDITION * lowest) / (_CONDITION - 1) if damping is None else damping
+        exact = _solutions(Way("", problem.hessian), H, problem.slopes, damping, _EXACT, 10 * ITERATIONS)
+        rows: list[Row] = []
+        for way in ways(problem, torchs_layers=worker.world_size == 1):
+            row = _measure(way, problem, H, exact, damping, tolerance or 0.0, repeats)
+            # Where the first row solves nothing, its residual is no goal for the others.
+            tolerance = min(row.residual, _LOOSEST) if tolerance is None else tolerance
+            rows.append(replace(row, ratio=(rows[0].stage_ms if rows else row.stage_ms) / row.stage_ms))
+    entries = [flatten(slope) for slope in problem.slopes]
+    return Measurement(
+        question,
+        torch.cuda.get_device_name(worker.device) if worker.device.type == "cuda" else _cpu(),
+        worker.world_size,
+        entries[0].numel(),
+        damping,
+        (lowest, highest),
+        tolerance or 0.0,
+        [float(torch.cosine_similarity(one, other, dim=0)) for one, other in pairwise(entries)],
+        problem.upper_gradients_ms,
+        rows,
+    )
+
+
+def _spectrum(H: CurvatureOperator, problem: Problem) -> tuple[float, float]:
+    """Smallest and largest Ritz value of H, from MINRES on M = 1."""
+    report = solve(H, problem.slopes[0], 0.0, 1.0, "minres", _LANCZOS_STEPS).report
+    assert report.curvature is not None
+    return report.curvature[0] - 1.0, report.curvature[1] - 1.0
+
+
+def _solutions(
+    way: Way, H: CurvatureOperator, slopes: list[tuple[Tensor, ...]], damping: float, tolerance: float, iterations: int
+) -> list[Solution]:
+    known = KnownProducts({"nothing": 0, "solution": 1, "products": RECYCLED}[way.keeps])
+    solutions = []
+    for v in slopes:
+        start = KnownProducts(0)
+        if way.keeps == "products":
+            start = known
+        elif len(known):
+            start = KnownProducts(1)
+            start.add(known.vectors[0], known.images[0])
+        solution = solve(H, v, 0.0, damping, way.method, iterations, tolerance if way.stops else 0.0, start)
+        if way.keeps == "solution" and solution.image is not None:
+            known.add(solution.inverse, solution.image)
+        solutions.append(solution)
+    return solutions
+
+
+def _measure(
+    way: Way,
+    problem: Problem,
+    H: CurvatureOperator,
+    exact: list[Solution],
+    damping: float,
+    tolerance: float,
+    repeats: int,
+) -> Row:
+    stages, builds = [], []
+    for _ in range(repeats):
+        begin = _now(problem)
+        with way.curvature() as operator:
+            built = _now(problem)
+            solutions = _solutions(way, operator, problem.slopes, damping, tolerance, ITERATIONS)
+            stages.append(_now(problem) - begin)
+            builds.append(built - begin)
+    stage, build = statistics.median(stages), statistics.median(builds)
+    products = sum(solution.report.products for solution in solutions)
+    each = (stage - build) / products if products else None
+    if way.method == "layerwise_cg" and each is not None:
+        # Of each solve, one product only measures the residual; the authors don't.
+        products, stage = products - len(solutions), stage - len(solutions) * each
+    residuals, errors = [], []
+    for v, solution, right in zip(problem.slopes, solutions, exact, strict=True):
+        rhs, found, wanted = flatten(v), flatten(solution.x), flatten(right.x)
+        image = H.flat_matvec(solution.inverse) + damping * solution.inverse
+        residuals.append(float((rhs - image).norm() / rhs.norm()))
+        errors.append(float((found - wanted).norm() / wanted.norm()))
+    return Row(
+        way.name,
+        None if each is None else 1e3 * each,
+        products,
+        1e3 * stage,
+        1.0,
+        statistics.fmean(residuals),
+        statistics.fmean(errors),
+        _peak(way, problem, damping, tolerance),
+    )
+
+
+def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
+    """Most bytes alive at once; what keeps nothing has seen its most after one solve."""
+    slopes = problem.slopes if way.keeps == "products" else problem.slopes[:2]
+    iterations = ITERATIONS if way.keeps == "products" else 1
+    if problem.device.type == "cuda":
+        gc.collect()
+        torch.cuda.reset_peak_memory_stats(problem.device)
+        before = torch.cuda.memory_allocated(problem.device)
+        with way.curvature() as operator:
+            _solutions(way, operator, slopes, damping, tolerance, iterations)
+        return int(torch.cuda.max_memory_allocated(problem.device)) - before
+    with PeakBytes() as peak, way.curvature() as operator:
+        _solutions(way, operator, slopes, damping, tolerance, iterations)
+    return peak.bytes
+
+
+def _now(problem: Problem) -> float:
+    if problem.device.type == "cuda":
+        torch.cuda.synchronize(problem.device)
+    return time.perf_counter()
+
+
+def _cpu() -> str:
+    return f"CPU, {torch.get_num_threads()} threads per worker"

@@ -1,0 +1,63 @@
+"""How a hypergradient measurement is shown."""
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from bissl_ray.benchmarks.hypergradient import Measurement, Row
+
+
+def measurement_table(measured: Measurement) -> Group:
+    """The problem in words, the rows, and what the columns mean."""
+    question = measured.question
+    weights = question.pretrained or f"{question.pretrain_steps} steps of SimCLR on digits"
+    per_worker = "" if measured.workers == 1 else f" over {measured.workers} workers"
+    lowest, highest = measured.curvature
+    head = Text(
+        f"{question.backbone} ({measured.parameters:,} parameters, {weights}), {question.size} px, "
+        f"batch {question.batch}{per_worker}; {measured.device}\n"
+        f"{question.upper_steps} upper steps; H has Ritz values {lowest:.2g} to {highest:.2g}, damping "
+        f"{measured.damping:.3g}; tolerance {measured.tolerance:.2g}"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("way", no_wrap=True)
+    for name in (
+        "ms per\nproduct",
+        "products",
+        "ms per\nstage",
+        "times\nfaster",
+        "true\nresidual",
+        "error",
+        "peak\nMB",
+    ):
+        table.add_column(name, justify="right", vertical="bottom")
+    for row in measured.rows:
+        table.add_row(row.way, *_cells(row))
+    cosines = measured.cosines
+    foot = Text(
+        "\nresidual: |v - (M + H) x| / |v|, H of the whole batch; error: of M x against the solution to 1e-3; both "
+        f"means over the stage's solves.\nNot in the times: {measured.upper_gradients_ms:.0f} ms for the stage's "
+        f"gradients at the lower solution. Cosine of right-hand sides one after another: {min(cosines):.2f} to "
+        f"{max(cosines):.2f}."
+        if cosines
+        else "",
+        style="dim",
+    )
+    return Group(head, Text(), table, foot)
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        "" if row.product_ms is None else f"{row.product_ms:.0f}" if row.product_ms >= 100 else f"{row.product_ms:.1f}",
+        str(row.products),
+        f"{row.stage_ms:,.0f}",
+        f"{row.ratio:.1f}x",
+        _short(row.residual),
+        _short(row.error),
+        f"{row.peak_bytes / 2**20:,.0f}",
+    ]
+
+
+def _short(number: float) -> str:
+    """Two digits in six columns: 4.7e-3."""
+    return f"{number:.1e}".replace("e-0", "e-").replace("e+00", "").replace("e+0", "e")

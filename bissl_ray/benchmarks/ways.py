@@ -1,0 +1,63 @@
+"""The ways of solving an upper stage's linear systems that `bench hypergradient` compares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bissl_ray.benchmarks.problem import Problem
+from bissl_ray.bilevel import CurvatureOperator, GaussNewton, RecomputedHessian
+
+ITERATIONS = 5
+RECYCLED = 16
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of solving the systems of an upper stage.
+
+    Attributes:
+        name: in words.
+        curvature: builds the operator.
+        method: as of `solve`.
+        stops: at the tolerance, not only after `ITERATIONS`.
+        keeps: "nothing", the last "solution", or all "products" for the next solve to start from.
+    """
+
+    name: str
+    curvature: Callable[[], CurvatureOperator]
+    method: str = "cg"
+    stops: bool = True
+    keeps: str = "products"
+
+
+def ways(problem: Problem, torchs_layers: bool) -> list[Way]:
+    """What is measured, in order; the first row is what the others are compared with.
+
+    Args:
+        problem: the upper stage.
+        torchs_layers: run the first rows with torch's own layers (one worker only: torch's synchronised batch norm has
+            no second derivative).
+    """
+    plain = problem.with_torchs_layers() if torchs_layers else problem
+
+    def recompute() -> CurvatureOperator:
+        return RecomputedHessian([plain.loss], plain.params)
+
+    def gauss_newton() -> CurvatureOperator:
+        return GaussNewton(*problem.judged(), problem.params)
+
+    whole, half = problem.hessian, problem.half().hessian
+    own = [Way("+ own second derivatives", whole, stops=False, keeps="nothing")] if torchs_layers else []
+    return [
+        Way(f"recompute, layer-wise CG ({ITERATIONS})", recompute, "layerwise_cg", stops=False, keeps="nothing"),
+        Way(f"recompute, CG ({ITERATIONS})", recompute, stops=False, keeps="nothing"),
+        Way(f"one graph, CG ({ITERATIONS})", plain.hessian, stops=False, keeps="nothing"),
+        *own,
+        Way("+ tolerance", whole, keeps="nothing"),
+        Way("+ warm start", whole, keeps="solution"),
+        Way("+ recycling (bissl-ray)", whole),
+        Way("  its MINRES", whole, "minres"),
+        Way(f"  its Nyström ({ITERATIONS})", whole, "nystrom", stops=False),
+        Way("  on half the batch", half),
+        Way("  Gauss-Newton", gauss_newton),
+        Way("identity", whole, "identity", stops=False, keeps="nothing"),
+    ]
