@@ -12,9 +12,10 @@ class SolveReport:
 
     Attributes:
         stopped_because: "tolerance" (the relative residual is small enough; with tolerance 0, at rounding level),
-            "iterations" (all used), "stagnated" (rounding, or a singular M + H, keeps the residual above the
-            tolerance), "negative_curvature" (M + H is not positive definite, and the solver needs it so), "zero_rhs"
-            (v is 0, and so is x) or "non_finite" (a NaN or infinity appeared; x is the iterate before it).
+            "iterations" (all used), "stagnated" (more iterations don't bring the residual down to the tolerance:
+            rounding, a singular M + H, or a method that is not for it), "negative_curvature" (M + H is not positive
+            definite, and the solver needs it so), "zero_rhs" (v is 0, and so is x) or "non_finite" (a NaN or infinity
+            appeared; x is the iterate before it).
         products: products with H, all that this solve used.
         residuals: relative residuals ‖v − (M + H) x‖ / ‖v‖, of the start and after each iteration. Empty
             for "identity": it computes no product, so the residual is unknown.

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bissl_ray.bilevel import KnownProducts, LowerHessian, solve
+from bissl_ray.bilevel.solvers import SOLVERS
 from tests.bilevel.quadratic import ENTRIES, entries_of, hessian_of, pieces, rhs, symmetric, whole
 
 POSITIVE = symmetric(torch.linspace(0.1, 5, ENTRIES).tolist())
@@ -11,7 +12,10 @@ WEIGHTS = [0.3, 2.0, 0.01]
 
 
 @pytest.mark.parametrize("weights", [0.7, WEIGHTS])
-@pytest.mark.parametrize(("method", "iterations", "accuracy"), [("cg", 12, 1e-10), ("neumann", 800, 1e-8)])
+@pytest.mark.parametrize(
+    ("method", "iterations", "accuracy"),
+    [("cg", 12, 1e-10), ("minres", 12, 1e-10), ("neumann", 800, 1e-8), ("nystrom", 8, 1e-9)],
+)
 def test_solvers_reach_the_closed_form(weights, method, iterations, accuracy):
     each = [weights] * 3 if isinstance(weights, float) else weights
     M = torch.diag(entries_of(each) + 0.2)
@@ -25,7 +29,7 @@ def test_solvers_reach_the_closed_form(weights, method, iterations, accuracy):
         assert (whole(s.x) - other_order).norm() > 0.1 * expected.norm()
 
 
-@pytest.mark.parametrize("method", ["cg", "layerwise_cg", "neumann", "identity"])
+@pytest.mark.parametrize("method", SOLVERS)
 def test_no_iterations_is_the_identity(method):
     H = hessian_of(POSITIVE)
     s = solve(H, pieces(rhs()), WEIGHTS, 0.2, method, iterations=0)
@@ -49,6 +53,10 @@ def test_layerwise_is_exact_for_a_diagonal_multiple_per_tensor_and_not_for_coupl
     assert true > 1e-3
     assert coupled.report.residual == pytest.approx(float(true))
     assert coupled.report.products == 31
+    # Its own recursion believes to be there after four iterations.
+    early = solve(hessian_of(POSITIVE), pieces(rhs()), 0.2, 0.0, "layerwise_cg", 30, tolerance=0.3)
+    assert (early.report.stopped_because, early.report.products) == ("stagnated", 5)
+    assert early.report.residual > 0.3
 
 
 def test_tolerance_stops_and_residuals_are_true_ones():
@@ -108,7 +116,7 @@ def test_a_non_finite_hessian_stops_the_solve():
     assert s.report.products == 1
 
 
-@pytest.mark.parametrize("method", ["cg", "neumann"])
+@pytest.mark.parametrize("method", ["cg", "minres", "neumann"])
 def test_known_products_make_a_better_start_for_free(method):
     H = hessian_of(POSITIVE)
     A = POSITIVE + torch.diag(entries_of(WEIGHTS) + 0.2)

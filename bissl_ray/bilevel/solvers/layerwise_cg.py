@@ -17,14 +17,16 @@ def layerwise_conjugate_gradient(system: LinearSystem, iterations: int, toleranc
     tensors are 0, and the residuals that the recursion keeps (and the tolerance looks at) are not
     v − (M + H) x. So one more product at the end measures the true one, the last residual reported.
 
-    Where a tensor's part of pᵀ(M + H)p is not positive, its step is left out in that iteration and counted;
-    the solve goes on with the other tensors. It always starts at 0, as the authors do. There are no
-    Ritz values, since no Krylov space of the coupled matrix is built.
+    Where a tensor's part of pᵀ(M + H)p is not positive, its step is left out in that iteration and counted, unless that
+    tensor's residual is down at rounding level; the solve goes on with the other tensors. It always starts at 0, as the
+    authors do. There are no Ritz values, since no Krylov space of the coupled matrix is built. Where the recursion has
+    come down to the tolerance but the true residual has not, the solve has stagnated.
     """
     start = Start.at_zero(system)
     segments = _Segments(system)
     x, r = start.x, start.residual
     p, squares = r, segments.dot(r, r)
+    noise = system.close_enough(0.0) ** 2
     report = SolveReport("iterations", residuals=[start.norm])
     for _ in range(iterations):
         if report.residuals[-1] <= system.close_enough(tolerance):
@@ -36,7 +38,7 @@ def layerwise_conjugate_gradient(system: LinearSystem, iterations: int, toleranc
         steps = torch.where(bends > 0, squares / bends, torch.zeros_like(bends))
         next_r = torch.addcmul(r, segments.spread(steps), image, value=-1)
         next_squares = segments.dot(next_r, next_r)
-        left_out = ((bends <= 0) & (squares > 0)).sum().to(r.dtype)
+        left_out = ((bends <= 0) & (squares > noise)).sum().to(r.dtype)
         count, next_squared, total = system.on_host(left_out, next_squares.sum(), bends.sum())
         if not (math.isfinite(next_squared) and math.isfinite(total)):
             report.stopped_because = "non_finite"
@@ -48,7 +50,9 @@ def layerwise_conjugate_gradient(system: LinearSystem, iterations: int, toleranc
         report.residuals.append(math.sqrt(next_squared))
     residual = system.rhs - system.product(x)
     report.products += 1
-    report.residuals[-1:] = [math.sqrt(square) for square in system.on_host(residual.dot(residual))]
+    report.residuals[-1] = system.norm(residual)
+    if report.stopped_because == "tolerance" and report.residuals[-1] > system.close_enough(tolerance):
+        report.stopped_because = "stagnated"
     return Outcome(x, residual, report)
 
 

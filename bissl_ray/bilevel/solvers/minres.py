@@ -41,7 +41,7 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
                 return Outcome(x, r, report)
             x, r = _minimise(x, r, [*known, *own])
             report.residuals[-1] = system.norm(r)
-            lanczos, own = Lanczos(r / report.residuals[-1]), []
+            lanczos, own = Lanczos(r / report.residuals[-1], lanczos.scale), []
         if iteration == iterations:
             break
         image = system.product(lanczos.vector)

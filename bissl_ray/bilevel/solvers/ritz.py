@@ -57,17 +57,18 @@ class Lanczos:
 
     Args:
         start: the first vector, of norm 1.
+        scale: ‖A‖ as far as it is known already.
 
     Attributes:
         vector: the one to multiply by A next.
         rest: norm of what the last noted step left over.
-        scale: the largest ‖A v‖ noted, about ‖A‖.
+        scale: the largest ‖A v‖ noted or known before, about ‖A‖.
     """
 
-    def __init__(self, start: Tensor) -> None:
+    def __init__(self, start: Tensor, scale: float = 0.0) -> None:
         self.vector = start
         self.rest = math.inf
-        self.scale = 0.0
+        self.scale = scale
         self._basis = [start]
         self._diagonal: list[float] = []
         self._beside: list[float] = []
