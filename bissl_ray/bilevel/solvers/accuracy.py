@@ -64,8 +64,11 @@ class ConvergenceCheck:
             report.products += 1
             norm = self._system.norm(residual)
             if self._best is None or norm < self._best[0]:
-                self._best = norm, x, residual
-            report.residuals[-1], x, residual = self._best
+                # Copies, since iterations write to what they go on with.
+                self._best = norm, x.clone(), residual.clone()
+            else:
+                norm, x, residual = self._best[0], self._best[1].clone(), self._best[2].clone()
+            report.residuals[-1] = norm
         return x, residual, noise
 
     def _scale(self, report: SolveReport) -> float:

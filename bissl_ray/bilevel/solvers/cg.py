@@ -30,7 +30,7 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
     """
     start, directions = galerkin_start(system)
     from_before = len(directions)
-    x, r = start.x, start.residual
+    x, r, next_r = start.x, start.residual, torch.empty_like(start.residual)
     report = SolveReport("iterations", residuals=[start.norm])
     check, ritz = ConvergenceCheck(system, tolerance), ConjugateGradientRitz()
     for iteration in range(iterations + 1):
@@ -40,7 +40,9 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
             if done:
                 return Outcome(x, r, report)
             ritz = ConjugateGradientRitz()
-            x, r = _minimise(x, r, directions)
+            # The minimum over the directions so far: what rounding let slip there, without a product.
+            for direction in directions:
+                direction.step(x, r, direction.vector.dot(r) / direction.size)
             report.residuals[-1] = system.norm(r)
         if iteration == iterations:
             break
@@ -49,7 +51,7 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
         report.products += 1
         bend = p.dot(image)
         step = p.dot(r) / bend
-        next_r = torch.addcmul(r, step, image, value=-1)
+        torch.addcmul(r, step, image, value=-1, out=next_r)
         curvature, next_squared = system.on_host(bend, next_r.dot(next_r))
         stopped = _trouble(curvature, next_squared)
         if stopped != "non_finite":
@@ -60,7 +62,8 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
         system.known.add(p, image)
         directions.append(Direction(p, image, bend))
         del directions[from_before : max(from_before, len(directions) - max(1, system.known.capacity))]
-        x, r = torch.addcmul(x, step, p), next_r
+        x.addcmul_(step, p)
+        r, next_r = next_r, r
         ritz.turn(curvature / report.residuals[-1] ** 2, next_squared / report.residuals[-1] ** 2)
         report.residuals.append(math.sqrt(next_squared))
     report.add_ritz_values(ritz.values())
@@ -73,18 +76,10 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
 
 def _conjugate(r: Tensor, directions: list[Direction]) -> Tensor:
     """What of r is conjugate to all directions."""
-    p = r
+    p = r.clone()
     for vector, image, energy in directions:
-        p = torch.addcmul(p, image.dot(p) / energy, vector, value=-1)
+        p.addcmul_(image.dot(p) / energy, vector, value=-1)
     return p
-
-
-def _minimise(x: Tensor, r: Tensor, directions: list[Direction]) -> tuple[Tensor, Tensor]:
-    """The minimum over the span of conjugate directions: what rounding let slip there, without a product."""
-    for vector, image, energy in directions:
-        step = vector.dot(r) / energy
-        x, r = torch.addcmul(x, step, vector), torch.addcmul(r, step, image, value=-1)
-    return x, r
 
 
 def _trouble(curvature: float, next_squared: float) -> StopReason | None:

@@ -29,7 +29,7 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
     start, known = least_residual_start(system)
     own: list[Direction] = []
     room = max(2, system.known.capacity)
-    x, r = start.x, start.residual
+    x, r, next_r = start.x, start.residual, torch.empty_like(start.residual)
     report = SolveReport("iterations", residuals=[start.norm])
     check, lanczos = ConvergenceCheck(system, tolerance), Lanczos(r / start.norm)
     rounding = system.close_enough(0.0)
@@ -39,19 +39,21 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
             x, r, done = check.settle(x, r, report)
             if done:
                 return Outcome(x, r, report)
-            x, r = _minimise(x, r, [*known, *own])
+            # The least residual over the directions so far: what rounding let slip there, without a product.
+            for direction in (*known, *own):
+                direction.step(x, r, direction.image.dot(r) / direction.size)
             report.residuals[-1] = system.norm(r)
             lanczos, own = Lanczos(r / report.residuals[-1], lanczos.scale), []
         if iteration == iterations:
             break
-        image = system.product(lanczos.vector)
+        vector, image = lanczos.vector.clone(), system.product(lanczos.vector)
         report.products += 1
-        vector, image = _orthogonalise(lanczos.vector, image, known)
+        _orthogonalise(vector, image, known)
         row_on_device = lanczos.advance(image)
-        vector, image = _orthogonalise(vector, image, own)
+        _orthogonalise(vector, image, own)
         found = Direction(vector, image, image.dot(image))
         step = r.dot(image) / found.size
-        next_r = torch.addcmul(r, step, image, value=-1)
+        torch.addcmul(r, step, image, value=-1, out=next_r)
         *row, square, next_squared = system.on_host(*row_on_device, found.size, next_r.dot(next_r))
         if not all(map(math.isfinite, (*row, square))):
             report.stopped_because = "non_finite"
@@ -59,7 +61,8 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
         lanczos.note(*row)
         # What is left of an image that lies among the others is mostly rounding noise, about ε ‖A‖.
         if math.sqrt(square) > 10 * rounding * lanczos.scale:
-            x, r = torch.addcmul(x, step, vector), next_r
+            x.addcmul_(step, vector)
+            r, next_r = next_r, r
             system.known.add(vector, image)
             own = [*own[1 - room :], found]
             report.residuals.append(math.sqrt(next_squared))
@@ -69,21 +72,12 @@ def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) ->
     return Outcome(x, r, report) if report.stopped_because == "non_finite" else check.confirm(x, r, report)
 
 
-def _orthogonalise(vector: Tensor, image: Tensor, directions: list[Direction]) -> tuple[Tensor, Tensor]:
-    """The combination of a vector with directions whose image is orthogonal to theirs, and that image."""
+def _orthogonalise(vector: Tensor, image: Tensor, directions: list[Direction]) -> None:
+    """Combine a vector with directions so that its image is orthogonal to theirs; both are changed in place."""
     for other in directions:
         part = other.image.dot(image) / other.size
-        vector = torch.addcmul(vector, part, other.vector, value=-1)
-        image = torch.addcmul(image, part, other.image, value=-1)
-    return vector, image
-
-
-def _minimise(x: Tensor, r: Tensor, directions: list[Direction]) -> tuple[Tensor, Tensor]:
-    """The least residual over directions with orthogonal images: what rounding let slip there, without a product."""
-    for vector, image, square in directions:
-        step = image.dot(r) / square
-        x, r = torch.addcmul(x, step, vector), torch.addcmul(r, step, image, value=-1)
-    return x, r
+        vector.addcmul_(part, other.vector, value=-1)
+        image.addcmul_(part, other.image, value=-1)
 
 
 def _add_spectrum(lanczos: Lanczos, report: SolveReport) -> None:

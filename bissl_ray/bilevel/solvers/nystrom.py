@@ -10,7 +10,7 @@ from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
 from bissl_ray.parallel import copy_from_first_worker
 
 _SEED = 20101
-_ENTRIES_AT_ONCE = 1 << 20
+_ENTRIES_AT_ONCE = 1 << 16
 
 
 def nystrom(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:

@@ -15,6 +15,11 @@ class Direction(NamedTuple):
     image: Tensor
     size: Tensor
 
+    def step(self, x: Tensor, r: Tensor, length: Tensor) -> None:
+        """Go along it from x, whose residual is r, both in place."""
+        x.addcmul_(length, self.vector)
+        r.addcmul_(length, self.image, value=-1)
+
 
 def galerkin_start(system: LinearSystem) -> tuple[Start, list[Direction]]:
     """The best combination of known vectors in the energy norm, at the cost of no product, and these vectors.

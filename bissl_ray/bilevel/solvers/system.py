@@ -56,8 +56,8 @@ class Start:
     """Where an iteration starts.
 
     Attributes:
-        x: `[entries]`.
-        residual: v − (M + H) x, `[entries]`.
+        x: `[entries]`; the iteration may write to it.
+        residual: v − (M + H) x, `[entries]`; likewise.
         norm: ‖residual‖.
         cold: whether x is 0.
     """
@@ -70,7 +70,7 @@ class Start:
     @classmethod
     def at_zero(cls, system: LinearSystem) -> "Start":
         """Start from x = 0, whose residual is v."""
-        return cls(torch.zeros_like(system.rhs), system.rhs, norm=1.0, cold=True)
+        return cls(torch.zeros_like(system.rhs), system.rhs.clone(), norm=1.0, cold=True)
 
 
 @dataclass(frozen=True)
