@@ -58,10 +58,11 @@ class _TwiceDifferentiable(_BatchNorm):
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked.add_(1)
-        # torch's rule: no momentum means the plain average over all batches seen.
-        momentum = 1.0 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
-        self.running_var.lerp_(unbiased_variance.to(self.running_var.dtype), momentum)
+        for running, batch in ((self.running_mean, mean), (self.running_var, unbiased_variance)):
+            # torch's rule: no momentum means the plain average over all batches seen. Their number stays on the
+            # device: fetching it would stall every layer of every forward that re-estimates statistics.
+            seen = self.num_batches_tracked.to(running.dtype)
+            running.lerp_(batch.to(running.dtype), seen.reciprocal() if self.momentum is None else self.momentum)
 
 
 class SynchronisedBatchNorm1d(_TwiceDifferentiable, nn.BatchNorm1d):

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bissl_ray.bilevel.stage import on_host
 from bissl_ray.parallel import Group, all_gather, frozen_statistics
 from bissl_ray.pretext import PretextTask
 from bissl_ray.training.workers import in_step
@@ -61,10 +62,15 @@ def embedding_statistics(embeddings: Tensor, group: Group = None) -> EmbeddingSt
         FloatingPointError: an embedding is not finite; the same on all workers.
     """
     rows = F.normalize(all_gather(embeddings, group).double(), dim=1)
-    std = float(rows.std(dim=0, correction=0).mean()) * math.sqrt(rows.shape[1])
+    std = _agreed(rows.std(dim=0, correction=0).mean(), group) * math.sqrt(rows.shape[1])
     if not math.isfinite(std):
         raise in_step(FloatingPointError(f"the pretext embeddings deviate by {std}: the lower level has diverged"))
     gram = rows @ rows.T if rows.shape[0] < rows.shape[1] else rows.T @ rows
     singular = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
     shares = singular / singular.sum().clamp_min(torch.finfo(torch.float64).tiny)
-    return EmbeddingStatistics(std, math.exp(float(torch.special.entr(shares).sum())))
+    return EmbeddingStatistics(std, math.exp(_agreed(torch.special.entr(shares).sum(), group)))
+
+
+def _agreed(number: Tensor, group: Group) -> float:
+    # Trials end by these numbers. If unlike devices rounded differently, one worker might end and the others not.
+    return on_host([[number]], group)[0][0]

@@ -81,6 +81,12 @@ def test_one_process_equals_torch_with_double_backward_and_cumulative_statistics
     torch.testing.assert_close(ours.eval()(images()), torchs.eval()(images()))
 
 
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_no_forward_waits_for_a_number_from_the_device(momentum):
+    model = convert_batch_norm(network(momentum), "synchronised").to("meta")
+    assert model(images().to("meta")).shape == (8, 5)  # the meta device has no numbers to give
+
+
 def test_conversion_shares_parameters_and_buffers_and_can_be_undone():
     model = network()
     before = {name: tensor.data_ptr() for name, tensor in model.state_dict().items()}
