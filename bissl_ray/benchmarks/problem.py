@@ -64,7 +64,8 @@ class Question:
                     "change --batch or --workers"
                 )
         if self.pretrained is not None:
-            load_checkpoint(self.pretrained)
+            state = load_checkpoint(self.pretrained).backbone
+            load_backbone(build_backbone(self.backbone), state, self.pretrained)
 
 
 @dataclass(frozen=True)

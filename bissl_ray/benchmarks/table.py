@@ -19,11 +19,12 @@ def measurement_table(measured: Measurement) -> Group:
         f"{question.upper_steps} upper steps; H has Ritz values {lowest:.2g} to {highest:.2g}, damping "
         f"{measured.damping:.3g}; tolerance {measured.tolerance:.2g}"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    # Narrow enough for 80 columns: where a table has to shrink, digits are what goes.
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("way", no_wrap=True)
     for name in (
         "ms per\nproduct",
-        "products",
+        "pro-\nducts",
         "ms per\nstage",
         "times\nfaster",
         "true\nresidual",

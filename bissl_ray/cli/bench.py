@@ -85,6 +85,11 @@ def hypergradient(
 
     question = Question(backbone, size, batch, upper_steps, pretrain_steps, pretrained)
     question.check(workers)
+    if damping == 0:
+        raise BadInputError(
+            "--damping 0: expected more than 0, since M is the damping alone here and must be positive; "
+            "raise it, or leave it out for one that suits the curvature"
+        )
     if save is not None and not save.parent.is_dir():
         raise BadInputError(
             f"--save {save}: found no folder {save.parent}; expected one: make it, or give another path"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bissl_ray.models import build_backbone, checkpoint_content
 from tests.cli.command import run, run_here, tiny_space
 
 Refused = Callable[..., str]
@@ -132,6 +133,21 @@ def test_backbone_cannot_be_searched(tmp_path: Path, refused: Refused) -> None:
     path = tiny_space(tmp_path, parameters=choices)
     path.write_text(path.read_text().replace(f"  backbone: {fixed['backbone']}\n", ""))
     assert "backbone" in one_line(refused("sweep", "--space", path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--damping", "0"], "--damping 0"),
+        (["--backbone", "resnet"], "unknown backbone 'resnet'"),
+        (["--batch", "16", "--workers", "8"], "the batch is 16 images, 8 workers"),
+        (["--pretrained", "small.pt", "--workers", "2"], "small.pt does not fit the backbone resnet18"),
+    ],
+)
+def test_a_benchmark_that_can_not_be_run(tmp_path: Path, refused: Refused, arguments: list[str], expected: str) -> None:
+    content = checkpoint_content(build_backbone("smallconv").state_dict(), None, {"backbone": "smallconv"})
+    torch.save(content, tmp_path / "small.pt")
+    assert expected in one_line(refused("bench", "hypergradient", *arguments))
 
 
 def test_dry_run_starts_nothing(tmp_path: Path) -> None:
