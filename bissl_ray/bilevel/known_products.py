@@ -12,7 +12,8 @@ class SpectrumEstimate:
     Attributes:
         smallest: smallest Ritz value.
         largest: largest Ritz value.
-        rest: norm of what the last step left over; largest + rest bounds the eigenvalues from above.
+        rest: norm of what the last step left over; largest + rest bounds the eigenvalues from above, unless the start
+            was all but orthogonal to the largest one's direction.
     """
 
     smallest: float
