@@ -64,3 +64,8 @@ class BilevelHyperparameters:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more and less than 1")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm is {self.clip_norm}: expected more than 0, or None for no clipping")
+
+    @property
+    def solves(self) -> bool:
+        """Whether linear systems are solved at all; else the first-order baseline, the identity."""
+        return self.solver != "identity" and self.cg_iterations > 0

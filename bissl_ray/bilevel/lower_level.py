@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bissl_ray.bilevel.diverged import check_finite
 from bissl_ray.bilevel.hessian import LowerHessian
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
+from bissl_ray.bilevel.no_curvature import NoCurvature
 from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.stage import mean, next_batch, on_host, trainable
 from bissl_ray.bilevel.stepping import Stepper
@@ -40,7 +41,7 @@ class LowerLevel(Generic[LowerBatch]):
         numbers: the run's hyperparameters.
         after_step: called after each step, without gradients.
         curvature: builds the operator that stands for H from this worker's share of a batch; None: the Hessian
-            of `loss`, from one graph.
+            of `loss`, from one graph. Not called where nothing is solved.
         group: the workers.
     """
 
@@ -60,7 +61,7 @@ class LowerLevel(Generic[LowerBatch]):
         self._theta, self._phi = trainable(backbone), trainable(head)
         self._anchors, self._proximity = anchors, proximity
         self._loss, self._after_step = loss, after_step
-        self._make_curvature = self._hessian if curvature is None else curvature
+        self._make_curvature = (curvature or self._hessian) if numbers.solves else self._no_curvature
         self._steps_per_stage = numbers.lower_steps
         self._group = group
         self.stepper = Stepper(
@@ -99,6 +100,10 @@ class LowerLevel(Generic[LowerBatch]):
 
     def _hessian(self, batch: LowerBatch) -> LowerHessian:
         return LowerHessian(self._loss(batch), self._theta, self._group)
+
+    @torch.no_grad()
+    def _no_curvature(self, batch: LowerBatch) -> NoCurvature:
+        return NoCurvature(self._loss(batch), self._theta, self._group)
 
     @torch.no_grad()
     def distance(self) -> float:

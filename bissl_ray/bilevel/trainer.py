@@ -38,7 +38,8 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         hyperparameters: the numbers.
         after_lower_step: called after each lower step, without gradients (BYOL moves its target here).
         curvature: builds the operator that stands for H in the linear solves, from this worker's share of a lower
-            batch, with running statistics frozen until it is closed; None: `LowerHessian` of `lower_loss`.
+            batch, with running statistics frozen until it is closed; None: `LowerHessian` of `lower_loss`. Not called
+            where nothing is solved.
         group: the workers; None for all.
 
     Raises:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.func import functional_call
 
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, DivergedError
+from tests.bilevel.pretext_problem import WorkerProblem
 from tests.bilevel.small_problem import SmallProblem, nt_xent
 from tests.workers import run_workers
 
@@ -130,6 +131,34 @@ def test_without_direct_term_its_loss_is_reported_and_its_statistics_move():
     assert problem.upper[1].num_batches_tracked == 2
     assert (report.hvps, report.cg_residual, report.ritz_min) == (0, None, None)
     assert report.hypergradient_cosine == pytest.approx(1)
+
+
+class _Unsolved(WorkerProblem):
+    """Notes with how much graph its lower loss is asked for; a curvature must not be."""
+
+    def __init__(self, **numbers):
+        super().__init__("simclr", "synchronised", **numbers)
+        self.graphs = []
+
+    def lower_loss(self, views):
+        loss = super().lower_loss(views)
+        self.graphs.append(loss.requires_grad)
+        return loss
+
+    def curvature(self, views):
+        raise AssertionError("no product is wanted")
+
+
+@pytest.mark.parametrize("numbers", [{"cg_iterations": 0}, {"solver": "identity"}])
+def test_no_graph_is_built_for_the_identity(numbers):
+    problem, solved = _Unsolved(**numbers), WorkerProblem("simclr", "synchronised", damping=1e12, cg_iterations=1)
+    report, expected = problem.alternate(), solved.alternate()
+    assert problem.graphs == [True, False]  # the lower step, then the batch that H would be taken on
+    assert (report.hvps, expected.hvps > 0) == (0, True)
+    # The batches are drawn as ever, and the steps are those of a solve in which H has no weight.
+    for one, other in zip(problem.states(), solved.states(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
+    assert torch.equal(next(problem.views), next(solved.views))
 
 
 def test_divergence_is_named_by_loss_step_and_value():
