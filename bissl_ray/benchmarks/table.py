@@ -34,16 +34,15 @@ def measurement_table(measured: Measurement) -> Group:
         table.add_column(name, justify="right", vertical="bottom")
     for row in measured.rows:
         table.add_row(row.way, *_cells(row))
-    cosines = measured.cosines
-    foot = Text(
-        "\nresidual: |v - (M + H) x| / |v|, H of the whole batch; error: of M x against the solution to 1e-3; both "
-        f"means over the stage's solves.\nNot in the times: {measured.upper_gradients_ms:.0f} ms for the stage's "
-        f"gradients at the lower solution. Cosine of right-hand sides one after another: {min(cosines):.2f} to "
-        f"{max(cosines):.2f}."
-        if cosines
-        else "",
-        style="dim",
-    )
+    sentences = [
+        "residual: |v - (M + H) x| / |v|, H of the whole batch; error: of M x against CG's, the second row; both means "
+        f"over the stage's solves.\nNot in the times: {measured.upper_gradients_ms:.0f} ms for the stage's gradients "
+        "at the lower solution.",
+    ]
+    if measured.cosines:
+        least, most = min(measured.cosines), max(measured.cosines)
+        sentences.append(f"Cosine of right-hand sides one after another: {least:.2f} to {most:.2f}.")
+    foot = Text("\n" + " ".join(sentences), style="dim")
     return Group(head, Text(), table, foot)
 
 
