@@ -12,6 +12,7 @@ from tests.bilevel.quadratic import (
     relative_residual,
     rhs,
     symmetric,
+    whole,
 )
 
 ENTRIES = 30
@@ -107,3 +108,18 @@ def test_a_solve_that_rounding_fooled_restarts_from_the_true_residual():
         restarts += s.report.products - (len(s.report.residuals) - 1) - 1
     assert s.report.residual < 2e-3
     assert restarts >= 2
+
+
+def test_a_wild_iterate_before_negative_curvature_gives_way_to_the_first_order_answer():
+    H = hessian_of(symmetric([-6.0, -1.5, 90.0, 60.0, 40.0, 5.0, 3.0, 1.0]))
+    known = KnownProducts(8)
+    met = 0
+    for seed in range(6):
+        s = solve(H, pieces(rhs(seed)), 0.5, 0.5, iterations=6, known=known)
+        assert s.report.residuals[0] == 1.0  # no start from an energy that has no minimum
+        assert s.report.stopped_because == "negative_curvature"
+        if max(s.report.residuals[:-1]) > 1.0 and torch.allclose(whole(s.x), rhs(seed)):
+            met += 1
+        true = (rhs(seed) - whole(H.matvec(pieces(s.inverse))) - s.inverse).norm() / rhs(seed).norm()
+        assert s.report.residual == pytest.approx(float(true))
+    assert met >= 3

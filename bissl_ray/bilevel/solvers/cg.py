@@ -25,8 +25,9 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
     the true residual is measured (see `ConvergenceCheck`); if that is too large, the solve restarts from it.
 
     A direction p with pᵀ(M + H)p ≤ 0 stops the solve before it is taken, at the iterate so far: as in truncated
-    Newton methods (Nocedal and Wright 2006, algorithm 7.1) it is the lowest that ½ xᵀ(M + H)x − vᵀx got, and vᵀx > 0,
-    although its residual may exceed that of 0. Where that iterate is still 0, the answer is M⁻¹ v (see `fallback`).
+    Newton methods (Nocedal and Wright 2006, algorithm 7.1) it is the lowest that ½ xᵀ(M + H)x − vᵀx got, and vᵀx > 0.
+    But that form has no minimum then, and low may be far away: where the iterate's residual exceeds that of 0, or it
+    is still 0, the answer is M⁻¹ v (see `fallback`). The next solves with the same matrix start at 0.
     """
     start, directions = galerkin_start(system)
     from_before = len(directions)
@@ -69,8 +70,10 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
     report.add_ritz_values(ritz.values())
     if report.stopped_because == "negative_curvature":
         report.negative_curvature = 1
-        if start.cold and len(report.residuals) == 1:
-            return first_order(system, image, report)
+        system.known.indefinite = True
+        untouched = start.cold and len(report.residuals) == 1
+        if untouched or report.residuals[-1] > 1.0:
+            return first_order(system, image if untouched else None, report)
     return Outcome(x, r, report) if report.stopped_because == "non_finite" else check.confirm(x, r, report)
 
 

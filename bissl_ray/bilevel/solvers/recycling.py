@@ -28,10 +28,12 @@ def galerkin_start(system: LinearSystem) -> tuple[Start, list[Direction]]:
     (Wᵀ A W) c = Wᵀ v is the Galerkin projection (Saad 2003, section 5.1): its residual is orthogonal to
     all of W, so that conjugate gradients need not find again what earlier solves found (Fischer 1998, "Projection
     techniques for iterative solution of Ax = b with successive right-hand sides"). Nearly dependent vectors are
-    dropped. The start is 0, and no vectors are given, if curvature among them is not positive, or if the
-    combination's residual is no smaller than that of 0.
+    dropped. The start is 0, and no vectors are given, where negative curvature was met, among them or beside them,
+    or if the combination's residual is no smaller than that of 0.
     """
     known = system.known
+    if known.indefinite:
+        return Start.at_zero(system), []
     moments = [vector.dot(system.rhs) for vector in known.vectors]
     return _start(system, moments, known.energies(), system.close_enough(0.0) ** 0.5)
 
