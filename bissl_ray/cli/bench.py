@@ -1,11 +1,15 @@
 """`bissl-ray bench`: measurements, as ratios within one run."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bissl_ray.errors import BadInputError
+
+_MOST_DAMPING = 1e30
+"""Single precision holds no more than 3e38, and the solve multiplies by it."""
 
 bench = typer.Typer(
     help="Measure; every table gives ratios within one run.", no_args_is_help=True, rich_markup_mode=None
@@ -85,20 +89,31 @@ def hypergradient(
 
     question = Question(backbone, size, batch, upper_steps, pretrain_steps, pretrained)
     question.check(workers)
-    if damping == 0:
+    # Refused here: later, the figures of many minutes would be lost.
+    if damping is not None and not 0 < damping <= _MOST_DAMPING:
         raise BadInputError(
-            "--damping 0: expected more than 0, since M is the damping alone here and must be positive; "
-            "raise it, or leave it out for one that suits the curvature"
+            f"--damping {damping:g}: expected more than 0, since M is the damping alone here and must be positive, and "
+            f"at most {_MOST_DAMPING:g}; or leave it out for one that suits the curvature"
         )
-    if save is not None and not save.parent.is_dir():
-        raise BadInputError(
-            f"--save {save}: found no folder {save.parent}; expected one: make it, or give another path"
-        )
+    if save is not None:
+        _check_writable(save)
     measured = on_workers(measure_hypergradient, workers, question, damping, tolerance, repeats)
     text = encoder.dumps(asdict(measured), indent=2)
-    if save is not None:
-        save.write_text(text + "\n")
     if json:
         typer.echo(text)
     else:
         Console().print(measurement_table(measured))
+    if save is not None:
+        save.write_text(text + "\n")
+
+
+def _check_writable(file: Path) -> None:
+    """Raise BadInputError unless a file can be written there; nothing is."""
+    if not file.parent.is_dir():
+        raise BadInputError(
+            f"--save {file}: found no folder {file.parent}; expected one: make it, or give another path"
+        )
+    if file.is_dir():
+        raise BadInputError(f"--save {file}: found a folder; expected a file to write: give {file / 'figures.json'}")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise BadInputError(f"--save {file}: it can't be written; change its permissions, or give another path")

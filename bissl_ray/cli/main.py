@@ -51,7 +51,7 @@ def main() -> None:
             raise
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "bissl-ray"
-        _say(f"{error.format_message()} See: {path} --help")
+        _say(f"{error.format_message().rstrip('.')}; see {path} --help")
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -139,6 +139,9 @@ def test_backbone_cannot_be_searched(tmp_path: Path, refused: Refused) -> None:
     ("arguments", "expected"),
     [
         (["--damping", "0"], "--damping 0"),
+        (["--damping", "inf"], "--damping inf"),
+        (["--save", "nowhere/figures.json"], "found no folder nowhere"),
+        (["--save", "."], "found a folder"),
         (["--backbone", "resnet"], "unknown backbone 'resnet'"),
         (["--batch", "16", "--workers", "8"], "the batch is 16 images, 8 workers"),
         (["--pretrained", "small.pt", "--workers", "2"], "small.pt does not fit the backbone resnet18"),
