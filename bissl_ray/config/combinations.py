@@ -49,6 +49,12 @@ def _weight_of_missing_stage(stage: str, weight: float | None, backbone: str) ->
     return f"weights for the stages of that backbone only: {', '.join(STAGES[backbone])}; leave this one out"
 
 
+def _nothing_to_divide_by(stage: str, damping: float, own: float | None, base: float, backbone: str) -> str | None:
+    if stage not in STAGES[backbone] or (base if own is None else own) + damping > 0:
+        return None
+    return f"more than 0 for damping and the proximity weight of {stage} together: raise one of them"
+
+
 def _more_than_the_lower_batch(curvature_batch: int | None, lower_batch: int) -> str | None:
     if curvature_batch is None or curvature_batch <= lower_batch:
         return None
@@ -65,6 +71,10 @@ def _parts_too_small(chunks: int, curvature_batch: int | None, lower_batch: int)
 _ALL_STAGES = dict.fromkeys(stage for stages in STAGES.values() for stage in stages)
 _RULES = (
     *(_Rule((stage_weight(stage), "backbone"), partial(_weight_of_missing_stage, stage)) for stage in _ALL_STAGES),
+    *(
+        _Rule(("damping", stage_weight(stage), "proximity_weight", "backbone"), partial(_nothing_to_divide_by, stage))
+        for stage in _ALL_STAGES
+    ),
     _Rule(("curvature_batch", "lower_batch"), _more_than_the_lower_batch),
     _Rule(("curvature_chunks", "curvature_batch", "lower_batch"), _parts_too_small),
 )

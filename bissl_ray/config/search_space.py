@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bissl_ray.config.combinations import broken_combination
-from bissl_ray.config.parameters import CategoricalParameter, Parameter, SettingValue
+from bissl_ray.config.parameters import CategoricalParameter, IntParameter, Parameter, SettingValue
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.refusal import RuleError, refusal
 from bissl_ray.config.setting_rules import check_in_range, check_name, check_parameter, check_value
@@ -123,6 +123,15 @@ class SearchSpace(_Sections):
         if parameter is None:
             return (self.fixed.get(name, Settings.model_fields[name].default),)
         return parameter.choices if isinstance(parameter, CategoricalParameter) else (parameter.low, parameter.high)
+
+    def every_value(self, name: str) -> Sequence[SettingValue]:
+        """Every value that a trial can have for a setting, apart from what known-good points set.
+
+        Args:
+            name: of a setting that is a whole number.
+        """
+        parameter = self.parameters.get(name) or self.finetune_parameters.get(name)
+        return range(parameter.low, parameter.high + 1) if isinstance(parameter, IntParameter) else self._possible(name)
 
     @staticmethod
     def _check_combinations(possible: Mapping[str, Sequence[SettingValue]], places: Mapping[str, KeyPath]) -> None:

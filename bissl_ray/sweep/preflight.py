@@ -1,7 +1,10 @@
 """Everything that can be refused before anything starts."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,6 +14,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.models import Checkpoint, load_backbone, load_checkpoint
 from bissl_ray.training.models import Models
 
+_BATCHES = ("lower_batch", "upper_batch", "finetune_batch", "pretrain_batch")
 _OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
 
 
@@ -92,19 +96,37 @@ def check_request(request: SweepRequest) -> None:
                 f"{name} can't be searched: all trials of a sweep start from one pretrained checkpoint, which "
                 "fixes it; move it to fixed, and run one sweep for each value"
             )
-    settings, workers = request.space.settings({}), request.workers_per_trial
-    for name in ("lower_batch", "upper_batch", "finetune_batch", "pretrain_batch"):
-        batch = getattr(settings, name)
-        if batch % workers:
+    space, workers = request.space, request.workers_per_trial
+    proposed = {name: space.every_value(name) for name in (*_BATCHES, "curvature_batch", "curvature_chunks")}
+    _check_shares(proposed, workers)
+    for point in space.known_good:
+        complete = space.complete(point)
+        _check_shares({name: (complete[name],) if name in complete else proposed[name] for name in proposed}, workers)
+
+
+def _check_shares(possible: Mapping[str, Sequence[Any]], workers: int) -> None:
+    """Refuse batches, and parts of the curvature batch, that the workers of some trial couldn't share equally."""
+    sharers = "one worker" if workers == 1 else f"{workers} workers"
+    for name in _BATCHES:
+        for batch in possible[name]:
+            if batch % workers:
+                raise BadInputError(
+                    f"{name} is {batch}{_in_some_trials(possible, name)}, which {sharers} can't share equally: make it "
+                    f"a multiple of {workers}, or change --workers-per-trial"
+                )
+    cut = ("lower_batch", "curvature_batch", "curvature_chunks")
+    for lower_batch, curvature_batch, chunks in product(*(possible[name] for name in cut)):
+        images = lower_batch if curvature_batch is None else curvature_batch
+        if images % (workers * chunks):
+            share = "share equally" if chunks == 1 else f"cut into {chunks} equal parts{' each' if workers > 1 else ''}"
             raise BadInputError(
-                f"{name} is {batch}, which {workers} workers can't share equally: make it a multiple of {workers}, "
-                "or change --workers-per-trial"
+                f"the curvature is taken on {images} images{_in_some_trials(possible, *cut)}, which {sharers} can't "
+                f"{share}: make curvature_batch a multiple of {workers * chunks}, or change curvature_chunks or "
+                "--workers-per-trial"
             )
-    images = settings.lower_batch if settings.curvature_batch is None else settings.curvature_batch
-    parts = workers * settings.curvature_chunks
-    if images % parts:
-        raise BadInputError(
-            f"the curvature is taken on {images} images, which {workers} workers can't cut into "
-            f"{settings.curvature_chunks} equal parts each: make curvature_batch a multiple of {parts}, "
-            "or change curvature_chunks or --workers-per-trial"
-        )
+
+
+def _in_some_trials(possible: Mapping[str, Sequence[Any]], *names: str) -> str:
+    """What to add where the value is one of several that the search may take."""
+    several = [name for name in names if len(possible[name]) > 1]
+    return f" in some trials (list the values of {' and '.join(several)} that fit, as categorical)" if several else ""

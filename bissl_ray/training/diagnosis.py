@@ -76,13 +76,15 @@ class Diagnosis:
         most = self._settings.unsolved_alternations
         if most is None or self._unsolved < most:
             return None
-        met = f", {report.negative_curvature} directions of negative curvature" if report.negative_curvature else ""
+        bends = report.negative_curvature
+        met = f", {bends} direction{'s' if bends > 1 else ''} of negative curvature" if bends else ""
         others = [f"more damping (now {self._settings.damping:g})"]
         others += [] if self._settings.solver == "minres" else ["solver minres"]
         others += [] if self._settings.curvature == "gauss_newton" else ["curvature gauss_newton"]
+        in_a_row = "1 alternation" if self._unsolved == 1 else f"{self._unsolved} alternations in a row"
         return (
-            f"the linear solves don't converge: {self._unsolved} alternations in a row left a mean relative residual "
-            f"of 1 or more (the last {report.cg_residual:.3g}{met}), no better than no solution; "
+            f"the linear solves don't converge: {in_a_row} left a mean relative residual of 1 or more (the last "
+            f"{report.cg_residual:.3g}{met}), no better than no solution; "
             f"try {' or '.join(others)}"
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -151,6 +152,22 @@ def test_a_benchmark_that_can_not_be_run(tmp_path: Path, refused: Refused, argum
     content = checkpoint_content(build_backbone("smallconv").state_dict(), None, {"backbone": "smallconv"})
     torch.save(content, tmp_path / "small.pt")
     assert expected in one_line(refused("bench", "hypergradient", *arguments))
+
+
+@pytest.mark.parametrize(
+    ("changes", "workers", "expected"),
+    [
+        ({"parameters": {"curvature_chunks": {"type": "int", "low": 1, "high": 4}}}, 1, "3 equal parts"),
+        ({"parameters": {"curvature_batch": {"type": "categorical", "choices": [None, 15]}}}, 2, "15 images in some"),
+        ({"known_good": [{"curvature_batch": 7}]}, 2, "taken on 7 images, which 2 workers"),
+        ({"fixed": {"damping": 0, "proximity_weight_stem": 0}, "known_good": []}, 1, "proximity weight of stem"),
+    ],
+)
+def test_settings_that_would_fail_some_trial(
+    tmp_path: Path, refused: Refused, changes: dict[str, Any], workers: int, expected: str
+) -> None:
+    path = tiny_space(tmp_path, **changes)
+    assert expected in one_line(refused("sweep", "--space", path, "--workers-per-trial", workers))
 
 
 def test_dry_run_starts_nothing(tmp_path: Path) -> None:

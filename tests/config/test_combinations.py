@@ -1,7 +1,7 @@
 """Settings that must fit together: in a trial's settings, and in all that a space can propose."""
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -50,6 +50,28 @@ def test_settings_refuse_a_weight_for_a_missing_stage_even_if_it_is_0() -> None:
 def test_the_curvature_batch_and_its_parts(changes: dict[str, int], fits: bool) -> None:
     values = {**Settings().model_dump(), "lower_batch": 64, **changes}
     assert (broken_combination({name: (value,) for name, value in values.items()}) is None) == fits
+
+
+@pytest.mark.parametrize(
+    ("changes", "fits"),
+    [
+        ({"damping": 0.0, "proximity_weight": 0.0}, False),
+        ({"damping": 0.0, "proximity_weight_layer2": 0.0}, False),
+        ({"damping": 1.0, "proximity_weight": 0.0}, True),
+        ({"damping": 0.0, "proximity_weight": 0.5}, True),
+        # layer4 would have the weight 0, but smallconv has none.
+        (
+            {"damping": 0.0, "proximity_weight": 0.0, "backbone": "smallconv"}
+            | {stage_weight(stage): 0.5 for stage in STAGES["smallconv"]},
+            True,
+        ),
+    ],
+)
+def test_damping_or_proximity_makes_m_positive_in_every_stage(changes: dict[str, Any], fits: bool) -> None:
+    values = {**Settings().model_dump(), **changes}
+    broken = broken_combination({name: (value,) for name, value in values.items()})
+    assert (broken is None) == fits
+    assert fits or "damping and the proximity weight of" in str(broken)
 
 
 def test_a_parents_weight_for_a_stage_that_the_childs_backbone_lacks_names_the_parent(tmp_path: Path) -> None:
