@@ -55,8 +55,9 @@ def run_session(
         BadInputError: something doesn't fit; no trial was started.
     """
     check_free(storage, request.name)
-    check_request(request)
+    # Only of a new sweep: what one began with can't be changed any more, and some of its trials may do well.
     if "fingerprint" not in document:
+        check_request(request)
         check_pretrained(request, bool(document["pretrain"]))
     facts = None if address else inspect_data(request.dataset, request.data_dir, request.split_seed)
     # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
