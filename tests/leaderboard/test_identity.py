@@ -89,10 +89,14 @@ def test_every_format_has_them(trials):
     assert (parsed["c"]["acts_as_identity"], parsed["c"]["implicit_change"]) == ("True", "0.0099")
 
 
-def test_of_many_reasons_a_few_are_given(explore, stored):
-    rows = rank(stored([explore(f"t{i}", 0.1, "pruned", status_reason=COLLAPSED) for i in range(5)]))
+def test_of_many_reasons_a_few_are_given_and_trials_that_share_one_stand_together(explore, stored):
+    rows = rank(stored([explore(f"t{i}", 0.1, "pruned", status_reason=f"their rank is {i}; x") for i in range(5)]))
     *given, rest = ended_early(rows)
     assert len(given) == 3 and rest == "2 more ended early; the reason of each: bissl-ray show TRIAL"
+    rows = rank(stored([explore(f"u{i}", 0.1, "failed", status_reason="out of memory") for i in range(8)]))
+    assert ended_early([row for row in rows if row["trial"].startswith("u")]) == [
+        "u0, u1, u2, u3, u4, u5 and 2 more failed: out of memory"
+    ]
 
 
 @pytest.mark.parametrize(
