@@ -1,8 +1,7 @@
 """Batch normalisation by batch statistics, with first and second derivatives that take few passes over memory.
 
-torch composes its second derivative from some fifty elementwise operations per layer: on a ResNet-18 they are 45 % of
-a Hessian-vector product's time on a CPU. Written out, they come down to five sums per channel and two linear
-combinations. The statistics may span workers (pytorch issue 61222: torch's own SyncBatchNorm has no second derivative).
+torch composes its second derivative from dozens of elementwise operations and sums per layer. Written out, they come
+down to five sums per channel and two linear combinations. The statistics may span workers (pytorch issue 61222: torch's own SyncBatchNorm has no second derivative).
 
 Notation, per channel, over the N values of the global batch: m and s are mean and 1 / standard deviation,
 x̂ = (x − m) s, y = w x̂ + b. Sums over this worker's values only are called own. As everywhere in this folder the
