@@ -1,7 +1,8 @@
 """Batch normalisation by batch statistics, with first and second derivatives that take few passes over memory.
 
 torch composes its second derivative from dozens of elementwise operations and sums per layer. Written out, they come
-down to five sums per channel and two linear combinations. The statistics may span workers (pytorch issue 61222: torch's own SyncBatchNorm has no second derivative).
+down to five sums per channel and two linear combinations. The statistics may span workers (pytorch issue 61222:
+torch's own SyncBatchNorm has no second derivative).
 
 Notation, per channel, over the N values of the global batch: m and s are mean and 1 / standard deviation,
 x̂ = (x − m) s, y = w x̂ + b. Sums over this worker's values only are called own. As everywhere in this folder the
