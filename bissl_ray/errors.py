@@ -23,7 +23,8 @@ def nearest(word: str, choices: Iterable[str], most: int = 3) -> str:
     Returns:
         "; did you mean 'cars'?" or "", ready to append.
     """
-    close = difflib.get_close_matches(word, list(choices), n=most, cutoff=0.5)
+    lower_case = {name.lower(): name for name in choices}
+    close = [lower_case[name] for name in difflib.get_close_matches(word.lower(), lower_case, n=most, cutoff=0.5)]
     if not close:
         return ""
     return "; did you mean " + " or ".join(repr(name) for name in close) + "?"

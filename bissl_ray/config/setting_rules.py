@@ -9,7 +9,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from bissl_ray.config.parameters import CategoricalParameter, Parameter, SettingValue
 from bissl_ray.config.refusal import RuleError, found_and_expected, shown, unknown_key
 from bissl_ray.config.settings import Settings
+from bissl_ray.config.stages import stage_weight
 from bissl_ray.config.yaml_document import KeyPath
+
+_FIRST_STAGES = ("stem", "layer1")
 
 
 def check_name(name: str, path: KeyPath) -> None:
@@ -31,7 +34,9 @@ def check_value(name: str, value: SettingValue, path: KeyPath) -> None:
     try:
         _adapter(name).validate_python(value)
     except ValidationError as error:
-        raise RuleError(found_and_expected(error.errors()[0]), *path) from error
+        several = name == "proximity_weight" and isinstance(value, list | dict)
+        hint = f"; for a weight per stage, set {', '.join(map(stage_weight, _FIRST_STAGES))}, ..." if several else ""
+        raise RuleError(found_and_expected(error.errors()[0]) + hint, *path) from error
 
 
 def check_parameter(name: str, parameter: Parameter, path: KeyPath) -> None:

@@ -124,6 +124,12 @@ BAD_FILES = {
         4,
         ["found -1", "greater than or equal to 0"],
     ),
+    "weights in a list": (
+        GOOD + "fixed: {proximity_weight: [1, 2]}\n",
+        4,
+        ["found a list", "expected a number", "proximity_weight_stem"],
+    ),
+    "upper case": (GOOD + "fixed: {solver: CG}\n", 4, ["found 'CG'", "did you mean 'cg'"]),
     "true for a number": (GOOD + "fixed: {damping: true}\n", 4, ["found true", "expected a number"]),
     "null where null is no value": (GOOD + "fixed: {damping: }\n", 4, ["found nothing (null)", "a number"]),
     "not a number": (GOOD + "fixed: {damping: .nan}\n", 4, ["found nan", "finite"]),
