@@ -26,6 +26,14 @@ _ORIGINS: Final = {
     "tuning": "tunes the fine-tuning of its parent",
     "seeds": "confirms its parent with another seed",
 }
+_STOPPED: Final = {
+    "tolerance": "its tolerance was reached",
+    "iterations": "all its iterations were used",
+    "stagnated": "more iterations did not help",
+    "negative_curvature": "it met negative curvature",
+    "zero_rhs": "there was nothing to solve for",
+    "non_finite": "numbers were not finite",
+}
 _DIAGNOSTICS: Final = (
     ("relative residual, mean", "cg_residual"),
     ("relative residual, largest", "cg_residual_max"),
@@ -162,7 +170,7 @@ def _stage(stage: str, progress: str, reports: Sequence[Row], width: int) -> lis
         parts += [_heading(title), Text(curve(scores, progress, width))]
     last = reports[-1]
     pairs = [(label, _first_to_last(reports, column)) for label, column in _DIAGNOSTICS]
-    pairs.append(("the solver stopped because", last["stopped_because"] or ""))
+    pairs.append(("the solver stopped because", _STOPPED.get(last["stopped_because"], "")))
     if any(value for _, value in pairs):
         parts += [_heading(f"Diagnostics, first {progress} to last"), _pairs(pairs)]
     return parts

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+from typing import get_args
 
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from bissl_ray.bilevel.report import StopReason
 from bissl_ray.leaderboard import as_csv, as_json, as_markdown, rank, read_board, render_trial, table, where_rows
 from bissl_ray.leaderboard.notes import ended_early
 from bissl_ray.store import REPORT_COLUMNS, SweepWriter, read_reports, read_trials, to_rows
@@ -138,6 +140,16 @@ def test_show_draws_the_health_of_alternations_and_the_whole_reason(explore, sto
     assert COLLAPSED in text
     for first, last in health.values():
         assert f"{first:g} to {last:g}" in text
+
+
+@pytest.mark.parametrize("reason", get_args(StopReason))
+def test_show_says_in_words_why_the_solver_stopped(explore, stored, reason):
+    (row,) = stored([explore("a", 0.5)])
+    report = dict.fromkeys(REPORT_COLUMNS) | {"stage": "bissl", "alternation": 1, "stopped_because": reason}
+    (line,) = [
+        s for s in drawn(lambda c: render_trial(row, [report], [], {}, c)).splitlines() if "stopped because" in s
+    ]
+    assert len(line.partition("because")[2].split()) > 2 and "_" not in line
 
 
 def test_a_null_that_is_a_value_is_shown_and_run_again(explore, stored):
