@@ -36,7 +36,7 @@ class Question:
     Attributes:
         backbone: architecture.
         size: side of the images, pixels.
-        batch: images of the lower batch, and of each upper batch, over all workers.
+        batch: images of the lower batch, and of each upper batch as far as there are labels, over all workers.
         upper_steps: right-hand sides, one after another.
         pretrain_steps: LARS steps of SimCLR from scratch, where there is no checkpoint.
         pretrained: a checkpoint file, or None.
@@ -63,6 +63,12 @@ class Question:
                     f"{name} {batch} images, {workers} workers: expected at least 4 each, and equally many; "
                     "change --batch or --workers"
                 )
+        pool = len(get_dataset(_DATASET).open(None, 0).pretext)
+        if self.batch > pool:
+            raise BadInputError(
+                f"the batch is {self.batch} images: expected at most {pool}, all that {_DATASET} has without a label; "
+                "lower --batch"
+            )
         if self.pretrained is not None:
             state = load_checkpoint(self.pretrained).backbone
             load_backbone(build_backbone(self.backbone), state, self.pretrained)

@@ -145,6 +145,7 @@ def test_backbone_cannot_be_searched(tmp_path: Path, refused: Refused) -> None:
         (["--save", "."], "found a folder"),
         (["--backbone", "resnet"], "unknown backbone 'resnet'"),
         (["--batch", "16", "--workers", "8"], "the batch is 16 images, 8 workers"),
+        (["--batch", "1024"], "the batch is 1024 images: expected at most 900"),
         (["--pretrained", "small.pt", "--workers", "2"], "small.pt does not fit the backbone resnet18"),
     ],
 )
