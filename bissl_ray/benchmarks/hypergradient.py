@@ -199,7 +199,7 @@ def _measure(
 
 def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
     """Most bytes alive at once; what keeps nothing has seen its most after one solve."""
-    slopes = problem.slopes if way.keeps == "products" else problem.slopes[:2]
+    slopes = problem.slopes[: {"nothing": 1, "solution": 2, "products": None}[way.keeps]]
     iterations = ITERATIONS if way.keeps == "products" else 1
     if problem.device.type == "cuda":
         gc.collect()
