@@ -220,4 +220,5 @@ def _now(problem: Problem) -> float:
 
 
 def _cpu() -> str:
-    return f"CPU, {torch.get_num_threads()} threads per worker"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'' if threads == 1 else 's'} per worker"

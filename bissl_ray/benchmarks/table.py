@@ -16,7 +16,7 @@ def measurement_table(measured: Measurement) -> Group:
     head = Text(
         f"{question.backbone} ({measured.parameters:,} parameters, {weights}), {question.size} px, "
         f"batch {question.batch}{per_worker}; {measured.device}\n"
-        f"{question.upper_steps} upper steps; H has Ritz values {lowest:.2g} to {highest:.2g}, damping "
+        f"{_counted(question.upper_steps, 'upper step')}; H has Ritz values {lowest:.2g} to {highest:.2g}, damping "
         f"{measured.damping:.3g}; tolerance {measured.tolerance:.2g}"
     )
     # Narrow enough for 80 columns: where a table has to shrink, digits are what goes.
@@ -42,6 +42,8 @@ def measurement_table(measured: Measurement) -> Group:
     if measured.cosines:
         least, most = min(measured.cosines), max(measured.cosines)
         sentences.append(f"Cosine of right-hand sides one after another: {least:.2f} to {most:.2f}.")
+    if measured.damping <= -lowest:
+        sentences.append("M + H is not positive definite: CG has no solution to go to, here or in the second row.")
     foot = Text("\n" + " ".join(sentences), style="dim")
     return Group(head, Text(), table, foot)
 
@@ -56,6 +58,10 @@ def _cells(row: Row) -> list[str]:
         _short(row.error),
         f"{row.peak_bytes / 2**20:,.0f}",
     ]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _short(number: float) -> str:

@@ -91,7 +91,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "explore_objective": configuration.explored if head["step"] == "search" else None,
         **{name: head[name] for name in _FROM_TRIAL},
         "implicit_change": change,
-        "acts_as_identity": None if head["status"] == "running" else acts_as_identity(change),
+        "acts_as_identity": None if head["status"] in ("running", "failed") else acts_as_identity(change),
         "total_seconds": _total(runs, "seconds"),
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
         **_parameters(configuration),

@@ -9,6 +9,22 @@ from bissl_ray.benchmarks.problem import Question
 from bissl_ray.benchmarks.table import measurement_table
 
 
+def shown(damping: float) -> str:
+    ways = ("recompute, layer-wise CG (5)", "identity")
+    rows = [Row(way, 1234.5, 48, 123456.7, 12.3, 1.2e-10, 0.31, 12345 * 2**20) for way in ways]
+    question = Question("resnet50", 96, 8, 1, 300, None)
+    measured = Measurement(question, "CPU", 2, 23_508_032, damping, (-120.0, 280.0), 0.0064, [], 4321.0, rows)
+    console = Console(file=io.StringIO(), width=80, record=True)
+    console.print(measurement_table(measured))
+    return " ".join(console.export_text().split())
+
+
+def test_indefinite_curvature_is_named() -> None:
+    assert "not positive definite" in shown(damping=120.0)
+    assert "not positive definite" not in shown(damping=121.0)
+    assert "1 upper step; " in shown(damping=121.0)
+
+
 def test_no_digit_is_lost_in_80_columns() -> None:
     ways = ("recompute, layer-wise CG (5)", "identity")
     rows = [Row(way, 1234.5, 48, 123456.7, 12.3, 1.2e-10, 0.31, 12345 * 2**20) for way in ways]

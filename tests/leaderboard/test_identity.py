@@ -33,7 +33,7 @@ def trials(explore, seeds, control, stored):
             explore("d", 0.3, "pruned", implicit_change=0.0099, status_reason=COLLAPSED),
             explore("e", 0.2, "running", implicit_change=0.0),
             explore("f", 0.1, "pruned", implicit_change=0.01, status_reason="ASHA: behind at alternation 2"),
-            explore("g", None, "failed", status_reason="DivergedError: the lower loss is nan"),
+            explore("g", None, "failed", implicit_change=0.001, status_reason="DivergedError: the lower loss is nan"),
             explore("h", 0.05),
             *b_confirmed,
             *c_confirmed,
@@ -58,7 +58,7 @@ def test_a_configuration_acts_as_identity_where_all_its_ended_runs_do(trials):
         "d": (0.0099, True),
         "e": (0.0, None),
         "f": (0.01, False),
-        "g": (None, None),
+        "g": (0.001, None),
         "h": (None, None),
         "k": (None, None),
     }
