@@ -96,14 +96,23 @@ def measure_hypergradient(
         lowest, highest = _spectrum(H, problem)
         damping = (highest - _CONDITION * lowest) / (_CONDITION - 1) if damping is None else damping
         rows: list[Row] = []
-        found: list[list[Solution]] = []
+        first: list[Tensor] = []
+        reference: list[Tensor] = []
         for way in ways(problem, torchs_layers=worker.world_size == 1):
             _say(worker, way.name.strip())
-            row, solutions = _measure(way, problem, H, damping, tolerance or 0.0, repeats)
+            row, found = _measure(way, problem, H, damping, tolerance or 0.0, repeats)
             # Where the first row solves nothing, its residual is no goal for the others.
             tolerance = min(row.residual, _LOOSEST) if tolerance is None else tolerance
             rows.append(replace(row, ratio=(rows[0].stage_ms if rows else row.stage_ms) / row.stage_ms))
-            found.append(solutions)
+            # Of the answers, only the second row's are kept: they are as large as the model, one per step.
+            if len(rows) == 1:
+                first = found
+            elif len(rows) == 2:
+                reference = found
+                rows = [replace(rows[0], error=_distance(first, reference)), replace(rows[1], error=0.0)]
+                first = []
+            else:
+                rows[-1] = replace(rows[-1], error=_distance(found, reference))
     entries = [flatten(slope) for slope in problem.slopes]
     return Measurement(
         question,
@@ -115,12 +124,12 @@ def measure_hypergradient(
         tolerance or 0.0,
         [float(torch.cosine_similarity(one, other, dim=0)) for one, other in pairwise(entries)],
         problem.upper_gradients_ms,
-        [replace(row, error=_distance(solutions, found[1])) for row, solutions in zip(rows, found, strict=True)],
+        rows,
     )
 
 
-def _distance(solutions: list[Solution], others: list[Solution]) -> float:
-    pairs = [(flatten(one.x), flatten(other.x)) for one, other in zip(solutions, others, strict=True)]
+def _distance(answers: list[Tensor], others: list[Tensor]) -> float:
+    pairs = zip(answers, others, strict=True)
     return statistics.fmean(float((one - other).norm() / other.norm()) for one, other in pairs)
 
 
@@ -164,7 +173,7 @@ def _measure(
     damping: float,
     tolerance: float,
     repeats: int,
-) -> tuple[Row, list[Solution]]:
+) -> tuple[Row, list[Tensor]]:
     stages, builds = [], []
     for _ in range(repeats):
         begin = _now(problem)
@@ -194,7 +203,7 @@ def _measure(
         0.0,
         _peak(way, problem, damping, tolerance),
     )
-    return row, solutions
+    return row, [flatten(solution.x) for solution in solutions]
 
 
 def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
