@@ -111,7 +111,8 @@ def test_reports_tell_the_curve_and_the_solver(finished: FinishedSweep) -> None:
     reports = [row for row in to_rows(read_reports(finished.storage)) if row["trial"] == "t000"]
     assert [row["alternation"] for row in reports] == list(range(1, 5))
     for row in reports:
-        assert row["stage"] == "bissl" and row["hvps"] == 2 * 2 and row["cg_residual"] > 0
+        # Two solves of at most two iterations, and a product more where an answer's residual had to be measured.
+        assert row["stage"] == "bissl" and 1 <= row["hvps"] <= 2 * 3 and row["cg_residual"] > 0
         assert row["ritz_min"] <= row["ritz_max"] and -1 <= row["hypergradient_cosine"] <= 1
     trial = next(row for row in rows_of(finished.storage) if row["trial"] == "t000")
     assert trial["hvps"] == sum(row["hvps"] for row in reports)
