@@ -63,7 +63,7 @@ class Question:
                     f"{name} {batch} images, {workers} workers: expected at least 4 each, and equally many; "
                     "change --batch or --workers"
                 )
-        pool = len(get_dataset(_DATASET).open(None, 0).pretext)
+        pool = len(get_dataset(_DATASET).open(None).pretext)
         if self.batch > pool:
             raise BadInputError(
                 f"the batch is {self.batch} images: expected at most {pool}, all that {_DATASET} has without a label; "
@@ -137,7 +137,7 @@ def build_problem(question: Question, worker: Worker, seed: int = 0) -> Problem:
     torch.manual_seed(seed)
     backbone = build_backbone(question.backbone, "synchronised").to(worker.device)
     pretext = SimCLR(backbone.feature_dim, 256, 256, 0.5, "synchronised").to(worker.device)
-    splits = get_dataset(_DATASET).open(None, 0)
+    splits = get_dataset(_DATASET).open(None)
     small = _stream(pretext_batches, splits.pretext, min(question.size, _PRETRAIN_SIZE), _PRETRAIN_BATCH, worker)
     if question.pretrained is None:
         _pretrain(backbone, pretext, question.pretrain_steps, small)

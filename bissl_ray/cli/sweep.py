@@ -27,6 +27,9 @@ def sweep(
         bool, typer.Option("--pretrain", help="Without a checkpoint, pretrain on the dataset's own images first.")
     ] = False,
     data_dir: Annotated[str | None, typer.Option(help="Folder that holds the dataset's files.")] = None,
+    splits_dir: Annotated[
+        str | None, typer.Option(help="Folder of published splits: NAME_train_split.txt, NAME_val_split.txt.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
 ) -> None:
     """Search BiSSL's hyperparameters, confirm the best over seeds, and compare with plain fine-tuning."""
@@ -47,6 +50,7 @@ def sweep(
             "overrides": overrides,
             "name": name,
             "data_dir": data_dir,
+            "splits_dir": splits_dir,
             "pretrained": pretrained,
             "workers_per_trial": workers_per_trial,
         }
@@ -92,14 +96,14 @@ def _check_rest(budget: str | None, address: str | None) -> None:
 def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool) -> None:
     from bissl_ray.config import to_yaml
     from bissl_ray.store import check_writable
-    from bissl_ray.sweep.preflight import check_pretrained, check_request, inspect_data
+    from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data, inspect_data
     from bissl_ray.sweep.run import prepare_request
 
     request = prepare_request(dataset, **asked)
     check_writable(storage)
     check_request(request)
     check_pretrained(request, pretrain)
-    facts = inspect_data(request.dataset, request.data_dir, request.split_seed)
+    facts = inspect_data(chosen_data(request))
     plan = request.space.protocol
     finalists = min(plan.finalists, plan.trials)
     tuned = plan.finalists * plan.finetune_runs

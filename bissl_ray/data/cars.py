@@ -1,12 +1,13 @@
 """Stanford Cars: 16,185 photographs of 196 makes and models (Krause et al. 2013).
 
 Validation is 1,546 of the 8,144 training images (PAPER, table of datasets), and the same share of a
-smaller copy. The pretext pool is every training image that is not held out for validation.
+smaller copy.
 """
 
 from pathlib import Path
 
-from bissl_ray.data.spec import IMAGENET_MEAN, IMAGENET_STD, UNLABELLED, DatasetSpec, DatasetSplits
+from bissl_ray.data.spec import DatasetSplits, photographs
+from bissl_ray.data.split_choice import SplitChoice
 from bissl_ray.errors import BadInputError
 
 _VALIDATION_SHARE = 1546 / 8144
@@ -53,45 +54,27 @@ def _samples(folder: Path, split: str) -> tuple[list[str], list[int], int]:
     return names, labels, classes
 
 
-def _read(folder: Path, split_seed: int) -> DatasetSplits:
-    import numpy as np
-
+def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
+    from bissl_ray.data.published import Published, split
     from bissl_ray.data.sources import ImageFiles
-    from bissl_ray.data.splits import Indices, fingerprint, stratified_split
 
     names, labels, classes = _samples(folder, "train")
     test_names, test_labels, _ = _samples(folder, "test")
-    held_out = round(len(labels) * _VALIDATION_SHARE)
-    train, validation = stratified_split(labels, held_out, split_seed, "cars validation")
-    images = folder / "stanford_cars" / "cars_train"
-
-    def labelled_source(indices: Indices) -> ImageFiles:
-        return ImageFiles(images, [names[i] for i in indices], [labels[i] for i in indices])
-
-    return DatasetSplits(
-        pretext=ImageFiles(images, [names[i] for i in train], [UNLABELLED] * len(train)),
-        train=labelled_source(train),
-        validation=labelled_source(validation),
+    published = Published(
+        train=ImageFiles(folder / "stanford_cars" / "cars_train", names, labels),
         test=ImageFiles(folder / "stanford_cars" / "cars_test", test_names, test_labels),
         classes=classes,
-        fingerprint=fingerprint(
-            SPEC.name,
-            [(folder / path).read_bytes() for path in (_META, *_ANNOTATIONS.values())],
-            {"train": train, "validation": validation, "test": np.arange(len(test_labels))},
-        ),
+        contents=[(folder / path).read_bytes() for path in (_META, *_ANNOTATIONS.values())],
     )
+    return split(published, "cars", _VALIDATION_SHARE, choice)
 
 
-SPEC = DatasetSpec(
+SPEC = photographs(
     name="cars",
     title="Stanford Cars",
     classes=196,
+    sizes=(6598, 1546, 8041),
     metric="top1",
-    horizontal_flip=True,
-    colour=True,
-    crop_scale=(0.08, 1.0),
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
     home=(
         "the original download is gone (pytorch/vision issue 7545 says how to rebuild the layout). Mirrors: "
         "on Kaggle, jessicali9530/stanford-cars-dataset; on Hugging Face, tanganke/stanford_cars (Parquet, "

@@ -10,6 +10,8 @@ Logistic regression on the pixels of the 100 labelled images reaches 87-91 % on 
 from pathlib import Path
 
 from bissl_ray.data.spec import UNLABELLED, DatasetSpec, DatasetSplits
+from bissl_ray.data.split_choice import SplitChoice
+from bissl_ray.errors import BadInputError
 
 _TEST = 597
 _VALIDATION = 300
@@ -17,7 +19,7 @@ _TRAIN = 100
 _TEST_SEED = 0
 
 
-def _read(_folder: Path, split_seed: int) -> DatasetSplits:
+def _read(_folder: Path, choice: SplitChoice) -> DatasetSplits:
     import numpy as np
     import torch
     from sklearn.datasets import load_digits
@@ -25,22 +27,27 @@ def _read(_folder: Path, split_seed: int) -> DatasetSplits:
     from bissl_ray.data.sources import TensorImages
     from bissl_ray.data.splits import Indices, fingerprint, stratified_split
 
+    if choice.folder is not None and (choice.folder / "digits_train_split.txt").exists():
+        raise BadInputError(
+            f"{choice.folder}/digits_train_split.txt: digits have no published training set that its indices could "
+            "count; take the file away"
+        )
     digits = load_digits()
     labels = digits.target.astype(np.int64)
     grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     images = torch.from_numpy(grey).unsqueeze(1).repeat(1, 3, 1, 1)
 
     rest, test = stratified_split(labels, _TEST, _TEST_SEED, "digits test")
-    kept, validation = stratified_split(labels[rest], _VALIDATION, split_seed, "digits validation")
+    kept, validation = stratified_split(labels[rest], _VALIDATION, choice.seed, "digits validation")
     pool, validation = rest[kept], rest[validation]
-    _, labelled = stratified_split(labels[pool], _TRAIN, split_seed, "digits train")
+    _, labelled = stratified_split(labels[pool], _TRAIN, choice.seed, "digits train")
     train = pool[labelled]
 
     def labelled_source(indices: Indices) -> TensorImages:
-        return TensorImages(images[indices], labels[indices].tolist())
+        return TensorImages(images[indices], labels[indices].tolist(), "digits", indices.tolist())
 
     return DatasetSplits(
-        pretext=TensorImages(images[pool], [UNLABELLED] * len(pool)),
+        pretext=TensorImages(images[pool], [UNLABELLED] * len(pool), "digits", pool.tolist()),
         train=labelled_source(train),
         validation=labelled_source(validation),
         test=labelled_source(test),
@@ -57,6 +64,7 @@ SPEC = DatasetSpec(
     name="digits",
     title="Digits",
     classes=10,
+    sizes=(_TRAIN, _VALIDATION, _TEST),
     metric="top1",
     horizontal_flip=False,
     colour=False,
@@ -68,4 +76,5 @@ SPEC = DatasetSpec(
     layout="nothing: no data folder is needed",
     required=(),
     reader=_read,
+    embedded=True,
 )

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from bissl_ray.data.sampling import EveryImageOnce, Key, RandomBatches
 from bissl_ray.data.seeding import derived_seed
-from bissl_ray.data.spec import DatasetSpec, ImageSource
+from bissl_ray.data.spec import DatasetSpec, ImageSource, Label
 from bissl_ray.data.transforms import evaluation_transform, pretext_transform, train_transform
 from bissl_ray.errors import BadInputError
 
@@ -29,7 +29,7 @@ Batch = tuple[Tensor, Tensor]
 class _Views:
     transform: Callable[[Any], Batch]
 
-    def __call__(self, image: Any, _label: int) -> Batch:
+    def __call__(self, image: Any, _label: Label) -> Batch:
         return self.transform(image)
 
 
@@ -37,14 +37,14 @@ class _Views:
 class _Labelled:
     transform: Callable[[Any], Tensor]
 
-    def __call__(self, image: Any, label: int) -> Batch:
+    def __call__(self, image: Any, label: Label) -> Batch:
         return self.transform(image), torch.tensor(label)
 
 
 @dataclass(frozen=True)
 class _Samples(Dataset[Any]):
     source: ImageSource
-    prepare: Callable[[Any, int], Batch]
+    prepare: Callable[[Any, Label], Batch]
     seed: int
     stream: str
 

@@ -1,32 +1,66 @@
 """Where images come from: a tensor in memory, or files that are decoded when asked for."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
+from bissl_ray.data.spec import UNLABELLED, ImageSource, Label
 from bissl_ray.errors import BadInputError
 
 
 class TensorImages:
-    """Images held in memory, uint8 (N, 3, H, W)."""
+    """Images held in memory.
 
-    def __init__(self, images: Tensor, labels: Sequence[int]) -> None:
+    Args:
+        images: uint8 (N, 3, H, W).
+        labels: one per image.
+        origin: what they were read from, for `name`.
+        places: where each stood there; None: in the order given.
+    """
+
+    def __init__(
+        self, images: Tensor, labels: Sequence[Label], origin: str = "image", places: Sequence[int] | None = None
+    ) -> None:
         self.images = images
         self.labels = list(labels)
+        self.origin = origin
+        self.places = range(len(self.labels)) if places is None else places
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Label]:
         return self.images[index], self.labels[index]
+
+    def name(self, index: int) -> str:
+        """Its place in what it was read from."""
+        return f"{self.origin}, number {self.places[index]}"
+
+    def select(self, indices: Sequence[int]) -> "TensorImages":
+        """The images of these indices, copied."""
+        chosen = [self.labels[i] for i in indices]
+        return TensorImages(self.images[list(indices)], chosen, self.origin, [self.places[i] for i in indices])
+
+    def hidden(self) -> "TensorImages":
+        """The same images, not copied, without labels."""
+        return TensorImages(self.images, [UNLABELLED] * len(self), self.origin, self.places)
 
 
 class ImageFiles:
-    """Image files, decoded to PIL RGB images whatever their own colour model."""
+    """Image files, decoded to PIL RGB images whatever their own colour model.
 
-    def __init__(self, folder: Path, names: Sequence[str], labels: Sequence[int]) -> None:
+    Args:
+        folder: what the names are relative to.
+        names: of the files, with slashes.
+        labels: one per file.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], labels: Sequence[Label]) -> None:
         self.folder = folder
         self.names = list(names)
         self.labels = list(labels)
@@ -34,10 +68,59 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
-        path = self.folder / self.names[index]
+    def __getitem__(self, index: int) -> tuple[Image.Image, Label]:
+        path = self.name(index)
         try:
             with Image.open(path) as image:
                 return image.convert("RGB"), self.labels[index]
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise BadInputError(f"{path}: this image can't be decoded ({error}); put an intact copy there") from error
+
+    def name(self, index: int) -> str:
+        """Its path."""
+        return str(self.folder / self.names[index])
+
+    def select(self, indices: Sequence[int]) -> "ImageFiles":
+        """The files of these indices."""
+        return ImageFiles(self.folder, [self.names[i] for i in indices], [self.labels[i] for i in indices])
+
+    def hidden(self) -> "ImageFiles":
+        """The same files without labels."""
+        return ImageFiles(self.folder, self.names, [UNLABELLED] * len(self))
+
+
+class JoinedImages:
+    """Several sources, one after another."""
+
+    def __init__(self, sources: Sequence[ImageSource]) -> None:
+        self.sources = list(sources)
+        self.labels: list[Label] = [label for source in sources for label in source.labels]
+        self._starts = list(accumulate((len(source) for source in sources), initial=0))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Any, Label]:
+        which = self._which(index)
+        return self.sources[which][index - self._starts[which]]
+
+    def name(self, index: int) -> str:
+        """As its source names it."""
+        which = self._which(index)
+        return self.sources[which].name(index - self._starts[which])
+
+    def select(self, indices: Sequence[int]) -> ImageSource:
+        """The images of these indices, in ascending order of their sources."""
+        chosen = []
+        for source, start, end in zip(self.sources, self._starts, self._starts[1:], strict=False):
+            inside = [index - start for index in indices if start <= index < end]
+            if inside:
+                chosen.append(source.select(inside))
+        return chosen[0] if len(chosen) == 1 else JoinedImages(chosen)
+
+    def hidden(self) -> "JoinedImages":
+        """The same images without labels."""
+        return JoinedImages([source.hidden() for source in self.sources])
+
+    def _which(self, index: int) -> int:
+        return bisect_right(self._starts, index) - 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from bissl_ray.data.split_choice import SplitChoice
 from bissl_ray.errors import BadInputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -14,18 +15,38 @@ UNLABELLED = -1
 """The label of an image whose class is hidden from training."""
 
 
+Label = int | tuple[int, ...]
+"""A class, from 0; where images show several classes, a number per class: 1 shown, 0 not, `UNCERTAIN` not counted."""
+
+UNCERTAIN = -1
+"""In a label of several classes: whether the image shows this one doesn't count (VOC's "difficult" objects)."""
+
+
 class ImageSource(Protocol):
     """Images with labels, decoded one at a time; picklable, because loader processes get a copy."""
 
     @property
-    def labels(self) -> Sequence[int]:
+    def labels(self) -> Sequence[Label]:
         """One label per image, `UNLABELLED` where it is hidden; no image is decoded."""
 
     def __len__(self) -> int:
         """Count the images."""
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        """Return an image, a PIL RGB image or a uint8 tensor (3, H, W), and its label."""
+    def __getitem__(self, index: int) -> tuple[Any, Label]:
+        """Return an image, a PIL RGB image or a uint8 tensor (3, H, W), and its label.
+
+        Raises:
+            BadInputError: it can't be decoded; the message names it as `name` does.
+        """
+
+    def name(self, index: int) -> str:
+        """What a person finds the image by: its path, or its place in a file of many."""
+
+    def select(self, indices: Sequence[int]) -> "ImageSource":
+        """The images of these indices, in this order."""
+
+    def hidden(self) -> "ImageSource":
+        """The same images with every label `UNLABELLED`."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +75,13 @@ class DatasetSpec:
     """What a person types: `cars`."""
     title: str
     """What it is called in print: `Stanford Cars`."""
-    classes: int
-    """Number of classes as published; a folder's own number is `DatasetSplits.classes`."""
-    metric: Literal["top1", "mean_per_class"]
-    """The accuracy that the field reports on it."""
+    classes: int | None
+    """Number of classes as published; None where every folder has its own. That is `DatasetSplits.classes`."""
+    sizes: tuple[int, int, int] | None
+    """Images for training, validation and test as published (PAPER, table of datasets); None as for `classes`."""
+    metric: Literal["top1", "mean_per_class", "map11"]
+    """The figure that the field reports on it: accuracy over images, accuracy meaned over classes, or 11-point mean
+    average precision (then images show several classes)."""
     horizontal_flip: bool
     """Whether a mirrored image still shows its class."""
     colour: bool
@@ -74,32 +98,37 @@ class DatasetSpec:
     """The exact folder layout expected, one path a line."""
     required: tuple[str, ...]
     """Paths under the data folder that must exist, folders with a final slash; none if embedded."""
-    reader: Callable[[Path, int], DatasetSplits]
-    """Reads a complete data folder with a split seed; imports what it needs by itself."""
+    reader: Callable[[Path, SplitChoice], DatasetSplits]
+    """Reads a complete data folder and splits it as chosen; imports what it needs by itself."""
+    download: Callable[[Path], None] | None = None
+    """Fetches the published files into a data folder, where a download still works."""
+    embedded: bool = False
+    """Whether it ships with the program's dependencies and needs no data folder."""
 
     @property
-    def embedded(self) -> bool:
-        """Whether it ships with the program's dependencies and needs no data folder."""
-        return not self.required
+    def task(self) -> Literal["classification", "multi_label"]:
+        """The downstream task: whether an image shows one class or any number, its label then a number per class."""
+        return "multi_label" if self.metric == "map11" else "classification"
 
-    def open(self, data_dir: Path | None, split_seed: int = 0) -> DatasetSplits:
+    def open(self, data_dir: Path | None, split: SplitChoice | None = None) -> DatasetSplits:
         """Read and split the dataset; images are decoded later, when they are asked for.
 
         Args:
             data_dir: folder that holds the layout; an embedded dataset ignores it.
-            split_seed: seed of the train/validation split.
+            split: how validation is split off; None: drawn with seed 0.
 
         Raises:
             BadInputError: no folder given, something missing in it, or a damaged file.
         """
+        split = SplitChoice() if split is None else split
         if self.embedded:
-            return self.reader(Path(), split_seed)
+            return self.reader(Path(), split)
         if data_dir is None:
             raise BadInputError(self._explain(f"{self.title} ('{self.name}') needs a data folder; none was given."))
         folder = Path(data_dir).expanduser().absolute()
         missing = self._missing(folder)
         if not missing:
-            return self.reader(folder, split_seed)
+            return self.reader(folder, split)
         lines = f"{self.title} ('{self.name}') is incomplete in {folder}; missing: {', '.join(missing)}."
         if not self._missing(folder.parent):
             lines += f"\nIt is complete one folder further up: give --data-dir {folder.parent}"
@@ -114,6 +143,44 @@ class DatasetSpec:
     def _explain(self, problem: str) -> str:
         layout = "\n".join("  " + line for line in self.layout.splitlines())
         return (
-            f"{problem}\nExpected in the data folder:\n{layout}\nWhere to get it: {self.home}\n"
-            "Nothing is downloaded for you. Put the files there and give --data-dir FOLDER."
+            f"{problem}\nExpected in the data folder:\n{layout}\nWhere to get it: {self.home}\n{self._how_to_go_on()}"
         )
+
+    def _how_to_go_on(self) -> str:
+        if self.download is None:
+            return "Nothing is downloaded for you. Put the files there and give --data-dir FOLDER."
+        check = f"bissl-ray datasets check {self.name} --data-dir FOLDER --download"
+        return f"Put the files there and give --data-dir FOLDER, or fetch them first: {check}"
+
+
+def photographs(
+    *,
+    name: str,
+    title: str,
+    classes: int | None,
+    sizes: tuple[int, int, int] | None,
+    metric: Literal["top1", "mean_per_class", "map11"],
+    home: str,
+    layout: str,
+    required: tuple[str, ...],
+    reader: Callable[[Path, SplitChoice], DatasetSplits],
+    download: Callable[[Path], None] | None = None,
+) -> DatasetSpec:
+    """The facts about a dataset of colour photographs, as `DatasetSpec`: all are augmented and normalised alike."""
+    return DatasetSpec(
+        name=name,
+        title=title,
+        classes=classes,
+        sizes=sizes,
+        metric=metric,
+        horizontal_flip=True,
+        colour=True,
+        crop_scale=(0.08, 1.0),
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        home=home,
+        layout=layout,
+        required=required,
+        reader=reader,
+        download=download,
+    )

@@ -145,6 +145,7 @@ def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order
         dataset=request.dataset,
         data_dir=request.data_dir,
         split_seed=request.split_seed,
+        splits_dir=request.splits_dir,
         storage=storage,
         sweep=request.name,
         settings=settings.model_dump(),

@@ -3,19 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from bissl_ray.config.request import SweepRequest
-from bissl_ray.data import get_dataset
+from bissl_ray.data import DataChoice, get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Checkpoint, load_backbone, load_checkpoint
 from bissl_ray.training.models import Models
 
 _BATCHES = ("lower_batch", "upper_batch", "finetune_batch", "pretrain_batch")
 _OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
+
+
+def chosen_data(request: SweepRequest) -> DataChoice:
+    """The data that a sweep was asked to use."""
+    return DataChoice(request.dataset, request.data_dir, request.split_seed, request.splits_dir)
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,13 @@ class DataFacts:
     sizes: dict[str, int]
 
 
-def inspect_data(dataset: str, data_dir: str | None, split_seed: int) -> DataFacts:
+def inspect_data(data: DataChoice) -> DataFacts:
     """Open a dataset and look at its splits, without decoding images.
 
     Raises:
         BadInputError: it is not there, incomplete or damaged.
     """
-    splits = get_dataset(dataset).open(None if data_dir is None else Path(data_dir), split_seed)
+    splits = data.open()
     parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
     return DataFacts(splits.fingerprint, splits.classes, parts)
 

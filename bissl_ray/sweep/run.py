@@ -36,6 +36,7 @@ def prepare_request(
     overrides: Mapping[str, Any] | None = None,
     name: str | None = None,
     data_dir: str | Path | None = None,
+    splits_dir: str | Path | None = None,
     pretrained: str | Path | None = None,
     workers_per_trial: int = 1,
 ) -> SweepRequest:
@@ -47,6 +48,7 @@ def prepare_request(
         overrides: has the last word over the space, in the shape of a space file.
         name: of the sweep; None makes one from the dataset and the time.
         data_dir: folder of the dataset.
+        splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
         pretrained: self-supervised checkpoint.
         workers_per_trial: worker processes that share one trial.
 
@@ -65,12 +67,17 @@ def prepare_request(
     return SweepRequest(
         name=check_name("sweep", name),
         dataset=chosen,
-        data_dir=None if data_dir is None else str(Path(data_dir).expanduser().absolute()),
+        data_dir=_absolute(data_dir),
+        splits_dir=_absolute(splits_dir),
         split_seed=resolved.protocol.seed,
-        pretrained=None if pretrained is None else str(Path(pretrained).expanduser().absolute()),
+        pretrained=_absolute(pretrained),
         workers_per_trial=workers_per_trial,
         space=resolved,
     )
+
+
+def _absolute(path: str | Path | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def run_sweep(
@@ -81,6 +88,7 @@ def run_sweep(
     overrides: Mapping[str, Any] | None = None,
     name: str | None = None,
     data_dir: str | Path | None = None,
+    splits_dir: str | Path | None = None,
     pretrained: str | Path | None = None,
     pretrain: bool = False,
     workers_per_trial: int = 1,
@@ -98,6 +106,7 @@ def run_sweep(
             `{"protocol": {"trials": 8}}`.
         name: of the sweep; None makes one from the dataset and the time.
         data_dir: folder of the dataset.
+        splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
         pretrained: self-supervised checkpoint (.pth, .pt, .safetensors).
         pretrain: pretrain on the dataset's own images where no checkpoint is given.
         workers_per_trial: worker processes that share one trial; a GPU each where there are GPUs.
@@ -123,6 +132,7 @@ def run_sweep(
         overrides=overrides,
         name=name,
         data_dir=data_dir,
+        splits_dir=splits_dir,
         pretrained=pretrained,
         workers_per_trial=workers_per_trial,
     )

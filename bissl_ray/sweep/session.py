@@ -22,7 +22,14 @@ from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.interrupt import interruptible
 from bissl_ray.sweep.lock import check_free, locked
 from bissl_ray.sweep.outcome import SweepOutcome, View
-from bissl_ray.sweep.preflight import DataFacts, check_pretrained, check_request, fitting_models, inspect_data
+from bissl_ray.sweep.preflight import (
+    DataFacts,
+    check_pretrained,
+    check_request,
+    chosen_data,
+    fitting_models,
+    inspect_data,
+)
 from bissl_ray.sweep.provenance import git_state, versions
 from bissl_ray.training.files import exists, remove_folder, write_tensors
 from bissl_ray.training.order import Order
@@ -59,7 +66,7 @@ def run_session(
     if "fingerprint" not in document:
         check_request(request)
         check_pretrained(request, bool(document["pretrain"]))
-    facts = None if address else inspect_data(request.dataset, request.data_dir, request.split_seed)
+    facts = None if address else inspect_data(chosen_data(request))
     # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
     with connected(address, request.workers_per_trial) as cluster, interruptible() as interrupt:
         shape = cluster.shape(request.workers_per_trial, f"{storage}/sweeps/{request.name}/ray")
@@ -106,7 +113,7 @@ def _inspect_remotely(request: SweepRequest) -> DataFacts:
     # A CPU, to be where workers may be: a head node without any need not have the data.
     task = ray.remote(num_cpus=1)(inspect_data)
     try:
-        facts: DataFacts = ray.get(task.remote(request.dataset, request.data_dir, request.split_seed))
+        facts: DataFacts = ray.get(task.remote(chosen_data(request)))
     except RayTaskError as error:
         if isinstance(error.cause, BadInputError):
             raise BadInputError(f"on the cluster: {error.cause}") from error
@@ -171,6 +178,7 @@ def _provide_start(
         dataset=request.dataset,
         data_dir=request.data_dir,
         split_seed=request.split_seed,
+        splits_dir=request.splits_dir,
         storage=storage,
         sweep=request.name,
         settings=settings.model_dump(),

@@ -30,12 +30,19 @@ class Models:
     downstream: DownstreamTask
 
     @classmethod
-    def build(cls, settings: Settings, classes: int, device: torch.device) -> "Models":
-        """Fresh models, drawn from torch's global generator; alike on all workers under the same seed."""
+    def build(cls, settings: Settings, classes: int, device: torch.device, task: str = "classification") -> "Models":
+        """Fresh models, drawn from torch's global generator; alike on all workers under the same seed.
+
+        Args:
+            settings: of the trial.
+            classes: of the dataset.
+            device: where they shall live.
+            task: the downstream task, as of `build_downstream`.
+        """
         lower = build_backbone(settings.backbone, settings.batch_norm)
         pretext = build_pretext(settings, lower)
         upper = build_backbone(settings.backbone, settings.batch_norm)
-        downstream = build_downstream("classification", lower.feature_dim, classes)
+        downstream = build_downstream(task, lower.feature_dim, classes)
         return cls(lower.to(device), pretext.to(device), upper.to(device), downstream.to(device))
 
     def start_from(self, content: dict[str, Any], source: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bissl_ray.config.settings import Settings
+from bissl_ray.data import DataChoice
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Order:
         trial: the trial's name, unique in its sweep.
         dataset: name in the dataset registry.
         data_dir: folder of the dataset as the workers see it; None for an embedded one.
-        split_seed: fixes the train/validation split.
+        split_seed: fixes the train/validation split, where it is drawn.
         storage: storage URI of the sweep.
         sweep: the sweep's name; the trial's files lie in `<storage>/sweeps/<sweep>/checkpoints/<trial>`.
         settings: every training setting, validated by `Settings`.
@@ -23,6 +24,7 @@ class Order:
         start: path under the storage of the model file that the trial starts from.
         with_upper_budget: whether fine-tuning is prolonged by as many labelled images as BiSSL's upper level sees, so
             that the control gets as many as BiSSL and its fine-tuning together.
+        splits_dir: folder of published index files as the workers see it; None: none are read.
         keep_models: whether fine-tuned models are written; those of the fine-tuning search are looked at by nobody.
     """
 
@@ -38,6 +40,12 @@ class Order:
     start: str
     with_upper_budget: bool = False
     keep_models: bool = True
+    splits_dir: str | None = None
+
+    @property
+    def data(self) -> DataChoice:
+        """What the workers open."""
+        return DataChoice(self.dataset, self.data_dir, self.split_seed, self.splits_dir)
 
     @property
     def folder(self) -> str:

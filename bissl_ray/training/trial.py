@@ -5,18 +5,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bissl_ray.data import (
+    DataChoice,
     DatasetSplits,
     EndlessBatches,
     EvaluationBatches,
     evaluation_batches,
-    get_dataset,
     pretext_batches,
     steps_per_epoch,
     train_batches,
@@ -35,9 +34,7 @@ Report = Callable[[dict[str, Any]], None]
 _EVALUATION_BATCH = 512
 
 # A worker runs trial after trial on the same data: it opens it once.
-_open_splits = lru_cache(maxsize=4)(
-    lambda dataset, data_dir, split_seed: get_dataset(dataset).open(data_dir and Path(data_dir), split_seed)
-)
+_open_splits = lru_cache(maxsize=4)(DataChoice.open)
 
 
 class Trial:
@@ -54,8 +51,8 @@ class Trial:
         self.order = order
         self.settings = order.validated_settings()
         self.worker = worker
-        self.dataset = get_dataset(order.dataset)
-        self.splits: DatasetSplits = _open_splits(order.dataset, order.data_dir, order.split_seed)
+        self.dataset = order.data.spec
+        self.splits: DatasetSplits = _open_splits(order.data)
         self.progress = Progress(order.storage, order.folder)
         self.seconds_before = 0.0
         self._evaluations: dict[str, EvaluationBatches] = {}
@@ -68,7 +65,7 @@ class Trial:
         # The same seed on all workers: they build the same models. Everything random afterwards (order of the
         # data, augmentations) is a function of (seed, step, image), so that workers differ where they should.
         torch.manual_seed(order.seed)
-        self.models = Models.build(self.settings, self.splits.classes, worker.device)
+        self.models = Models.build(self.settings, self.splits.classes, worker.device, self.dataset.task)
 
     def start(self) -> tuple[str, Any]:
         """Load what the trial starts from, or where it was interrupted.

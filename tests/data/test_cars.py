@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat, savemat
 
-from bissl_ray.data import get_dataset
+from bissl_ray.data import SplitChoice, get_dataset
 from bissl_ray.data.spec import UNLABELLED
 from bissl_ray.errors import BadInputError
 from tests.data.tiny_cars import write_tiny_cars
@@ -124,7 +124,7 @@ def test_other_colour_models_become_rgb(folder: Path, mode: str) -> None:
 def test_the_fingerprint_follows_annotations_and_seed(folder: Path) -> None:
     first = CARS.open(folder).fingerprint
     assert CARS.open(folder).fingerprint == first
-    assert CARS.open(folder, split_seed=1).fingerprint != first
+    assert CARS.open(folder, SplitChoice(1)).fingerprint != first
     annotations = loadmat(folder / TRAIN_ANNOTATIONS, squeeze_me=True)["annotations"]
     annotations["class"][[0, 1]] = annotations["class"][[1, 0]]
     savemat(folder / TRAIN_ANNOTATIONS, {"annotations": annotations})

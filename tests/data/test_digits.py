@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bissl_ray.data import DatasetSplits, get_dataset
+from bissl_ray.data import DatasetSplits, SplitChoice, get_dataset
 from bissl_ray.data.spec import UNLABELLED, ImageSource
 
 DIGITS = get_dataset("digits")
@@ -50,7 +50,7 @@ def test_no_image_is_in_two_splits(splits: DatasetSplits) -> None:
 
 
 def test_another_seed_draws_another_split_but_keeps_the_test_images(splits: DatasetSplits) -> None:
-    again, other = DIGITS.open(None), DIGITS.open(None, split_seed=1)
+    again, other = DIGITS.open(None), DIGITS.open(None, SplitChoice(1))
     assert again.fingerprint == splits.fingerprint != other.fingerprint
     assert pictures(other.test) == pictures(splits.test)
     assert pictures(other.validation) != pictures(splits.validation)

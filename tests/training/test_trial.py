@@ -154,8 +154,8 @@ class _Watched(TensorImages):
         return super().__getitem__(index)
 
 
-def _read_watched(folder, split_seed):
-    splits = digits.SPEC.reader(folder, split_seed)
+def _read_watched(folder, choice):
+    splits = digits.SPEC.reader(folder, choice)
     assert isinstance(splits.test, TensorImages)
     return replace(splits, test=_Watched(splits.test.images, splits.test.labels))
 
