@@ -88,7 +88,7 @@ def test_checkpoint_with_another_head(tmp_path: Path, refused: Refused) -> None:
 
 
 def test_checkpoint_wanted(tmp_path: Path, refused: Refused) -> None:
-    from tests.data.tiny_cars import write_tiny_cars
+    from tests.data.tiny.cars import write_tiny_cars
 
     write_tiny_cars(tmp_path / "data")
     line = one_line(refused("sweep", "--dataset", "cars", "--data-dir", tmp_path / "data"))

@@ -10,7 +10,7 @@ from scipy.io import loadmat, savemat
 from bissl_ray.data import SplitChoice, get_dataset
 from bissl_ray.data.spec import UNLABELLED
 from bissl_ray.errors import BadInputError
-from tests.data.tiny_cars import write_tiny_cars
+from tests.data.tiny.cars import write_tiny_cars
 
 CARS = get_dataset("cars")
 TRAIN_ANNOTATIONS = "stanford_cars/devkit/cars_train_annos.mat"

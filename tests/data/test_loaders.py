@@ -22,7 +22,7 @@ from bissl_ray.data import (
 )
 from bissl_ray.data.sampling import RandomBatches
 from bissl_ray.errors import BadInputError
-from tests.data.tiny_cars import write_tiny_cars
+from tests.data.tiny.cars import write_tiny_cars
 
 DIGITS, CARS = get_dataset("digits"), get_dataset("cars")
 ARGUMENTS = {"image_size": 16, "batch": 20, "seed": 5}

@@ -5,7 +5,7 @@ import pytest
 from bissl_ray.data import SplitChoice, get_dataset
 from bissl_ray.data.split_files import read_split
 from bissl_ray.errors import BadInputError
-from tests.data.tiny_cars import write_tiny_cars
+from tests.data.tiny.cars import write_tiny_cars
 
 
 def write(folder, train, validation):

@@ -7,7 +7,7 @@ import torch
 
 from bissl_ray.store import read_trials, to_rows
 from tests.cli.command import run, tiny_space
-from tests.data.tiny_cars import write_tiny_cars
+from tests.data.tiny.cars import write_tiny_cars
 
 pytestmark = pytest.mark.ray
 

@@ -14,7 +14,7 @@ from bissl_ray.training.files import read_tensors
 from bissl_ray.training.order import Order
 from bissl_ray.training.pretrain import pretrain
 from bissl_ray.training.workers import Worker, alone
-from tests.data.tiny_cars import write_tiny_cars
+from tests.data.tiny.cars import write_tiny_cars
 from tests.training.small_trial import (
     Reports,
     assert_bit_equal,

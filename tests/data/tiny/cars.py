@@ -1,12 +1,12 @@
 """Write a tiny dataset in the real layout of Stanford Cars: real JPEGs, real .mat files, learnable."""
 
-import colorsys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.io import savemat
+
+from tests.data.tiny.drawing import SIZE, write_image
 
 ANNOTATION = np.dtype([(name, "O") for name in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")])
 TEST_ANNOTATION = np.dtype([(name, "O") for name in ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "fname")])
@@ -17,9 +17,9 @@ def write_tiny_cars(
     classes: int = 4,
     train_per_class: int = 6,
     test_per_class: int = 3,
-    size: tuple[int, int] = (48, 40),
+    size: tuple[int, int] = SIZE,
 ) -> Path:
-    """Write the layout under `root` and return it; a class is the colour and the width of a bar on noise."""
+    """Write the layout under `root` and return it."""
     folder = Path(root) / "stanford_cars"
     (folder / "devkit").mkdir(parents=True)
     names = np.array([f"Maker {number} Coupe 20{number:02d}" for number in range(classes)], dtype=object)
@@ -39,17 +39,10 @@ def write_tiny_cars(
 def _write_images(
     folder: Path, labels: NDArray[np.int64], classes: int, size: tuple[int, int], draw: np.random.RandomState
 ) -> NDArray[np.void]:
-    folder.mkdir()
-    width, height = size
     annotations = np.empty(len(labels), dtype=ANNOTATION)
+    box = tuple(np.uint16(side) for side in (1, size[1] // 4 + 1, size[0], 3 * size[1] // 4))
     for number, label in enumerate(labels, start=1):
-        colour = np.array(colorsys.hsv_to_rgb(label / classes, 0.9, 0.9)) * 255
-        pixels = draw.uniform(60, 160, (height, width, 3))
-        bar = width * (1 + label) // (2 * classes) + 2
-        left = int(draw.randint(0, width - bar))
-        pixels[height // 4 : 3 * height // 4, left : left + bar] = colour
         name = f"{number:05d}.jpg"
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / name, quality=92)
-        box = (left + 1, height // 4 + 1, left + bar, 3 * height // 4)
-        annotations[number - 1] = (*(np.uint16(side) for side in box), np.uint8(label + 1), name)
+        write_image(folder / name, int(label), classes, draw, size)
+        annotations[number - 1] = (*box, np.uint8(label + 1), name)
     return annotations
