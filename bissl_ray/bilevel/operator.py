@@ -81,7 +81,7 @@ class CurvatureOperator(ABC):
 
 
 def check_shapes(v: Sequence[Tensor], params: Sequence[Tensor], name: str = "v") -> None:
-    """Raise ValueError, by `name`, unless `v` has one tensor per parameter, each of its shape."""
+    """Raise ValueError, by `name`, unless `v` has one tensor per parameter, each of its shape, dtype and device."""
     if len(v) != len(params):
         raise ValueError(f"{name} has {len(v)} tensors: expected {len(params)}, one per parameter tensor")
     for position, (part, parameter) in enumerate(zip(v, params, strict=True)):
@@ -89,4 +89,9 @@ def check_shapes(v: Sequence[Tensor], params: Sequence[Tensor], name: str = "v")
             raise ValueError(
                 f"{name}[{position}] has shape {tuple(part.shape)}: expected {tuple(parameter.shape)}, "
                 "the shape of its parameter"
+            )
+        if (part.dtype, part.device) != (parameter.dtype, parameter.device):
+            raise ValueError(
+                f"{name}[{position}] is {part.dtype} on {part.device}: expected {parameter.dtype} on "
+                f"{parameter.device}, as its parameter"
             )

@@ -26,6 +26,8 @@ class SolverSettings:
         if self.method not in SOLVERS:
             expected = ", ".join(map(repr, SOLVERS)) + nearest(self.method, SOLVERS)
             raise ValueError(f"unknown method {self.method!r}: expected one of {expected}")
+        if not isinstance(self.iterations, int):
+            raise ValueError(f"iterations is {self.iterations!r}: expected a whole number")
         if self.iterations < 0:
             raise ValueError(f"iterations is {self.iterations}: expected 0 (no solve) or more")
         if not 0 <= self.tolerance < 1:

@@ -74,11 +74,11 @@ class Settings(BaseModel):
     proximity_weight_layer2: float | None = Field(None, ge=0, description="λ of layer2, likewise")
     proximity_weight_layer3: float | None = Field(None, ge=0, description="λ of layer3, likewise")
     proximity_weight_layer4: float | None = Field(None, ge=0, description="λ of layer4, likewise")
-    damping: float = Field(10.0, ge=0, description="added to λ inside the linear solve only")
+    damping: float = Field(10.0, ge=0, le=1e6, description="added to λ inside the linear solve only")
     solver: Literal["cg", "layerwise_cg", "minres", "neumann", "nystrom", "identity"] = Field(
         "cg", description="how (M + H) x = v is solved"
     )
-    cg_iterations: int = Field(5, ge=0, description="most iterations of the linear solve; 0 is the identity")
+    cg_iterations: int = Field(5, ge=0, le=1000, description="most iterations of the linear solve; 0 is the identity")
     cg_tolerance: float = Field(
         0.05, ge=0, lt=1, description="relative residual at which the solve stops early; 0 never"
     )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from bissl_ray.leaderboard.identity import IDENTITY_MARK
 from bissl_ray.leaderboard.numbers import duration, percent, points, relative, setting
 from bissl_ray.leaderboard.ranking import PREFIX
+from bissl_ray.leaderboard.unsolved import UNSOLVED_MARK
 
 Row = dict[str, Any]
 
@@ -66,7 +67,8 @@ def describe_status(row: Row) -> str:
 
 
 def _marked(row: Row) -> str:
-    return f"{row['trial']} {IDENTITY_MARK}" if row["acts_as_identity"] else str(row["trial"])
+    marks = {IDENTITY_MARK: row["acts_as_identity"], UNSOLVED_MARK: row["unsolved"]}
+    return " ".join([str(row["trial"]), *(mark for mark, holds in marks.items() if holds)])
 
 
 def columns(rows: Sequence[Row]) -> list[Column]:

@@ -33,6 +33,8 @@ def describe_change(trial: Row) -> str:
     if trial.get("param_cg_iterations") == 0 or trial.get("param_solver") == "identity":
         setting = "cg_iterations 0" if trial.get("param_cg_iterations") == 0 else "solver identity"
         return f"acts as identity, by its own setting ({setting}): nothing was solved"
+    if change == 0:
+        return f"acts as identity{so_far}: solving never changed the gradient of θ_D"
     if acts_as_identity(change):
         return (
             f"acts as identity{so_far}: solving changed the gradient of θ_D by {relative(change)} at most, below "

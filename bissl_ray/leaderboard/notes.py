@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bissl_ray.leaderboard.identity import IDENTITY_NOTE
+from bissl_ray.leaderboard.unsolved import UNSOLVED_NOTE
 
 Row = dict[str, Any]
 
@@ -15,7 +16,8 @@ _RANK_ALONE: Final = "ASHA"
 
 def marks_explained(rows: Sequence[Row]) -> list[str]:
     """What the marks of these rows mean; nothing where there are none."""
-    return [IDENTITY_NOTE] if any(row["acts_as_identity"] for row in rows) else []
+    notes = {"acts_as_identity": IDENTITY_NOTE, "unsolved": UNSOLVED_NOTE}
+    return [note for mark, note in notes.items() if any(row[mark] for row in rows)]
 
 
 def ended_early(rows: Sequence[Row]) -> list[str]:

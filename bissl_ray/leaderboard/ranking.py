@@ -6,6 +6,7 @@ from typing import Final
 from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather, place
 from bissl_ray.leaderboard.identity import acts_as_identity, largest_change
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
+from bissl_ray.leaderboard.unsolved import unsolved
 
 PREFIX: Final = "param_"
 
@@ -47,8 +48,8 @@ def rank(trials: Iterable[Row]) -> list[Row]:
         sweep, trial, kind (bissl, control), standing (confirmed, explored), objective (the one it is ranked
         by) with the ends of its 95% interval, seeds, the paired gain over the control likewise, the test
         metric likewise, explore_objective, the trial's own columns, implicit_change (the largest of all its
-        runs) and whether it acts as identity by that (None for the control and while it runs), the total cost of all
-        its runs in seconds, and every param_ column.
+        runs) and whether it acts as identity by that, whether its solves were in vain (both None for the control and
+        while it runs), the total cost of all its runs in seconds, and every param_ column.
     """
     configurations = gather(trials)
     controls = {sweep: best_control(configurations, sweep) for sweep in {c.sweep for c in configurations}}
@@ -92,6 +93,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         **{name: head[name] for name in _FROM_TRIAL},
         "implicit_change": change,
         "acts_as_identity": None if head["status"] in ("running", "failed") else acts_as_identity(change),
+        "unsolved": unsolved(head),
         "total_seconds": _total(runs, "seconds"),
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
         **_parameters(configuration),

@@ -24,6 +24,8 @@ MATRIX = symmetric(range(1, 9))
         ({"proximity": [0.1, 0.2, math.inf]}, r"proximity\[2\] is inf"),
         ({"proximity": []}, "proximity has 0 weights: expected one number, or 3"),
         ({"proximity": [0.1] * 4}, "proximity has 4 weights: expected one number, or 3"),
+        ({"iterations": 2.5}, r"iterations is 2\.5: expected a whole number"),
+        ({"v": pieces(rhs().float())}, r"v\[0\] is torch.float32 on cpu: expected torch.float64 on cpu"),
         ({"v": pieces(rhs())[:2]}, "v has 2 tensors: expected 3"),
         ({"v": [part.flatten() for part in pieces(rhs())]}, r"v\[1\] has shape \(4,\): expected \(2, 2\)"),
     ],
