@@ -42,26 +42,26 @@ def _print_list() -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from bissl_ray.config import load_search_space, shipped_spaces
 
-    table = Table("dataset", "backbone", "searched", "in fine-tuning", "protocol", box=SIMPLE_HEAD, show_lines=True)
-    for column in table.columns:
-        column.overflow = "fold"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("\ndataset", "\nbackbone", "\npretext"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("\npixels", "known\npoints", "\ntrials", "\nfinalists", "runs\neach", "\nseeds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    alike: dict[tuple[str, str], list[str]] = {}
     for name in shipped_spaces():
         space = load_search_space(name)
-        plan = space.protocol
-        phases = (
-            f"{plan.trials} trials",
-            f"{plan.finalists} finalists",
-            f"{plan.finetune_runs} runs each",
-            f"{plan.seeds} seeds",
-        )
-        table.add_row(
-            space.dataset,
-            space.settings({}).backbone,
-            "\n".join(space.parameters),
-            "\n".join(space.finetune_parameters),
-            "\n".join(phases),
-        )
-    Console().print(table)
+        settings, plan = space.settings({}), space.protocol
+        sizes = (plan.trials, plan.finalists, plan.finetune_runs, plan.seeds)
+        numbers = map(str, (settings.image_size, len(space.known_good), *sizes))
+        table.add_row(space.dataset, settings.backbone, settings.pretext, *numbers)
+        alike.setdefault((", ".join(space.parameters), ", ".join(space.finetune_parameters)), []).append(name)
+    console = Console()
+    console.print(table)
+    for (searched, of_finetuning), names in alike.items():
+        whose = "all" if len(alike) == 1 else ", ".join(names)
+        console.print(Text(f"Searched ({whose}): {searched}; in fine-tuning: {of_finetuning}."))
+    console.print(Text("Known points are those of the space's pretext. One in full: bissl-ray spaces NAME"))

@@ -29,7 +29,7 @@ def load_search_space(name_or_path: str | Path, overrides: Mapping[str, Any] | N
 
     A child's word wins over its parent's, key by key: a parameter replaces the whole parameter; a setting
     searched by the parent and fixed by the child is fixed, and the other way round; ``known_good``, if given,
-    replaces the parent's list.
+    replaces the parent's list. Of its points, those that name another pretext than the space's own are left out.
 
     Args:
         name_or_path: a shipped space's name (``cars``), or a file.
@@ -86,9 +86,19 @@ def _merge(layers: list[Document]) -> SearchSpace:
 
     sources = {dotted(path): layer.label for path, layer in origins.items()}
     try:
-        return SearchSpace.model_validate({**merged, "sources": sources})
+        return _with_own_points(SearchSpace.model_validate({**merged, "sources": sources}))
     except ValidationError as error:
         raise refusal(error, place, _right_keys(merged)) from error
+
+
+def _with_own_points(space: SearchSpace) -> SearchSpace:
+    """Keep the known-good points of the space's own pretext, no longer naming it, and those that never named one."""
+    if "pretext" in space.parameters:
+        return space  # a sweep refuses to search it, whatever the points say
+    pretext = space.settings({}).pretext
+    own = [point for point in space.known_good if point.get("pretext", pretext) == pretext]
+    points = [{name: value for name, value in point.items() if name != "pretext"} for point in own]
+    return space.model_copy(update={"known_good": points})
 
 
 def _right_keys(values: Mapping[str, Any]) -> Callable[[KeyPath], Iterable[str]]:

@@ -33,7 +33,8 @@ class _Sections(BaseModel):
     fixed: dict[str, SettingValue] = Field(default_factory=dict, description="settings held at one value, by name")
     known_good: list[dict[str, SettingValue]] = Field(
         default_factory=list,
-        description="points tried first; keys that are not searched override the setting for that trial",
+        description="points tried first; keys that are not searched override the setting for that trial; a point that "
+        "names a pretext is for spaces of that pretext only",
     )
     protocol: Protocol = Field(default_factory=Protocol, description="how the sweep is run and judged")
 
@@ -132,6 +133,15 @@ class SearchSpace(_Sections):
         """
         parameter = self.parameters.get(name) or self.finetune_parameters.get(name)
         return range(parameter.low, parameter.high + 1) if isinstance(parameter, IntParameter) else self._possible(name)
+
+    def largest(self, name: str) -> int:
+        """The largest value that a trial can have for a setting.
+
+        Args:
+            name: of a setting that is a whole number, never null.
+        """
+        known = (point[name] for point in self.known_good if name in point)
+        return max(value for value in (*self._possible(name), *known) if isinstance(value, int))
 
     @staticmethod
     def _check_combinations(possible: Mapping[str, Sequence[SettingValue]], places: Mapping[str, KeyPath]) -> None:

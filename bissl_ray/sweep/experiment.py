@@ -2,22 +2,19 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 from ray import tune
 
 from bissl_ray.config.budget import Budget
-from bissl_ray.config.parameters import CategoricalParameter, IntParameter
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.config.settings import Settings
-from bissl_ray.store import SweepWriter, read_reports, read_trials
+from bissl_ray.store import SweepWriter
 from bissl_ray.sweep.cluster import Cluster
 from bissl_ray.sweep.interrupt import Interrupt
 from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
-from bissl_ray.sweep.proposals import Proposals, finetune_points
 from bissl_ray.sweep.provenance import git_state, versions
-from bissl_ray.sweep.record import records_from_store
 from bissl_ray.sweep.recorder import LiveView, Recorder
+from bissl_ray.sweep.replay import control_settings, planner_of
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import PlannedSearcher
 from bissl_ray.sweep.trainable import TrialRunner
@@ -28,18 +25,6 @@ from bissl_ray.training.ray_train import GroupShape
 _TUNE_ACTOR = {"CPU": 0, "memory": 2**28}
 """What the Tune actor of a group of several workers takes: its workers take the CPUs. (Tune refuses {"CPU": 0}
 alone, and any CPU here would be missing to the last worker of a group that fills the machine.)"""
-
-
-_UPPER_BUDGET = ("alternations", "upper_steps", "upper_batch")
-
-
-def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]:
-    """Build the planner and Optuna's study by replaying the store."""
-    trials = read_trials(storage, request.dataset, request.name).to_pylist()
-    reports = read_reports(storage, request.dataset, request.name).to_pylist()
-    records = records_from_store(trials, reports)
-    proposals = Proposals(request.space, [record for record in records if record.step == "search"])
-    return Planner(request.space.protocol, proposals, partial(finetune_points, request.space), records), proposals
 
 
 def run_experiment(
@@ -85,7 +70,7 @@ def run_experiment(
         )
         stopper = _Stopper(planner, stopped, budget, slots * shape.workers if shape.use_gpu else 0)
         explored = [record for record in planner.records.values() if record.step == "search"]
-        alternations = _largest(request, "alternations")
+        alternations = request.space.largest("alternations")
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         tune.run(
             TrialRunner,
@@ -119,23 +104,11 @@ def _column_type(annotation: object) -> type:
     return next((kind for kind in (float, int, bool) if annotation in (kind, kind | None)), str)
 
 
-def _largest(request: SweepRequest, name: str) -> int:
-    """The largest value that a whole-numbered setting may take in this sweep."""
-    searched = request.space.parameters.get(name)
-    values: list[int] = [getattr(request.space.settings(point), name) for point in ({}, *request.space.known_good)]
-    if isinstance(searched, IntParameter):
-        values.append(searched.high)
-    elif isinstance(searched, CategoricalParameter):
-        values += [int(choice) for choice in searched.choices if choice is not None]
-    return max(values)
-
-
 def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order:
     record = plan.record
     settings = request.space.settings(record.point)
     if record.phase == "control":
-        # Where BiSSL's labelled budget is searched, the control gets the largest that there may be.
-        settings = settings.model_copy(update={name: _largest(request, name) for name in _UPPER_BUDGET})
+        settings = control_settings(request.space, record.point)
     if plan.stages == TEST_STAGES:
         start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
     elif plan.start is not None:

@@ -11,10 +11,8 @@ from bissl_ray.config import (
     IntParameter,
     Protocol,
     SearchSpace,
-    Settings,
     load_search_space,
     resource_dir,
-    shipped_spaces,
     to_yaml,
 )
 from bissl_ray.errors import BadInputError
@@ -121,26 +119,23 @@ def test_powers_of_ten_are_numbers(tmp_path: Path, written: str) -> None:
     assert space.settings({}).damping == 0.001
 
 
-def test_shipped_spaces_load_and_start_from_their_known_good_points() -> None:
-    assert shipped_spaces() == ["cars", "digits"]
-    for name in shipped_spaces():
-        space = load_search_space(name)
-        assert space.dataset == name
-        assert {"lower_lr", "upper_lr", "cg_iterations", "proximity_weight"} <= set(space.parameters)
-        assert set(space.finetune_parameters) == {"finetune_lr", "finetune_weight_decay"}
-        assert space.protocol.trials > space.protocol.finalists
-        assert space.protocol.grace < space.settings({}).alternations
-        assert space.known_good
-        for point in space.known_good:
-            complete = space.complete(point)
-            assert set(space.parameters) <= set(complete)
-            assert space.settings(complete).lower_lr == point["lower_lr"]
+def test_known_good_points_of_another_pretext_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    points = "[{lower_lr: 1}, {pretext: byol, lower_lr: 2}, {lower_lr: 3, pretext: simclr}]"
+    path.write_text(f"extends: cars\nknown_good: {points}\n")
+    assert load_search_space(path).known_good == [{"lower_lr": 1}, {"lower_lr": 3}]
+    byol = load_search_space(path, {"fixed": {"pretext": "byol"}})
+    assert byol.known_good == [{"lower_lr": 1}, {"lower_lr": 2}]
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(to_yaml(byol))
+    assert load_search_space(printed).known_good == byol.known_good
 
 
-def test_cars_starts_from_the_published_point() -> None:
-    settings = load_search_space("cars").settings(load_search_space("cars").known_good[0])
-    published = Settings(upper_lr=0.035, upper_weight_decay=0.001)
-    assert settings == published, "every other published value is the default"
+def test_a_point_of_another_pretext_is_checked_like_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text("extends: cars\nknown_good:\n  - {lower_lr: 1}\n  - {pretext: byol, upper_lr: 7}\n")
+    with pytest.raises(BadInputError, match=r"space.yaml:4: known_good\[1\].upper_lr: found 7"):
+        load_search_space(path)
 
 
 def test_settings_take_the_point_over_what_is_fixed() -> None:

@@ -17,8 +17,11 @@ app.command()(spaces)
 def test_lists_what_ships() -> None:
     result = CliRunner().invoke(app, [])
     assert result.exit_code == 0
-    for word in ("cars", "resnet50", "digits", "smallconv", "proximity_weight", "finetune_lr", "16 trials"):
+    for word in ("cars", "resnet50", "digits", "smallconv", "proximity_weight", "finetune_lr", "trials"):
         assert word in result.output
+    rows = {words[0]: words[1:] for line in result.output.splitlines() if (words := line.split())}
+    assert rows["digits"] == ["smallconv", "simclr", "16", "1", "16", "2", "4", "5"]
+    assert rows["stl10"] == ["resnet50", "simclr", "96", "0", "50", "3", "4", "5"]
 
 
 def test_prints_one_as_yaml_or_json() -> None:

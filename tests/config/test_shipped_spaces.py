@@ -1,0 +1,56 @@
+"""The search spaces that ship: one for every dataset, each starting from what is published for it."""
+
+import pytest
+
+from bissl_ray.config import Settings, load_search_space, shipped_spaces
+from bissl_ray.data import dataset_names
+
+PUBLISHED = {
+    "aircrafts": {"simclr": (0.03, 0.005), "byol": (0.015, 0.003)},
+    "caltech101": {"simclr": (0.03, 1e-4), "byol": (0.015, 2e-4)},
+    "cars": {"simclr": (0.035, 0.001), "byol": (0.04, 0.002)},
+    "cifar10": {"simclr": (0.015, 0.001), "byol": (0.01, 0.001)},
+    "cifar100": {"simclr": (0.01, 1e-4), "byol": (0.01, 0.001)},
+    "cub200": {"simclr": (0.03, 0.001), "byol": (0.015, 1e-4)},
+    "dtd": {"simclr": (0.03, 0.001), "byol": (0.015, 1e-4)},
+    "flowers": {"simclr": (0.05, 5e-4), "byol": (0.035, 0.002)},
+    "food": {"simclr": (0.03, 0.001), "byol": (0.035, 0.002)},
+    "pets": {"simclr": (0.03, 0.001), "byol": (0.02, 0.002)},
+    "sun397": {"simclr": (0.015, 5e-5), "byol": (0.01, 5e-5)},
+    "voc07": {"simclr": (0.015, 0.005), "byol": (0.005, 0.006)},
+}
+"""Upper learning rate and weight decay by dataset and pretext (arXiv 2410.02387)."""
+
+UNPUBLISHED = {"stl10", "imagenet", "folder"}
+
+
+def test_there_is_a_space_for_every_dataset() -> None:
+    assert set(shipped_spaces()) == {*PUBLISHED, *UNPUBLISHED, "digits"}
+    assert set(dataset_names()) <= set(shipped_spaces())
+
+
+@pytest.mark.parametrize("pretext", ["simclr", "byol"])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_each_starts_from_its_published_point(name: str, pretext: str) -> None:
+    space = load_search_space(name, {"fixed": {"pretext": pretext}})
+    (point,) = space.known_good
+    upper_lr, upper_weight_decay = PUBLISHED[name][pretext]
+    expected = Settings(pretext=pretext, upper_lr=upper_lr, upper_weight_decay=upper_weight_decay)  # type: ignore[arg-type]
+    assert space.settings(space.complete(point)) == expected, "every other published value is the default"
+
+
+@pytest.mark.parametrize("name", UNPUBLISHED)
+def test_nothing_is_called_known_that_nobody_has_published(name: str) -> None:
+    assert load_search_space(name).known_good == []
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_each_can_be_swept(name: str) -> None:
+    space = load_search_space(name)
+    assert space.dataset == name
+    assert {"lower_lr", "upper_lr", "cg_iterations", "proximity_weight"} <= set(space.parameters)
+    assert set(space.finetune_parameters) == {"finetune_lr", "finetune_weight_decay"}
+    assert space.protocol.trials > space.protocol.finalists
+    assert space.protocol.grace < space.settings({}).alternations
+    for point in space.known_good:
+        assert set(space.parameters) <= set(space.complete(point))
