@@ -5,10 +5,14 @@ smaller copy.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bissl_ray.data.spec import DatasetSplits, photographs
 from bissl_ray.data.split_choice import SplitChoice
 from bissl_ray.errors import BadInputError
+
+if TYPE_CHECKING:
+    from bissl_ray.data.image_lists import ImageList
 
 _VALIDATION_SHARE = 1546 / 8144
 _META = "stanford_cars/devkit/cars_meta.mat"
@@ -18,52 +22,40 @@ _ANNOTATIONS = {
 }
 
 
-def _samples(folder: Path, split: str) -> tuple[list[str], list[int], int]:
-    """Read one split's file names, labels and number of classes; refuse what training would trip over."""
+def _listed(folder: Path, split: str) -> "tuple[ImageList, list[str]]":
+    """Read one split's images and the names of the classes."""
     import warnings
 
     from torchvision.datasets import StanfordCars
 
+    from bissl_ray.data.image_lists import ImageList
+
     annotations = folder / _ANNOTATIONS[split]
     try:
         with warnings.catch_warnings():
-            # A class 0 wraps around in the unsigned type of the file; the range check below catches it.
+            # A class 0 wraps around in the unsigned type of the file; the check of labels catches it.
             warnings.filterwarnings("ignore", message="overflow encountered", category=RuntimeWarning)
             cars = StanfordCars(folder, split, download=False)
-        names = [Path(path).name for path, _ in cars._samples]
-        labels = [int(label) for _, label in cars._samples]
-        classes = len(cars.classes)
+        names = [Path(path).relative_to(folder / "stanford_cars").as_posix() for path, _ in cars._samples]
+        return ImageList(annotations, names, [int(label) for _, label in cars._samples]), list(cars.classes)
     except Exception as error:  # scipy raises a dozen kinds on a damaged .mat file
         raise BadInputError(
             f"{annotations}: can't be read, together with {folder / _META}, as Stanford Cars annotations "
             f"with the fields 'fname' and 'class' ({type(error).__name__}: {error}); put intact copies there"
         ) from error
-    images = folder / "stanford_cars" / f"cars_{split}"
-    present = {path.name for path in images.iterdir()}
-    for name, label in zip(names, labels, strict=True):
-        if not 0 <= label < classes:
-            raise BadInputError(
-                f"{annotations}: gives {name} a class outside 1..{classes}, the classes in {_META}; "
-                "put files of the same release there"
-            )
-        if name not in present:
-            raise BadInputError(
-                f"{images / name}: named in {annotations.name} but absent; the images must lie directly in "
-                f"cars_{split}, not in a folder inside it"
-            )
-    return names, labels, classes
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
+    from bissl_ray.data.image_lists import open_lists
     from bissl_ray.data.published import Published, split
-    from bissl_ray.data.sources import ImageFiles
 
-    names, labels, classes = _samples(folder, "train")
-    test_names, test_labels, _ = _samples(folder, "test")
+    train, classes = _listed(folder, "train")
+    test, _ = _listed(folder, "test")
+    train_images, test_images = open_lists(folder / "stanford_cars", [train, test], classes, _META)
     published = Published(
-        train=ImageFiles(folder / "stanford_cars" / "cars_train", names, labels),
-        test=ImageFiles(folder / "stanford_cars" / "cars_test", test_names, test_labels),
-        classes=classes,
+        train=train_images,
+        test=test_images,
+        classes=len(classes),
         contents=[(folder / path).read_bytes() for path in (_META, *_ANNOTATIONS.values())],
     )
     return split(published, "cars", _VALIDATION_SHARE, choice)

@@ -1,10 +1,35 @@
 """Every dataset by name. A new one is a file with a `SPEC` and a name in the tuple below."""
 
-from bissl_ray.data import cars, digits
+from bissl_ray.data import (
+    aircrafts,
+    caltech101,
+    cars,
+    cub200,
+    digits,
+    dtd,
+    flowers,
+    food,
+    pets,
+    sun397,
+)
 from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.errors import BadInputError, nearest
 
-_SPECS: dict[str, DatasetSpec] = {module.SPEC.name: module.SPEC for module in (cars, digits)}
+_SPECS: dict[str, DatasetSpec] = {
+    module.SPEC.name: module.SPEC
+    for module in (
+        aircrafts,
+        caltech101,
+        cars,
+        cub200,
+        digits,
+        dtd,
+        flowers,
+        food,
+        pets,
+        sun397,
+    )
+}
 
 
 def dataset_names() -> list[str]:

@@ -12,12 +12,11 @@ HEAVY = {"torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "ray"}
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BadInputError, match=r"'digit'; there are: cars, digits; did you mean 'digits'\?"):
+    with pytest.raises(BadInputError, match=r"'digit'; there are: .*cars, .*digits, .*; did you mean 'digits'"):
         get_dataset("digit")
 
 
 def test_every_dataset_says_what_it_is() -> None:
-    assert dataset_names() == ["cars", "digits"]
     for name in dataset_names():
         spec = get_dataset(name)
         assert spec.name == name

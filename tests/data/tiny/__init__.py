@@ -4,9 +4,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.data.tiny.cars import write_tiny_cars
+from tests.data.tiny.lists import (
+    write_tiny_aircrafts,
+    write_tiny_caltech101,
+    write_tiny_cub200,
+    write_tiny_dtd,
+    write_tiny_flowers,
+    write_tiny_food,
+    write_tiny_pets,
+    write_tiny_sun397,
+)
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
+    "aircrafts": write_tiny_aircrafts,
+    "caltech101": write_tiny_caltech101,
     "cars": write_tiny_cars,
+    "cub200": write_tiny_cub200,
+    "dtd": write_tiny_dtd,
+    "flowers": write_tiny_flowers,
+    "food": write_tiny_food,
+    "pets": write_tiny_pets,
+    "sun397": write_tiny_sun397,
 }
 """For each dataset that needs a data folder, what writes one and returns it."""
 
