@@ -56,6 +56,12 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     classes = [table[number][2] for number in sorted(table)]
     if sorted(table) != list(range(1, len(table) + 1)):
         raise BadInputError(f"{folder / _CLASSES}: its classes aren't numbered from 1 on; put an intact copy there")
+    for number, label in labels.items():
+        if label not in table:
+            raise BadInputError(
+                f"{folder / _LABELS}: gives image {number} class {label}, which classes.txt hasn't; "
+                "put files of the same release there"
+            )
 
     def listed(training: int) -> ImageList:
         lines = {line: number for line, number in enumerate(names, start=1) if trained_on[number] == training}

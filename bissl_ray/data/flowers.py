@@ -38,7 +38,13 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.published import Published, split
 
     labels = _numbers(folder / _LABELS, "labels")
-    classes = [str(number + 1) for number in range(len(set(labels)))]
+    classes = [str(number) for number in range(1, len(set(labels)) + 1)]
+    for number, label in enumerate(labels, start=1):
+        if not 1 <= label <= len(classes):
+            raise BadInputError(
+                f"{folder / _LABELS}: gives image {number} class {label}, but it tells {len(classes)} classes apart, "
+                f"which should be 1..{len(classes)}; put an intact copy there"
+            )
 
     def listed(field: str) -> ImageList:
         path = folder / _PARTS

@@ -30,7 +30,7 @@ class ImageList:
 
     def place(self, index: int) -> str:
         """Where an image is listed, for a person to look it up."""
-        return f"{self.path.parent}/{self.short_place(index)}"
+        return str(self.path.parent / self.short_place(index))
 
     def short_place(self, index: int) -> str:
         """The same without the folder, for a message that has named a path already."""
@@ -106,7 +106,8 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
     from bissl_ray.data.sources import ImageFiles
 
     present = _present(folder, {name.rpartition("/")[0] for part in lists for name in part.names})
-    first_seen: dict[str, str] = {}
+    first_seen: dict[str, tuple[ImageList, int]] = {}
+    absent: list[tuple[ImageList, int]] = []
     for part in lists:
         for index, (name, label) in enumerate(zip(part.names, part.labels, strict=True)):
             if not 0 <= label < len(classes):
@@ -114,17 +115,22 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
                     f"{part.place(index)}: gives {name} a class outside 1..{len(classes)}, the classes in {source}; "
                     "put files of the same release there"
                 )
-            if name not in present:
-                raise BadInputError(
-                    f"{folder / name}: named in {part.short_place(index)} but absent; put the complete images there, "
-                    "in exactly this folder"
-                )
             if name in first_seen:
+                earlier, place = first_seen[name]
                 raise BadInputError(
-                    f"{part.place(index)}: lists {name} a second time, after {first_seen[name]}; "
+                    f"{part.place(index)}: lists {name} a second time, after {earlier.short_place(place)}; "
                     "an image may be listed once, in one part"
                 )
-            first_seen[name] = part.short_place(index)
+            first_seen[name] = (part, index)
+            if name not in present:
+                absent.append((part, index))
+    if absent:
+        part, index = absent[0]
+        more = f", and so are {len(absent) - 1:,} more" if len(absent) > 1 else ""
+        raise BadInputError(
+            f"{folder / part.names[index]}: named in {part.short_place(index)} but absent{more}; put the complete "
+            "images there, in exactly this folder"
+        )
     trained_on = set(lists[0].labels)
     for label, class_name in enumerate(classes):
         if label not in trained_on:

@@ -51,10 +51,9 @@ def _found(folder: Path, name: str, *places: str) -> Path:
     for place in places:
         if (folder / place / name).is_file():
             return folder / place / name
-    looked_in = " nor ".join(str(folder / place) for place in places)
     raise BadInputError(
-        f"SUN397 ('sun397') has no {name}, neither in {looked_in}; unpack Partitions.zip in {folder / _PARTITIONS[0]} "
-        f"(it is published beside the images: {SPEC.home})"
+        f"SUN397 ('sun397') has no {name} in {folder}, looked for in {', '.join(places)}; unpack Partitions.zip, which "
+        f"is published beside the images, in {folder / _PARTITIONS[0]}"
     )
 
 

@@ -27,6 +27,13 @@ def refusal(folder: Path | None) -> str:
     return str(caught.value)
 
 
+def rewritten(folder: Path, path: str, field: str, row: int, value: object) -> str:
+    annotations = loadmat(folder / path, squeeze_me=True)["annotations"]
+    annotations[field][row] = value
+    savemat(folder / path, {"annotations": annotations})
+    return refusal(folder)
+
+
 def test_reads_the_real_layout(folder: Path) -> None:
     splits = CARS.open(folder)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (19, 5, 12)
@@ -93,10 +100,20 @@ def test_test_annotations_without_labels(folder: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [0, 5])
 def test_a_label_outside_the_classes(folder: Path, wrong: int) -> None:
-    annotations = loadmat(folder / TRAIN_ANNOTATIONS, squeeze_me=True)["annotations"]
-    annotations["class"][7] = np.uint8(wrong)
-    savemat(folder / TRAIN_ANNOTATIONS, {"annotations": annotations})
-    assert "gives cars_train/00008.jpg a class outside 1..4" in refusal(folder)
+    message = rewritten(folder, TRAIN_ANNOTATIONS, "class", 7, np.uint8(wrong))
+    assert "gives cars_train/00008.jpg a class outside 1..4" in message
+
+
+def test_an_image_listed_twice(folder: Path) -> None:
+    message = rewritten(folder, TRAIN_ANNOTATIONS, "fname", 7, "00002.jpg")
+    assert "cars_train_annos.mat: lists cars_train/00002.jpg a second time, after cars_train_annos.mat" in message
+
+
+def test_a_class_without_training_images(folder: Path) -> None:
+    meta = folder / "stanford_cars" / "devkit" / "cars_meta.mat"
+    names = [*loadmat(meta, squeeze_me=True)["class_names"].tolist(), "Maker 9 Van 2009"]
+    savemat(meta, {"class_names": np.array(names, dtype=object)})
+    assert "lists no training image of class 'Maker 9 Van 2009'" in refusal(folder)
 
 
 def test_an_annotated_image_that_is_absent(folder: Path) -> None:

@@ -134,7 +134,11 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
             in_json(f"{FOOD}/test.json", lambda images: images["baklava"].append("baklava/1001")),
             r"/test\.json: lists baklava/1001\.jpg a second time, after train\.json",
         ),
-        (absent("food-101/images/waffles/1003.jpg"), r"^\S+/waffles/1003\.jpg: named in train\.json but absent"),
+        (absent("food-101/images/waffles/1003.jpg"), r"^\S+/waffles/1003\.jpg: named in train\.json but absent; put"),
+        (
+            without_folders("food-101/images", "waffles"),
+            r"^\S+/waffles/1001\.jpg: named in train\.json but absent, and so are 10 more; put the complete images",
+        ),
     ],
     "dtd": [
         (changed(f"{DTD}/train1.txt", 2, "banded"), r"/train1\.txt, line 2: found 'banded', expected CLASS/IMAGE"),
@@ -186,8 +190,11 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
         (filled(PARTS, b"no MATLAB file, but long enough to have a header" * 9), r"/setid\.mat: can't be read"),
         (lambda folder: savemat(folder / PARTS, {"trnid": [1]}), r"/setid\.mat: .* in the field 'valid' \(KeyError"),
         (in_mat(PARTS, "valid", lambda row: row[:, :0]), r"/setid\.mat: its field 'valid' is empty"),
-        (in_mat(LABELS, "labels", put(0, 0)), r"/setid\.mat: gives image_00001\.jpg a class outside 1\.\.4"),
-        (in_mat(LABELS, "labels", put(0, 77)), r"/setid\.mat: gives image_00001\.jpg a class outside 1\.\.4"),
+        (
+            in_mat(LABELS, "labels", put(0, 0)),
+            r"/imagelabels\.mat: gives image 1 class 0, but it tells 4 classes apart, which",
+        ),
+        (in_mat(LABELS, "labels", put(0, 77)), r"/imagelabels\.mat: gives image 1 class 77, but it tells 4 classes"),
         (
             in_mat(LABELS, "labels", lambda row: row[:, :-1]),
             r"/setid\.mat: its field 'tstid' names image 42, but \S+ has labels of the images 1\.\.41",
@@ -223,7 +230,7 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
         ),
         (
             changed(f"{BIRDS}/image_class_labels.txt", 1, "1 4"),
-            r"/images\.txt, line 1: gives \S+\.jpg a class outside 1\.\.3, the classes in classes\.txt",
+            r"/image_class_labels\.txt: gives image 1 class 4, which classes\.txt hasn't; put files of",
         ),
         (changed(f"{BIRDS}/train_test_split.txt", 3, "3 2"), r"/train_test_split\.txt, line 3: found '3 2'"),
         (changed(f"{BIRDS}/train_test_split.txt", 3, "2 1"), r"/train_test_split\.txt, line 3: number 2 occurs a"),
@@ -239,8 +246,11 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
         ),
     ],
     "sun397": [
-        (absent(f"{SUN}/Partitions/Testing_01.txt"), r"has no Testing_01\.txt, neither in \S+ nor \S+; unpack"),
-        (absent(f"{SUN}/ClassName.txt"), r"has no ClassName\.txt, neither in"),
+        (
+            absent(f"{SUN}/Partitions/Testing_01.txt"),
+            r"has no Testing_01\.txt in \S+, looked for in SUN397/Partitions, Partitions; unpack Partitions\.zip",
+        ),
+        (absent(f"{SUN}/ClassName.txt"), r"has no ClassName\.txt in \S+, looked for in SUN397, SUN397/Partitions"),
         (
             changed(f"{SUN}/Partitions/Training_01.txt", 3, "/b/beach/sun_a.jpg"),
             r"/Training_01\.txt, line 3: shows scene '/b/beach', which \S+/ClassName\.txt hasn't",
