@@ -12,6 +12,10 @@ class BadInputError(Exception):
     """
 
 
+class RunFailedError(Exception):
+    """A run began, and ended early for a reason that can be said in one line. The command line exits with code 1."""
+
+
 def nearest(word: str, choices: Iterable[str], most: int = 3) -> str:
     """Name the choices nearest to a mistyped word, as an ending for an error line.
 

@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from bissl_ray.config import load_search_space
-from bissl_ray.sweep.cluster import connected
+from bissl_ray.job.cluster import connected
 from bissl_ray.sweep.experiment import group_resources
 from bissl_ray.sweep.trainable import TrialRunner
 from bissl_ray.training.files import write_tensors
@@ -107,10 +107,13 @@ def _worker_group(orders: list[Order], shape: GroupShape) -> Turnaround:
 def _trainer_per_trial(orders: list[Order], shape: GroupShape) -> Turnaround:
     begin = time.time()
     marks: list[dict[str, Any]] = []
+
+    def take(mark: dict[str, Any]) -> bool:
+        marks.append(mark)
+        return True
+
     for order in orders:
-        run_with_messages(
-            _run_one, {"order": order.to_mapping()}, shape, name=f"{order.trial}-alone", on_message=marks.append
-        )
+        run_with_messages(_run_one, {"order": order.to_mapping()}, shape, name=f"{order.trial}-alone", on_message=take)
     return _turnaround("TorchTrainer started per trial", begin, marks)
 
 
@@ -118,7 +121,7 @@ def _run_one(config: dict[str, Any]) -> None:
     worker = from_ray_train()
     result = run_order(Order.from_mapping(config["order"]), worker, lambda _row: None)
     if worker.is_chief:
-        config["queue"].put(result)
+        config["line"].put(result)
 
 
 def _turnaround(way: str, begin: float, marks: list[dict[str, Any]]) -> Turnaround:

@@ -34,7 +34,7 @@ def turnaround(
     from rich.console import Console
     from rich.table import Table
 
-    from bissl_ray.sweep import environment
+    from bissl_ray.job import environment
 
     environment.prepare(None)
     from bissl_ray.benchmarks.turnaround import measure_turnaround

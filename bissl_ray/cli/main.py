@@ -15,7 +15,7 @@ from bissl_ray.cli.resume import resume
 from bissl_ray.cli.show import show
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.sweep import sweep
-from bissl_ray.errors import BadInputError
+from bissl_ray.errors import BadInputError, RunFailedError
 
 app = typer.Typer(
     name="bissl-ray",
@@ -41,6 +41,9 @@ def main() -> None:
         code = 130
     except KeyboardInterrupt:
         code = 130
+    except RunFailedError as error:
+        _say(str(error))
+        code = 1
     except OSError as error:
         # The storage refused in the end; what is lost and how to go on stands in the error.
         _say(str(error))

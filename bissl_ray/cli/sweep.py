@@ -85,7 +85,7 @@ def _run(
 
 def _check_rest(budget: str | None, address: str | None) -> None:
     from bissl_ray.config.budget import parse_budget
-    from bissl_ray.sweep.attach import check_cluster
+    from bissl_ray.job.attach import check_cluster
 
     if budget is not None:
         parse_budget(budget)
@@ -95,8 +95,9 @@ def _check_rest(budget: str | None, address: str | None) -> None:
 
 def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool) -> None:
     from bissl_ray.config import to_yaml
+    from bissl_ray.job.data_facts import inspect_data
     from bissl_ray.store import check_writable
-    from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data, inspect_data
+    from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data
     from bissl_ray.sweep.run import prepare_request
 
     request = prepare_request(dataset, **asked)
@@ -109,8 +110,7 @@ def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrai
     tuned = plan.finalists * plan.finetune_runs
     confirmed = finalists * plan.seeds
     typer.echo(to_yaml(request.space))
-    sizes = ", ".join(f"{count} {name}" for name, count in facts.sizes.items())
-    typer.echo(f"# data: {facts.classes} classes; {sizes} images; fingerprint {facts.fingerprint[:12]}")
+    typer.echo(f"# data: {facts.in_words}")
     typer.echo(
         f"# plan: {plan.trials} explore trials; then {tuned} fine-tuning runs and {confirmed} confirmation runs "
         f"(up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "

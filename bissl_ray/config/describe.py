@@ -1,9 +1,11 @@
-"""A resolved search space as YAML that loads again, with the file that each key came from."""
+"""A resolved search space, or the settings of one run, as YAML that loads again; each key with where it came from."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
+from bissl_ray.config.resolved import ResolvedSettings
 from bissl_ray.config.search_space import SearchSpace
 
 
@@ -28,6 +30,31 @@ def to_yaml(space: SearchSpace) -> str:
     if points:
         rows.append(("known_good:", _source(space, "known_good")))
         rows += [(f"  - {_one_line(point)}", "") for point in points]
+    return _aligned(rows, width)
+
+
+def settings_to_yaml(resolved: ResolvedSettings, dataset: str, split_seed: int) -> str:
+    """Write all settings of one run as a search space that runs them as one trial.
+
+    Args:
+        resolved: the settings.
+        dataset: that they are for.
+        split_seed: of the train/validation split, where it is drawn.
+
+    Returns:
+        YAML; each setting ends in a comment on where it came from.
+    """
+    settings = resolved.settings.model_dump().items()
+    rows = [
+        (f"dataset: {_one_line(dataset)}", ""),
+        ("fixed:", ""),
+        *((f"  {name}: {_one_line(value)}", f"  # {resolved.origin(name)}") for name, value in settings),
+        (f"protocol: {_one_line({'trials': 1, 'seed': split_seed})}", ""),
+    ]
+    return _aligned(rows, max(len(text) for text, _ in rows))
+
+
+def _aligned(rows: Iterable[tuple[str, str]], width: int) -> str:
     return "".join(f"{text:<{width}}{comment}".rstrip() + "\n" for text, comment in rows)
 
 

@@ -77,6 +77,18 @@ def read_document(path: Path, label: str) -> Document:
         raise BadInputError(f"{label}: not YAML: {' '.join(str(error).split())}") from error
 
 
+def read_scalar(text: str) -> Any:
+    """Read one value as a YAML file writes it; text that is none of YAML's other values is itself."""
+    loader = _Loader("")
+    try:
+        kind = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        return loader.construct_object(yaml.ScalarNode(kind, text))
+    except ValueError:
+        return text
+    finally:
+        loader.dispose()
+
+
 def _parse(text: str, label: str) -> Document:
     loader = _Loader(text)
     try:

@@ -32,11 +32,13 @@ class Checkpoint:
         backbone: tensors by the architecture's own parameter names; the classification layer is left out.
         pretext: state of the pretext task (projector.0.weight, ...), or None where the file has none.
         metadata: plain values that were saved beside them; empty for a foreign file.
+        downstream: state of the downstream task (head.weight, ...), or None where the file has none.
     """
 
     backbone: dict[str, Tensor]
     pretext: dict[str, Tensor] | None
     metadata: dict[str, Any]
+    downstream: dict[str, Tensor] | None = None
 
 
 def checkpoint_content(
@@ -89,7 +91,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
                 f"{source} has checkpoint version {content.get('version')}, this release reads {_VERSION}: "
                 "read it with the release that wrote it"
             )
-        return Checkpoint(content["backbone"], content["pretext"], content["metadata"])
+        return Checkpoint(content["backbone"], content["pretext"], content["metadata"], content.get("downstream"))
     state = _foreign_state(content, source)
     head = {key: tensor for key, tensor in state.items() if key.startswith(_HEAD_PREFIXES)}
     backbone = {key: tensor for key, tensor in state.items() if key not in head and key not in _CLASSIFIER_KEYS}

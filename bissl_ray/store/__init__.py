@@ -1,7 +1,13 @@
 """Parquet store of sweeps: trials, reports and what was asked for (DESIGN section 6)."""
 
 from bissl_ray.store.arrays import to_rows
-from bissl_ray.store.documents import read_sweep_document, sweep_names, write_sweep_document
+from bissl_ray.store.documents import (
+    read_stage_document,
+    read_sweep_document,
+    sweep_names,
+    write_stage_document,
+    write_sweep_document,
+)
 from bissl_ray.store.filesystem import atomic_write, check_writable, open_storage
 from bissl_ray.store.layout import check_name
 from bissl_ray.store.reader import DamagedFileWarning, load_trials, read_reports, read_trials
@@ -20,9 +26,11 @@ __all__ = [
     "load_trials",
     "open_storage",
     "read_reports",
+    "read_stage_document",
     "read_sweep_document",
     "read_trials",
     "sweep_names",
     "to_rows",
+    "write_stage_document",
     "write_sweep_document",
 ]

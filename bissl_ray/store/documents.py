@@ -1,4 +1,4 @@
-"""The document of a sweep, sweeps/<name>/sweep.json: what was asked for, as JSON."""
+"""What was asked for, as JSON: sweeps/<name>/sweep.json of a sweep, stages/<name>/stage.json of a stage by itself."""
 
 import json
 from collections.abc import Mapping
@@ -24,11 +24,7 @@ def write_sweep_document(storage: str | Path, name: str, document: Mapping[str, 
         BadInputError: the name can't be used.
         OSError: the storage refused.
     """
-    filesystem, base = open_storage(storage)
-    folder = f"{base}/sweeps/{check_name('sweep', name)}"
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    filesystem.create_dir(folder, recursive=True)
-    atomic_write(filesystem, f"{folder}/sweep.json", text.encode())
+    _write(storage, f"sweeps/{check_name('sweep', name)}/sweep.json", document)
 
 
 def read_sweep_document(storage: str | Path, name: str) -> dict[str, Any]:
@@ -37,20 +33,11 @@ def read_sweep_document(storage: str | Path, name: str) -> dict[str, Any]:
     Raises:
         BadInputError: there is no such sweep (the line names the nearest), or its document is damaged.
     """
-    filesystem, base = open_storage(storage)
     names = sweep_names(storage)
     if name not in names:
         known = f"it holds {', '.join(names)}" if names else "it holds no sweep yet; start one with `bissl-ray sweep`"
         raise BadInputError(f"no sweep {name!r} in {storage}: {known}{nearest(name, names)}")
-    path = f"{base}/sweeps/{name}/sweep.json"
-    try:
-        with filesystem.open_input_file(path) as source:
-            document = json.loads(source.read())
-    except ValueError as error:
-        raise BadInputError(f"{path} is not JSON ({error}); restore it, or start the sweep anew") from None
-    if not isinstance(document, dict):
-        raise BadInputError(f"{path} holds {type(document).__name__}, an object was expected; restore it")
-    return document
+    return _read(storage, f"sweeps/{name}/sweep.json", "start the sweep anew")
 
 
 def sweep_names(storage: str | Path) -> list[str]:
@@ -60,3 +47,46 @@ def sweep_names(storage: str | Path) -> list[str]:
     folders = [info.path for info in infos if info.type == FileType.Directory]
     documents = filesystem.get_file_info([f"{folder}/sweep.json" for folder in folders])
     return sorted(PurePosixPath(info.path).parent.name for info in documents if info.type == FileType.File)
+
+
+def write_stage_document(storage: str | Path, name: str, document: Mapping[str, Any]) -> None:
+    """Write the document of a stage that is run by itself; as `write_sweep_document`."""
+    _write(storage, f"stages/{check_name('stage run', name)}/stage.json", document)
+
+
+def read_stage_document(storage: str | Path, name: str) -> dict[str, Any] | None:
+    """Read the document of a stage that was run by itself, None where there is nothing of that name.
+
+    Raises:
+        BadInputError: the document is damaged, or the folder of that name holds something else.
+    """
+    filesystem, base = open_storage(storage)
+    folder = f"{base}/stages/{name}"
+    if filesystem.get_file_info(f"{folder}/stage.json").type == FileType.File:
+        return _read(storage, f"stages/{name}/stage.json", "choose another --name")
+    there = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
+    if there:
+        raise BadInputError(
+            f"{folder} holds {PurePosixPath(there[0].path).name} and no stage.json, so it is no stage's folder: choose "
+            "another --name"
+        )
+    return None
+
+
+def _write(storage: str | Path, path: str, document: Mapping[str, Any]) -> None:
+    filesystem, base = open_storage(storage)
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    filesystem.create_dir(f"{base}/{path}".rpartition("/")[0], recursive=True)
+    atomic_write(filesystem, f"{base}/{path}", text.encode())
+
+
+def _read(storage: str | Path, path: str, otherwise: str) -> dict[str, Any]:
+    filesystem, base = open_storage(storage)
+    try:
+        with filesystem.open_input_file(f"{base}/{path}") as source:
+            document = json.loads(source.read())
+    except ValueError as error:
+        raise BadInputError(f"{base}/{path} is not JSON ({error}); restore it, or {otherwise}") from None
+    if not isinstance(document, dict):
+        raise BadInputError(f"{base}/{path} holds {type(document).__name__}, an object was expected; restore it")
+    return document

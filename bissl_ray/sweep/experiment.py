@@ -8,11 +8,11 @@ from ray import tune
 from bissl_ray.config.budget import Budget
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.config.settings import Settings
+from bissl_ray.job.cluster import Cluster
+from bissl_ray.job.interrupt import Interrupt
+from bissl_ray.job.provenance import git_state, versions
 from bissl_ray.store import SweepWriter
-from bissl_ray.sweep.cluster import Cluster
-from bissl_ray.sweep.interrupt import Interrupt
 from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
-from bissl_ray.sweep.provenance import git_state, versions
 from bissl_ray.sweep.recorder import LiveView, Recorder
 from bissl_ray.sweep.replay import control_settings, planner_of
 from bissl_ray.sweep.scheduler import ExploreASHA

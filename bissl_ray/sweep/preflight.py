@@ -1,51 +1,22 @@
 """Everything that can be refused before anything starts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
-from typing import Any
-
 import torch
 
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import DataChoice, get_dataset
 from bissl_ray.errors import BadInputError
+from bissl_ray.job.shares import CURVATURE, check_shares
 from bissl_ray.models import Checkpoint, load_backbone, load_checkpoint
 from bissl_ray.training.models import Models
+from bissl_ray.training.order import batches_of
+from bissl_ray.training.pipeline import STAGES
 
-_BATCHES = ("lower_batch", "upper_batch", "finetune_batch", "pretrain_batch")
 _OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
 
 
 def chosen_data(request: SweepRequest) -> DataChoice:
     """The data that a sweep was asked to use."""
     return DataChoice(request.dataset, request.data_dir, request.split_seed, request.splits_dir)
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """What a sweep writes down about its data, and shows.
-
-    Attributes:
-        fingerprint: of the files and the splits.
-        classes: number of classes.
-        sizes: images by split.
-    """
-
-    fingerprint: str
-    classes: int
-    sizes: dict[str, int]
-
-
-def inspect_data(data: DataChoice) -> DataFacts:
-    """Open a dataset and look at its splits, without decoding images.
-
-    Raises:
-        BadInputError: it is not there, incomplete or damaged.
-    """
-    splits = data.open()
-    parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
-    return DataFacts(splits.fingerprint, splits.classes, parts)
 
 
 def check_pretrained(request: SweepRequest, pretrain: bool) -> None:
@@ -101,36 +72,9 @@ def check_request(request: SweepRequest) -> None:
                 "fixes it; move it to fixed, and run one sweep for each value"
             )
     space, workers = request.space, request.workers_per_trial
-    proposed = {name: space.every_value(name) for name in (*_BATCHES, "curvature_batch", "curvature_chunks")}
-    _check_shares(proposed, workers)
+    proposed = {name: space.every_value(name) for name in (*batches_of(STAGES), *CURVATURE)}
+    check_shares(proposed, STAGES, workers)
     for point in space.known_good:
         complete = space.complete(point)
-        _check_shares({name: (complete[name],) if name in complete else proposed[name] for name in proposed}, workers)
-
-
-def _check_shares(possible: Mapping[str, Sequence[Any]], workers: int) -> None:
-    """Refuse batches, and parts of the curvature batch, that the workers of some trial couldn't share equally."""
-    sharers = "one worker" if workers == 1 else f"{workers} workers"
-    for name in _BATCHES:
-        for batch in possible[name]:
-            if batch % workers:
-                raise BadInputError(
-                    f"{name} is {batch}{_in_some_trials(possible, name)}, which {sharers} can't share equally: make it "
-                    f"a multiple of {workers}, or change --workers-per-trial"
-                )
-    cut = ("lower_batch", "curvature_batch", "curvature_chunks")
-    for lower_batch, curvature_batch, chunks in product(*(possible[name] for name in cut)):
-        images = lower_batch if curvature_batch is None else curvature_batch
-        if images % (workers * chunks):
-            share = "share equally" if chunks == 1 else f"cut into {chunks} equal parts{' each' if workers > 1 else ''}"
-            raise BadInputError(
-                f"the curvature is taken on {images} images{_in_some_trials(possible, *cut)}, which {sharers} can't "
-                f"{share}: make curvature_batch a multiple of {workers * chunks}, or change curvature_chunks or "
-                "--workers-per-trial"
-            )
-
-
-def _in_some_trials(possible: Mapping[str, Sequence[Any]], *names: str) -> str:
-    """What to add where the value is one of several that the search may take."""
-    several = [name for name in names if len(possible[name]) > 1]
-    return f" in some trials (list the values of {' and '.join(several)} that fit, as categorical)" if several else ""
+        values = {name: (complete[name],) if name in complete else proposed[name] for name in proposed}
+        check_shares(values, STAGES, workers)

@@ -13,9 +13,10 @@ from bissl_ray.config.budget import Budget, parse_budget
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
+from bissl_ray.job import environment
+from bissl_ray.job.places import absolute_path, absolute_storage
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
-from bissl_ray.sweep import environment
 from bissl_ray.sweep.outcome import SweepOutcome, View
 
 
@@ -67,17 +68,13 @@ def prepare_request(
     return SweepRequest(
         name=check_name("sweep", name),
         dataset=chosen,
-        data_dir=_absolute(data_dir),
-        splits_dir=_absolute(splits_dir),
+        data_dir=absolute_path(data_dir),
+        splits_dir=absolute_path(splits_dir),
         split_seed=resolved.protocol.seed,
-        pretrained=_absolute(pretrained),
+        pretrained=absolute_path(pretrained),
         workers_per_trial=workers_per_trial,
         space=resolved,
     )
-
-
-def _absolute(path: str | Path | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def run_sweep(
@@ -188,17 +185,6 @@ def resume_sweep(
         space = request.space.model_copy(update={"protocol": protocol})
         request = request.model_copy(update={"space": space})
     return _run(request, place, document, address, limit, view or _Quiet())
-
-
-def absolute_storage(storage: str | Path) -> str:
-    """The storage as workers in other folders can use it: a URI as it is, a path made absolute."""
-    text = str(storage)
-    if "?" in text and "://" in text:
-        raise BadInputError(
-            f"--storage {text}: options after '?' don't reach Ray; set them in the environment (AWS_REGION, "
-            "AWS_ENDPOINT_URL and the like), and give the plain URI"
-        )
-    return text if "://" in text else str(Path(text).expanduser().absolute())
 
 
 def _run(

@@ -8,33 +8,26 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import ray
-from ray.exceptions import RayTaskError
-
 from bissl_ray.config.budget import Budget
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.errors import BadInputError
+from bissl_ray.job.cluster import Cluster, connected
+from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
+from bissl_ray.job.interrupt import interruptible
+from bissl_ray.job.lock import check_free, locked
+from bissl_ray.job.provenance import git_state, versions
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.models import load_checkpoint
 from bissl_ray.store import write_sweep_document
-from bissl_ray.sweep.cluster import Cluster, connected
 from bissl_ray.sweep.experiment import run_experiment
-from bissl_ray.sweep.interrupt import interruptible
-from bissl_ray.sweep.lock import check_free, locked
 from bissl_ray.sweep.outcome import SweepOutcome, View
-from bissl_ray.sweep.preflight import (
-    DataFacts,
-    check_pretrained,
-    check_request,
-    chosen_data,
-    fitting_models,
-    inspect_data,
-)
-from bissl_ray.sweep.provenance import git_state, versions
+from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data, fitting_models
 from bissl_ray.training.files import exists, remove_folder, write_tensors
+from bissl_ray.training.launch import run_on_workers
 from bissl_ray.training.order import Order
-from bissl_ray.training.pretrain import pretrain_on_worker, pretrained_path
-from bissl_ray.training.ray_train import GroupShape, run_with_messages
+from bissl_ray.training.pretrain import pretrained_path
+from bissl_ray.training.ray_train import GroupShape
+from bissl_ray.training.watch import Advance
 
 _LEAST_SHARE = 32
 """Images of a pretraining step that a worker is worth its start and its part in every collective for."""
@@ -61,7 +54,8 @@ def run_session(
     Raises:
         BadInputError: something doesn't fit; no trial was started.
     """
-    check_free(storage, request.name)
+    folder, what = f"sweeps/{request.name}", f"sweep {request.name}"
+    check_free(storage, folder, what)
     # Only of a new sweep: what one began with can't be changed any more, and some of its trials may do well.
     if "fingerprint" not in document:
         check_request(request)
@@ -69,12 +63,12 @@ def run_session(
     facts = None if address else inspect_data(chosen_data(request))
     # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
     with connected(address, request.workers_per_trial) as cluster, interruptible() as interrupt:
-        shape = cluster.shape(request.workers_per_trial, f"{storage}/sweeps/{request.name}/ray")
+        shape = cluster.shape(request.workers_per_trial, f"{storage}/{folder}/ray")
         if budget is not None and budget.of == "gpu" and not shape.use_gpu:
             raise BadInputError(
                 f"the budget is in GPU-hours, and {cluster.where} has no GPU: give a time instead, such as --budget 2h"
             )
-        facts = facts or _inspect_remotely(request)
+        facts = facts or inspect_remotely(chosen_data(request))
         known = document.get("fingerprint", facts.fingerprint)
         if known != facts.fingerprint:
             raise BadInputError(
@@ -82,7 +76,7 @@ def run_session(
                 f"{known[:12]} when it began; put the old data back, or begin a new sweep"
             )
         start = _start_path(request, facts)
-        with locked(storage, request.name):
+        with locked(storage, folder, what):
             write_sweep_document(storage, request.name, _document(request, document, facts, start))
             view.note(
                 f"{request.name} on {cluster.where}: {_count(cluster.slots(shape), 'trial')} at a time, "
@@ -93,7 +87,7 @@ def run_session(
                 return SweepOutcome(request.name, storage, finished=False, completed=0, problem=interrupt.reason)
             planner = run_experiment(request, storage, start, cluster, view, interrupt, budget)
     # Ray's own state of the run: resuming replays Parquet and never reads it.
-    remove_folder(storage, f"sweeps/{request.name}/ray")
+    remove_folder(storage, f"{folder}/ray")
     records = planner.records.values()
     untested = [r.trial for r in records if r.test_metric is not None and math.isnan(r.test_metric)]
     problem = interrupt.reason
@@ -106,19 +100,6 @@ def run_session(
         completed=sum(record.status == "complete" for record in records),
         problem=problem,
     )
-
-
-def _inspect_remotely(request: SweepRequest) -> DataFacts:
-    """Look at the data where the workers will: a laptop that attaches to a cluster need not have them."""
-    # A CPU, to be where workers may be: a head node without any need not have the data.
-    task = ray.remote(num_cpus=1)(inspect_data)
-    try:
-        facts: DataFacts = ray.get(task.remote(chosen_data(request)))
-    except RayTaskError as error:
-        if isinstance(error.cause, BadInputError):
-            raise BadInputError(f"on the cluster: {error.cause}") from error
-        raise
-    return facts
 
 
 def _count(number: int, noun: str) -> str:
@@ -183,26 +164,33 @@ def _provide_start(
         sweep=request.name,
         settings=settings.model_dump(),
         seed=request.space.protocol.seed,
-        stages=(),
+        stages=("pretrain",),
         start=start,
     )
-    begin = time.monotonic()
-
-    def show(message: tuple[int, float]) -> None:
-        epoch, total, elapsed = message[0], settings.pretrain_epochs, time.monotonic() - begin
-        left = elapsed / epoch * (total - epoch)
-        view.update(SweepProgress("pretraining (epochs)", total, epoch, 1, 0, 0, elapsed, left))
-
     view.note(
         f"pretraining {settings.backbone} ({settings.pretext}) for {_count(settings.pretrain_epochs, 'epoch')} "
         f"on {_count(workers, 'worker')}"
     )
-    done = run_with_messages(
-        pretrain_on_worker,
-        {"order": order.to_mapping(), "threads": shape.cpus_per_worker},
-        GroupShape(workers, shape.cpus_per_worker, shape.use_gpu, shape.run_dir),
-        name="pretrain",
-        on_message=show,
-        stopped=stopped,
-    )
-    return done and exists(storage, start)
+    group = GroupShape(workers, shape.cpus_per_worker, shape.use_gpu, shape.run_dir)
+    result = run_on_workers(order, group, _Pretraining(settings.pretrain_epochs, view), stopped)
+    return result is not None and exists(storage, start)
+
+
+class _Pretraining:
+    """Shows pretraining as a phase of the sweep, epoch by epoch."""
+
+    def __init__(self, epochs: int, view: View):
+        self._epochs = epochs
+        self._view = view
+        self._begin = time.monotonic()
+        self._first: int | None = None
+
+    def advanced(self, advance: Advance) -> None:
+        return
+
+    def reported(self, row: dict[str, Any]) -> None:
+        epoch, elapsed = row["epoch"], time.monotonic() - self._begin
+        # Earlier epochs were an earlier attempt's.
+        self._first = epoch - 1 if self._first is None else self._first
+        left = elapsed / (epoch - self._first) * (self._epochs - epoch)
+        self._view.update(SweepProgress("pretraining (epochs)", self._epochs, epoch, 1, 0, 0, elapsed, left))

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.sweep.mailbox import Answer
 from bissl_ray.training.diagnosis import TrialDiagnosedError
 from bissl_ray.training.order import Order
-from bissl_ray.training.pipeline import TrialStoppedError, run_order
-from bissl_ray.training.workers import Worker, from_ray_train
+from bissl_ray.training.pipeline import run_order
+from bissl_ray.training.watch import TrialStoppedError
+from bissl_ray.training.workers import Worker, from_ray_train, lost_a_peer
 
 Call = Callable[..., Any]
 """`call(method, *arguments)` on the mailbox, wherever it lives."""
@@ -80,7 +80,7 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
         if worker.is_chief:
             call("prune", tag, str(diagnosis))
     except Exception as error:
-        if _lost_a_peer(error):
+        if lost_a_peer(error):
             # Another worker died. That is not the trial's fault: Ray Train restarts the group, and the mailbox
             # hands the trial out again, to go on from its own checkpoint.
             raise
@@ -94,11 +94,6 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
     else:
         if worker.is_chief:
             call("finish", tag, result)
-
-
-def _lost_a_peer(error: Exception) -> bool:
-    """Whether a collective broke because another worker is gone. Gloo says so in words only."""
-    return isinstance(error, dist.DistError) or (type(error) is RuntimeError and "gloo" in str(error).lower())
 
 
 def _reason(error: Exception) -> str:

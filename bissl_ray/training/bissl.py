@@ -15,6 +15,7 @@ from bissl_ray.training.embeddings import EmbeddingStatistics, measure_embedding
 from bissl_ray.training.proximity import proximity_weights
 from bissl_ray.training.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.trial import Trial
+from bissl_ray.training.watch import Advance
 
 Batch = tuple[Tensor, Tensor]
 
@@ -82,7 +83,8 @@ def align(trial: Trial, saved: Any) -> None:
                 raise TrialDiagnosedError(reason)
             if alternation < settings.alternations:
                 state = {"alternations": alternation, "diagnosis": diagnosis.state_dict()}
-                trial.save_progress("bissl", lambda state=state: {"trainer": trainer.state_dict(), **state})  # type: ignore[misc]
+                where = Advance("bissl", alternation, settings.alternations)
+                trial.advance(where, lambda state=state: {"trainer": trainer.state_dict(), **state})  # type: ignore[misc]
         # Both views: the first alone is always blurred on photographs.
         both = ((torch.cat(pair), pair[0]) for pair in views)
         with trial.autocast():

@@ -7,6 +7,7 @@ from torch import Tensor
 from bissl_ray.training.statistics import average_statistics
 from bissl_ray.training.supervised import SupervisedSteps
 from bissl_ray.training.trial import Trial
+from bissl_ray.training.watch import Advance
 
 _REPORTS = 10
 """Reports of one fine-tuning run, its last step among them; each scores the validation split."""
@@ -42,17 +43,21 @@ def finetune(trial: Trial, saved: Any) -> None:
     )
     if saved is not None:
         run.load_state_dict(saved)
+
+    def between() -> None:
+        trial.advance(Advance("finetune", run.step, steps, per_epoch), run.state_dict, run.last_loss)
+
     with trial.labelled("finetune", settings.finetune_batch, run.step) as batches:
         for mark in _marks(steps):
             if mark <= run.step and steps:
                 continue
-            mean = run.run(batches, mark - run.step)
+            mean = run.run_until(mark, batches, between)
             row = {"stage": "finetune", "epoch": -(-run.step // per_epoch), "train_loss": mean}
             average_statistics(models.lower)
             trial.totals["objective"] = trial.score("lower")
             trial.report({**row, "objective": trial.totals["objective"]})
             if run.step < steps:
-                trial.save_progress("finetune", run.state_dict)
+                between()
     if trial.order.keep_models:
         trial.save_models("finetuned", ("downstream",))
 

@@ -7,12 +7,14 @@ from torch import Tensor
 
 from bissl_ray.training.supervised import SupervisedSteps
 from bissl_ray.training.trial import Trial
+from bissl_ray.training.watch import Advance
 
 
-def warm_up_head(trial: Trial, _saved: Any) -> None:
+def warm_up_head(trial: Trial, saved: Any) -> None:
     """Train φ_D on the features of the lower backbone in evaluation mode."""
     settings, models = trial.settings, trial.models
-    steps = settings.head_epochs * trial.labelled_steps(settings.upper_batch)
+    per_epoch = trial.labelled_steps(settings.upper_batch)
+    steps = settings.head_epochs * per_epoch
     models.lower.eval()
     models.downstream.train()
 
@@ -32,6 +34,12 @@ def warm_up_head(trial: Trial, _saved: Any) -> None:
         clip_norm=settings.clip_norm,
         total_steps=steps,
     )
+    if saved is not None:
+        run.load_state_dict(saved)
+
+    def between() -> None:
+        trial.advance(Advance("head", run.step, steps, per_epoch), run.state_dict, run.last_loss)
+
     if steps:
-        with trial.labelled("head", settings.upper_batch, 0) as batches:
-            run.run(batches, steps)
+        with trial.labelled("head", settings.upper_batch, run.step) as batches:
+            run.run_until(steps, batches, between)

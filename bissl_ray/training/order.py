@@ -1,10 +1,18 @@
 """What a worker group is asked to do: one trial, described completely and serialisably."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from bissl_ray.config.settings import Settings
 from bissl_ray.data import DataChoice
+
+_BATCHES = {
+    "pretrain": ("pretrain_batch",),
+    "head": ("upper_batch",),
+    "bissl": ("lower_batch", "upper_batch"),
+    "finetune": ("finetune_batch",),
+}
 
 
 @dataclass(frozen=True)
@@ -17,15 +25,18 @@ class Order:
         data_dir: folder of the dataset as the workers see it; None for an embedded one.
         split_seed: fixes the train/validation split, where it is drawn.
         storage: storage URI of the sweep.
-        sweep: the sweep's name; the trial's files lie in `<storage>/sweeps/<sweep>/checkpoints/<trial>`.
+        sweep: the sweep's name; the trial's files lie in `<storage>/sweeps/<sweep>/checkpoints/<trial>`. None: a stage
+            run by itself, whose files lie in `<storage>/stages/<trial>`.
         settings: every training setting, validated by `Settings`.
         seed: fixes initial heads, data order and augmentations.
         stages: names from `bissl_ray.training.pipeline.STAGES`, run in this order.
-        start: path under the storage of the model file that the trial starts from.
+        start: path under the storage of the model file that the trial starts from; where the first stage is
+            "pretrain", which starts from fresh weights, of the file that it writes.
         with_upper_budget: whether fine-tuning is prolonged by as many labelled images as BiSSL's upper level sees, so
             that the control gets as many as BiSSL and its fine-tuning together.
         splits_dir: folder of published index files as the workers see it; None: none are read.
         keep_models: whether fine-tuned models are written; those of the fine-tuning search are looked at by nobody.
+        split: what the stages that only score look at, "validation" or "test".
     """
 
     trial: str
@@ -33,7 +44,7 @@ class Order:
     data_dir: str | None
     split_seed: int
     storage: str
-    sweep: str
+    sweep: str | None
     settings: dict[str, Any]
     seed: int
     stages: tuple[str, ...]
@@ -41,6 +52,7 @@ class Order:
     with_upper_budget: bool = False
     keep_models: bool = True
     splits_dir: str | None = None
+    split: str = "validation"
 
     @property
     def data(self) -> DataChoice:
@@ -50,7 +62,7 @@ class Order:
     @property
     def folder(self) -> str:
         """The trial's folder, relative to the storage."""
-        return trial_folder(self.sweep, self.trial)
+        return stage_folder(self.trial) if self.sweep is None else trial_folder(self.sweep, self.trial)
 
     def validated_settings(self) -> Settings:
         """The settings as their model (raises pydantic.ValidationError)."""
@@ -64,6 +76,16 @@ class Order:
     def from_mapping(cls, mapping: dict[str, Any]) -> "Order":
         """Rebuild from `to_mapping`."""
         return cls(**{**mapping, "stages": tuple(mapping["stages"])})
+
+
+def batches_of(stages: Iterable[str]) -> list[str]:
+    """The settings that say how many images the workers share in a step, for all of some stages."""
+    return list(dict.fromkeys(name for stage in stages for name in _BATCHES.get(stage, ())))
+
+
+def stage_folder(name: str) -> str:
+    """Where a stage run by itself keeps its files, relative to the storage."""
+    return f"stages/{name}"
 
 
 def trial_folder(sweep: str, trial: str) -> str:

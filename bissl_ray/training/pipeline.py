@@ -10,38 +10,41 @@ from bissl_ray.training.finetune import finetune
 from bissl_ray.training.head import warm_up_head
 from bissl_ray.training.order import Order
 from bissl_ray.training.precision import training_arithmetic
+from bissl_ray.training.pretrain import pretrain
+from bissl_ray.training.scoring import score_model
 from bissl_ray.training.trial import Report, Trial
+from bissl_ray.training.watch import Watch
 from bissl_ray.training.workers import Worker
 
 STAGES: dict[str, Callable[[Trial, Any], None]] = {
+    "pretrain": pretrain,
     "head": warm_up_head,
     "bissl": align,
     "finetune": finetune,
     "test": evaluate_on_test,
+    "score": score_model,
 }
 
 
-class TrialStoppedError(Exception):
-    """The trial was told to stop after a report. Raised by the reporter, alike on every worker."""
-
-
-def run_order(order: Order, worker: Worker, report: Report) -> dict[str, Any]:
+def run_order(order: Order, worker: Worker, report: Report, watch: Watch | None = None) -> dict[str, Any]:
     """Run a trial to its end (collective over its workers).
 
     Args:
         order: what to run.
         worker: this process among the trial's workers.
         report: takes each row; raises TrialStoppedError when the trial is to stop.
+        watch: follows the run between reports, and may stop it; None: nobody does.
 
     Returns:
         The trial's totals: objective, checkpoint, alternations, hvps, cg_residual, test_metric as far as its
         stages gave them; seconds, gpu_seconds, workers; first_step_at and ended_at, seconds since the epoch.
 
     Raises:
+        TrialStoppedError: the report or the watch said so.
         BadInputError: the settings and the workers don't fit together, or a file is damaged.
         Exception: whatever broke a stage.
     """
-    trial = Trial(order, worker, report)
+    trial = Trial(order, worker, report, watch)
     try:
         first, saved = trial.start()
         with training_arithmetic(trial.settings.precision):

@@ -1,6 +1,7 @@
 """Ray Train around the stages: how many workers with what, and a TorchTrainer over them."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
-from ray.util.queue import Empty, Queue
+
+_POLL_S = 0.2
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -71,57 +74,98 @@ def torch_trainer(
     )
 
 
+class MessageLine:
+    """From workers to the process that started them, and a wish to stop back. A handle; copies go to the workers."""
+
+    def __init__(self) -> None:
+        """Start the actor that holds what nobody has taken yet; it takes no CPU."""
+        self._actor = ray.remote(num_cpus=0)(_Messages).remote()
+
+    def put(self, message: Any) -> bool:
+        """Leave a message; returns whether the run shall stop."""
+        asked: bool = ray.get(self._actor.put.remote(message))
+        return asked
+
+    def take(self) -> list[Any]:
+        """Take what was left, oldest first."""
+        messages: list[Any] = ray.get(self._actor.take.remote())
+        return messages
+
+    def ask_to_stop(self) -> None:
+        """Let the next message be answered by a wish to stop."""
+        ray.get(self._actor.ask_to_stop.remote())
+
+    def close(self) -> None:
+        """End the actor."""
+        ray.kill(self._actor)
+
+
+class _Messages:
+    def __init__(self) -> None:
+        self._waiting: list[Any] = []
+        self._stop = False
+
+    def put(self, message: Any) -> bool:
+        self._waiting.append(message)
+        return self._stop
+
+    def take(self) -> list[Any]:
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def ask_to_stop(self) -> None:
+        self._stop = True
+
+
 def run_with_messages(
     loop: Callable[[dict[str, Any]], None],
     config: Mapping[str, Any],
     shape: GroupShape,
     *,
     name: str,
-    on_message: Callable[[Any], None],
+    on_message: Callable[[Any], bool],
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Run a function once on a group of workers, passing on what they put into `config["queue"]`.
+    """Run a function once on a group of workers, passing on what they put into `config["line"]`.
 
     Args:
         loop: runs on every worker.
-        config: what it is called with, and "queue" besides.
+        config: what it is called with, and "line", a `MessageLine`, besides.
         shape: the group.
         name: unique name of the Train run.
-        on_message: called in this thread with each message.
-        stopped: asked several times a second; True gives up waiting (the caller disconnects from Ray).
+        on_message: called in this thread with each message; where it returns False, what still runs is given up.
+        stopped: asked several times a second; from True on, the workers' messages are answered by a wish to stop,
+            and have a minute for it.
 
     Returns:
-        Whether it ran to its end; False if it was stopped.
+        Whether it ran to its end; if not, workers may still run: the caller disconnects from Ray.
 
     Raises:
-        Exception: what broke the run.
+        Exception: what broke the run, or `on_message`.
     """
-    queue = Queue(actor_options={"num_cpus": 0})
+    line = MessageLine()
     failure: list[BaseException] = []
 
     def fit() -> None:
         try:
-            torch_trainer(loop, {**config, "queue": queue}, shape, name=name, in_process=False, most_restarts=2).fit()
+            torch_trainer(loop, {**config, "line": line}, shape, name=name, in_process=False, most_restarts=2).fit()
         except BaseException as error:
             failure.append(error)
 
     thread = threading.Thread(target=fit, name=f"train-{name}", daemon=True)
     thread.start()
-    while thread.is_alive() and not stopped():
-        _pass_on(queue, on_message, timeout=0.2)
-    if thread.is_alive():
-        return False
-    while _pass_on(queue, on_message, timeout=0.0):
-        pass
-    ray.kill(queue.actor)
+    patience = None
+    while thread.is_alive():
+        thread.join(_POLL_S)
+        if patience is None and stopped():
+            line.ask_to_stop()
+            patience = time.monotonic() + _PATIENCE_S
+        if not all(on_message(message) for message in line.take()):
+            return False
+        if patience is not None and time.monotonic() > patience:
+            return False
+    going_on = all(on_message(message) for message in line.take())
+    line.close()
     if failure:
         raise failure[0]
-    return True
-
-
-def _pass_on(queue: Queue, on_message: Callable[[Any], None], timeout: float) -> bool:
-    try:
-        on_message(queue.get(block=timeout > 0, timeout=timeout or None))
-    except Empty:
-        return False
-    return True
+    return going_on

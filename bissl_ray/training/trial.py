@@ -3,7 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -26,8 +27,9 @@ from bissl_ray.downstream import evaluate
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.files import Progress, read_tensors, write_tensors
 from bissl_ray.training.models import Models
-from bissl_ray.training.order import Order
+from bissl_ray.training.order import Order, batches_of
 from bissl_ray.training.precision import autocast, drawn_outside_autocast
+from bissl_ray.training.watch import Advance, TrialStoppedError, Unwatched, Watch
 from bissl_ray.training.workers import Worker, in_step
 
 Report = Callable[[dict[str, Any]], None]
@@ -40,13 +42,14 @@ _open_splits = lru_cache(maxsize=4)(DataChoice.open)
 class Trial:
     """One trial on this worker."""
 
-    def __init__(self, order: Order, worker: Worker, report: Report):
+    def __init__(self, order: Order, worker: Worker, report: Report, watch: Watch | None = None):
         """Build the models and open the data.
 
         Args:
             order: what to run.
             worker: this process among the trial's workers.
             report: takes a row; raises when the trial is to stop.
+            watch: follows the run between reports; None: nobody does.
         """
         self.order = order
         self.settings = order.validated_settings()
@@ -62,6 +65,7 @@ class Trial:
         """When the first training batch was at hand, in seconds since the epoch; None before."""
         self._begin = time.monotonic()
         self._report = report
+        self._watch = Unwatched() if watch is None else watch
         # The same seed on all workers: they build the same models. Everything random afterwards (order of the
         # data, augmentations) is a function of (seed, step, image), so that workers differ where they should.
         torch.manual_seed(order.seed)
@@ -85,36 +89,61 @@ class Trial:
             self.seconds_before = saved["seconds"]
             self.totals = saved["totals"]
             return saved["stage"], saved["state"]
+        if self.order.stages[0] == "pretrain":
+            return "pretrain", None
         content = read_tensors(self.order.storage, self.order.start)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{self.order.start}: the trial starts from it")
         self.models.start_from(content, self.order.start)
         return self.order.stages[0], None
 
+    def advance(self, where: Advance, state: Callable[[], Any], loss: Tensor | None = None) -> None:
+        """Say where a stage is, and save that unless it was saved a moment ago. The chief's business alone.
+
+        Args:
+            where: after a step that others of the same stage follow.
+            state: called for the stage's state if it is saved.
+            loss: of the step, for who follows.
+
+        Raises:
+            TrialStoppedError: the watch asked to stop; where the run is has been saved.
+        """
+        if not self.worker.is_chief:
+            return
+        if self._watch.due():
+            self._watch.advanced(where if loss is None else replace(where, loss=float(loss)))
+        self.save_progress(where.stage, state)
+
     def save_progress(self, stage: str, state: Callable[[], Any]) -> None:
-        """Save where the trial is, unless it was saved a moment ago.
+        """Save where the trial is, unless it was saved a moment ago; arguments and errors as `advance`.
 
         Args:
             stage: the stage to go on with.
             state: called for that stage's state if it is saved.
         """
-        if self.worker.is_chief and self.progress.due:
+        if not self.worker.is_chief:
+            return
+        stop = self._watch.stop_asked()
+        if stop or self.progress.due:
             content = self.models.content()
             seconds, totals = self.seconds, self.totals
-            # Only insurance: a storage that refuses for a moment must not cost the trial.
-            with suppress(OSError):
+            # Else only insurance: a storage that refuses for a moment must not cost the trial.
+            with nullcontext() if stop else suppress(OSError):
                 self.progress.save(
                     {"stage": stage, "state": state(), "models": content, "seconds": seconds, "totals": totals}
                 )
+        if stop:
+            raise TrialStoppedError
 
-    def save_models(self, name: str, parts: tuple[str, ...]) -> None:
-        """Write models for good, as `<trial's folder>/<name>.pt`; the result names the file.
+    def save_models(self, name: str, parts: tuple[str, ...], path: str | None = None) -> None:
+        """Write models for good; the result names the file.
 
         Args:
-            name: "aligned" or "finetuned".
+            name: "pretrained", "aligned" or "finetuned".
             parts: what it holds beside the backbone, of "pretext" and "downstream".
+            path: relative to the storage; None: `<trial's folder>/<name>.pt`.
         """
-        path = f"{self.order.folder}/{name}.pt"
+        path = path or f"{self.order.folder}/{name}.pt"
         if self.worker.is_chief:
             write_tensors(self.order.storage, path, self.models.checkpoint(parts, self._metadata(name)))
         self.totals["checkpoint"] = path
@@ -123,10 +152,20 @@ class Trial:
         order = self.order
         origin = {"dataset": order.dataset, "sweep": order.sweep, "trial": order.trial, "seed": order.seed}
         statistics = {
+            "pretrained": "running statistics of pretraining",
             "aligned": "running statistics re-estimated on views of the pretext pool",
             "finetuned": "running statistics of fine-tuning",
         }
-        return {"model": name, **origin, "statistics": statistics[name], "settings": order.settings}
+        measured = {"objective_name": self.objective_name, "objective": self.totals.get("objective")}
+        return {
+            "model": name,
+            **origin,
+            "split_seed": order.split_seed,
+            "fingerprint": self.splits.fingerprint,
+            "statistics": statistics[name],
+            **(measured if "objective" in self.totals else {}),
+            "settings": order.settings,
+        }
 
     @property
     def seconds(self) -> float:
@@ -170,6 +209,10 @@ class Trial:
     def labelled_steps(self, batch: int) -> int:
         """Steps in one pass over the labelled training images."""
         return steps_per_epoch(self.splits.train, batch, self.worker.world_size)
+
+    def pretext_steps(self, batch: int) -> int:
+        """Steps in one pass over the pretext pool."""
+        return steps_per_epoch(self.splits.pretext, batch, self.worker.world_size)
 
     def labelled_batch(self, batch: int) -> int:
         """Images in a batch as really drawn: at most every labelled image once."""
@@ -230,18 +273,32 @@ class Trial:
         return f"validation_{self.dataset.metric}"
 
     def score(self, which: str, split: str = "validation") -> float:
-        """The dataset's metric of one of the models.
+        """The dataset's metric of one of the models, in [0, 1]; arguments and errors as `metrics`."""
+        return self.metrics(which, split)[self.dataset.metric]
+
+    def metrics(self, which: str, split: str = "validation") -> dict[str, float]:
+        """All metrics of one of the models.
 
         Args:
             which: "upper" (θ_D) or "lower" (θ), each with head φ_D.
             split: "validation", or "test" for a run that may look there.
 
         Returns:
-            In [0, 1], the same on every worker.
+            By name, the same on every worker.
 
         Raises:
             FloatingPointError: the model's loss is not finite (its last step broke it); the same on every worker.
         """
+        batches = self.evaluation(split)
+        with self.autocast():
+            scores = evaluate(getattr(self.models, which), self.models.downstream, batches)
+        # Of scores that are all NaN, argmax would still count some as right.
+        if not math.isfinite(scores["loss"]):
+            raise in_step(FloatingPointError(f"the {split} loss is {scores['loss']}: the model has diverged"))
+        return scores
+
+    def evaluation(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """This worker's share of one pass over a split, nothing random."""
         if split not in self._evaluations:
             self._evaluations[split] = evaluation_batches(
                 getattr(self.splits, split),
@@ -252,13 +309,7 @@ class Trial:
                 world_size=self.worker.world_size,
                 processes=self.settings.loader_processes,
             )
-        batches = (self.to_device(pair) for pair in drawn_outside_autocast(self._evaluations[split]))
-        with self.autocast():
-            scores = evaluate(getattr(self.models, which), self.models.downstream, batches)
-        # Of scores that are all NaN, argmax would still count some as right.
-        if not math.isfinite(scores["loss"]):
-            raise in_step(FloatingPointError(f"the {split} loss is {scores['loss']}: the model has diverged"))
-        return scores[self.dataset.metric]
+        return (self.to_device(pair) for pair in drawn_outside_autocast(self._evaluations[split]))
 
     def close(self) -> None:
         """End the loader processes that scoring keeps."""
@@ -267,7 +318,7 @@ class Trial:
 
     def _check_shares(self) -> None:
         n, settings = self.worker.world_size, self.settings
-        for name in ("lower_batch", "upper_batch", "finetune_batch"):
+        for name in batches_of(self.order.stages):
             batch = getattr(settings, name)
             if batch % n:
                 raise in_step(
@@ -276,7 +327,7 @@ class Trial:
                     )
                 )
         parts = n * settings.curvature_chunks
-        if self.curvature_images % parts:
+        if "bissl" in self.order.stages and self.curvature_images % parts:
             raise in_step(
                 BadInputError(
                     f"the curvature is taken on {self.curvature_images} images, which {n} workers can't cut into "

@@ -42,6 +42,11 @@ def in_step(error: Error) -> Error:
     return error
 
 
+def lost_a_peer(error: Exception) -> bool:
+    """Whether a collective broke because another worker is gone. Gloo says so in words only."""
+    return isinstance(error, dist.DistError) or (type(error) is RuntimeError and "gloo" in str(error).lower())
+
+
 def alone(device: torch.device | None = None) -> Worker:
     """A group of one, in this very process: tests and tools."""
     return Worker(rank=0, world_size=1, device=device or default_device())

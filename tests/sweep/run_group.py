@@ -11,14 +11,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bissl_ray.sweep import environment
+from bissl_ray.job import environment
 
 environment.prepare(None)
 
 import torch  # noqa: E402
 
 from bissl_ray.config import load_search_space  # noqa: E402
-from bissl_ray.sweep.cluster import connected  # noqa: E402
+from bissl_ray.job.cluster import connected  # noqa: E402
 from bissl_ray.sweep.worker_group import WorkerGroup  # noqa: E402
 from bissl_ray.training import files  # noqa: E402
 from bissl_ray.training.models import Models  # noqa: E402

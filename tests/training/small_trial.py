@@ -12,7 +12,8 @@ from bissl_ray.training import files
 from bissl_ray.training.files import read_tensors, write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import Order
-from bissl_ray.training.pipeline import TrialStoppedError, run_order
+from bissl_ray.training.pipeline import run_order
+from bissl_ray.training.watch import TrialStoppedError
 from bissl_ray.training.workers import Worker, alone
 
 START = "pretrained/start.pt"

@@ -7,7 +7,7 @@ import pytest
 from bissl_ray.bilevel import AlternationReport
 from bissl_ray.training.diagnosis import Diagnosis, TrialDiagnosedError
 from bissl_ray.training.embeddings import EmbeddingStatistics
-from bissl_ray.training.pipeline import TrialStoppedError
+from bissl_ray.training.watch import TrialStoppedError
 from tests.training.small_trial import Reports, order, renamed, run, save_always, settings, write_start
 
 HEALTHY = AlternationReport(

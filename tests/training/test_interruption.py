@@ -1,13 +1,10 @@
 """A trial that was stopped goes on from its own checkpoint as if nothing had happened."""
 
 import pytest
-import torch
 
 from bissl_ray.models import load_checkpoint
 from bissl_ray.training.files import Progress, read_tensors
-from bissl_ray.training.pipeline import TrialStoppedError
-from bissl_ray.training.pretrain import pretrain
-from bissl_ray.training.workers import alone
+from bissl_ray.training.watch import TrialStoppedError
 from tests.training.small_trial import (
     START,
     Reports,
@@ -95,22 +92,13 @@ def test_a_finished_trial_leaves_models_and_no_progress(tmp_path):
     assert loaded.backbone and loaded.pretext and loaded.metadata["trial"] == what.trial
 
 
-class _KilledError(Exception):
-    pass
-
-
 @pytest.mark.parametrize(("changes", "stops"), [({}, (1,)), (BYOL, (1, 2))], ids=["simclr", "byol"])
 def test_pretraining_stopped_after_any_epoch_ends_bit_equal(tmp_path, changes, stops):
     def result(name, stop_after=None):
-        what = order(tmp_path / name, stages=(), **changes)
-        losses = []
-
-        def epoch_done(epoch, loss):
-            losses.append((epoch, loss))
-            if epoch == stop_after:
-                raise _KilledError
-
-        pretrain(what, alone(torch.device("cpu")), epoch_done)
+        what = order(tmp_path / name, stages=("pretrain",), **changes)
+        rows = Reports(stop_after)
+        run(what, reports=rows)
+        losses = [(row["epoch"], row["train_loss"]) for row in rows]
         return losses, tensors_of(read_tensors(what.storage, START) or {})
 
     expected_losses, expected = result("whole")
@@ -118,7 +106,7 @@ def test_pretraining_stopped_after_any_epoch_ends_bit_equal(tmp_path, changes, s
     assert {"backbone", "pretext"} == {name.split("/")[0] for name in expected}
     for stop_after in stops:
         name = f"stopped-{stop_after}"
-        with pytest.raises(_KilledError):
+        with pytest.raises(TrialStoppedError):
             result(name, stop_after)
         losses, found = result(name)
         assert losses == expected_losses[stop_after - 1 :]

@@ -12,8 +12,7 @@ from bissl_ray.data.sources import TensorImages
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.files import read_tensors
 from bissl_ray.training.order import Order
-from bissl_ray.training.pretrain import pretrain
-from bissl_ray.training.workers import Worker, alone
+from bissl_ray.training.workers import Worker
 from tests.data.tiny.cars import write_tiny_cars
 from tests.training.small_trial import (
     Reports,
@@ -167,8 +166,7 @@ def test_only_the_test_stage_reads_the_test_split(storage, monkeypatch):
     run(what)
     control = replace(what, trial="watched-control", stages=("head", "finetune"))
     run(control)
-    pretraining = replace(what, trial="watched-pretrain", stages=(), start="pretrained/watched.pt")
-    pretrain(pretraining, alone(torch.device("cpu")), lambda epoch, loss: None)
+    run(replace(what, trial="watched-pretrain", stages=("pretrain",), start="pretrained/watched.pt"))
     assert TEST_READS == []
     run(replace(what, stages=("test",), start=f"{what.folder}/finetuned.pt"))
     assert sorted(TEST_READS) == list(range(597))

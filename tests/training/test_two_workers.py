@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bissl_ray.training import files
-from bissl_ray.training.pipeline import TrialStoppedError
+from bissl_ray.training.watch import TrialStoppedError
 from bissl_ray.training.workers import Worker
 from tests.training.small_trial import (
     Reports,

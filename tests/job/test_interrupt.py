@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bissl_ray.sweep.interrupt import interruptible
+from bissl_ray.job.interrupt import interruptible
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,4 +1,4 @@
-"""One process per sweep."""
+"""One process per sweep, or per stage."""
 
 import json
 import os
@@ -6,12 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.sweep.lock import locked
+from bissl_ray.job.lock import locked
+
+
+def hold(folder: Path, sweep: str) -> AbstractContextManager[None]:
+    return locked(str(folder), f"sweeps/{sweep}", f"sweep {sweep}")
 
 
 def lock_file(folder: Path) -> Path:
@@ -25,13 +30,13 @@ def write(folder: Path, **changes: object) -> None:
 
 
 def test_a_sweep_is_held_and_given_back(tmp_path: Path) -> None:
-    with locked(str(tmp_path), "night"):
-        with pytest.raises(BadInputError, match="sweep night is being run by process"), locked(str(tmp_path), "night"):
+    with hold(tmp_path, "night"):
+        with pytest.raises(BadInputError, match="sweep night is being run by process"), hold(tmp_path, "night"):
             pass
-        with locked(str(tmp_path), "day"):
+        with hold(tmp_path, "day"):
             pass
     assert not lock_file(tmp_path).exists()
-    with locked(str(tmp_path), "night"):
+    with hold(tmp_path, "night"):
         pass
 
 
@@ -39,16 +44,16 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     write(tmp_path, pid=gone.pid)
-    with locked(str(tmp_path), "night"):
+    with hold(tmp_path, "night"):
         assert json.loads(lock_file(tmp_path).read_text())["pid"] == os.getpid()
 
 
 def test_another_machine_holds_it_while_it_renews(tmp_path: Path) -> None:
     write(tmp_path, host="elsewhere")
-    with pytest.raises(BadInputError, match="elsewhere"), locked(str(tmp_path), "night"):
+    with pytest.raises(BadInputError, match="elsewhere"), hold(tmp_path, "night"):
         pass
     write(tmp_path, host="elsewhere", renewed_at=time.time() - 60)
-    with locked(str(tmp_path), "night"):
+    with hold(tmp_path, "night"):
         pass
 
 
@@ -56,5 +61,5 @@ def test_another_machine_holds_it_while_it_renews(tmp_path: Path) -> None:
 def test_a_damaged_lock_holds_nothing(tmp_path: Path, content: str) -> None:
     write(tmp_path)
     lock_file(tmp_path).write_text(content)
-    with locked(str(tmp_path), "night"):
+    with hold(tmp_path, "night"):
         assert json.loads(lock_file(tmp_path).read_text())["pid"] == os.getpid()

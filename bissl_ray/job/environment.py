@@ -3,7 +3,7 @@
 import os
 import sys
 
-from bissl_ray.sweep.attach import LOOPBACK_ONLY, check_cluster
+from bissl_ray.job.attach import LOOPBACK_ONLY, check_cluster
 
 _ALWAYS = {
     # Nothing is sent anywhere unless the user turns it on.

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.sweep import attach, environment
-from bissl_ray.sweep.attach import check_cluster
+from bissl_ray.job import attach, environment
+from bissl_ray.job.attach import check_cluster
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import ray
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.sweep.environment import worker_environment
+from bissl_ray.job.environment import worker_environment
 from bissl_ray.training.ray_train import GroupShape
 
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
@@ -46,25 +46,30 @@ class Cluster:
         """GPUs in all."""
         return sum(node.gpus for node in self.nodes)
 
-    def shape(self, workers: int, run_dir: str) -> GroupShape:
+    def shape(self, workers: int, run_dir: str, flag: str = "--workers-per-trial") -> GroupShape:
         """The shape of a worker group here: a GPU per worker where there are GPUs, and its share of the CPUs.
 
+        Args:
+            workers: that work together.
+            run_dir: folder or URI for Ray Train's own state.
+            flag: what asked for so many, for error lines.
+
         Raises:
-            BadInputError: one trial asks for more than the whole cluster has.
+            BadInputError: one group asks for more than the whole cluster has.
         """
         if self.gpus:
             if workers > self.gpus:
                 raise BadInputError(
-                    f"{workers} workers per trial need {workers} GPUs; {self.where} has {self.gpus}: "
-                    "ask for fewer with --workers-per-trial, or attach to a larger cluster with --address"
+                    f"{workers} workers need {workers} GPUs; {self.where} has {self.gpus}: "
+                    f"ask for fewer with {flag}, or attach to a larger cluster with --address"
                 )
             # Of the machines that have GPUs: a worker must fit on one of them, whatever a head node has beside.
             share = min(node.cpus // node.gpus for node in self.nodes if node.gpus)
             return GroupShape(workers, max(1, share), True, run_dir)
         if workers > self.cpus:
             raise BadInputError(
-                f"{workers} workers per trial need {workers} CPUs; {self.where} has {self.cpus}: "
-                "ask for fewer with --workers-per-trial, or attach to a larger cluster with --address"
+                f"{workers} workers need {workers} CPUs; {self.where} has {self.cpus}: "
+                f"ask for fewer with {flag}, or attach to a larger cluster with --address"
             )
         return GroupShape(workers, 1, False, run_dir)
 
@@ -84,7 +89,7 @@ def connected(address: str | None, workers: int) -> Iterator[Cluster]:
     Args:
         address: "auto", "host:port" (also ray://host:port), which `environment.prepare` has found to answer; None
             for a local cluster on 127.0.0.1.
-        workers: workers per trial.
+        workers: workers that work together.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="ray")

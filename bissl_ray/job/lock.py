@@ -1,4 +1,4 @@
-"""One process per sweep: two that ran the same trials at once would spoil each other's results."""
+"""One process per sweep or stage: two that ran the same at once would spoil each other's results."""
 
 import json
 import os
@@ -18,39 +18,36 @@ _BEAT_S = 5.0
 _STALE_S = 30.0
 
 
-def check_free(storage: str, sweep: str) -> None:
-    """Make sure that nobody runs a sweep.
-
-    Raises:
-        BadInputError: another process is running it.
-    """
+def check_free(storage: str, folder: str, what: str) -> None:
+    """Make sure that nobody works in a folder; arguments and errors as `locked`."""
     filesystem, base = open_storage(storage)
-    holder = _read(filesystem, f"{base}/sweeps/{sweep}/lock.json")
+    holder = _read(filesystem, f"{base}/{folder}/lock.json")
     if holder is not None and _holds(holder):
         raise BadInputError(
-            f"sweep {sweep} is being run by process {holder['pid']} on {holder['host']}: wait for it to end, "
+            f"{what} is being run by process {holder['pid']} on {holder['host']}: wait for it to end, "
             "or stop it with Ctrl-C there"
         )
 
 
 @contextmanager
-def locked(storage: str, sweep: str) -> Iterator[None]:
-    """Hold a sweep for the duration of a `with` block.
+def locked(storage: str, folder: str, what: str) -> Iterator[None]:
+    """Hold a sweep's or a stage's folder for the duration of a `with` block.
 
-    The lock is a file, `sweeps/<name>/lock.json`, that says who holds it and is renewed every few seconds. One
-    that was not renewed for half a minute, or whose process on this machine is gone, is void: a killed sweep can be
+    The lock is a file, `<folder>/lock.json`, that says who holds it and is renewed every few seconds. One
+    that was not renewed for half a minute, or whose process on this machine is gone, is void: what was killed can be
     resumed. Two processes that start within the same instant on an object store may both get it.
 
     Args:
         storage: absolute.
-        sweep: the sweep's name.
+        folder: relative to the storage, such as "sweeps/night".
+        what: is held, for error lines: "sweep night".
 
     Raises:
-        BadInputError: another process is running the sweep.
+        BadInputError: another process is running it.
     """
-    check_free(storage, sweep)
+    check_free(storage, folder, what)
     filesystem, base = open_storage(storage)
-    path = f"{base}/sweeps/{sweep}/lock.json"
+    path = f"{base}/{folder}/lock.json"
     mine = {"host": socket.gethostname(), "pid": os.getpid()}
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     _renew(filesystem, path, mine)
@@ -61,7 +58,7 @@ def locked(storage: str, sweep: str) -> Iterator[None]:
             with suppress(OSError):  # a full disk, say: tried again in a moment
                 _renew(filesystem, path, mine)
 
-    thread = threading.Thread(target=beat, name=f"lock-{sweep}", daemon=True)
+    thread = threading.Thread(target=beat, name=f"lock-{folder}", daemon=True)
     thread.start()
     try:
         yield

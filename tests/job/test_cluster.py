@@ -3,7 +3,7 @@
 import pytest
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.sweep.cluster import Cluster, Node
+from bissl_ray.job.cluster import Cluster, Node
 
 
 def cluster(cpus, gpus=0):
@@ -45,5 +45,5 @@ def test_every_worker_fits_on_one_machine(nodes, workers, cpus_each, slots):
 
 @pytest.mark.parametrize(("cpus", "gpus", "unit"), [(2, 0, "CPUs"), (64, 2, "GPUs")])
 def test_a_group_larger_than_the_cluster_is_refused(cpus, gpus, unit):
-    with pytest.raises(BadInputError, match=rf"3 workers per trial need 3 {unit}; this machine has 2: .*--workers-per"):
+    with pytest.raises(BadInputError, match=rf"3 workers need 3 {unit}; this machine has 2: .*--workers-per"):
         cluster(cpus, gpus).shape(3, "runs")

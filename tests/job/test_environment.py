@@ -5,7 +5,7 @@ import os
 import pytest
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.sweep.environment import prepare, worker_environment
+from bissl_ray.job.environment import prepare, worker_environment
 
 
 @pytest.fixture(autouse=True)

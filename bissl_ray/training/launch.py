@@ -1,0 +1,137 @@
+"""Run one order by itself, in this process or on a group of workers, and follow it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bissl_ray.bilevel import DivergedError
+from bissl_ray.errors import BadInputError, RunFailedError
+from bissl_ray.training.diagnosis import TrialDiagnosedError
+from bissl_ray.training.order import Order
+from bissl_ray.training.pipeline import run_order
+from bissl_ray.training.watch import Advance, Pause, TrialStoppedError
+from bissl_ray.training.workers import alone, from_ray_train, lost_a_peer
+
+if TYPE_CHECKING:
+    from bissl_ray.training.ray_train import GroupShape, MessageLine
+
+_SAID_IN_WORDS = (BadInputError, TrialDiagnosedError, DivergedError, FloatingPointError)
+"""What a run may end with that is no fault of the program: its message is all that a person needs."""
+
+
+class Follower(Protocol):
+    """Who follows a run, in the process that started it."""
+
+    def advanced(self, advance: Advance) -> None:
+        """See where the run is; a few times a second."""
+
+    def reported(self, row: dict[str, Any]) -> None:
+        """See a row of measurements, after an epoch or an alternation."""
+
+
+def run_here(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -> dict[str, Any] | None:
+    """Run an order in this process, without Ray, on its GPU or else on the CPU.
+
+    Args:
+        order: what to run.
+        follower: is told how it goes.
+        stop_asked: whether to save where it is and stop; asked after every step.
+
+    Returns:
+        The result, as `run_order`; None if it was stopped.
+
+    Raises:
+        RunFailedError: it ended early, for a reason that can be said in words.
+        Exception: anything else that broke it.
+    """
+    try:
+        return run_order(order, alone(), follower.reported, _Here(follower, stop_asked))
+    except TrialStoppedError:
+        return None
+    except _SAID_IN_WORDS as error:
+        raise RunFailedError(str(error)) from error
+
+
+def run_on_workers(
+    order: Order, shape: "GroupShape", follower: Follower, stop_asked: Callable[[], bool]
+) -> dict[str, Any] | None:
+    """Run an order on a group of workers of the cluster that this process is connected to; as `run_here`.
+
+    A worker that dies takes the group with it; Ray Train starts it again, to go on from the last saved progress.
+    """
+    from bissl_ray.training.ray_train import run_with_messages
+
+    result: dict[str, Any] = {}
+
+    def on_message(message: tuple[str, Any]) -> bool:
+        kind, content = message
+        match kind:
+            case "advance":
+                follower.advanced(content)
+            case "report":
+                follower.reported(content)
+            case "result":
+                result.update(content)
+            case "failure":
+                raise RunFailedError(content)
+        # The other workers wait for a chief that has stopped: disconnecting ends them.
+        return kind != "stopped"
+
+    config = {"order": order.to_mapping(), "threads": shape.cpus_per_worker}
+    done = run_with_messages(_on_worker, config, shape, name=order.trial, on_message=on_message, stopped=stop_asked)
+    return result if done else None
+
+
+def _on_worker(config: dict[str, Any]) -> None:
+    import torch
+
+    torch.set_num_threads(config["threads"])
+    worker = from_ray_train()
+    line: MessageLine = config["line"]
+    watch = _FromAfar(line)
+
+    def report(row: dict[str, Any]) -> None:
+        if worker.is_chief:
+            watch.say("report", row)
+
+    try:
+        result = run_order(Order.from_mapping(config["order"]), worker, report, watch)
+    except TrialStoppedError:
+        line.put(("stopped", None))
+    except _SAID_IN_WORDS as error:
+        line.put(("failure", str(error)))
+        raise
+    except Exception as error:
+        # Another worker is gone: Ray Train starts the group again.
+        if not lost_a_peer(error):
+            line.put(("failure", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+        raise
+    else:
+        if worker.is_chief:
+            line.put(("result", result))
+
+
+class _Here:
+    """The watch of a run in this process."""
+
+    def __init__(self, follower: Follower, stop_asked: Callable[[], bool]):
+        self.advanced = follower.advanced
+        self.stop_asked = stop_asked
+        self.due = Pause().over
+
+
+class _FromAfar:
+    """The watch of a run on workers: what it says, and the answers, go through a message line."""
+
+    def __init__(self, line: "MessageLine"):
+        self._line = line
+        self._stop = False
+        self.due = Pause().over
+
+    def say(self, kind: str, content: Any) -> None:
+        self._stop = self._line.put((kind, content))
+
+    def advanced(self, advance: Advance) -> None:
+        self.say("advance", advance)
+
+    def stop_asked(self) -> bool:
+        return self._stop
