@@ -1,8 +1,10 @@
 """Shared by every test: the checkout's root is importable, here and in the processes that tests start."""
 
+import os
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 ROOT = str(Path(__file__).parent)
@@ -10,3 +12,9 @@ if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Decoded images of tests, and of processes that tests start, go where pytest cleans up."""
+    os.environ["BISSL_RAY_CACHE"] = str(tmp_path_factory.mktemp("cache"))

@@ -147,6 +147,18 @@ class Settings(BaseModel):
         ge=0,
         description="decoding processes of each image stream of a worker (BiSSL has four); 0 decodes in the worker",
     )
+    cache_gib: float | None = Field(
+        None,
+        ge=0,
+        description="most GiB of decoded images that a node keeps, all datasets together; 0: none; null: a quarter of "
+        "its memory. Results don't depend on it",
+    )
+    cache_side: int | None = Field(
+        None,
+        ge=8,
+        description="pixels of the shorter side that larger images are reduced to when they are decoded, so that more "
+        "fit into the cache: this changes what is trained on and scored; null: none are",
+    )
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":

@@ -213,7 +213,8 @@ def train_batches(
     """Stream augmented images with their labels, for ever; arguments and errors as `pretext_batches`.
 
     Returns:
-        Pairs of images, float32 (batch / world_size, 3, S, S), and labels, int64 (batch / world_size,).
+        Pairs of images, float32 (batch / world_size, 3, S, S), and labels, int64 (batch / world_size,), or
+        (batch / world_size, classes) where an image has a number per class.
     """
     samples = _Samples(source, _Labelled(train_transform(spec, image_size)), seed, "train")
     batches = RandomBatches(len(source), batch, seed, "train", start_step, rank, world_size)
@@ -233,8 +234,8 @@ def evaluation_batches(
     """Go through a split once, nothing random; arguments as `pretext_batches`.
 
     Returns:
-        Pairs of images, float32 (n, 3, S, S), and labels, int64 (n,). Over all workers each
-        image occurs exactly once; a worker may get fewer than another, or none.
+        Pairs of images, float32 (n, 3, S, S), and labels, int64 (n,), or (n, classes) where an image has a number per
+        class. Over all workers each image occurs exactly once; a worker may get fewer than another, or none.
     """
     samples = _Samples(source, _Labelled(evaluation_transform(spec, image_size)), 0, "evaluation")
     return EvaluationBatches(_data_loader(samples, EveryImageOnce(len(source), batch, rank, world_size), processes))

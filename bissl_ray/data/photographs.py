@@ -1,4 +1,8 @@
-"""Transforms of colour photographs: those of SimCLR and BYOL as the BiSSL paper sets them (PAPER)."""
+"""Transforms of colour photographs: those of SimCLR and BYOL as the BiSSL paper sets them (PAPER).
+
+A PIL image becomes a tensor before anything else, so that a file decoded now and one from the cache of decoded images
+give the same bits: PIL rounds bicubic resizing otherwise than torch, and takes longer.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +15,7 @@ from torchvision.transforms import InterpolationMode, v2
 from bissl_ray.data.spec import DatasetSpec
 
 _SMALLEST_BLURRED = 32
+_MOST_ELONGATED = 4
 
 
 @dataclass(frozen=True)
@@ -25,22 +30,38 @@ class Views:
         return self.first(image), self.second(image)
 
 
-def _composed(*steps: v2.Transform) -> Callable[[Any], Tensor]:
+@dataclass(frozen=True)
+class CentralPart:
+    """Cuts off both ends of an image that is very long: enlarged whole, one of a few pixels' height fills the memory.
+
+    Attributes:
+        most: times that the longer side may be as long as the shorter; other images stay as they are.
+    """
+
+    most: int
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Turn (3, H, W) to (3, H', W')."""
+        height, width = image.shape[-2:]
+        longest = self.most * min(height, width)
+        if max(height, width) <= longest:
+            return image
+        part: Tensor = v2.functional.center_crop(image, [min(height, longest), min(width, longest)])
+        return part
+
+
+def _composed(*steps: Callable[[Any], Any]) -> Callable[[Any], Tensor]:
     composed: Callable[[Any], Tensor] = v2.Compose(steps)
     return composed
 
 
 def _crop_and_flip(spec: DatasetSpec, image_size: int) -> list[v2.Transform]:
-    steps: list[v2.Transform] = [
-        v2.RandomResizedCrop(image_size, scale=spec.crop_scale, interpolation=InterpolationMode.BICUBIC)
-    ]
-    if spec.horizontal_flip:
-        steps.append(v2.RandomHorizontalFlip())
-    return [*steps, v2.ToImage()]
+    crop = v2.RandomResizedCrop(image_size, scale=spec.crop_scale, interpolation=InterpolationMode.BICUBIC)
+    return [v2.PILToTensor(), crop, *([v2.RandomHorizontalFlip()] if spec.horizontal_flip else [])]
 
 
 def _normalise(spec: DatasetSpec) -> list[v2.Transform]:
-    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(spec.mean, spec.std), v2.ToPureTensor()]
+    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(spec.mean, spec.std)]
 
 
 def _blur(image_size: int, probability: float) -> list[v2.Transform]:
@@ -79,8 +100,9 @@ def random_crop(spec: DatasetSpec, image_size: int) -> Callable[[Any], Tensor]:
 def centre_crop(spec: DatasetSpec, image_size: int) -> Callable[[Any], Tensor]:
     """The shorter side resized to 8/7 of the size, then the centre cropped, for evaluation."""
     return _composed(
+        v2.PILToTensor(),
+        CentralPart(_MOST_ELONGATED),
         v2.Resize(round(image_size * 8 / 7), interpolation=InterpolationMode.BICUBIC),
         v2.CenterCrop(image_size),
-        v2.ToImage(),
         *_normalise(spec),
     )

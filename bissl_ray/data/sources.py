@@ -1,7 +1,8 @@
 """Where images come from: a tensor in memory, or files that are decoded when asked for."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -58,23 +59,36 @@ class ImageFiles:
         folder: what the names are relative to.
         names: of the files, with slashes.
         labels: one per file.
+        shorter_side: images whose shorter side is longer are reduced to this many pixels; None: none are.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], labels: Sequence[Label]) -> None:
+    def __init__(
+        self, folder: Path, names: Sequence[str], labels: Sequence[Label], shorter_side: int | None = None
+    ) -> None:
         self.folder = folder
         self.names = list(names)
         self.labels = list(labels)
+        self.shorter_side = shorter_side
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, Label]:
-        path = self.name(index)
-        try:
-            with Image.open(path) as image:
-                return image.convert("RGB"), self.labels[index]
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise BadInputError(f"{path}: this image can't be decoded ({error}); put an intact copy there") from error
+        with self._opened(index) as image:
+            decoded = image.convert("RGB")
+            size = self._reduced(decoded.size)
+            if size != decoded.size:
+                decoded = decoded.resize(size, Image.Resampling.BICUBIC)
+        return decoded, self.labels[index]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Width and height of an image, as the file's beginning gives them; nothing is decoded.
+
+        Raises:
+            BadInputError: it is no image.
+        """
+        with self._opened(index) as image:
+            return self._reduced(image.size)
 
     def name(self, index: int) -> str:
         """Its path."""
@@ -82,11 +96,32 @@ class ImageFiles:
 
     def select(self, indices: Sequence[int]) -> "ImageFiles":
         """The files of these indices."""
-        return ImageFiles(self.folder, [self.names[i] for i in indices], [self.labels[i] for i in indices])
+        chosen = [self.names[i] for i in indices], [self.labels[i] for i in indices]
+        return ImageFiles(self.folder, *chosen, self.shorter_side)
 
     def hidden(self) -> "ImageFiles":
         """The same files without labels."""
-        return ImageFiles(self.folder, self.names, [UNLABELLED] * len(self))
+        return ImageFiles(self.folder, self.names, [UNLABELLED] * len(self), self.shorter_side)
+
+    def reduced(self, shorter_side: int) -> "ImageFiles":
+        """The same files, reduced to so many pixels when they are decoded; smaller images stay as they are."""
+        return ImageFiles(self.folder, self.names, self.labels, shorter_side)
+
+    @contextmanager
+    def _opened(self, index: int) -> Iterator[Image.Image]:
+        path = self.name(index)
+        try:
+            with Image.open(path) as image:
+                yield image
+        except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
+            raise BadInputError(f"{path}: this image can't be decoded ({error}); put an intact copy there") from error
+
+    def _reduced(self, size: tuple[int, int]) -> tuple[int, int]:
+        shorter = min(size)
+        if self.shorter_side is None or shorter <= self.shorter_side:
+            return size
+        width, height = (round(side * self.shorter_side / shorter) for side in size)
+        return width, height
 
 
 class JoinedImages:

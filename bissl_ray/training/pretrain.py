@@ -18,6 +18,7 @@ _RELEVANT = (
     "backbone",
     "pretext",
     "image_size",
+    "cache_side",
     "batch_norm",
     "projector_",
     "temperature",

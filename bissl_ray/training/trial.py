@@ -21,6 +21,7 @@ from bissl_ray.data import (
     steps_per_epoch,
     train_batches,
 )
+from bissl_ray.data.cache import cached_splits
 from bissl_ray.data.sampling import global_batch
 from bissl_ray.data.seeding import derived_seed
 from bissl_ray.downstream import evaluate
@@ -35,8 +36,10 @@ from bissl_ray.training.workers import Worker, in_step
 Report = Callable[[dict[str, Any]], None]
 _EVALUATION_BATCH = 512
 
-# A worker runs trial after trial on the same data: it opens it once.
-_open_splits = lru_cache(maxsize=4)(DataChoice.open)
+
+@lru_cache(maxsize=4)  # a worker runs trial after trial on the same data: it opens it once
+def _open_splits(data: DataChoice, cache_gib: float | None, cache_side: int | None) -> DatasetSplits:
+    return cached_splits(data.open(), cache_gib, cache_side)
 
 
 class Trial:
@@ -55,7 +58,7 @@ class Trial:
         self.settings = order.validated_settings()
         self.worker = worker
         self.dataset = order.data.spec
-        self.splits: DatasetSplits = _open_splits(order.data)
+        self.splits: DatasetSplits = _open_splits(order.data, self.settings.cache_gib, self.settings.cache_side)
         self.progress = Progress(order.storage, order.folder)
         self.seconds_before = 0.0
         self._evaluations: dict[str, EvaluationBatches] = {}

@@ -1,0 +1,138 @@
+"""Decode once: a cache of decoded images that all trials, workers and loader processes of a node share.
+
+What is held are pixels as decoding gives them, so that results are the same bits with the cache, without it, and with
+only half of the images in it.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bissl_ray.data.cache_file import DecodedFile
+from bissl_ray.data.cache_fill import open_or_fill
+from bissl_ray.data.sources import ImageFiles, JoinedImages
+from bissl_ray.data.spec import DatasetSplits, ImageSource, Label
+
+
+class CachedImages:
+    """Image files whose pixels come from the cache, where it holds them.
+
+    Args:
+        files: the images.
+        decoded: the cache; None where it is gone.
+        places: of each image in the cache.
+    """
+
+    def __init__(self, files: ImageFiles, decoded: DecodedFile | None, places: NDArray[np.int64]) -> None:
+        self.files = files
+        self.decoded = decoded
+        self.places = places
+
+    @property
+    def labels(self) -> Sequence[Label]:
+        """One per image."""
+        return self.files.labels
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[Any, Label]:
+        image = None if self.decoded is None else self.decoded.image(int(self.places[index]))
+        return self.files[index] if image is None else (image, self.files.labels[index])
+
+    def name(self, index: int) -> str:
+        """Its path."""
+        return self.files.name(index)
+
+    def select(self, indices: Sequence[int]) -> "CachedImages":
+        """The files of these indices, from the same cache."""
+        return CachedImages(self.files.select(indices), self.decoded, self.places[list(indices)])
+
+    def hidden(self) -> "CachedImages":
+        """The same files without labels."""
+        return CachedImages(self.files.hidden(), self.decoded, self.places)
+
+
+def cached_splits(splits: DatasetSplits, limit_gib: float | None, shorter_side: int | None) -> DatasetSplits:
+    """Let a dataset's image files come from the node's cache; it is filled first, where they aren't in it yet.
+
+    Test images are looked at too seldom to be held. Sources in memory stay as they are.
+
+    Args:
+        splits: the dataset as its reader gives it.
+        limit_gib: most that the node's cache may take, all datasets together; 0: no cache; None: a quarter of the
+            node's memory.
+        shorter_side: images whose shorter side is longer are reduced to this many pixels, test images too; None: none.
+
+    Returns:
+        The same splits; their fingerprint is another where images are reduced.
+
+    Raises:
+        BadInputError: an image can't be decoded, or the cache's folder is none.
+    """
+    if shorter_side is not None:
+
+        def reduced(files: ImageFiles) -> ImageFiles:
+            return files.reduced(shorter_side)
+
+        mark = hashlib.sha256(f"{splits.fingerprint} reduced to {shorter_side}".encode()).hexdigest()
+        splits = replace(_trained_on(splits, reduced), test=_replaced(splits.test, reduced), fingerprint=mark)
+    files = _united([leaf for part in (splits.pretext, splits.train, splits.validation) for leaf in _leaves(part)])
+    limit = _memory() // 4 if limit_gib is None else int(limit_gib * 2**30)
+    decoded = open_or_fill(files, limit) if files and limit else None
+    if decoded is None:
+        return splits
+    starts = np.cumsum([0, *(len(source) for source in files)])
+    places = {
+        (source.folder, name): start + number
+        for source, start in zip(files, starts, strict=False)
+        for number, name in enumerate(source.names)
+    }
+
+    def cached(leaf: ImageFiles) -> CachedImages:
+        return CachedImages(leaf, decoded, np.array([places[leaf.folder, name] for name in leaf.names], dtype=np.int64))
+
+    return _trained_on(splits, cached)
+
+
+def _trained_on(splits: DatasetSplits, change: Callable[[ImageFiles], ImageSource]) -> DatasetSplits:
+    """Change the image files of every part but test."""
+    return replace(
+        splits,
+        pretext=_replaced(splits.pretext, change),
+        train=_replaced(splits.train, change),
+        validation=_replaced(splits.validation, change),
+    )
+
+
+def _leaves(source: ImageSource) -> Iterator[ImageFiles]:
+    if isinstance(source, JoinedImages):
+        for part in source.sources:
+            yield from _leaves(part)
+    elif isinstance(source, ImageFiles):
+        yield source
+
+
+def _replaced(source: ImageSource, change: Callable[[ImageFiles], ImageSource]) -> ImageSource:
+    if isinstance(source, JoinedImages):
+        return JoinedImages([_replaced(part, change) for part in source.sources])
+    return change(source) if isinstance(source, ImageFiles) else source
+
+
+def _united(leaves: Sequence[ImageFiles]) -> list[ImageFiles]:
+    """Each file once, in an order that doesn't depend on how the splits were drawn."""
+    names: dict[Path, set[str]] = {}
+    for leaf in leaves:
+        names.setdefault(leaf.folder, set()).update(leaf.names)
+    side = leaves[0].shorter_side if leaves else None
+    return [ImageFiles(folder, sorted(names[folder]), [0] * len(names[folder]), side) for folder in sorted(names)]
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,166 @@
+"""The cache's folder: shared by processes, bounded, and never a reason to fail."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bissl_ray.data import get_dataset
+from bissl_ray.data.cache import cached_splits
+from bissl_ray.errors import BadInputError
+from tests.data.test_cache import CARS, GIB, cache, folder, held, made, pixels, same
+from tests.data.tiny_cars import write_tiny_cars
+
+__all__ = ["cache", "folder"]
+
+FILL = """
+import sys
+from pathlib import Path
+from bissl_ray.data import cache_file, get_dataset
+from bissl_ray.data.cache import cached_splits
+write = cache_file.os.pwrite
+def told(*arguments):
+    print("writes", flush=True)
+    return write(*arguments)
+cache_file.os.pwrite = told
+splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0, None)
+print(splits.train.decoded.build.hex())
+"""
+
+
+def filling(script: Path, folder: Path, cache: Path) -> "subprocess.Popen[str]":
+    script.write_text(FILL)
+    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def test_of_several_processes_one_fills_it(tmp_path: Path, folder: Path, cache: Path) -> None:
+    processes = [filling(tmp_path / "fill.py", folder, cache) for _ in range(3)]
+    said = [process.communicate()[0].splitlines() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert len({lines[-1] for lines in said}) == 1
+    assert sum("writes" in lines for lines in said) == 1
+    assert len(made(cache)) == 1
+
+
+def test_a_killed_process_leaves_nothing_that_counts(tmp_path: Path, cache: Path) -> None:
+    root = write_tiny_cars(tmp_path / "data", train_per_class=100, size=(320, 200))
+    process = filling(tmp_path / "fill.py", root, cache)
+    assert process.stdout is not None and process.stdout.readline() == "writes\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert list(cache.glob("*.part")) and not made(cache)
+    cached = cached_splits(CARS.open(root), 1.0, None)
+    assert held(cached.validation) == len(cached.validation)
+    assert same(pixels(cached.validation), pixels(CARS.open(root).validation))
+    assert not list(cache.glob("*.part"))
+
+
+def test_a_damaged_cache_is_made_afresh(folder: Path, cache: Path) -> None:
+    cached_splits(CARS.open(folder), 1.0, None)
+    (path,) = made(cache)
+    for content in (path.read_bytes()[:-1], b"", path.read_bytes()[:30]):
+        path.write_bytes(content)
+        cached = cached_splits(CARS.open(folder), 1.0, None)
+        assert held(cached.train) == len(cached.train)
+        assert same(pixels(cached.train), pixels(CARS.open(folder).train))
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from bissl_ray.data import get_dataset
+from bissl_ray.data.cache import cached_splits
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+for _ in range(2):
+    splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0, None)
+print(type(splits.train).__name__)
+"""
+
+
+def test_a_full_disk_costs_the_cache_and_one_line(tmp_path: Path, folder: Path, cache: Path) -> None:
+    # A limit on the size of files is what a process may set itself; the system refuses to write as on a full disk.
+    (tmp_path / "full.py").write_text(FULL)
+    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(
+        [sys.executable, str(tmp_path / "full.py"), str(folder)], env=environment, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (0, "ImageFiles\n")
+    (line,) = ended.stderr.splitlines()
+    assert "every image is decoded each time it is used" in line and "File too large" in line
+    assert not made(cache) and not list(cache.glob("*.part"))
+
+
+def test_a_folder_that_can_not_be_written_to_costs_the_cache(folder: Path, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("BISSL_RAY_CACHE", "/proc/no-such-place")
+    splits = CARS.open(folder)
+    assert cached_splits(splits, 1.0, None) == splits
+    assert "every image is decoded each time" in capfd.readouterr().err
+
+
+def test_a_filled_folder_serves_who_may_only_read(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached_splits(CARS.open(folder), 1.0, None)
+
+    def refused(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    # The tests may run as root, whom no permission stops.
+    monkeypatch.setattr(Path, "mkdir", refused)
+    monkeypatch.setattr(os, "utime", refused)
+    cached = cached_splits(CARS.open(folder), 1.0, None)
+    assert held(cached.train) == len(cached.train)
+
+
+def test_what_was_used_least_recently_goes_unless_it_is_in_use(tmp_path: Path, cache: Path) -> None:
+    roots = [write_tiny_cars(tmp_path / name) for name in "abc"]
+    limit = 350_000 * GIB  # each takes 140 kB
+    first, second = (cached_splits(CARS.open(root), limit, None) for root in roots[:2])
+    paths = [splits.train.decoded.path for splits in (first, second)]
+    for path, used in zip(paths, (2000, 1000), strict=True):
+        os.utime(path, (used, used))
+    # Both are in use: the third has room for a few images only.
+    assert 0 < held(cached_splits(CARS.open(roots[2]), limit, None).train) < 19
+    assert all(path.exists() for path in paths)
+    # Nobody uses them any more: the one that was used longer ago goes.
+    del first, second
+    third = cached_splits(CARS.open(roots[2]), limit, None)
+    assert held(third.train) == 19
+    assert [path.exists() for path in paths] == [True, False]
+    assert sum(path.stat().st_size for path in made(cache)) <= 350_000
+
+
+def test_a_cache_in_use_survives_its_removal(folder: Path, cache: Path) -> None:
+    cached = cached_splits(CARS.open(folder), 1.0, None)
+    shutil.rmtree(cache)
+    assert held(cached.train) == 19 and same(pixels(cached.train), pixels(CARS.open(folder).train))
+
+
+def test_no_room_at_all_is_no_error(folder: Path, cache: Path, capfd) -> None:
+    splits = CARS.open(folder)
+    assert cached_splits(splits, 100 * GIB, None) == splits
+    assert not made(cache) and "room for 0 of 24" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("place", "told"), [("relative/path", "expected an absolute path"), ("{file}", "is a file")])
+def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, folder: Path, monkeypatch, place: str, told: str) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BISSL_RAY_CACHE", place.format(file=tmp_path / "file"))
+    with pytest.raises(BadInputError, match=told):
+        cached_splits(CARS.open(folder), 1.0, None)
+    digits = get_dataset("digits").open(None)
+    assert cached_splits(digits, 1.0, None) == digits
+
+
+def test_without_a_variable_it_is_the_users_cache(tmp_path: Path, folder: Path, monkeypatch) -> None:
+    monkeypatch.delenv("BISSL_RAY_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    begin = time.time()
+    path = cached_splits(CARS.open(folder), None, None).train.decoded.path
+    assert path.parent == tmp_path / "home" / "bissl-ray" / "decoded" and path.stat().st_mtime >= begin - 1
