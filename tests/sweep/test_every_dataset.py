@@ -1,0 +1,48 @@
+"""A whole sweep through the command line on every dataset that needs a data folder, tiny in its real layout."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bissl_ray.data import dataset_names, get_dataset
+from bissl_ray.models import build_backbone
+from bissl_ray.store import read_trials, to_rows
+from tests.cli.command import run, tiny_space
+from tests.data.tiny import WRITERS, write_tiny
+from tests.sweep.conftest import RunningCluster
+
+pytestmark = pytest.mark.ray
+NAMES = [name for name in dataset_names() if not get_dataset(name).embedded]
+
+
+def test_every_dataset_can_be_written_tiny() -> None:
+    assert set(WRITERS) == set(NAMES)
+
+
+# Two commands, not one for each dataset: most of the time of a sweep as small as these is the start of processes.
+@pytest.mark.parametrize("names", [NAMES[::2], NAMES[1::2]], ids=["even", "odd"])
+def test_two_trials_on_each(names: list[str], cluster: RunningCluster, tmp_path: Path) -> None:
+    for name in names:
+        # Where one folder is given for several datasets, each finds its own part of it.
+        write_tiny(name, tmp_path / "data")
+    torch.manual_seed(0)
+    torch.save(build_backbone("smallconv").state_dict(), tmp_path / "ssl.pth")
+    space = tiny_space(
+        tmp_path,
+        fixed={"alternations": 1, "lower_batch": 8, "upper_batch": 8, "finetune_epochs": 1, "finetune_batch": 8},
+        protocol={"trials": 2, "finalists": 1, "finetune_runs": 1},
+    )
+    done = run(
+        *("sweep", *(word for name in names for word in ("--dataset", name)), "--space", space),
+        *("--data-dir", "data", "--pretrained", "ssl.pth", "--address", cluster.address),
+        cwd=tmp_path,
+        **cluster.token,
+    )
+    assert done.code == 0, done
+    for name in names:
+        rows = to_rows(read_trials(tmp_path / "runs", name))
+        assert {row["status"] for row in rows} == {"complete"}, name
+        assert {row["objective_name"] for row in rows} == {f"validation_{get_dataset(name).metric}"}
+        tested = [row["test_metric"] for row in rows if row["test_metric"] is not None]
+        assert len(tested) == 4 and all(0 <= metric <= 1 for metric in tested), name
