@@ -30,6 +30,10 @@ def sweep(
     splits_dir: Annotated[
         str | None, typer.Option(help="Folder of published splits: NAME_train_split.txt, NAME_val_split.txt.")
     ] = None,
+    pretext_dataset: Annotated[
+        str | None, typer.Option(help="Whose images the lower level sees, such as imagenet. [the dataset's own]")
+    ] = None,
+    pretext_data_dir: Annotated[str | None, typer.Option(help="Folder of the pretext's dataset. [--data-dir]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
 ) -> None:
     """Search BiSSL's hyperparameters, confirm the best over seeds, and compare with plain fine-tuning."""
@@ -51,6 +55,8 @@ def sweep(
             "name": name,
             "data_dir": data_dir,
             "splits_dir": splits_dir,
+            "pretext_dataset": pretext_dataset,
+            "pretext_data_dir": pretext_data_dir,
             "pretrained": pretrained,
             "workers_per_trial": workers_per_trial,
         }

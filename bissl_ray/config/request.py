@@ -15,6 +15,8 @@ class SweepRequest(BaseModel):
     data_dir: str | None = Field(None, description="folder of the dataset, absolute; null for an embedded one")
     split_seed: int = Field(0, ge=0, description="fixes the train/validation split, where it is drawn")
     splits_dir: str | None = Field(None, description="folder of published index files, absolute; null: none are read")
+    pretext_dataset: str | None = Field(None, description="whose images the pretext sees; null: the dataset's own")
+    pretext_data_dir: str | None = Field(None, description="folder of the pretext's dataset; null: data_dir")
     pretrained: str | None = Field(None, description="checkpoint file that was given; null: pretrained here")
     workers_per_trial: int = Field(1, ge=1, description="worker processes that share one trial")
     space: SearchSpace = Field(description="the resolved search space with its protocol")

@@ -1,6 +1,7 @@
 """Which data, where they lie and how they are split: all that opening them takes."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bissl_ray.data.registry import get_dataset
@@ -17,21 +18,37 @@ class DataChoice:
         data_dir: folder that holds it; None for an embedded one.
         split_seed: of a drawn train/validation split.
         splits_dir: folder of published index files; None: none are read.
+        pretext_dataset: whose images the pretext sees instead of this dataset's, as where the backbone was pretrained
+            on ImageNet (the paper); None: this dataset's own.
+        pretext_data_dir: folder that holds it; None: `data_dir`.
     """
 
     dataset: str
     data_dir: str | None = None
     split_seed: int = 0
     splits_dir: str | None = None
+    pretext_dataset: str | None = None
+    pretext_data_dir: str | None = None
 
     @property
     def spec(self) -> DatasetSpec:
         """The dataset's facts (raises BadInputError where there is none of that name)."""
         return get_dataset(self.dataset)
 
+    @property
+    def pretext_spec(self) -> DatasetSpec:
+        """The facts about the images that the pretext sees (raises BadInputError likewise)."""
+        return self.spec if self.pretext_dataset is None else get_dataset(self.pretext_dataset)
+
     def open(self) -> DatasetSplits:
         """Read and split it (raises BadInputError: not there, incomplete, or damaged)."""
-        folder = None if self.splits_dir is None else Path(self.splits_dir)
-        return self.spec.open(
-            None if self.data_dir is None else Path(self.data_dir), SplitChoice(self.split_seed, folder)
-        )
+        splits = self.spec.open(_path(self.data_dir), SplitChoice(self.split_seed, _path(self.splits_dir)))
+        if self.pretext_dataset in (None, self.dataset):
+            return splits
+        other = self.pretext_spec.open(_path(self.pretext_data_dir or self.data_dir), SplitChoice(self.split_seed))
+        both = hashlib.sha256(f"{splits.fingerprint} pretext {other.fingerprint}".encode()).hexdigest()
+        return replace(splits, pretext=other.pretext, fingerprint=both)
+
+
+def _path(path: str | None) -> Path | None:
+    return None if path is None else Path(path)

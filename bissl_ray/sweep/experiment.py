@@ -119,6 +119,8 @@ def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order
         data_dir=request.data_dir,
         split_seed=request.split_seed,
         splits_dir=request.splits_dir,
+        pretext_dataset=request.pretext_dataset,
+        pretext_data_dir=request.pretext_data_dir,
         storage=storage,
         sweep=request.name,
         settings=settings.model_dump(),

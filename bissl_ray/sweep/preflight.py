@@ -1,5 +1,7 @@
 """Everything that can be refused before anything starts."""
 
+from dataclasses import fields
+
 import torch
 
 from bissl_ray.config.request import SweepRequest
@@ -16,7 +18,7 @@ _OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "p
 
 def chosen_data(request: SweepRequest) -> DataChoice:
     """The data that a sweep was asked to use."""
-    return DataChoice(request.dataset, request.data_dir, request.split_seed, request.splits_dir)
+    return DataChoice(**{field.name: getattr(request, field.name) for field in fields(DataChoice)})
 
 
 def check_pretrained(request: SweepRequest, pretrain: bool) -> None:

@@ -38,6 +38,8 @@ def prepare_request(
     name: str | None = None,
     data_dir: str | Path | None = None,
     splits_dir: str | Path | None = None,
+    pretext_dataset: str | None = None,
+    pretext_data_dir: str | Path | None = None,
     pretrained: str | Path | None = None,
     workers_per_trial: int = 1,
 ) -> SweepRequest:
@@ -50,6 +52,8 @@ def prepare_request(
         name: of the sweep; None makes one from the dataset and the time.
         data_dir: folder of the dataset.
         splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
+        pretext_dataset: whose images the lower level sees, such as "imagenet"; None: the dataset's own.
+        pretext_data_dir: folder of the pretext's dataset; None: `data_dir`.
         pretrained: self-supervised checkpoint.
         workers_per_trial: worker processes that share one trial.
 
@@ -61,6 +65,10 @@ def prepare_request(
     resolved = load_search_space(space if space is not None else dataset or "digits", overrides)
     chosen = dataset or resolved.dataset
     get_dataset(chosen)
+    if pretext_dataset is not None:
+        get_dataset(pretext_dataset)
+    elif pretext_data_dir is not None:
+        raise BadInputError(f"--pretext-data-dir {pretext_data_dir} needs --pretext-dataset NAME beside it")
     if workers_per_trial < 1:
         raise BadInputError(f"--workers-per-trial {workers_per_trial}: expected 1 or more")
     if name is None:
@@ -70,6 +78,8 @@ def prepare_request(
         dataset=chosen,
         data_dir=absolute_path(data_dir),
         splits_dir=absolute_path(splits_dir),
+        pretext_dataset=pretext_dataset,
+        pretext_data_dir=absolute_path(pretext_data_dir),
         split_seed=resolved.protocol.seed,
         pretrained=absolute_path(pretrained),
         workers_per_trial=workers_per_trial,
@@ -86,6 +96,8 @@ def run_sweep(
     name: str | None = None,
     data_dir: str | Path | None = None,
     splits_dir: str | Path | None = None,
+    pretext_dataset: str | None = None,
+    pretext_data_dir: str | Path | None = None,
     pretrained: str | Path | None = None,
     pretrain: bool = False,
     workers_per_trial: int = 1,
@@ -104,6 +116,8 @@ def run_sweep(
         name: of the sweep; None makes one from the dataset and the time.
         data_dir: folder of the dataset.
         splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
+        pretext_dataset: whose images the lower level sees, such as "imagenet"; None: the dataset's own.
+        pretext_data_dir: folder of the pretext's dataset; None: `data_dir`.
         pretrained: self-supervised checkpoint (.pth, .pt, .safetensors).
         pretrain: pretrain on the dataset's own images where no checkpoint is given.
         workers_per_trial: worker processes that share one trial; a GPU each where there are GPUs.
@@ -130,6 +144,8 @@ def run_sweep(
         name=name,
         data_dir=data_dir,
         splits_dir=splits_dir,
+        pretext_dataset=pretext_dataset,
+        pretext_data_dir=pretext_data_dir,
         pretrained=pretrained,
         workers_per_trial=workers_per_trial,
     )

@@ -160,6 +160,8 @@ def _provide_start(
         data_dir=request.data_dir,
         split_seed=request.split_seed,
         splits_dir=request.splits_dir,
+        pretext_dataset=request.pretext_dataset,
+        pretext_data_dir=request.pretext_data_dir,
         storage=storage,
         sweep=request.name,
         settings=settings.model_dump(),

@@ -1,7 +1,7 @@
 """What a worker group is asked to do: one trial, described completely and serialisably."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from bissl_ray.config.settings import Settings
@@ -35,6 +35,8 @@ class Order:
         with_upper_budget: whether fine-tuning is prolonged by as many labelled images as BiSSL's upper level sees, so
             that the control gets as many as BiSSL and its fine-tuning together.
         splits_dir: folder of published index files as the workers see it; None: none are read.
+        pretext_dataset: whose images the pretext sees; None: those of `dataset`.
+        pretext_data_dir: folder of that as the workers see it; None: `data_dir`.
         keep_models: whether fine-tuned models are written; those of the fine-tuning search are looked at by nobody.
         split: what the stages that only score look at, "validation" or "test".
     """
@@ -52,12 +54,14 @@ class Order:
     with_upper_budget: bool = False
     keep_models: bool = True
     splits_dir: str | None = None
+    pretext_dataset: str | None = None
+    pretext_data_dir: str | None = None
     split: str = "validation"
 
     @property
     def data(self) -> DataChoice:
         """What the workers open."""
-        return DataChoice(self.dataset, self.data_dir, self.split_seed, self.splits_dir)
+        return DataChoice(**{field.name: getattr(self, field.name) for field in fields(DataChoice)})
 
     @property
     def folder(self) -> str:

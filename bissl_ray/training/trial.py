@@ -13,9 +13,11 @@ from torch import Tensor
 
 from bissl_ray.data import (
     DataChoice,
+    DatasetSpec,
     DatasetSplits,
     EndlessBatches,
     EvaluationBatches,
+    ImageSource,
     evaluation_batches,
     pretext_batches,
     steps_per_epoch,
@@ -197,7 +199,9 @@ class Trial:
     @contextmanager
     def pretext_views(self, stage: str, batch: int, start_step: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
         """Endless pairs of augmented views of the pretext pool; each stage draws its own."""
-        with self._open(pretext_batches, stage, self.splits.pretext, batch, start_step) as batches:
+        with self._open(
+            pretext_batches, self.order.data.pretext_spec, stage, self.splits.pretext, batch, start_step
+        ) as batches:
             yield batches
 
     @contextmanager
@@ -206,7 +210,7 @@ class Trial:
 
         BiSSL's runs and the control's draw alike in fine-tuning under the same seed: their comparison is paired.
         """
-        with self._open(train_batches, stage, self.splits.train, batch, start_step) as batches:
+        with self._open(train_batches, self.dataset, stage, self.splits.train, batch, start_step) as batches:
             yield batches
 
     def labelled_steps(self, batch: int) -> int:
@@ -230,11 +234,17 @@ class Trial:
 
     @contextmanager
     def _open(
-        self, stream: Callable[..., EndlessBatches], stage: str, source: Any, batch: int, start_step: int
+        self,
+        stream: Callable[..., EndlessBatches],
+        spec: DatasetSpec,
+        stage: str,
+        source: ImageSource,
+        batch: int,
+        start_step: int,
     ) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
         batches = stream(
             source,
-            self.dataset,
+            spec,
             image_size=self.settings.image_size,
             batch=batch,
             seed=derived_seed(self.order.seed, stage),

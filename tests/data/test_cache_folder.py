@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.data.tiny_cars import write_tiny_cars
 
 from bissl_ray.data import get_dataset
 from bissl_ray.data.cache import cached_splits
 from bissl_ray.errors import BadInputError
 from tests.data.test_cache import CARS, GIB, cache, folder, held, made, pixels, same
-from tests.data.tiny_cars import write_tiny_cars
 
 __all__ = ["cache", "folder"]
 
