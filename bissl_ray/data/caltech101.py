@@ -23,6 +23,17 @@ _IMAGES = "caltech101/101_ObjectCategories"
 _BACKGROUND = "BACKGROUND_Google"
 
 
+def _class_folders(folder: Path) -> list[Path]:
+    """List the folders of the classes, in the order of their names."""
+    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = [path for path in found if path.name != _BACKGROUND]
+    if len(found) < 2:
+        raise BadInputError(
+            f"{folder}: found {len(found)} folders of images, expected one per class; unpack the complete archive there"
+        )
+    return found
+
+
 def _images_of(folder: Path) -> list[str]:
     """List one class, `image_0001.jpg` and so on without a gap."""
     found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
@@ -49,10 +60,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.sources import ImageFiles
     from bissl_ray.data.split_files import read_split
 
-    entries = sorted(path for path in (folder / _IMAGES).iterdir() if path.is_dir() and path.name != _BACKGROUND)
-    if len(entries) < 2:
-        raise BadInputError(f"{folder / _IMAGES}: found {len(entries)} folders of images, expected one per class")
-    by_class = [_images_of(entry) for entry in entries]
+    by_class = [_images_of(entry) for entry in _class_folders(folder / _IMAGES)]
     names = [name for images in by_class for name in images]
     labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
 

@@ -19,6 +19,7 @@ def by_torchvision(reader: str, *arguments: Mapping[str, str]) -> Callable[[Path
     def download(folder: Path) -> None:
         from torchvision import datasets
 
+        folder = folder.expanduser()
         for keywords in arguments or ({},):
             _fetch(folder, partial(getattr(datasets, reader), folder, download=True, **keywords))
 
@@ -39,6 +40,7 @@ def archive(url: str, md5: str) -> Callable[[Path], None]:
     def download(folder: Path) -> None:
         from torchvision.datasets.utils import download_and_extract_archive
 
+        folder = folder.expanduser()
         _fetch(folder, partial(download_and_extract_archive, url, str(folder), md5=md5))
 
     return download
@@ -48,7 +50,7 @@ def _fetch(folder: Path, fetch: Callable[[], object]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         fetch()
-    except (OSError, RuntimeError, EOFError) as error:
+    except Exception as error:  # urllib, tarfile, zipfile and torchvision raise a dozen kinds
         raise OSError(
             f"the download into {folder} failed ({type(error).__name__}: {error}); remove what it left there and try "
             "again, or fetch the files by hand"

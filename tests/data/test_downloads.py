@@ -71,6 +71,15 @@ def test_another_archive_than_the_published_one_is_refused(server, tmp_path):
         archive(f"{address}/birds.tgz", "0" * 32)(tmp_path / "data")
 
 
+def test_half_an_archive_is_refused(server, tmp_path):
+    published, address = server
+    write_tiny("cub200", tmp_path / "birds")
+    packed = Path(shutil.make_archive(str(published / "CUB_200_2011"), "gztar", tmp_path / "birds"))
+    packed.write_bytes(packed.read_bytes()[: packed.stat().st_size // 2])
+    with pytest.raises(OSError, match=r"the download into \S+ failed .*; remove what it left"):
+        archive(f"{address}/{packed.name}", md5(packed))(tmp_path / "data")
+
+
 def test_no_answer_is_one_line(server, tmp_path):
     _, address = server
     with pytest.raises(OSError, match=r"the download into \S+ failed \(HTTPError: .*404") as caught:
