@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bissl_ray.data.labels import check_labels
 from bissl_ray.data.registry import get_dataset
 from bissl_ray.data.spec import DatasetSpec, DatasetSplits
 from bissl_ray.data.split_choice import SplitChoice
@@ -41,8 +42,9 @@ class DataChoice:
         return self.spec if self.pretext_dataset is None else get_dataset(self.pretext_dataset)
 
     def open(self) -> DatasetSplits:
-        """Read and split it (raises BadInputError: not there, incomplete, or damaged)."""
+        """Read and split it (raises BadInputError: not there, incomplete, damaged, or labels that don't fit)."""
         splits = self.spec.open(_path(self.data_dir), SplitChoice(self.split_seed, _path(self.splits_dir)))
+        check_labels(splits, self.spec)
         if self.pretext_dataset in (None, self.dataset):
             return splits
         other = self.pretext_spec.open(_path(self.pretext_data_dir or self.data_dir), SplitChoice(self.split_seed))

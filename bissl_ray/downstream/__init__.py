@@ -3,13 +3,18 @@
 from bissl_ray.downstream.base import DownstreamTask, LabelledImages
 from bissl_ray.downstream.build import build_downstream, downstream_names
 from bissl_ray.downstream.classification import ClassificationTask
-from bissl_ray.downstream.metrics import evaluate
+from bissl_ray.downstream.metrics import evaluate, evaluation_mode
+from bissl_ray.downstream.multi_label import MultiLabelTask
+from bissl_ray.downstream.tally import Tally
 
 __all__ = [
     "ClassificationTask",
     "DownstreamTask",
     "LabelledImages",
+    "MultiLabelTask",
+    "Tally",
     "build_downstream",
     "downstream_names",
     "evaluate",
+    "evaluation_mode",
 ]

@@ -4,9 +4,13 @@ from collections.abc import Callable
 
 from bissl_ray.downstream.base import DownstreamTask
 from bissl_ray.downstream.classification import ClassificationTask
+from bissl_ray.downstream.multi_label import MultiLabelTask
 from bissl_ray.errors import BadInputError, nearest
 
-_BUILDERS: dict[str, Callable[[int, int], DownstreamTask]] = {"classification": ClassificationTask}
+_BUILDERS: dict[str, Callable[[int, int], DownstreamTask]] = {
+    "classification": ClassificationTask,
+    "multi_label": MultiLabelTask,
+}
 
 
 def downstream_names() -> list[str]:

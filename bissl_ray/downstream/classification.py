@@ -1,34 +1,30 @@
-"""Single-label classification: a linear head and cross entropy."""
+"""Single-label classification: cross entropy."""
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from bissl_ray.downstream.accuracy import AccuracyTally
 from bissl_ray.downstream.base import DownstreamTask
+from bissl_ray.errors import BadInputError
 
 
 class ClassificationTask(DownstreamTask):
-    """Each image belongs to one of `classes` classes.
+    """Each image belongs to one of `classes` classes: labels are int64 (n,), from 0 to classes - 1."""
 
-    The head's weights are drawn from torch's global generator: the same seed gives the same head.
-
-    Args:
-        feature_dim: width of the backbone's features.
-        classes: how many classes there are.
-    """
-
-    def __init__(self, feature_dim: int, classes: int) -> None:
-        super().__init__()
-        self.classes = classes
-        self.head = nn.Linear(feature_dim, classes)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits (n, classes) of features (n, feature_dim)."""
-        # Not in bfloat16, whatever the backbone's arithmetic: with its 8 bits many classes would tie.
-        with torch.autocast(features.device.type, enabled=False):
-            logits: Tensor = self.head(features.to(self.head.weight.dtype))
-        return logits
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """One class."""
+        return ()
 
     def loss_of_scores(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy of each image, (n,)."""
+        if labels.ndim != 1:
+            raise BadInputError(
+                f"labels of shape {tuple(labels.shape)} for classification; expected one class for each of "
+                f"{scores.shape[0]} images: images that show several classes need the task multi_label"
+            )
         return F.cross_entropy(scores, labels, reduction="none")
+
+    def tally(self) -> AccuracyTally:
+        """Top-1, top-5 and the mean over classes."""
+        return AccuracyTally(self.classes, self.head.weight.device)

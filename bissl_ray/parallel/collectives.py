@@ -57,6 +57,26 @@ def all_gather(x: Tensor, group: Group = None) -> Tensor:
     return x if world_size(group) == 1 else cast(Tensor, _AllGather.apply(x, group))
 
 
+@torch.no_grad()
+def gather_rows(x: Tensor, group: Group = None) -> Tensor:
+    """Concatenate the workers' rows in order of rank, however many each has, none too; not differentiable.
+
+    Args:
+        x: `[rows, ...]`, the same on all workers but for the number of rows.
+        group: the workers; None for all.
+
+    Returns:
+        `[all rows, ...]`, the same on every worker; `x` itself with one worker.
+    """
+    if world_size(group) == 1:
+        return x
+    counts = all_gather(torch.tensor([x.shape[0]], device=x.device), group).tolist()
+    padded = x.new_zeros((max(*counts, 1), *x.shape[1:]))
+    padded[: x.shape[0]] = x
+    parts = all_gather(padded, group).chunk(len(counts))
+    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
 class _AllReduceSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Group) -> Tensor:

@@ -290,14 +290,14 @@ class Trial:
         return self.metrics(which, split)[self.dataset.metric]
 
     def metrics(self, which: str, split: str = "validation") -> dict[str, float]:
-        """All metrics of one of the models.
+        """Every metric of the dataset's task, of one of the models, over a whole split (collective).
 
         Args:
             which: "upper" (θ_D) or "lower" (θ), each with head φ_D.
             split: "validation", or "test" for a run that may look there.
 
         Returns:
-            By name, the same on every worker.
+            As `evaluate`, the same on every worker.
 
         Raises:
             FloatingPointError: the model's loss is not finite (its last step broke it); the same on every worker.
@@ -305,13 +305,13 @@ class Trial:
         batches = self.evaluation(split)
         with self.autocast():
             scores = evaluate(getattr(self.models, which), self.models.downstream, batches)
-        # Of scores that are all NaN, argmax would still count some as right.
+        # Of scores that are all NaN, no figure means anything.
         if not math.isfinite(scores["loss"]):
             raise in_step(FloatingPointError(f"the {split} loss is {scores['loss']}: the model has diverged"))
         return scores
 
     def evaluation(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """This worker's share of one pass over a split, nothing random."""
+        """This worker's share of one pass over a split, in its order and nothing random."""
         if split not in self._evaluations:
             self._evaluations[split] = evaluation_batches(
                 getattr(self.splits, split),

@@ -1,8 +1,10 @@
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from torch import nn
 
 from bissl_ray.downstream import build_downstream, evaluate
+from bissl_ray.downstream.accuracy import AccuracyTally
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import rank, world_size
@@ -52,20 +54,45 @@ def test_figures_are_those_computed_by_hand():
     }
 
 
+SHARES = {2: [[[0], [1, 2]], [[], [0, 1, 2]]], 4: [[[0], [], [1, 2], []], [[], [0], [1], [2]]]}
+
+
 def run_all(rank, count):
-    uneven = evaluate_shares([[0], [1, 2]])
-    one_without_any = evaluate_shares([[], [0, 1, 2]])
+    uneven, one_without_any = (evaluate_shares(shares) for shares in SHARES[count])
     return uneven, one_without_any, evaluate_model()
 
 
-def test_two_workers_with_uneven_or_empty_shares_agree_with_one():
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_with_uneven_or_empty_shares_agree_with_one(workers):
     alone = evaluate(nn.Identity(), identity_task(), batches(3, 2, 2))
     model_alone = evaluate_model()
-    for uneven, one_without_any, model in run_workers(run_all, 2):
+    for uneven, one_without_any, model in run_workers(run_all, workers):
         for world, found in (uneven, one_without_any):
-            assert world == 2
+            assert world == workers
             assert found == pytest.approx(alone, rel=1e-14)
         assert model == pytest.approx(model_alone, rel=1e-12)
+
+
+def test_top_5_and_the_mean_over_classes_equal_scikit_learns():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand(200, 9, generator=generator, dtype=torch.float64)
+    labels = torch.randint(9, (200,), generator=generator)
+    tally = AccuracyTally(9, torch.device("cpu"))
+    for batch in zip(scores.split(64), labels.split(64), strict=True):
+        tally.add(*batch)
+    assert tally.figures() == {
+        "top1": pytest.approx(top_k_accuracy_score(labels, scores, k=1, labels=range(9)), rel=1e-12),
+        "top5": pytest.approx(top_k_accuracy_score(labels, scores, k=5, labels=range(9)), rel=1e-12),
+        "mean_per_class": pytest.approx(balanced_accuracy_score(labels, scores.argmax(1)), rel=1e-12),
+    }
+
+
+def test_of_equal_scores_the_lower_class_comes_first_and_no_number_is_no_hit():
+    tally = AccuracyTally(7, torch.device("cpu"))
+    equal = torch.zeros(3, 7)
+    equal[2] = torch.nan
+    tally.add(equal, torch.tensor([0, 5, 0]))
+    assert tally.figures() == pytest.approx({"top1": 1 / 3, "top5": 1 / 3, "mean_per_class": (1 / 2 + 0) / 2})
 
 
 def test_modes_are_restored_and_nothing_is_moved():

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from bissl_ray.parallel import all_gather, all_reduce_sum, copy_from_first_worker, mean_over_workers
+from bissl_ray.parallel import all_gather, all_reduce_sum, copy_from_first_worker, gather_rows, mean_over_workers
 from tests.workers import run_workers
 
 DATA = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3)
@@ -45,3 +46,26 @@ def test_three_derivatives_through_two_workers_equal_one_process():
         torch.testing.assert_close(means[1], torch.full((3, 1), 1.5))
         torch.testing.assert_close(means[2], torch.full((1,), 0.5))
         assert own.eq(0).all()
+
+
+def gather_uneven(rank, count, shares):
+    rows = torch.arange(12).reshape(6, 2)
+    return [gather_rows(rows.split(sizes)[rank].to(dtype)) for sizes, dtype in shares]
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_rows_are_gathered_in_order_of_rank_however_many_each_worker_has(workers):
+    rest = [0] * (workers - 2)
+    dtypes = (torch.float64, torch.int8, torch.float32)
+    shares = [([*sizes, *rest], dtype) for sizes, dtype in zip(([1, 5], [6, 0], [0, 6]), dtypes, strict=True)]
+    for found in run_workers(gather_uneven, workers, shares):
+        for rows, (_, dtype) in zip(found, shares, strict=True):
+            assert torch.equal(rows, torch.arange(12).reshape(6, 2).to(dtype))
+
+
+def gather_nothing(rank, count):
+    return gather_rows(torch.zeros(0, 3))
+
+
+def test_no_rows_anywhere_are_no_rows():
+    assert [rows.shape for rows in run_workers(gather_nothing, 2)] == [(0, 3), (0, 3)]

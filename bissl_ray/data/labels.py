@@ -1,0 +1,49 @@
+"""Labels looked at as a whole, before anything starts: every one fits the dataset's task and classes."""
+
+from bissl_ray.data.spec import UNCERTAIN, DatasetSpec, DatasetSplits, ImageSource, Label
+from bissl_ray.errors import BadInputError
+
+_LABELLED = ("train", "validation", "test")
+
+
+def check_labels(splits: DatasetSplits, spec: DatasetSpec) -> None:
+    """Refuse labels that training or scoring would trip over; no image is decoded.
+
+    Args:
+        splits: as the dataset's reader gives them.
+        spec: the dataset's facts.
+
+    Raises:
+        BadInputError: a label has another form than the task's or names a class that there isn't, or a split of images
+            that show several classes shows none at all.
+    """
+    for name in _LABELLED:
+        source: ImageSource = getattr(splits, name)
+        wrong = {label for label in set(source.labels) if not _fits(label, splits.classes, spec.task)}
+        if wrong:
+            place = next(place for place, label in enumerate(source.labels) if label in wrong)
+            raise BadInputError(
+                f"{source.name(place)}: its label is {source.labels[place]!r}, but {_expected(splits.classes, spec)}; "
+                f"correct its annotation or leave the image out"
+            )
+        if spec.task == "multi_label" and len(source) and not any(1 in _numbers(label) for label in set(source.labels)):
+            raise BadInputError(
+                f"{spec.title} ('{spec.name}'): none of its {len(source)} {name} images shows any class, so that they "
+                "can't be scored; check the annotations"
+            )
+
+
+def _fits(label: Label, classes: int, task: str) -> bool:
+    if task == "multi_label":
+        return isinstance(label, tuple) and len(label) == classes and set(label) <= {0, 1, UNCERTAIN}
+    return not isinstance(label, tuple) and 0 <= label < classes
+
+
+def _numbers(label: Label) -> tuple[int, ...]:
+    return label if isinstance(label, tuple) else (label,)
+
+
+def _expected(classes: int, spec: DatasetSpec) -> str:
+    if spec.task == "multi_label":
+        return f"{spec.title} has {classes} classes and each image a number for each: 1 shown, 0 not, -1 not counted"
+    return f"{spec.title} has {classes} classes, 0 to {classes - 1}"

@@ -1,0 +1,38 @@
+"""What the backbone of a trial is worth as it is: judged by neighbours and by a linear probe, with nothing trained."""
+
+from bissl_ray.training.features import extract_features
+from bissl_ray.training.knn import NEIGHBOURS, knn
+from bissl_ray.training.linear_probe import linear_probe, probe_metrics
+from bissl_ray.training.trial import Trial
+
+
+def evaluate_frozen(
+    trial: Trial, split: str = "validation", *, with_knn: bool = True, with_probe: bool = True
+) -> dict[str, dict[str, float]]:
+    """Judge the lower backbone by its features (collective over the trial's workers).
+
+    Training images are seen as those that are judged: resized and cropped in the middle, none augmented.
+
+    Args:
+        trial: its models and data.
+        split: "validation", or "test" for a run that may look there. A probe's penalty is chosen on
+            validation, whose own figure is flattered by that.
+        with_knn: whether to let neighbours vote.
+        with_probe: whether to fit a linear probe.
+
+    Returns:
+        Every figure of the dataset's task under "knn20", "knn200" and "linear_probe" (votes have no loss). Where there
+        are fewer training images than neighbours, all of them vote, and the name says how many: "knn150".
+    """
+    task, backbone = trial.models.downstream, trial.models.lower
+    names = dict.fromkeys(["train", *(["validation"] if with_probe else []), split])
+    with trial.autocast():
+        features = {name: extract_features(backbone, task, trial.evaluation(name)) for name in names}
+    found: dict[str, dict[str, float]] = {}
+    if with_knn:
+        for neighbours in dict.fromkeys(min(k, len(trial.splits.train)) for k in NEIGHBOURS):
+            found[f"knn{neighbours}"] = knn(features["train"], features[split], task, neighbours)
+    if with_probe:
+        probe = linear_probe(features["train"], features["validation"], task, trial.dataset.metric)
+        found["linear_probe"] = probe_metrics(probe.task, features[split])
+    return found

@@ -1,0 +1,84 @@
+"""k nearest neighbours on frozen features, weighted by similarity.
+
+Wu et al. 2018, "Unsupervised feature learning via non-parametric instance discrimination", section 3.4.
+"""
+
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bissl_ray.data.spec import UNCERTAIN
+from bissl_ray.downstream import DownstreamTask
+from bissl_ray.downstream.tally import refuse_no_images
+from bissl_ray.errors import BadInputError
+from bissl_ray.parallel import Group
+from bissl_ray.training.features import Features
+from bissl_ray.training.precision import exact_arithmetic
+
+NEIGHBOURS: Final = (20, 200)
+"""Numbers of neighbours that the field reports."""
+TEMPERATURE: Final = 0.07
+_SIMILARITIES_AT_ONCE: Final = 2**24
+
+
+@torch.no_grad()
+def knn(
+    train: Features,
+    judged: Features,
+    task: DownstreamTask,
+    neighbours: int = 20,
+    temperature: float = TEMPERATURE,
+    group: Group = None,
+) -> dict[str, float]:
+    """Let the training images most like an image vote on its classes (collective).
+
+    Images are alike by the cosine of their features; a neighbour at cosine s votes with weight exp(s / temperature) for
+    the classes that it shows. Where several are exactly as like as the last of the neighbours, all of them
+    vote: no order among equals has a say. Where images show several classes, a class's score is its share of the votes
+    of those neighbours in which it counts.
+
+    Args:
+        train: this worker's share of the training images, without augmentation.
+        judged: this worker's share of the images to judge.
+        task: gives the figures; its weights are not used.
+        neighbours: k; of fewer training images, all vote.
+        temperature: above 0; the lower, the more the nearest decide.
+        group: the workers that share both splits.
+
+    Returns:
+        The figures of the task's tally; votes have no loss.
+
+    Raises:
+        BadInputError: no training images or none to judge, or fewer than one neighbour.
+    """
+    if neighbours < 1:
+        raise BadInputError(f"{neighbours} neighbours can't vote; expected at least 1")
+    if not temperature > 0:
+        raise BadInputError(f"the temperature of the votes is {temperature:g}; expected a number above 0")
+    everything = train.gathered(group)
+    if len(everything) == 0:
+        raise refuse_no_images()
+    known = F.normalize(everything.rows, dim=1)
+    shown, counted = _ballots(everything.labels, task.classes, known)
+    tally = task.tally()
+    at_once = max(1, _SIMILARITIES_AT_ONCE // len(known))
+    with exact_arithmetic():
+        for rows, labels in zip(torch.split(judged.rows, at_once), torch.split(judged.labels, at_once), strict=True):
+            similarity = F.normalize(rows, dim=1) @ known.T
+            last = similarity.topk(min(neighbours, len(known))).values[:, -1:]
+            weights = ((similarity - 1) / temperature).exp().where(similarity >= last, 0)
+            # As products of matrices: cheaper than the similarities wherever classes are fewer than features.
+            votes = weights @ shown
+            if counted is not None:
+                votes /= (weights @ counted).clamp_min(torch.finfo(votes.dtype).tiny)
+            tally.add(votes, labels)
+    return tally.figures(group)
+
+
+def _ballots(labels: Tensor, classes: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Which classes each image shows, and which count in it (None: all), as numbers (n, classes)."""
+    if labels.ndim == 1:
+        return F.one_hot(labels, classes).to(like), None
+    return (labels == 1).to(like), (labels != UNCERTAIN).to(like)

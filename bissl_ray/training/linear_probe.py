@@ -1,0 +1,131 @@
+"""A linear probe: the best linear head on frozen features, its penalty chosen on the validation split."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from bissl_ray.downstream import DownstreamTask, evaluate
+from bissl_ray.downstream.tally import refuse_no_images
+from bissl_ray.errors import BadInputError
+from bissl_ray.parallel import Group, all_reduce_sum
+from bissl_ray.training.features import Features
+from bissl_ray.training.precision import exact_arithmetic
+
+PENALTIES: Final = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+"""Penalties that are tried, the largest first: each fit starts from the one before."""
+_MOST_ITERATIONS: Final = 500
+_ROUNDING: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A fitted head and how it was chosen.
+
+    Attributes:
+        task: a copy of the task with the fitted head; takes features as the backbone gives them.
+        penalty: the chosen weight of ½‖W‖², W the head's weights on standardised features.
+        validation: the choosing metric on the validation split, in [0, 1], for each penalty tried.
+    """
+
+    task: DownstreamTask
+    penalty: float
+    validation: dict[float, float]
+
+
+def linear_probe(
+    train: Features,
+    validation: Features,
+    task: DownstreamTask,
+    metric: str,
+    penalties: Sequence[float] = PENALTIES,
+    group: Group = None,
+) -> LinearProbe:
+    """Fit logistic regression, or one per class where images show several, and choose its penalty (collective).
+
+    Minimises the mean loss of the task over the training images plus penalty · ½‖W‖² by L-BFGS, in double precision;
+    the bias is not penalised. Features are standardised by their training mean and deviation, so that a penalty
+    means the same for every backbone. Equally good penalties: the largest. The head is not refitted on the
+    validation images. Nothing is random, and each worker keeps to its share: sums are what they exchange.
+
+    Args:
+        train: this worker's share of the training images, without augmentation.
+        validation: this worker's share of the validation images.
+        task: gives loss and figures; its weights are not used.
+        metric: the figure that chooses, as "top1".
+        penalties: what to try, above 0.
+        group: the workers that share the splits.
+
+    Raises:
+        BadInputError: no training or validation images, or a penalty that is not above 0.
+    """
+    if not penalties or min(penalties) <= 0:
+        raise BadInputError(f"the penalties of the linear probe are {list(penalties)}; expected numbers above 0")
+    problem = _Problem(train, task, group)
+    weights = torch.zeros(task.classes, task.head.in_features + 1, dtype=torch.float64, device=train.rows.device)
+    fitted: dict[float, DownstreamTask] = {}
+    scores: dict[float, float] = {}
+    for penalty in sorted(penalties, reverse=True):
+        weights = problem.minimise(weights, penalty)
+        fitted[penalty] = problem.head(weights)
+        scores[penalty] = probe_metrics(fitted[penalty], validation, group)[metric]
+    best = max(scores, key=lambda penalty: scores[penalty])  # the first of equals
+    return LinearProbe(fitted[best], best, scores)
+
+
+def probe_metrics(task: DownstreamTask, judged: Features, group: Group = None) -> dict[str, float]:
+    """Every figure of a head on this worker's share of some features, as `evaluate` (collective)."""
+    with exact_arithmetic():
+        return evaluate(nn.Identity(), task, [(judged.rows, judged.labels)] if len(judged) else [], group)
+
+
+class _Problem:
+    """The penalised loss over all workers' training features, standardised, with a column of ones for the bias."""
+
+    def __init__(self, train: Features, task: DownstreamTask, group: Group) -> None:
+        rows = train.rows.double()
+        self._images = float(all_reduce_sum(rows.new_tensor(float(len(rows))), group))
+        if self._images == 0:
+            raise refuse_no_images()
+        self._mean = all_reduce_sum(rows.sum(dim=0), group) / self._images
+        deviation = (all_reduce_sum((rows - self._mean).square().sum(dim=0), group) / self._images).sqrt()
+        # A feature that never changes, but for rounding, stays 0 and has no say.
+        self._deviation = deviation.where(deviation > _ROUNDING * self._mean.abs(), 1)
+        standardised = (rows - self._mean) / self._deviation
+        self._rows = torch.cat([standardised, torch.ones_like(standardised[:, :1])], dim=1)
+        self._labels, self._task, self._group = train.labels, task, group
+
+    def minimise(self, start: Tensor, penalty: float) -> Tensor:
+        """The weights (classes, feature_dim + 1) of the smallest penalised loss, the bias last."""
+        weights = start.clone().requires_grad_()
+        optimizer = torch.optim.LBFGS(
+            [weights],
+            max_iter=_MOST_ITERATIONS,
+            tolerance_grad=1e-9,
+            tolerance_change=1e-14,
+            history_size=20,
+            line_search_fn="strong_wolfe",
+        )
+
+        def objective() -> float:
+            own = self._task.loss_of_scores(self._rows @ weights.T, self._labels).sum() / self._images
+            (gradient,) = torch.autograd.grad(own, [weights])
+            both = all_reduce_sum(torch.cat([gradient.flatten(), own.detach()[None]]), self._group)
+            penalised = weights.detach().clone()
+            penalised[:, -1] = 0
+            weights.grad = both[:-1].view_as(weights) + penalty * penalised
+            return float(both[-1] + penalty / 2 * penalised.square().sum())
+
+        optimizer.step(objective)  # type: ignore[no-untyped-call]
+        return weights.detach()
+
+    def head(self, weights: Tensor) -> DownstreamTask:
+        """The task with these weights, brought back to features as they are before standardising."""
+        task = copy.deepcopy(self._task).requires_grad_(False)
+        scaled = weights[:, :-1] / self._deviation
+        task.head.weight.copy_(scaled)
+        task.head.bias.copy_(weights[:, -1] - scaled @ self._mean)
+        return task
