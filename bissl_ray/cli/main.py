@@ -25,8 +25,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (sweep, resume, leaderboard, show, spaces, datasets, launch):
+for verb in (sweep, resume, leaderboard, show, spaces, launch):
     app.command()(verb)
+app.add_typer(datasets, name="datasets")
 app.add_typer(bench, name="bench")
 
 

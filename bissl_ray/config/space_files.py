@@ -16,7 +16,8 @@ def find_space(name_or_path: str | Path) -> Path:
     """Find the file of a search space.
 
     Args:
-        name_or_path: a shipped space's name, which wins over a file of that name, or a file.
+        name_or_path: a shipped space's name, which wins over a file of that name, or a file. A dataset folder-NAME
+            that has no file of its own takes the space of all folders.
 
     Returns:
         The file, which exists.
@@ -24,7 +25,10 @@ def find_space(name_or_path: str | Path) -> Path:
     Raises:
         BadInputError: there is none; names the shipped ones.
     """
-    found = _named(str(name_or_path), beside=Path())
+    name = str(name_or_path)
+    found = _named(name, beside=Path())
+    if found is None and name.startswith("folder-"):
+        found = _named("folder", beside=Path())
     if found is None:
         names = shipped_spaces()
         raise BadInputError(

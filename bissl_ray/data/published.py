@@ -64,14 +64,16 @@ def split(published: Published, name: str, validation_share: float | None, choic
         classes = [label for label in known.labels if isinstance(label, int)]
         held_out = round(before * validation_share)
         train, validation = stratified_split(classes, held_out, choice.seed, f"{name} validation")
-    pool = known.select(train.tolist()).hidden()
+    labelled = known.select(train.tolist())
+    # Shares the images with the labelled ones: CIFAR's are 120 MB.
+    pool: ImageSource = labelled.hidden()
     parts = {"train": train, "validation": validation, "test": np.arange(len(published.test))}
     if published.unlabelled is not None:
         pool = JoinedImages([published.unlabelled.hidden(), pool])
         parts["pretext"] = np.arange(len(pool))
     return DatasetSplits(
         pretext=pool,
-        train=known.select(train.tolist()),
+        train=labelled,
         validation=known.select(validation.tolist()),
         test=published.test,
         classes=published.classes,

@@ -1,17 +1,18 @@
 """Where images come from: a tensor in memory, or files that are decoded when asked for."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from torch import Tensor
 
+from bissl_ray.data.decoding import opened, to_rgb
 from bissl_ray.data.spec import UNLABELLED, ImageSource, Label
-from bissl_ray.errors import BadInputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class TensorImages:
@@ -25,7 +26,7 @@ class TensorImages:
     """
 
     def __init__(
-        self, images: Tensor, labels: Sequence[Label], origin: str = "image", places: Sequence[int] | None = None
+        self, images: "Tensor", labels: Sequence[Label], origin: str = "image", places: Sequence[int] | None = None
     ) -> None:
         self.images = images
         self.labels = list(labels)
@@ -35,7 +36,7 @@ class TensorImages:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Label]:
+    def __getitem__(self, index: int) -> "tuple[Tensor, Label]":
         return self.images[index], self.labels[index]
 
     def name(self, index: int) -> str:
@@ -74,8 +75,8 @@ class ImageFiles:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, Label]:
-        with self._opened(index) as image:
-            decoded = image.convert("RGB")
+        with opened(self.name(index)) as image:
+            decoded = to_rgb(image)
             size = self._reduced(decoded.size)
             if size != decoded.size:
                 decoded = decoded.resize(size, Image.Resampling.BICUBIC)
@@ -87,7 +88,7 @@ class ImageFiles:
         Raises:
             BadInputError: it is no image.
         """
-        with self._opened(index) as image:
+        with opened(self.name(index)) as image:
             return self._reduced(image.size)
 
     def name(self, index: int) -> str:
@@ -106,15 +107,6 @@ class ImageFiles:
     def reduced(self, shorter_side: int) -> "ImageFiles":
         """The same files, reduced to so many pixels when they are decoded; smaller images stay as they are."""
         return ImageFiles(self.folder, self.names, self.labels, shorter_side)
-
-    @contextmanager
-    def _opened(self, index: int) -> Iterator[Image.Image]:
-        path = self.name(index)
-        try:
-            with Image.open(path) as image:
-                yield image
-        except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
-            raise BadInputError(f"{path}: this image can't be decoded ({error}); put an intact copy there") from error
 
     def _reduced(self, size: tuple[int, int]) -> tuple[int, int]:
         shorter = min(size)

@@ -126,15 +126,17 @@ class DatasetSpec:
         if data_dir is None:
             raise BadInputError(self._explain(f"{self.title} ('{self.name}') needs a data folder; none was given."))
         folder = Path(data_dir).expanduser().absolute()
-        missing = self._missing(folder)
+        missing = self.missing(folder)
         if not missing:
             return self.reader(folder, split)
         lines = f"{self.title} ('{self.name}') is incomplete in {folder}; missing: {', '.join(missing)}."
-        if not self._missing(folder.parent):
+        if not self.missing(folder.parent):
             lines += f"\nIt is complete one folder further up: give --data-dir {folder.parent}"
         raise BadInputError(self._explain(lines))
 
-    def _missing(self, folder: Path) -> list[str]:
+    def missing(self, folder: Path) -> list[str]:
+        """The paths of `required` that a data folder lacks."""
+
         def exists(path: str) -> bool:
             return (folder / path).is_dir() if path.endswith("/") else (folder / path).is_file()
 

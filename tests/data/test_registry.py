@@ -12,17 +12,21 @@ HEAVY = {"torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "ray"}
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BadInputError, match=r"'digit'; there are: .*cars, .*digits, .*; did you mean 'digits'"):
+    with pytest.raises(
+        BadInputError, match=r"'digit'; there are: .*cars, .*, digits, .*; did you mean 'digits' or 'dtd'\?"
+    ):
         get_dataset("digit")
 
 
-def test_every_dataset_says_what_it_is() -> None:
-    for name in dataset_names():
-        spec = get_dataset(name)
-        assert spec.name == name
-        assert spec.home and spec.layout and spec.classes > 1
-        assert spec.embedded == (name == "digits")
-        assert all(path.rstrip("/") in spec.layout for path in spec.required)
+@pytest.mark.parametrize("name", dataset_names())
+def test_every_dataset_says_what_it_is(name: str) -> None:
+    spec = get_dataset(name)
+    assert spec.name == name
+    assert spec.title and spec.home and spec.layout
+    assert spec.embedded == (name == "digits")
+    assert (spec.classes is None) == (spec.sizes is None) == (name == "folder")
+    assert all(path.rstrip("/") in spec.layout for path in spec.required)
+    assert bool(spec.required) == (name not in ("digits", "folder"))
 
 
 def test_looking_a_dataset_up_imports_nothing_heavy() -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.data.tiny.cars import write_tiny_cars
+from tests.data.tiny.cifar import write_tiny_cifar10, write_tiny_cifar100
+from tests.data.tiny.folders import write_tiny_folder, write_tiny_imagenet
 from tests.data.tiny.lists import (
     write_tiny_aircrafts,
     write_tiny_caltech101,
@@ -14,6 +16,8 @@ from tests.data.tiny.lists import (
     write_tiny_pets,
     write_tiny_sun397,
 )
+from tests.data.tiny.stl10 import write_tiny_stl10
+from tests.data.tiny.voc07 import write_tiny_voc07
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "aircrafts": write_tiny_aircrafts,
@@ -25,6 +29,12 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "food": write_tiny_food,
     "pets": write_tiny_pets,
     "sun397": write_tiny_sun397,
+    "cifar10": write_tiny_cifar10,
+    "cifar100": write_tiny_cifar100,
+    "folder": write_tiny_folder,
+    "imagenet": write_tiny_imagenet,
+    "stl10": write_tiny_stl10,
+    "voc07": write_tiny_voc07,
 }
 """For each dataset that needs a data folder, what writes one and returns it."""
 

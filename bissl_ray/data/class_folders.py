@@ -1,0 +1,97 @@
+"""Images sorted into a folder per class, as torchvision's ImageFolder reads them, and in its order."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from bissl_ray.errors import BadInputError
+
+FORMATS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+"""Endings of image files, in lower case."""
+
+_THREADS = 16
+"""A folder on a network disk is slow to answer; many are asked at once."""
+
+
+class Labelled(NamedTuple):
+    """Files by class: names relative to the folder that holds the classes, with slashes, and a class number each."""
+
+    names: list[str]
+    labels: list[int]
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted; those that begin with a dot are left out."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+
+
+def images_in(folder: Path) -> list[str]:
+    """Names of all images in a folder and the folders inside it, relative to it, in ImageFolder's order.
+
+    Files that begin with a dot or have another ending are left out.
+    """
+    return _sorted(_walk(folder)[0])
+
+
+def images_by_class(folder: Path, classes: Sequence[str]) -> Labelled:
+    """List the images of each class.
+
+    Args:
+        folder: holds a folder per class.
+        classes: their names; a class's place among them is its number.
+
+    Raises:
+        BadInputError: a class has no image; says what lies there instead.
+    """
+    with ThreadPoolExecutor(_THREADS) as threads:
+        found = list(threads.map(_walk, (folder / name for name in classes)))
+    listed = Labelled([], [])
+    for number, (name, (images, others)) in enumerate(zip(classes, found, strict=True)):
+        if not images:
+            raise BadInputError(
+                f"{folder / name}: this class has no image ({', '.join(FORMATS)}); found {_few(others)}: put images "
+                "there, or remove the folder"
+            )
+        listed.names.extend(f"{name}/{image}" for image in _sorted(images))
+        listed.labels.extend([number] * len(images))
+    return listed
+
+
+def names_content(names: Sequence[str]) -> bytes:
+    """Bytes that change when a file is added, renamed or moved to another class, for a fingerprint."""
+    return "\n".join(names).encode(errors="surrogateescape")
+
+
+def _walk(folder: Path) -> tuple[list[str], list[str]]:
+    """Images, and other files, of a folder and those inside it, unsorted."""
+    images: list[str] = []
+    others: list[str] = []
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        with os.scandir(folder / inside) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                name = inside + entry.name
+                # The ending first: asking an entry what it is can cost a network disk a visit.
+                if entry.name.lower().endswith(FORMATS) and entry.is_file():
+                    images.append(name)
+                elif entry.is_dir():
+                    waiting.append(f"{name}/")
+                else:
+                    others.append(name)
+    return images, others
+
+
+def _sorted(names: list[str]) -> list[str]:
+    return sorted(names, key=lambda name: name.rpartition("/")[::2])
+
+
+def _few(others: list[str]) -> str:
+    if not others:
+        return "it empty"
+    return ", ".join(sorted(others)[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")

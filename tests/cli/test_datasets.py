@@ -1,0 +1,137 @@
+"""`bissl-ray datasets`: the list, and what a check finds of each kind of damage."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bissl_ray.data import dataset_names
+from tests.cli.command import Done, run, run_here
+from tests.data.tiny import WRITERS, write_tiny
+from tests.data.tiny.folders import write_split_folder
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    return lambda *arguments: run_here(monkeypatch, capsys, "datasets", *arguments)
+
+
+def test_the_list_names_every_dataset(here) -> None:
+    done = here()
+    assert done.code == 0
+    assert [line.split()[0] for line in done.out.splitlines() if line.strip()][2:-3] == dataset_names()
+    assert "11-pt mAP" in done.out
+
+
+def test_the_list_says_what_a_folder_holds(here, tmp_path: Path) -> None:
+    write_tiny("cars", tmp_path)
+    write_tiny("cifar10", tmp_path)
+    (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
+    rows = [line.split() for line in here("--data-dir", tmp_path).out.splitlines() if line.strip()]
+    held = {row[0]: row[1] for row in rows if row[0] in dataset_names()}
+    assert held["cars"] == "there" and held["digits"] == "embedded"
+    assert held["cifar10"] == "missing:" and held["voc07"] == "-"
+    done = here("--data-dir", tmp_path / "nowhere")
+    assert done.code == 2 and "found no folder there" in done.err
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_intact_copy_is_found_so(here, tmp_path: Path, name: str) -> None:
+    done = here("check", name, "--data-dir", write_tiny(name, tmp_path))
+    assert done.code == 0, done
+    assert "images open. Nothing is wrong." in done.out and "problem:" not in done.out
+    assert ("note: It is smaller than the published one" in done.out) == (name != "folder")
+
+
+def test_digits_need_no_folder(here) -> None:
+    done = here("check", "digits")
+    assert done.code == 0 and "1,797 of 1,797 images open. Nothing is wrong." in done.out
+
+
+def damaged_cars(root: Path) -> Path:
+    write_tiny("cars", root)
+    images = root / "stanford_cars" / "cars_train"
+    for number in (2, 5):
+        path = images / f"{number:05d}.jpg"
+        path.write_bytes(path.read_bytes()[:300])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(images / "00001.jpg") as image:
+        image.save(images / "00001.jpg", exif=exif)
+    shutil.copy(images / "00001.jpg", root / "stanford_cars" / "cars_test" / "00001.jpg")
+    (images / "thumbs.db").write_bytes(b"")
+    return root
+
+
+def test_everything_wrong_is_listed(here, tmp_path: Path) -> None:
+    done = here("check", "cars", "--data-dir", damaged_cars(tmp_path))
+    assert done.code == 2
+    assert "problem: 2 images can't be opened:" in done.out and "1 problem." in done.out
+    images = tmp_path / "stanford_cars" / "cars_train"
+    for number in (2, 5):
+        assert f"  {images}/{number:05d}.jpg: this image can't be decoded" in done.out
+    assert "note: 2 images with an orientation in EXIF" in done.out
+    assert f"note: Beside the images 1 file of no split:\n  {images}/thumbs.db" in done.out
+    assert "note: 1 image in several of the training, validation and test splits:" in done.out
+    assert f"test: {tmp_path}/stanford_cars/cars_test/00001.jpg" in done.out
+    quick = here("check", "cars", "--data-dir", tmp_path, "--quick")
+    assert quick.code == 0 and "36 images, none opened (--quick). Nothing is wrong." in quick.out
+
+
+def test_a_long_list_is_cut_and_counted(here, tmp_path: Path) -> None:
+    write_tiny("folder", tmp_path)
+    for path in (
+        sorted((tmp_path / "kind0").iterdir())
+        + sorted((tmp_path / "kind1").iterdir())
+        + [*sorted((tmp_path / "kind2").iterdir())]
+    ):
+        path.write_bytes(b"")
+    done = here("check", "folder", "--data-dir", tmp_path)
+    assert done.code == 2 and "problem: 30 images can't be opened:" in done.out
+    assert done.out.count("can't be decoded") == 20 and "  and 10 more" in done.out
+
+
+def test_test_images_among_the_training_images_of_an_own_folder_are_a_problem(here, tmp_path: Path) -> None:
+    write_split_folder(tmp_path, {"train": 5, "test": 2})
+    shutil.copy(tmp_path / "test" / "kind1" / "0.png", tmp_path / "train" / "kind1" / "again.png")
+    done = here("check", "folder-birds", "--data-dir", tmp_path)
+    assert done.code == 2
+    assert "problem: 1 image in several" in done.out and f"{tmp_path}/train/kind1/again.png" in done.out
+
+
+def test_what_cannot_be_opened_is_one_message(here, tmp_path: Path) -> None:
+    done = here("check", "voc07", "--data-dir", tmp_path)
+    assert done.code == 2 and done.out == ""
+    assert "missing: VOCdevkit/VOC2007/JPEGImages/" in done.err and "--download" in done.err
+    assert here("check", "voc7").code == 2
+
+
+def test_published_splits_are_read(here, tmp_path: Path) -> None:
+    write_tiny("cars", tmp_path)
+    for part, indices in (("train", range(20)), ("val", range(20, 24))):
+        (tmp_path / f"cars_{part}_split.txt").write_text("".join(f"{index}\n" for index in indices))
+    done = here("check", "cars", "--data-dir", tmp_path, "--splits-dir", tmp_path, "--quick")
+    assert done.code == 0 and re.search(r"^ *train +20 +6,598 *$", done.out, re.MULTILINE)
+
+
+def test_downloads_that_cannot_be(here, tmp_path: Path) -> None:
+    for arguments, told in (
+        (("imagenet", "--data-dir", tmp_path), "imagenet can't be fetched for you. Where to get it: https://image-net"),
+        (("digits",), "comes with the program"),
+        (("cifar10",), "expected --data-dir FOLDER as well"),
+    ):
+        done: Done = here("check", *arguments, "--download")
+        assert done.code == 2 and told in done.err
+
+
+def test_a_download_leaves_what_is_there_alone(here, tmp_path: Path) -> None:
+    done = here("check", "cifar10", "--data-dir", write_tiny("cifar10", tmp_path), "--download")
+    assert done.code == 0 and "already; nothing is downloaded" in done.err
+
+
+def test_a_check_in_processes_of_its_own(tmp_path: Path) -> None:
+    write_split_folder(tmp_path, {"train": 60, "test": 10})
+    done = run("datasets", "check", "folder", "--data-dir", tmp_path, cwd=tmp_path)
+    assert done.code == 0 and "210 of 210 images open. Nothing is wrong." in done.out and done.err == ""

@@ -1,0 +1,36 @@
+"""Exploring and confirming run through on a dataset whose test images can't be read; only the test stage needs them."""
+
+from dataclasses import replace
+
+import pytest
+
+from bissl_ray.data import folder, registry
+from bissl_ray.data.sources import ImageFiles
+from tests.data.tiny.folders import write_tiny_folder
+from tests.training.small_trial import order, run, write_start
+
+CHANGES = {"image_size": 16, "lower_batch": 8, "upper_batch": 8, "finetune_batch": 8}
+
+
+class _Forbidden(ImageFiles):
+    def __getitem__(self, index):
+        raise AssertionError("a test image was read")
+
+
+def _read_forbidden(data_dir, choice):
+    splits = folder.SPEC.reader(data_dir, choice)
+    return replace(splits, test=_Forbidden(splits.test.folder, splits.test.names, splits.test.labels))
+
+
+def test_only_the_test_stage_needs_test_images(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry._SPECS, "guarded", replace(folder.SPEC, name="guarded", reader=_read_forbidden))
+    write_start(tmp_path, **CHANGES)
+    data = write_tiny_folder(tmp_path / "data")
+    what = replace(order(tmp_path, **CHANGES), dataset="guarded", data_dir=str(data))
+    explored = run(replace(what, trial="explored", stages=("head", "bissl")))
+    assert 0 <= explored["objective"] <= 1
+    confirmed = replace(what, trial="confirmed", stages=("finetune",), start=explored["checkpoint"])
+    assert 0 <= run(confirmed)["objective"] <= 1
+    assert 0 <= run(replace(what, trial="control", stages=("head", "finetune")))["objective"] <= 1
+    with pytest.raises(AssertionError, match="a test image was read"):
+        run(replace(confirmed, trial="winner", stages=("test",)))
