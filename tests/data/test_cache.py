@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tests.data.tiny_cars import write_tiny_cars
 
 from bissl_ray.data import evaluation_batches, get_dataset, pretext_batches, train_batches
 from bissl_ray.data.cache import CachedImages, cached_splits
 from bissl_ray.data.sources import ImageFiles, JoinedImages
 from bissl_ray.data.spec import UNLABELLED
 from bissl_ray.errors import BadInputError
+from tests.data.tiny.cars import write_tiny_cars
 
 CARS = get_dataset("cars")
 GIB = 1 / 2**30

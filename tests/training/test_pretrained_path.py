@@ -10,6 +10,7 @@ DECIDE = {
     "backbone": "resnet18",
     "pretext": "byol",
     "image_size": 16,
+    "cache_side": 64,
     "batch_norm": "per_worker",
     "projector_width": 17,
     "projector_output": 9,
@@ -50,6 +51,7 @@ def test_it_changes_with_nothing_else():
         "curvature": "gauss_newton",
         "curvature_products": "recompute",
         "curvature_batch": 8,
+        "cache_gib": 1.0,
         **dict.fromkeys(("proximity_weight_stem", *(f"proximity_weight_layer{i}" for i in (1, 2, 3))), 0.5),
     }
     # Smallconv, which these settings name, has no such stage.
