@@ -103,6 +103,7 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
         BadInputError: a label outside the classes, a file that is listed but absent, one that is listed twice, or a
             class without training images.
     """
+    from bissl_ray.data.class_checks import check_every_class
     from bissl_ray.data.sources import ImageFiles
 
     present = _present(folder, {name.rpartition("/")[0] for part in lists for name in part.names})
@@ -131,12 +132,7 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
             f"{folder / part.names[index]}: named in {part.short_place(index)} but absent{more}; put the complete "
             "images there, in exactly this folder"
         )
-    trained_on = set(lists[0].labels)
-    for label, class_name in enumerate(classes):
-        if label not in trained_on:
-            raise BadInputError(
-                f"{lists[0].path}: lists no training image of class {class_name!r}; add some, or take the class away"
-            )
+    check_every_class(lists[0].labels, len(classes), lists[0].path, classes)
     return [ImageFiles(folder, part.names, part.labels) for part in lists]
 
 

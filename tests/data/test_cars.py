@@ -113,7 +113,7 @@ def test_a_class_without_training_images(folder: Path) -> None:
     meta = folder / "stanford_cars" / "devkit" / "cars_meta.mat"
     names = [*loadmat(meta, squeeze_me=True)["class_names"].tolist(), "Maker 9 Van 2009"]
     savemat(meta, {"class_names": np.array(names, dtype=object)})
-    assert "lists no training image of class 'Maker 9 Van 2009'" in refusal(folder)
+    assert "cars_train_annos.mat: no training image shows class Maker 9 Van 2009;" in refusal(folder)
 
 
 def test_an_annotated_image_that_is_absent(folder: Path) -> None:

@@ -128,7 +128,7 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
         ),
         (
             in_json(f"{FOOD}/train.json", lambda images: images["baklava"].clear()),
-            r"/train\.json: lists no training image of class 'baklava'",
+            r"/train\.json: no training image shows class baklava; put",
         ),
         (
             in_json(f"{FOOD}/test.json", lambda images: images["baklava"].append("baklava/1001")),
@@ -177,7 +177,7 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
         ),
         (
             replaced(f"{PETS}/trainval.txt", "(?m)^Bengal.*\n", ""),
-            r"/trainval\.txt: lists no training image of class 'Bengal'",
+            r"/trainval\.txt: no training image shows class Bengal; put",
         ),
         (
             changed(f"{PETS}/trainval.txt", 4, "Abyssinian_1 1 1 1"),
@@ -200,7 +200,7 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
             r"/setid\.mat: its field 'tstid' names image 42, but \S+ has labels of the images 1\.\.41",
         ),
         (in_mat(PARTS, "valid", put(0, 1)), r"/setid\.mat: lists image_00001\.jpg a second time, after setid\.mat"),
-        (in_mat(PARTS, "trnid", lambda row: row[:, ::3]), r"lists no training image of class '2'"),
+        (in_mat(PARTS, "trnid", lambda row: row[:, ::3]), r"no training image shows class 2, 3; put"),
         (absent("flowers-102/jpg/image_00042.jpg"), r"^\S+/image_00042\.jpg: named in setid\.mat but absent"),
     ],
     "aircrafts": [
@@ -209,7 +209,7 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
             r"/images_variant_val\.txt, line 2: found '0000901 Boeing 7', expected .* variants\.txt",
         ),
         (changed(f"{PLANES}/variants.txt", 2, ""), r"/variants\.txt, line 2: found ''"),
-        (changed(f"{PLANES}/variants.txt", 4, "Yak-42"), r"_train\.txt: lists no training image of class 'Yak-42'"),
+        (changed(f"{PLANES}/variants.txt", 4, "Yak-42"), r"_train\.txt: no training image shows class Yak-42; put"),
         (
             changed(f"{PLANES}/images_variant_test.txt", 2, "0000100 707-320"),
             r"_test\.txt, line 2: lists 0000100\.jpg a second time, after images_variant_train\.txt, line 1;",
@@ -235,7 +235,7 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
         (changed(f"{BIRDS}/train_test_split.txt", 3, "3 2"), r"/train_test_split\.txt, line 3: found '3 2'"),
         (changed(f"{BIRDS}/train_test_split.txt", 3, "2 1"), r"/train_test_split\.txt, line 3: number 2 occurs a"),
         (changed(f"{BIRDS}/classes.txt", 3, "5 005.Crested_Auklet"), r"/classes\.txt: its classes aren't numbered"),
-        (changed(f"{BIRDS}/classes.txt", 4, "4 004.Groove"), r"lists no training image of class '004\.Groove'"),
+        (changed(f"{BIRDS}/classes.txt", 4, "4 004.Groove"), r"no training image shows class 004\.Groove; put"),
         (
             replaced(f"{BIRDS}/images.txt", r"(?m)^1 .*\n2 (.*)\n", r"1 \1\n2 \1\n"),
             r"/images\.txt, line \d+: lists \S+\.jpg a second time, after images\.txt, line \d+;",
@@ -256,7 +256,7 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
             r"/Training_01\.txt, line 3: shows scene '/b/beach', which \S+/ClassName\.txt hasn't",
         ),
         (changed(f"{SUN}/Partitions/Testing_01.txt", 1, "sun_a.jpg"), r"/Testing_01\.txt, line 1: found 'sun_a\.jpg'"),
-        (changed(f"{SUN}/ClassName.txt", 4, "/z/zen_garden"), r"lists no training image of class '/z/zen_garden'"),
+        (changed(f"{SUN}/ClassName.txt", 4, "/z/zen_garden"), r"no training image shows class /z/zen_garden; put"),
         (
             first_line_of(f"{SUN}/Partitions/Training_01.txt", f"{SUN}/Partitions/Testing_01.txt", 2),
             r"/Testing_01\.txt, line 2: lists \S+ a second time, after Training_01\.txt, line 1;",
