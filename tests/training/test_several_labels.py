@@ -34,6 +34,7 @@ def run_all_stages(rank, workers, storage):
     worker = Worker(rank, workers, torch.device("cpu"))
     rows = Reports()
     result = run(attributes(storage, f"of-{workers}"), worker, rows)
+    worker.agree(None)  # the chief has written its file
     tested = run(replace(attributes(storage, f"of-{workers}"), stages=("test",), start=result["checkpoint"]), worker)
     return result, list(rows), tested["test_metric"]
 
