@@ -39,7 +39,7 @@ class LowerLevel(Generic[LowerBatch]):
         proximity: λ, one per parameter of θ.
         loss: this worker's mean of L_P over its share of a batch.
         numbers: the run's hyperparameters.
-        after_step: called after each step, without gradients.
+        after_step: called after each step, without gradients, with the share of the run's steps before it.
         curvature: builds the operator that stands for H from this worker's share of a batch; None: the Hessian
             of `loss`, from one graph. Not called where nothing is solved.
         group: the workers.
@@ -53,7 +53,7 @@ class LowerLevel(Generic[LowerBatch]):
         proximity: list[float],
         loss: Callable[[LowerBatch], Tensor],
         numbers: BilevelHyperparameters,
-        after_step: Callable[[], None] | None,
+        after_step: Callable[[float], None] | None,
         curvature: Callable[[LowerBatch], CurvatureOperator] | None,
         group: Group,
     ) -> None:
@@ -63,12 +63,13 @@ class LowerLevel(Generic[LowerBatch]):
         self._loss, self._after_step = loss, after_step
         self._make_curvature = (curvature or self._hessian) if numbers.solves else self._no_curvature
         self._steps_per_stage = numbers.lower_steps
+        self._steps_in_all = numbers.alternations * numbers.lower_steps
         self._group = group
         self.stepper = Stepper(
             _optimizer(backbone, head, numbers),
             [*self._theta, *self._phi],
             numbers.lower_lr,
-            WarmupCosine(numbers.alternations * numbers.lower_steps, numbers.lower_warmup * numbers.lower_steps),
+            WarmupCosine(self._steps_in_all, numbers.lower_warmup * numbers.lower_steps),
             numbers.clip_norm,
         )
 
@@ -79,11 +80,12 @@ class LowerLevel(Generic[LowerBatch]):
         for _ in range(self._steps_per_stage):
             loss = self._loss(next_batch(batches, "lower"))
             own = torch.autograd.grad(loss, [*self._theta, *self._phi])
+            progress = self.stepper.steps / self._steps_in_all
             norms.append(self.stepper.step(self._with_proximity(mean_over_workers(own, self._group))))
             losses.append(loss.detach())
             if self._after_step is not None:
                 with torch.no_grad():
-                    self._after_step()
+                    self._after_step(progress)
         loss_values, norm_values = on_host([losses, norms], self._group)
         check_finite("lower", first_step, {"lower loss": loss_values, "lower gradient norm": norm_values})
         return LowerStage(mean(loss_values), mean(norm_values))

@@ -36,7 +36,8 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
             differentiable twice; the global loss is the mean over workers.
         upper_loss: likewise L_D of a backbone and φ_D.
         hyperparameters: the numbers.
-        after_lower_step: called after each lower step, without gradients (BYOL moves its target here).
+        after_lower_step: called after each lower step, without gradients (BYOL moves its target here), with the share
+            of all alternations' lower steps that came before this one, in [0, 1).
         curvature: builds the operator that stands for H in the linear solves, from this worker's share of a lower
             batch, with running statistics frozen until it is closed; None: `LowerHessian` of `lower_loss`. Not called
             where nothing is solved.
@@ -55,7 +56,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         lower_loss: Callable[[LowerBatch], Tensor],
         upper_loss: Callable[[nn.Module, UpperBatch], Tensor],
         hyperparameters: BilevelHyperparameters,
-        after_lower_step: Callable[[], None] | None = None,
+        after_lower_step: Callable[[float], None] | None = None,
         curvature: Callable[[LowerBatch], CurvatureOperator] | None = None,
         group: Group = None,
     ) -> None:

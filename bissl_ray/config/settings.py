@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bissl_ray.config.combinations import broken_combination
 from bissl_ray.config.refusal import RuleError
 
+TargetSchedule = Literal["constant", "cosine"]
+
 
 class Settings(BaseModel):
     """The settings of one trial. Flat, because a search space names them flat (DESIGN section 7).
@@ -25,7 +27,9 @@ class Settings(BaseModel):
     backbone: Literal["resnet18", "resnet50", "smallconv"] = Field(
         "resnet50", description="architecture of both backbones"
     )
-    pretext: Literal["simclr", "byol"] = Field("simclr", description="self-supervised objective of the lower level")
+    pretext: Literal["simclr", "byol", "vicreg", "barlow_twins", "simsiam"] = Field(
+        "simclr", description="self-supervised objective of the lower level"
+    )
     image_size: int = Field(96, ge=8, le=1024, description="side of the square input image, pixels")
     batch_norm: Literal["synchronised", "per_worker"] = Field(
         "synchronised", description="whether batch statistics span all workers of a trial"
@@ -34,6 +38,18 @@ class Settings(BaseModel):
     projector_output: int = Field(256, ge=2, description="output width of the pretext head")
     temperature: float = Field(0.5, gt=0, description="temperature of the contrastive loss (SimCLR)")
     target_momentum: float = Field(0.9995, ge=0, le=1, description="EMA momentum of the target network (BYOL)")
+    target_schedule: TargetSchedule = Field(
+        "constant", description="target_momentum throughout, or rising from it to 1 over the run on a cosine (BYOL)"
+    )
+    vicreg_similarity: float = Field(25.0, ge=0, description="weight of the distance between views (VICReg)")
+    vicreg_variance: float = Field(25.0, ge=0, description="weight of what a dimension's deviation lacks of 1 (VICReg)")
+    vicreg_covariance: float = Field(1.0, ge=0, description="weight of covariances between dimensions (VICReg)")
+    barlow_redundancy: float = Field(
+        0.0051, ge=0, description="weight of correlations between different dimensions (Barlow Twins)"
+    )
+    barlow_scale: float = Field(
+        0.024, gt=0, description="weight of the whole loss, a sum over all pairs of dimensions (Barlow Twins)"
+    )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "tf32",
         description="arithmetic of training steps and scores: float32 (IEEE), tf32 (CUDA rounds what it multiplies), "

@@ -2,11 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Self
 
 from torch import Tensor, nn
 
+from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
+from bissl_ray.models import Backbone
 from bissl_ray.parallel import Group
+from bissl_ray.pretext.directions import on_sphere
 
 Views = tuple[Tensor, Tensor]
 
@@ -19,9 +23,21 @@ class PretextTask(nn.Module, ABC):
 
     The loss is a criterion of some outputs. Where it is cut decides what the Gauss-Newton matrix leaves out (the
     curvature of the outputs), and keeps positive semi-definite (the criterion must be convex in the outputs): a
-    contrastive loss is cut at its similarities, a regression at its predictions, a loss of statistics (variances,
+    contrastive loss is cut at its similarities, a regression at its predictions, a loss of statistics (deviations,
     correlations) at these statistics.
+
+    H, the Hessian, is taken with the targets held fixed, as every step's gradient is: what they owe to θ is left out.
     """
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
+        """The task of a trial, with a fresh head that is drawn from torch's global generator.
+
+        Args:
+            settings: of the trial; those that other tasks read are ignored.
+            backbone: the lower-level backbone.
+        """
 
     @abstractmethod
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
@@ -49,12 +65,31 @@ class PretextTask(nn.Module, ABC):
     def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """What the projector makes of images (n, 3, H, W): the embeddings (n, d) whose spread tells of collapse."""
 
+    def compared(self, embeddings: Tensor) -> Tensor:
+        """Embeddings in the form in which the loss compares them: the spread of these tells of collapse.
+
+        Here their directions; a task whose loss reads something else of them overrides it.
+
+        Args:
+            embeddings: (N, d), of the global batch.
+
+        Returns:
+            (N, d), in units in which an even spread deviates by 1 in each dimension.
+        """
+        return on_sphere(embeddings)
+
     @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:
         """The trainable parameters φ_P, in a fixed order."""
 
-    def after_step(self, backbone: nn.Module) -> None:
-        """Called after each optimizer step on the backbone and the head."""
+    def after_step(self, backbone: nn.Module, progress: float) -> None:
+        """Called after each optimizer step on the backbone and the head.
+
+        Args:
+            backbone: the lower-level backbone, stepped.
+            progress: share of the run's steps that came before this one, in [0, 1): a function of the step alone, so
+                that nothing needs to be counted or saved here.
+        """
 
     def reset_target(self, backbone: nn.Module) -> None:
         """Called when the backbone or the head was replaced, not stepped."""

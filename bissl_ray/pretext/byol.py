@@ -1,15 +1,18 @@
 """BYOL: predict one view's target embedding from the other view (Grill et al. 2020, equations 1 and 2)."""
 
+import math
 from copy import deepcopy
+from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from bissl_ray.config.settings import Settings, TargetSchedule
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, convert_batch_norm
 from bissl_ray.pretext.base import PretextTask, Views
+from bissl_ray.pretext.directions import unit_rows
 from bissl_ray.pretext.heads import projection_head
 
 
@@ -30,6 +33,8 @@ class BYOL(PretextTask):
         projector_output: width of the embeddings.
         target_momentum: how much of the target stays at each update.
         batch_norm: "synchronised" or "per_worker", for the head.
+        target_schedule: "constant", or "cosine" from target_momentum to 1 over the run, where the target stands
+            still (Grill et al. 2020, section 3.2).
     """
 
     def __init__(
@@ -39,15 +44,29 @@ class BYOL(PretextTask):
         projector_output: int,
         target_momentum: float,
         batch_norm: BatchNormMode,
+        target_schedule: TargetSchedule = "constant",
     ) -> None:
         super().__init__()
         self.target_momentum = target_momentum
+        self.target_schedule = target_schedule
         self.projector = projection_head(backbone.feature_dim, projector_width, projector_output)
         self.predictor = projection_head(projector_output, projector_width, projector_output)
         convert_batch_norm(self.projector, batch_norm)
         convert_batch_norm(self.predictor, batch_norm)
         self.target_backbone = deepcopy(backbone).requires_grad_(False)
         self.target_projector = deepcopy(self.projector).requires_grad_(False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
+        """Reads projector_width, projector_output, target_momentum, target_schedule and batch_norm."""
+        return cls(
+            backbone,
+            settings.projector_width,
+            settings.projector_output,
+            settings.target_momentum,
+            settings.batch_norm,
+            settings.target_schedule,
+        )
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Parameters of the projector, then of the predictor."""
@@ -63,26 +82,26 @@ class BYOL(PretextTask):
         predictions = [self.predictor(self.projector(backbone(view))) for view in views]
         with torch.no_grad():
             targets = [self.target_projector(self.target_backbone(view)) for view in views]
-        return _unit_rows(predictions), _unit_rows(targets[::-1])
+        return unit_rows(predictions), unit_rows(targets[::-1])
 
     def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared distances (2 - 2 cos), both directions of an image together, mean over this worker's images."""
         return 2 * (outputs - targets).square().sum(1).mean()
 
-    def after_step(self, backbone: nn.Module) -> None:
+    def momentum(self, progress: float) -> float:
+        """m at a share of the run's steps, from 0 to 1."""
+        if self.target_schedule == "constant":
+            return self.target_momentum
+        return 1 - (1 - self.target_momentum) * (1 + math.cos(math.pi * progress)) / 2
+
+    def after_step(self, backbone: nn.Module, progress: float) -> None:
         """Move the target towards the online network: ξ ← m ξ + (1 - m) θ, parameters only."""
         target = [*self.target_backbone.parameters(), *self.target_projector.parameters()]
         online = [*backbone.parameters(), *self.projector.parameters()]
-        update = get_ema_multi_avg_fn(self.target_momentum)  # type: ignore[no-untyped-call]
+        update = get_ema_multi_avg_fn(self.momentum(progress))  # type: ignore[no-untyped-call]
         update(target, online, None)
 
     def reset_target(self, backbone: nn.Module) -> None:
         """Make the target an exact copy of the online network, running statistics included."""
         self.target_backbone.load_state_dict(backbone.state_dict())
         self.target_projector.load_state_dict(self.projector.state_dict())
-
-
-def _unit_rows(views: list[Tensor]) -> Tensor:
-    # In float32 at least: under autocast the network ends in bfloat16.
-    rows = torch.cat(views)
-    return F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)

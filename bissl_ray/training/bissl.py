@@ -50,7 +50,7 @@ def align(trial: Trial, saved: Any) -> None:
             BilevelHyperparameters(**{f.name: getattr(settings, f.name) for f in fields(BilevelHyperparameters)}),
             proximity_weight=proximity_weights(settings, models.lower),
         ),
-        lambda: models.pretext.after_step(models.lower),
+        lambda progress: models.pretext.after_step(models.lower, progress),
         exact_curvature(settings, models, trial.curvature_images // trial.worker.world_size),
     )
     diagnosis = Diagnosis(settings)

@@ -6,6 +6,13 @@ from bissl_ray.bilevel import AlternationReport
 from bissl_ray.config.settings import Settings
 from bissl_ray.training.embeddings import EmbeddingStatistics
 
+_AGAINST_COLLAPSE = {
+    "byol": ("a {} nearer to 1", "target_momentum"),
+    "vicreg": ("a larger {}", "vicreg_variance"),
+    "barlow_twins": ("a larger {}", "barlow_redundancy"),
+}
+"""What a pretext task has of its own to hold its embeddings apart: how to change which setting."""
+
 
 class TrialDiagnosedError(Exception):
     """The trial ends here: its message says why in words, with figures, and what to try. Alike on every worker."""
@@ -47,8 +54,9 @@ class Diagnosis:
     def _collapsed(self, embeddings: EmbeddingStatistics) -> str | None:
         least_std, least_rank = self._settings.collapse_std, self._settings.collapse_rank
         advice = f"try a smaller lower_lr (now {self._settings.lower_lr:.3g}) or a larger proximity_weight"
-        if self._settings.pretext == "byol":
-            advice += f", or a target_momentum nearer to 1 (now {self._settings.target_momentum:g})"
+        if self._settings.pretext in _AGAINST_COLLAPSE:
+            change, name = _AGAINST_COLLAPSE[self._settings.pretext]
+            advice += f", or {change.format(name)} (now {getattr(self._settings, name):g})"
         if least_std is not None and embeddings.std < least_std:
             return (
                 f"the pretext embeddings have collapsed to one point: they deviate by {embeddings.std:.2g} of what an "

@@ -1,26 +1,26 @@
 """How spread out the embeddings of the pretext task are: the two numbers that tell of collapse."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bissl_ray.bilevel.stage import on_host
 from bissl_ray.parallel import Group, all_gather, frozen_statistics
-from bissl_ray.pretext import PretextTask
+from bissl_ray.pretext import PretextTask, on_sphere
 from bissl_ray.training.workers import in_step
 
 
 @dataclass(frozen=True)
 class EmbeddingStatistics:
-    """Spread of embeddings on the unit sphere, the same on all workers.
+    """Spread of embeddings as the pretext loss compares them, the same on all workers.
 
     Attributes:
-        std: standard deviation over images, mean over the d dimensions, times √d: 1 where they are spread evenly
-            around the sphere, 0 where all are one point (Chen and He 2021, "Exploring simple Siamese representation
-            learning", section 4.1).
+        std: standard deviation over images, mean over the d dimensions, in units of an even spread: 1 where they are
+            spread evenly, 0 where all are one point. Of directions, those around the sphere of radius √d (Chen and He
+            2021, "Exploring simple Siamese representation learning", section 4.1).
         rank: effective rank, exp of the entropy of the singular values as shares of their sum: 1 on one line, at most
             min(images, d) (Roy and Vetterli 2007; as RankMe, Garrido et al. 2023).
     """
@@ -44,11 +44,13 @@ def measure_embeddings(task: PretextTask, backbone: nn.Module, images: Tensor) -
     """
     with torch.no_grad(), frozen_statistics(task, backbone):
         embeddings = task.embeddings(backbone, images)
-    return embedding_statistics(embeddings)
+    return embedding_statistics(embeddings, task.compared)
 
 
 @torch.no_grad()
-def embedding_statistics(embeddings: Tensor, group: Group = None) -> EmbeddingStatistics:
+def embedding_statistics(
+    embeddings: Tensor, compared: Callable[[Tensor], Tensor] = on_sphere, group: Group = None
+) -> EmbeddingStatistics:
     """Measure the embeddings of the global batch (collective).
 
     In double precision, so that singular values can be taken from the smaller of the two Gram matrices: rounding
@@ -56,13 +58,14 @@ def embedding_statistics(embeddings: Tensor, group: Group = None) -> EmbeddingSt
 
     Args:
         embeddings: this worker's rows, `[n, d]`, of any length; the same shape on all workers.
+        compared: as `PretextTask.compared`.
         group: the workers.
 
     Raises:
         FloatingPointError: an embedding is not finite; the same on all workers.
     """
-    rows = F.normalize(all_gather(embeddings, group).double(), dim=1)
-    std = _agreed(rows.std(dim=0, correction=0).mean(), group) * math.sqrt(rows.shape[1])
+    rows = compared(all_gather(embeddings, group).double())
+    std = _agreed(rows.std(dim=0, correction=0).mean(), group)
     if not math.isfinite(std):
         raise in_step(FloatingPointError(f"the pretext embeddings deviate by {std}: the lower level has diverged"))
     gram = rows @ rows.T if rows.shape[0] < rows.shape[1] else rows.T @ rows

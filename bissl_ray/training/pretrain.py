@@ -6,7 +6,9 @@ import math
 from typing import Any
 
 import torch
+from torch import nn
 
+from bissl_ray.bilevel.stage import on_host
 from bissl_ray.config.settings import Settings
 from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import mean_over_workers
@@ -22,7 +24,9 @@ _RELEVANT = (
     "batch_norm",
     "projector_",
     "temperature",
-    "target_momentum",
+    "target_",
+    "vicreg_",
+    "barlow_",
     "precision",
 )
 
@@ -49,7 +53,7 @@ def pretrain(trial: Trial, saved: Any) -> None:
     """Minimise the pretext loss over the pool with LARS, and write backbone and head to the order's `start`.
 
     Raises:
-        FloatingPointError: the loss is not finite; the same on every worker.
+        FloatingPointError: the loss or the weights are not finite; the same on every worker.
     """
     settings, models = trial.settings, trial.models
     per_epoch = trial.pretext_steps(settings.pretrain_batch)
@@ -79,11 +83,11 @@ def pretrain(trial: Trial, saved: Any) -> None:
             for parameter, gradient in zip(parameters, means, strict=True):
                 parameter.grad = gradient
             optimizer.step()
-            models.pretext.after_step(models.lower)
+            models.pretext.after_step(models.lower, step / steps)
             total += mean_loss
             step += 1
             if step % per_epoch == 0:
-                _end_epoch(trial, step // per_epoch, float(total) / per_epoch)
+                _end_epoch(trial, step // per_epoch, float(total) / per_epoch, parameters)
                 total.zero_()
             if step < steps:
                 trial.advance(Advance("pretrain", step, steps, per_epoch), state, mean_loss)
@@ -101,12 +105,16 @@ def _optimizer(trial: Trial, trained: set[int]) -> LARS:
     return LARS(groups, lr=settings.pretrain_lr, momentum=settings.pretrain_momentum)
 
 
-def _end_epoch(trial: Trial, epoch: int, loss: float) -> None:
-    if not math.isfinite(loss):
-        raise in_step(
-            FloatingPointError(
-                f"the pretext loss is {loss} in epoch {epoch} of pretraining: try a smaller pretrain_lr "
-                f"(now {trial.settings.pretrain_lr:g}) or a longer pretrain_warmup"
+def _end_epoch(trial: Trial, epoch: int, loss: float, parameters: list[nn.Parameter]) -> None:
+    # What the last step has broken is in the weights, and not yet in a loss.
+    norms = torch.stack(torch._foreach_norm(tuple(parameters)))
+    weights = on_host([[torch.linalg.vector_norm(norms)]], None)[0][0]
+    for quantity, value in (("pretext loss", loss), ("norm of the weights", weights)):
+        if not math.isfinite(value):
+            raise in_step(
+                FloatingPointError(
+                    f"the {quantity} is {value} in epoch {epoch} of pretraining: try a smaller pretrain_lr "
+                    f"(now {trial.settings.pretrain_lr:g}) or a longer pretrain_warmup"
+                )
             )
-        )
     trial.report({"stage": "pretrain", "epoch": epoch, "train_loss": loss})

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, LowerHessian
 from bissl_ray.config.settings import Settings
 from bissl_ray.parallel import convert_batch_norm
-from bissl_ray.pretext import build_pretext, nt_xent
+from bissl_ray.pretext import build_pretext, cross_correlation, nt_xent, statistics
 
 TEMPERATURE = 0.5
 LOWER_IMAGES, UPPER_IMAGES = 48, 24
@@ -98,8 +98,8 @@ class WorkerProblem:
     def upper_loss(self, backbone, batch):
         return F.cross_entropy(self.head(backbone(batch[0])), batch[1])
 
-    def after_lower_step(self):
-        self.task.after_step(self.lower)
+    def after_lower_step(self, progress):
+        self.task.after_step(self.lower, progress)
 
     def curvature(self, views):
         return LowerHessian(self.lower_loss(views), list(self.lower.parameters()))
@@ -116,8 +116,8 @@ class PerWorkerSimulation(WorkerProblem):
     """One process that does what workers with batch statistics of their own do together, without any collective.
 
     Each share of a batch passes through a copy of the networks. The copies have one set of parameters and
-    running statistics of their own. SimCLR's embeddings are then put side by side; the loss is the mean of
-    the shares' losses.
+    running statistics of their own. Embeddings that images are compared by are then put side by side; where images are
+    not compared, the loss is the mean of the shares' losses.
     """
 
     def __init__(self, pretext, workers, **numbers):
@@ -130,18 +130,26 @@ class PerWorkerSimulation(WorkerProblem):
 
     def lower_loss(self, views):
         shares = list(zip(self.task, self.lower, views.chunk(self.workers, dim=1), strict=True))
-        if self.pretext == "byol":
+        if self.pretext in ("byol", "simsiam"):
             return torch.stack([task.loss(backbone, tuple(share)) for task, backbone, share in shares]).mean()
-        embeddings = [task.projector(backbone(share.flatten(0, 1))).chunk(2) for task, backbone, share in shares]
-        return nt_xent(torch.cat([own[view] for view in (0, 1) for own in embeddings]), TEMPERATURE)
+        if self.pretext == "simclr":
+            embeddings = [task.projector(backbone(share.flatten(0, 1))).chunk(2) for task, backbone, share in shares]
+            return nt_xent(torch.cat([own[view] for view in (0, 1) for own in embeddings]), TEMPERATURE)
+        embeddings = torch.stack(
+            [torch.cat([task.projector(backbone(share[view])) for task, backbone, share in shares]) for view in (0, 1)]
+        )
+        if self.pretext == "vicreg":
+            return self.task[0].criterion(*statistics(embeddings))
+        found = cross_correlation(*embeddings)
+        return self.task[0].criterion(found, torch.eye(len(found), dtype=found.dtype))
 
     def upper_loss(self, backbone, batch):
         shares = zip(backbone, batch[0].chunk(self.workers), batch[1].chunk(self.workers), strict=True)
         losses = [F.cross_entropy(self.head(one(images)), labels) for one, images, labels in shares]
         return torch.stack(losses).mean()
 
-    def after_lower_step(self):
-        self.task[0].after_step(self.lower[0])
+    def after_lower_step(self, progress):
+        self.task[0].after_step(self.lower[0], progress)
 
     def states_of(self, worker):
         """The states as that worker has them."""

@@ -51,7 +51,7 @@ class SmallProblem:
         self.views = itertools.cycle([batch.chunk(workers)[worker] for batch in views])
         self.labelled = itertools.cycle([(x.chunk(workers)[worker], y.chunk(workers)[worker]) for x, y in labelled])
         self.loss_factor = loss_factor
-        self.lower_steps_seen = 0
+        self.progress_seen = []
         self.trainer = BilevelTrainer(
             self.lower,
             self.pretext_head,
@@ -60,7 +60,7 @@ class SmallProblem:
             self.lower_loss,
             self.upper_loss,
             BilevelHyperparameters(**{**NUMBERS, **numbers}),
-            after_lower_step=self.count_lower_step,
+            after_lower_step=self.note_progress,
         )
 
     def modules(self):
@@ -72,8 +72,8 @@ class SmallProblem:
     def upper_loss(self, backbone, batch):
         return F.cross_entropy(self.downstream_head(backbone(batch[0])), batch[1])
 
-    def count_lower_step(self):
-        self.lower_steps_seen += 1
+    def note_progress(self, progress):
+        self.progress_seen.append(progress)
 
     def alternate(self):
         return self.trainer.alternation(self.views, self.labelled)

@@ -106,6 +106,7 @@ def test_a_reloaded_run_continues_bit_equal():
     reports = [straight.alternate(), resumed.alternate()]
     assert reports[0] == reports[1]
     assert reports[0].alternation == 2
+    assert straight.progress_seen[2:] == resumed.progress_seen == [2 / 6, 3 / 6]
     for one, other in zip(straight.states(), resumed.states(), strict=True):
         assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -115,7 +116,7 @@ def test_schedules_hook_products_and_running_statistics():
     report = problem.alternate()
     assert report.lower_lr == pytest.approx(0.4)  # two warm-up steps of one alternation: the second at the peak
     assert report.upper_lr == pytest.approx(0.1 * 0.5 * (1 + math.cos(math.pi / 6)))
-    assert problem.lower_steps_seen == 2
+    assert problem.progress_seen == [0, 1 / 6]  # two of the six lower steps of three alternations
     assert report.hvps == 6
     assert 0 < report.cg_residual < 1
     assert 0 < report.ritz_min < report.ritz_max

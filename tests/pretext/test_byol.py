@@ -51,7 +51,7 @@ def test_the_target_is_the_moving_average_of_the_parameters(online):
     old = {key: value.clone() for key, value in task.state_dict().items()}
     backbone(torch.randn(4, 3, 8, 8, dtype=torch.float64))
     perturb(backbone, task.projector)
-    task.after_step(backbone)
+    task.after_step(backbone, 0.3)
     new = task.state_dict()
     parameters = {name for name, _ in task.named_parameters()}
     followed = {f"target_backbone.{key}": value for key, value in backbone.state_dict().items()}
@@ -71,3 +71,32 @@ def test_reset_makes_the_target_a_copy_of_its_own(online):
         copied = task.target_backbone.state_dict()[key]
         assert torch.equal(copied, value) and copied.data_ptr() != value.data_ptr()
     assert not any(parameter.requires_grad for parameter in task.target_backbone.parameters())
+
+
+def with_schedule(schedule):
+    settings = Settings(backbone="smallconv", pretext="byol", target_momentum=0.9, target_schedule=schedule)
+    return build_pretext(settings, build_backbone("smallconv"))
+
+
+def test_the_momentum_rises_to_one_on_a_cosine_where_it_is_scheduled():
+    cosine = with_schedule("cosine")
+    # Grill et al. 2020: 1 - (1 - base) (cos(pi k / K) + 1) / 2
+    assert [cosine.momentum(progress) for progress in (0.0, 1 / 3, 0.5, 1.0)] == pytest.approx([0.9, 0.925, 0.95, 1.0])
+    assert {with_schedule("constant").momentum(progress) for progress in (0.0, 0.5, 1.0)} == {0.9}
+
+
+def test_the_target_follows_by_the_scheduled_momentum():
+    torch.manual_seed(0)
+    settings = Settings(backbone="smallconv", pretext="byol", target_momentum=0.9, target_schedule="cosine")
+    backbone = build_backbone("smallconv").double()
+    task = build_pretext(settings, backbone)
+    old = [parameter.clone() for parameter in task.target_backbone.parameters()]
+    perturb(backbone)
+    task.after_step(backbone, 0.5)
+    for target, before, online in zip(task.target_backbone.parameters(), old, backbone.parameters(), strict=True):
+        torch.testing.assert_close(target, 0.95 * before + 0.05 * online.detach(), rtol=1e-14, atol=1e-15)
+
+
+def test_the_published_momentum_is_the_default():
+    settings = Settings()
+    assert (settings.target_momentum, settings.target_schedule) == (0.9995, "constant")

@@ -6,12 +6,28 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.models import build_backbone
 from bissl_ray.pretext import build_pretext, pretext_names
 
-PUBLISHED_LAYERS = {
+BISSL = {
     "0": ("weight", "bias"),
     "1": ("weight", "bias"),
     "3": ("weight", "bias"),
     "4": ("weight", "bias"),
     "6": ("weight",),
+}
+WITHOUT_BIASES = {**BISSL, "0": ("weight",), "3": ("weight",)}
+PUBLISHED = {
+    "simclr": {"projector": BISSL},
+    "byol": {"projector": BISSL, "predictor": BISSL},
+    "vicreg": {"projector": BISSL},
+    "barlow_twins": {"projector": WITHOUT_BIASES},
+    "simsiam": {
+        "projector": {**WITHOUT_BIASES, "6": ("weight", "bias")},
+        "predictor": {"0": ("weight",), "1": ("weight", "bias"), "3": ("weight", "bias")},
+    },
+}
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+BATCH_NORMS = {
+    "simsiam": ["projector.1", "projector.4", "projector.7", "predictor.1"],
+    "byol": ["projector.1", "projector.4", "predictor.1", "predictor.4"],
 }
 
 
@@ -27,13 +43,19 @@ def head_alone(task):
     return {key: value.clone() for key, value in task.state_dict().items() if not key.startswith("target_")}
 
 
-@pytest.mark.parametrize(("pretext", "parts"), [("simclr", ["projector"]), ("byol", ["projector", "predictor"])])
-def test_head_parameters_have_the_published_names(pretext, parts):
+@pytest.mark.parametrize("pretext", pretext_names())
+def test_a_head_has_the_published_names(pretext):
     _, task = build(pretext)
-    named = {name for name, parameter in task.named_parameters() if parameter.requires_grad}
-    assert named == {
-        f"{part}.{layer}.{leaf}" for part in parts for layer, leaves in PUBLISHED_LAYERS.items() for leaf in leaves
+    layers = {
+        f"{part}.{layer}.{leaf}"
+        for part, layers in PUBLISHED[pretext].items()
+        for layer, leaves in layers.items()
+        for leaf in leaves
     }
+    layers |= {
+        f"{norm}.{name}" for norm in BATCH_NORMS.get(pretext, ["projector.1", "projector.4"]) for name in STATISTICS
+    }
+    assert head_alone(task).keys() == layers
 
 
 @pytest.mark.parametrize("pretext", pretext_names())
@@ -42,6 +64,14 @@ def test_a_whole_state_comes_back_bit_equal(pretext):
     backbone, task = build(pretext)
     task.load_head(saved.state_dict(), backbone, "trial.pt")
     assert all(torch.equal(value, task.state_dict()[key]) for key, value in saved.state_dict().items())
+
+
+@pytest.mark.parametrize("pretext", pretext_names())
+def test_a_published_head_alone_comes_back(pretext):
+    _, saved = build(pretext)
+    backbone, task = build(pretext)
+    task.load_head(head_alone(saved), backbone, "head.pth")
+    assert all(torch.equal(value, task.state_dict()[key]) for key, value in head_alone(saved).items())
 
 
 def test_a_published_head_alone_sets_the_target_from_the_backbone():

@@ -192,6 +192,18 @@ def test_a_model_that_is_no_longer_a_number_fails_the_trial(tmp_path, stages, ch
     assert saved_models(what) == {}
 
 
+@pytest.mark.parametrize(
+    ("steps", "quantity"),
+    # The loss of one step is that of the weights before it.
+    [(1, "norm of the weights"), (3, "pretext loss")],
+)
+def test_pretraining_that_is_no_longer_a_number_ends_in_words_and_writes_nothing(tmp_path, steps, quantity):
+    changes = {"pretrain_lr": 1e38, "pretrain_batch": 900 // steps, "pretrain_warmup": 0}
+    with pytest.raises(FloatingPointError, match=rf"the {quantity} is (nan|inf) in epoch 1 .*smaller pretrain_lr"):
+        run(order(tmp_path, stages=("pretrain",), **changes))
+    assert not list(tmp_path.rglob("start.pt"))
+
+
 def test_a_missing_start_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"pretrained/start\.pt"):
         run(order(tmp_path))
