@@ -29,13 +29,13 @@ class TerminalView:
 
 
 @contextmanager
-def terminal_view(title: str) -> Iterator[TerminalView]:
-    """A view for the duration of a `with` block."""
+def terminal_view(title: str, *, stderr: bool = False) -> Iterator[TerminalView]:
+    """A view for the duration of a `with` block; on standard error where the output is for another program."""
     from rich.console import Console
 
     from bissl_ray.leaderboard.live import LiveBoard
 
-    console = Console()
+    console = Console(stderr=stderr)
     with LiveBoard(console, title) as board:
         yield TerminalView(console, board)
 

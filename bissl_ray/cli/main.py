@@ -8,6 +8,7 @@ import sys
 import typer
 
 from bissl_ray.cli.bench import bench
+from bissl_ray.cli.compare import compare
 from bissl_ray.cli.datasets import datasets
 from bissl_ray.cli.launch import launch
 from bissl_ray.cli.leaderboard import leaderboard
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (sweep, resume, leaderboard, show, spaces, launch):
+for verb in (sweep, resume, leaderboard, show, compare, spaces, launch):
     app.command()(verb)
 app.add_typer(datasets, name="datasets")
 app.add_typer(bench, name="bench")

@@ -18,6 +18,13 @@ class Protocol(BaseModel):
         4, ge=1, description="fine-tuning runs per finalist; the control gets finalists times as many"
     )
     seeds: int = Field(5, ge=2, description="seeds of the confirmation; at least 2, or there is no interval to report")
+    first_seed: int = Field(
+        1,
+        ge=1,
+        le=1_000_000,
+        description="seeds of the confirmation are numbered from seed + first_seed on; a comparison that takes over a "
+        "sweep's winner takes seeds that had no part in choosing it",
+    )
     early_stopping: bool = Field(True, description="whether ASHA stops trials that fall behind")
     grace: int = Field(
         20,

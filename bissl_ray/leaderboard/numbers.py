@@ -23,6 +23,23 @@ def relative(fraction: float | None) -> str:
     return f"{percentage:.2g}%" if percentage < 9.95 else f"{percentage:.0f}%"
 
 
+def probability(p: float | None) -> str:
+    """Write a p: 0.0312 is "0.031", 0.0004 is "<0.001"; nothing for None."""
+    if p is None:
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(number: int | None) -> str:
+    """Write a large count in three digits: 30700 is "30.7k", 2400000 is "2.4M"; nothing for None."""
+    if number is None:
+        return ""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= 0.9995 * size:
+            return f"{number / size:.3g}{unit}"
+    return str(number)
+
+
 def duration(seconds: float | None) -> str:
     """Write a duration in its two largest units: "45s", "12m 05s", "3h 20m", "2d 04h"; nothing for None."""
     if seconds is None:

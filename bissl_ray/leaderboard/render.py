@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 _LONG_HEADER: Final = 8  # characters
 _WIDER_THAN_ANY_TABLE: Final = 10_000
 _STYLES: Final = {"control": "cyan", "failed": "red", "pruned": "dim", "running": "yellow"}
-_VERDICT_STYLES: Final[dict[Outcome, str]] = {
+VERDICT_STYLES: Final[dict[Outcome, str]] = {
     "wins": "bold green",
     "no_difference": "bold yellow",
     "loses": "bold red",
@@ -48,24 +48,34 @@ def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) ->
         parts.append(fitting_table(_title(dataset, rows), list(group), console))
     notes = [*marks_explained(rows), *ended_early(rows)]
     parts.extend(Text(line, style="dim") for line in [*notes, *([""] if notes else [])])
-    parts.extend(Text(verdict.sentence, style=_VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
+    parts.extend(Text(verdict.sentence, style=VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
     return Group(*parts)
 
 
 def fitting_table(title: str, rows: Sequence[Row], console: Console) -> Table:
     """Lay out rows of one dataset with as many columns as the console is wide enough for."""
-    chosen = columns(rows)
+    return fitting(lambda chosen: _lay_out(title, rows, chosen), columns(rows), console)
+
+
+def fitting(lay_out: Callable[[Sequence[Column]], Table], chosen: Sequence[Column], console: Console) -> Table:
+    """Lay out as many columns as a console is wide enough for; the least important are left out first."""
+    kept = list(chosen)
     unlimited = console.options.update_width(_WIDER_THAN_ANY_TABLE)
     while True:
-        laid_out = _lay_out(title, rows, chosen)
-        if len(chosen) == 1 or Measurement.get(console, unlimited, laid_out).maximum <= console.width:
+        laid_out = lay_out(kept)
+        if len(kept) == 1 or Measurement.get(console, unlimited, laid_out).maximum <= console.width:
             return laid_out
-        chosen.remove(min(chosen, key=lambda column: column.priority))
+        kept.remove(min(kept, key=lambda column: column.priority))
 
 
 def as_json(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
     """Write rows and verdicts as JSON, unrounded; what is missing, or not a number, is null."""
     document = {"rows": rows, "verdicts": [dataclasses.asdict(verdict) for verdict in verdicts]}
+    return dumped(document)
+
+
+def dumped(document: Any) -> str:
+    """Write plain values as JSON, unrounded; what is not a number is null."""
     return json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
 
 
@@ -85,12 +95,16 @@ def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
     for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
         members = list(group)
         chosen = columns(members)
-        lines = [[c.header for c in chosen], ["---:" if c.number else "---" for c in chosen]]
-        lines += [[c.cell(row) for c in chosen] for row in members]
-        body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-        parts.append(f"### {_title(dataset, rows)}\n\n{body}")
+        parts.append(f"### {_title(dataset, rows)}\n\n{markdown_table(members, chosen)}")
     parts.extend([*marks_explained(rows), *ended_early(rows), *(verdict.sentence for verdict in verdicts)])
     return "\n\n".join(parts)
+
+
+def markdown_table(rows: Sequence[Row], chosen: Sequence[Column]) -> str:
+    """Write columns of rows as a table in Markdown."""
+    lines = [[c.header for c in chosen], ["---:" if c.number else "---" for c in chosen]]
+    lines += [[c.cell(row) for c in chosen] for row in rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _title(dataset: str, rows: Sequence[Row]) -> str:
@@ -110,7 +124,7 @@ def _lay_out(title: str, rows: Sequence[Row], chosen: Sequence[Column]) -> Table
         collapse_padding=True,
     )
     for column in chosen:
-        laid_out.add_column(_folded(column.header), justify="right" if column.number else "left", no_wrap=True)
+        laid_out.add_column(folded(column.header), justify="right" if column.number else "left", no_wrap=True)
     for row, below in zip(rows, [*rows[1:], None], strict=True):
         style = "bold green" if row["rank"] == 1 and row["standing"] == "confirmed" else None
         style = style or _STYLES.get(row["kind"]) or _STYLES.get(row["status"])
@@ -120,7 +134,7 @@ def _lay_out(title: str, rows: Sequence[Row], chosen: Sequence[Column]) -> Table
     return laid_out
 
 
-def _folded(header: str) -> str:
+def folded(header: str) -> str:
     """Break a long heading at its last underscore or space, so that it doesn't widen its column."""
     if len(header) <= _LONG_HEADER:
         return header

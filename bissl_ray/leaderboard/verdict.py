@@ -65,10 +65,18 @@ def verdicts(trials: Iterable[Row]) -> list[Verdict]:
         trials: rows as `to_rows(read_trials(...))` gives them.
     """
     configurations = gather(trials)
-    return [_judge(configurations, sweep) for sweep in sorted({c.sweep for c in configurations})]
+    return [judge(configurations, sweep) for sweep in sorted({c.sweep for c in configurations})]
 
 
-def _judge(configurations: list[Configuration], sweep: tuple[str, str]) -> Verdict:
+def judge(configurations: list[Configuration], sweep: tuple[str, str], where: str | None = None) -> Verdict:
+    """Judge one sweep.
+
+    Args:
+        configurations: as `gather` gives them; those of other sweeps are left aside.
+        sweep: dataset and name.
+        where: how the sentence names what was compared; None: by the dataset.
+    """
+    where = sweep[0] if where is None else where
     winner, control = best_bissl(configurations, sweep), best_control(configurations, sweep)
     if control is not None and not control.scores:
         control = None
@@ -80,9 +88,9 @@ def _judge(configurations: list[Configuration], sweep: tuple[str, str]) -> Verdi
     deciding = test_gain if split == "test" else gain
     outcome = _outcome(deciding)
     if deciding is None or winner is None or control is None or outcome == "unconfirmed":
-        sentence = _unconfirmed(configurations, sweep, winner, control, gain)
+        sentence = _unconfirmed(configurations, sweep, where, winner, control, gain)
     else:
-        sentence = _decided(sweep[0], outcome, deciding, split, _shared_means(winner, control, split))
+        sentence = _decided(where, outcome, deciding, split, _shared_means(winner, control, split))
     return Verdict(
         dataset=sweep[0],
         sweep=sweep[1],
@@ -122,10 +130,10 @@ _OPENING: Final[dict[Outcome, str]] = {
 }
 
 
-def _decided(dataset: str, outcome: Outcome, gain: Estimate, split: Split, means: tuple[float, float]) -> str:
+def _decided(where: str, outcome: Outcome, gain: Estimate, split: Split, means: tuple[float, float]) -> str:
     caution = "" if split == "test" else "; the winner was chosen on this split, which flatters it"
     return (
-        f"{_OPENING[outcome]} on {dataset}: {percent(means[0])}% against {percent(means[1])}% for plain "
+        f"{_OPENING[outcome]} on {where}: {percent(means[0])}% against {percent(means[1])}% for plain "
         f"fine-tuning on the {split} split, {points(gain.mean)} points (95% interval {points(gain.low)} to "
         f"{points(gain.high)}, {gain.n} seeds{caution})."
     )
@@ -134,11 +142,12 @@ def _decided(dataset: str, outcome: Outcome, gain: Estimate, split: Split, means
 def _unconfirmed(
     configurations: list[Configuration],
     sweep: tuple[str, str],
+    where: str,
     winner: Configuration | None,
     control: Configuration | None,
     gain: Estimate | None,
 ) -> str:
-    opening = f"Not confirmed yet on {sweep[0]}:"
+    opening = f"Not confirmed yet on {where}:"
     if winner is None:
         ours = [c for c in configurations if c.kind == "bissl" and c.sweep == sweep]
         best = max(ours, key=standing, default=None)

@@ -2,9 +2,11 @@
 
 from bissl_ray.store.arrays import to_rows
 from bissl_ray.store.documents import (
+    read_comparison_document,
     read_stage_document,
     read_sweep_document,
     sweep_names,
+    write_comparison_document,
     write_stage_document,
     write_sweep_document,
 )
@@ -25,12 +27,14 @@ __all__ = [
     "check_writable",
     "load_trials",
     "open_storage",
+    "read_comparison_document",
     "read_reports",
     "read_stage_document",
     "read_sweep_document",
     "read_trials",
     "sweep_names",
     "to_rows",
+    "write_comparison_document",
     "write_stage_document",
     "write_sweep_document",
 ]

@@ -1,4 +1,4 @@
-"""What was asked for, as JSON: sweeps/<name>/sweep.json of a sweep, stages/<name>/stage.json of a stage by itself."""
+"""What was asked for, as JSON: a document for each sweep, each stage run by itself, each comparison."""
 
 import json
 from collections.abc import Mapping
@@ -71,6 +71,24 @@ def read_stage_document(storage: str | Path, name: str) -> dict[str, Any] | None
             "another --name"
         )
     return None
+
+
+def write_comparison_document(storage: str | Path, name: str, document: Mapping[str, Any]) -> None:
+    """Write the document of a comparison, which sweeps belong to it; as `write_sweep_document`."""
+    _write(storage, f"comparisons/{check_name('comparison', name)}.json", document)
+
+
+def read_comparison_document(storage: str | Path, name: str) -> dict[str, Any] | None:
+    """Read the document of a comparison, None where there is none of that name.
+
+    Raises:
+        BadInputError: the name can't be used, or the document is damaged.
+    """
+    filesystem, base = open_storage(storage)
+    path = f"comparisons/{check_name('comparison', name)}.json"
+    if filesystem.get_file_info(f"{base}/{path}").type != FileType.File:
+        return None
+    return _read(storage, path, "choose another --name")
 
 
 def _write(storage: str | Path, path: str, document: Mapping[str, Any]) -> None:

@@ -165,7 +165,8 @@ class Planner:
 
     def _seeds(self, phase: Phase, winners: list[tuple[str, dict[str, Any]]]) -> Plan | None:
         for parent, point in winners:
-            for s in range(1, self._protocol.seeds + 1):
+            first = self._protocol.first_seed
+            for s in range(first, first + self._protocol.seeds):
                 seed = self._protocol.seed + s
                 if (plan := self._new(f"{parent}-s{s}", phase, "seeds", parent, seed, point)) is not None:
                     return plan

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bissl_ray.config import load_search_space
+from bissl_ray.config import SearchSpace, load_search_space
 from bissl_ray.config.budget import Budget, parse_budget
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import get_dataset
@@ -33,7 +33,7 @@ class _Quiet:
 def prepare_request(
     dataset: str | None = None,
     *,
-    space: str | Path | None = None,
+    space: str | Path | SearchSpace | None = None,
     overrides: Mapping[str, Any] | None = None,
     name: str | None = None,
     data_dir: str | Path | None = None,
@@ -47,8 +47,8 @@ def prepare_request(
 
     Args:
         dataset: name of a dataset; None takes the space's.
-        space: search-space file or name; None takes the dataset's own.
-        overrides: has the last word over the space, in the shape of a space file.
+        space: search-space file or name; None takes the dataset's own. A resolved space is taken as it is.
+        overrides: has the last word over a space that is loaded, in the shape of a space file.
         name: of the sweep; None makes one from the dataset and the time.
         data_dir: folder of the dataset.
         splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
@@ -62,7 +62,7 @@ def prepare_request(
     """
     if dataset is not None:
         get_dataset(dataset)
-    resolved = load_search_space(space if space is not None else dataset or "digits", overrides)
+    resolved = space if isinstance(space, SearchSpace) else load_search_space(space or dataset or "digits", overrides)
     chosen = dataset or resolved.dataset
     get_dataset(chosen)
     if pretext_dataset is not None:
@@ -149,6 +149,23 @@ def run_sweep(
         pretrained=pretrained,
         workers_per_trial=workers_per_trial,
     )
+    return begin_sweep(request, storage=storage, pretrain=pretrain, address=address, budget=budget, view=view)
+
+
+def begin_sweep(
+    request: SweepRequest,
+    *,
+    storage: str | Path = "./runs",
+    pretrain: bool = False,
+    address: str | None = None,
+    budget: str | None = None,
+    view: View | None = None,
+) -> SweepOutcome:
+    """Run a new sweep as `prepare_request` put it; the rest as for `run_sweep`.
+
+    Raises:
+        BadInputError: anything wrong with the input; nothing was started.
+    """
     limit = None if budget is None else parse_budget(budget)
     place = absolute_storage(storage)
     check_writable(place)
@@ -186,13 +203,7 @@ def resume_sweep(
     place = absolute_storage(storage)
     document = read_sweep_document(place, name)
     check_writable(place)
-    try:
-        request = SweepRequest.model_validate(document["request"])
-    except (KeyError, ValidationError) as error:
-        raise BadInputError(
-            f"sweep {name} was written by another release, whose sweep.json this one can't read "
-            f"({' '.join(str(error).split())[:120]}): resume it with that release, or begin a new sweep"
-        ) from error
+    request = read_request(document, name)
     if trials is not None:
         planned = request.space.protocol.trials
         if trials < planned:
@@ -201,6 +212,25 @@ def resume_sweep(
         space = request.space.model_copy(update={"protocol": protocol})
         request = request.model_copy(update={"space": space})
     return _run(request, place, document, address, limit, view or _Quiet())
+
+
+def read_request(document: Mapping[str, Any], name: str) -> SweepRequest:
+    """Read what a sweep was asked for.
+
+    Args:
+        document: its sweep.json.
+        name: of the sweep.
+
+    Raises:
+        BadInputError: another release wrote it.
+    """
+    try:
+        return SweepRequest.model_validate(document["request"])
+    except (KeyError, ValidationError) as error:
+        raise BadInputError(
+            f"sweep {name} was written by another release, whose sweep.json this one can't read "
+            f"({' '.join(str(error).split())[:120]}): resume it with that release, or begin a new sweep"
+        ) from error
 
 
 def _run(

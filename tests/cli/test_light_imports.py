@@ -8,7 +8,9 @@ import pytest
 HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["sweep", "--help"], ["leaderboard"], ["datasets"], ["spaces"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["sweep", "--help"], ["compare", "--help"], ["leaderboard"], ["datasets"], ["spaces"]]
+)
 def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
     script = (
         "import sys, runpy\n"

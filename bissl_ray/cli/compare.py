@@ -1,0 +1,192 @@
+"""`bissl-ray compare`: BiSSL against the conventional pipeline, paired over seeds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bissl_ray.cli.leaderboard import Format
+
+if TYPE_CHECKING:
+    from bissl_ray.config.comparison import Comparison
+
+_STORAGE = "./runs"
+
+
+def compare(
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Dataset; give it again for several. [the space's, else digits]")
+    ] = None,
+    pretrained: Annotated[
+        list[str] | None,
+        typer.Option(help="Self-supervised checkpoint, FILE or LABEL=FILE; give it again for several."),
+    ] = None,
+    pretrain_epochs: Annotated[
+        str | None, typer.Option(help="Pretrain here, for each of these lengths: 5,20,80.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help="Seeds, the same on both sides. [as the space says]")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Search BiSSL's configuration in so many trials. [it is held]")
+    ] = None,
+    from_sweep: Annotated[
+        str | None,
+        typer.Option("--from", help="Compare at this sweep's winner. [at the space's first known-good point]"),
+    ] = None,
+    space: Annotated[str | None, typer.Option(help="Search space: a file, or a shipped one's name.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Hold a setting at a value: alternations=100; again for several.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name; a comparison of that name is gone on with. [compare and the time]")
+    ] = None,
+    storage: Annotated[str, typer.Option(help="Folder or URI for the results.")] = _STORAGE,
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds the datasets' files.")] = None,
+    splits_dir: Annotated[str | None, typer.Option(help="Folder of published splits.")] = None,
+    pretext_dataset: Annotated[
+        str | None, typer.Option(help="Whose images the lower level sees, such as imagenet. [the dataset's own]")
+    ] = None,
+    pretext_data_dir: Annotated[str | None, typer.Option(help="Folder of the pretext's dataset. [--data-dir]")] = None,
+    workers_per_trial: Annotated[int, typer.Option(help="Workers that share a trial; a GPU each where there are.")] = 1,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
+    format: Annotated[Format, typer.Option(help="How to write the result.")] = Format.table,
+    plot: Annotated[Path | None, typer.Option(help="Draw it as well: FILE.svg, .png or .pdf.")] = None,
+) -> None:
+    """Compare BiSSL with plain fine-tuning from the same checkpoints, both tuned alike, over the same seeds."""
+    from datetime import datetime
+
+    from bissl_ray.job.places import absolute_storage
+    from bissl_ray.leaderboard.comparison_plot import check_plot
+    from bissl_ray.store import check_writable
+    from bissl_ray.sweep.compare import check_comparison, joined, read_comparison, unfinished
+
+    if plot is not None:
+        check_plot(plot)
+    asked = {
+        "dataset": dataset,
+        "pretrained": pretrained,
+        "pretrain_epochs": pretrain_epochs,
+        "seeds": seeds,
+        "trials": trials,
+        "from_sweep": from_sweep,
+        "space": space,
+        "set_": set_,
+        "data_dir": data_dir,
+        "splits_dir": splits_dir,
+        "pretext_dataset": pretext_dataset,
+        "pretext_data_dir": pretext_data_dir,
+        "workers_per_trial": None if workers_per_trial == 1 else workers_per_trial,
+    }
+    place, chosen = absolute_storage(storage), name or f"compare-{datetime.now():%Y%m%d-%H%M%S}"
+    comparison = known = read_comparison(place, chosen)
+    if known is None or any(value is not None for value in asked.values()):
+        comparison = joined(known, _prepare(chosen, place, asked))
+    assert comparison is not None
+    code = 0
+    if left := unfinished(comparison, place):
+        check_writable(place)
+        check_comparison(comparison, place, address)
+        if dry_run:
+            _show_plan(comparison, left)
+            return
+        code = _run(comparison, place, storage, address, format)
+    _show(comparison, place, format, plot)
+    raise typer.Exit(code)
+
+
+def _prepare(name: str, storage: str, asked: dict[str, Any]) -> "Comparison":
+    from bissl_ray.config.assignments import parse_assignments
+    from bissl_ray.errors import BadInputError
+    from bissl_ray.sweep.comparison import comparison_of_winner, prepare_comparison, starts
+
+    checkpoints = starts(asked["pretrained"] or [], asked["pretrain_epochs"])
+    given = {key: value for key, value in asked.items() if value is not None}
+    if (sweep := given.get("from_sweep")) is not None:
+        also = ("from_sweep", "pretrained", "pretrain_epochs", "seeds")
+        if others := [f"--{key.strip('_').replace('_', '-')}" for key in given if key not in also]:
+            raise BadInputError(
+                f"--from {sweep} brings that sweep's dataset and settings: leave out {', '.join(others)}"
+            )
+        return comparison_of_winner(name, sweep, checkpoints, storage=storage, seeds=given.get("seeds"))
+    datasets = given.get("dataset", [])
+    if len(set(datasets)) < len(datasets):
+        raise BadInputError(f"--dataset {' --dataset '.join(datasets)}: each dataset once, please")
+    of_every_sweep = ("data_dir", "splits_dir", "pretext_dataset", "pretext_data_dir", "workers_per_trial")
+    return prepare_comparison(
+        name,
+        datasets,
+        checkpoints,
+        space=given.get("space"),
+        trials=given.get("trials"),
+        seeds=given.get("seeds"),
+        settings=parse_assignments(given.get("set_", [])),
+        **{key: given[key] for key in of_every_sweep if key in given},
+    )
+
+
+def _show_plan(comparison: "Comparison", left: Any) -> None:
+    typer.echo(f"{comparison.name}: {len(comparison.cases)} cases, {len(left)} of them to run")
+    for case in left:
+        space, request = case.request.space, case.request
+        plan, settings = space.protocol, space.settings({})
+        source = request.pretrained or f"pretrained here for {settings.pretrain_epochs} epochs"
+        typer.echo(f"\n{case.sweep}\n  from {source} ({settings.backbone}, {settings.pretext})")
+        if space.parameters:
+            typer.echo(f"  BiSSL: searched in {plan.trials} trials: {', '.join(space.parameters)}")
+        else:
+            names = ("lower_lr", "upper_lr", "upper_weight_decay", "cg_iterations", "proximity_weight", "damping")
+            typer.echo(f"  BiSSL: {', '.join(f'{name} {getattr(settings, name):g}' for name in names)}")
+        tuned, finalists = plan.finalists * plan.finetune_runs, min(plan.finalists, plan.trials)
+        searched = ", ".join(space.finetune_parameters) or "nothing searched"
+        typer.echo(f"  each side: {tuned} fine-tuning runs ({searched}), then {finalists * plan.seeds} runs over")
+        typer.echo(f"  {plan.seeds} seeds; then one look at the test split")
+    typer.echo("\nnothing was started; leave --dry-run out to start")
+
+
+def _run(comparison: "Comparison", place: str, storage: str, address: str | None, format: Format) -> int:
+    """Run what is left; the exit code: 1 something failed that a person must see to, 130 interrupted."""
+    from bissl_ray.cli.live import storage_flag, terminal_view
+    from bissl_ray.sweep.compare import run_comparison
+
+    code = 0
+    go_on = f"bissl-ray compare --name {comparison.name}{storage_flag(storage)}"
+    try:
+        for outcome in run_comparison(
+            comparison, place, address, lambda case: terminal_view(case.sweep, stderr=format is not Format.table)
+        ):
+            if outcome.problem is not None:
+                typer.echo(f"{outcome.name}: {outcome.problem}. Go on later with: {go_on}", err=True)
+                code = 1
+            elif not outcome.finished:
+                typer.echo(f"Interrupted; everything reported is saved. Go on with:\n  {go_on}", err=True)
+                return 130
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted at once. Go on with:\n  {go_on}", err=True)
+        return 130
+    return code
+
+
+def _show(comparison: "Comparison", place: str, format: Format, plot: Path | None) -> None:
+    from bissl_ray.leaderboard.comparison_plot import write_plot
+    from bissl_ray.leaderboard.comparison_render import (
+        comparison_csv,
+        comparison_json,
+        comparison_markdown,
+        comparison_table,
+    )
+    from bissl_ray.sweep.compare import board_of
+
+    board = board_of(comparison, place)
+    if format is Format.table:
+        from rich.console import Console
+
+        console = Console()
+        console.print(comparison_table(board, console))
+    else:
+        written = {Format.json: comparison_json, Format.csv: comparison_csv, Format.md: comparison_markdown}
+        typer.echo(written[format](board))
+    if plot is not None:
+        write_plot(board, plot)
+        typer.echo(f"Drawn: {plot}", err=True)

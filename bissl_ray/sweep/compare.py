@@ -1,0 +1,179 @@
+"""Runs the sweeps of a comparison, and reads what they have found."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from bissl_ray.config.comparison import Case, Comparison
+from bissl_ray.data import get_dataset
+from bissl_ray.errors import BadInputError
+from bissl_ray.job.provenance import git_state, versions
+from bissl_ray.leaderboard.comparison import CaseFacts, ComparisonBoard, compare_cases
+from bissl_ray.store import (
+    read_comparison_document,
+    read_sweep_document,
+    read_trials,
+    sweep_names,
+    to_rows,
+    write_comparison_document,
+)
+from bissl_ray.sweep.images import images_of_run
+from bissl_ray.sweep.outcome import SweepOutcome, View
+from bissl_ray.sweep.planner import Planner
+from bissl_ray.sweep.replay import control_settings, planner_of
+from bissl_ray.sweep.run import begin_sweep, read_request, resume_sweep
+
+
+def read_comparison(storage: str, name: str) -> Comparison | None:
+    """Read a comparison that was begun; None where there is none of that name.
+
+    Raises:
+        BadInputError: its document is damaged, or of another release.
+    """
+    document = read_comparison_document(storage, name)
+    if document is None:
+        return None
+    try:
+        return Comparison.model_validate(document["comparison"])
+    except (KeyError, ValidationError) as error:
+        raise BadInputError(
+            f"comparison {name} was written by another release, which this one can't read "
+            f"({' '.join(str(error).split())[:120]}): go on with that release, or choose another --name"
+        ) from error
+
+
+def joined(known: Comparison | None, asked: Comparison) -> Comparison:
+    """Add what is asked for now to what a comparison has.
+
+    Raises:
+        BadInputError: a case that it has is asked for in another way.
+    """
+    if known is None:
+        return asked
+    old = {case.sweep: case for case in known.cases}
+    for case in asked.cases:
+        if case.sweep in old and old[case.sweep] != case:
+            raise BadInputError(
+                f"comparison {known.name} has {case.dataset} from {case.checkpoint} already, with other settings: "
+                "leave the options out to go on with it, or choose another --name"
+            )
+    new = [case for case in asked.cases if case.sweep not in old]
+    return Comparison(name=known.name, cases=(*known.cases, *new))
+
+
+def check_comparison(comparison: Comparison, storage: str, address: str | None) -> None:
+    """Refuse, before anything starts, what would stop a case half-way through the comparison.
+
+    Args:
+        comparison: its cases; those that have begun are taken to be right.
+        storage: absolute.
+        address: of the cluster; None: this machine, where the data must be.
+
+    Raises:
+        BadInputError: settings, checkpoints or data that don't fit.
+    """
+    from bissl_ray.job.data_facts import inspect_data
+    from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data
+
+    known, begun = read_comparison(storage, comparison.name), sweep_names(storage)
+    for case in comparison.cases:
+        if case.sweep in begun:
+            if known is None or case not in known.cases:
+                raise BadInputError(f"there is a sweep {case.sweep!r} in {storage} already: choose another --name")
+            continue
+        check_request(case.request)
+        check_pretrained(case.request, pretrain=True)
+        if address is None:
+            inspect_data(chosen_data(case.request))
+
+
+def run_comparison(
+    comparison: Comparison,
+    storage: str,
+    address: str | None,
+    view: Callable[[Case], AbstractContextManager[View]],
+) -> Iterator[SweepOutcome]:
+    """Run the cases that are not finished, one after another.
+
+    Args:
+        comparison: what to run; its document is written first.
+        storage: absolute.
+        address: of a running Ray cluster; None takes RAY_ADDRESS, else starts one here.
+        view: shows the progress of a case.
+
+    Yields:
+        How each case ended that was run; nothing for one that was finished before.
+    """
+    _write(comparison, storage)
+    for case in comparison.cases:
+        if case.sweep not in sweep_names(storage):
+            with view(case) as shown:
+                yield begin_sweep(case.request, storage=storage, pretrain=True, address=address, view=shown)
+        elif not _finished(planner_of(case.request, storage)[0]):
+            with view(case) as shown:
+                yield resume_sweep(case.sweep, storage=storage, address=address, view=shown)
+
+
+def unfinished(comparison: Comparison, storage: str) -> list[Case]:
+    """The cases that have something left to run."""
+    begun = sweep_names(storage)
+    return [
+        case
+        for case in comparison.cases
+        if case.sweep not in begun or not _finished(planner_of(case.request, storage)[0])
+    ]
+
+
+def board_of(comparison: Comparison, storage: str) -> ComparisonBoard:
+    """Read what the sweeps of a comparison have found so far."""
+    begun = sweep_names(storage)
+    rows: list[dict[str, Any]] = []
+    for case in comparison.cases:
+        rows += to_rows(read_trials(storage, case.dataset, case.sweep))
+    facts = [_facts(case, storage, case.sweep in begun) for case in comparison.cases]
+    return compare_cases(comparison.name, facts, rows)
+
+
+def _write(comparison: Comparison, storage: str) -> None:
+    known = read_comparison_document(storage, comparison.name) or {"created_at": datetime.now(UTC).isoformat()}
+    asked = {"comparison": comparison.model_dump(mode="json"), "git": git_state(), "versions": versions()}
+    write_comparison_document(storage, comparison.name, {**known, **asked})
+
+
+def _finished(planner: Planner) -> bool:
+    return planner.finished and not any(_unscored(record.test_metric) for record in planner.records.values())
+
+
+def _unscored(test_metric: float | None) -> bool:
+    """Whether the look at the test split failed: resuming the sweep looks again."""
+    return test_metric is not None and math.isnan(test_metric)
+
+
+def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
+    metric = get_dataset(case.dataset).metric
+    if not begun:
+        return CaseFacts(case.dataset, case.checkpoint, case.sweep, metric, finished=False)
+    document = read_sweep_document(storage, case.sweep)
+    request = read_request(document, case.sweep)
+    planner, _ = planner_of(request, storage)
+    bissl, control = planner.confirmed("confirm"), planner.confirmed("control")
+    sizes, workers = document["data"], request.workers_per_trial
+    images = {}
+    if bissl:
+        images["bissl"] = images_of_run(request.space.settings(bissl[0].point), sizes, workers, control=False)
+    if control:
+        settings = control_settings(request.space, control[0].point)
+        images["finetuning"] = images_of_run(settings, sizes, workers, control=True)
+    return CaseFacts(
+        case.dataset,
+        case.checkpoint,
+        case.sweep,
+        metric,
+        finished=_finished(planner),
+        labelled={name: counted.labelled for name, counted in images.items()},  # type: ignore[misc]
+        unlabelled={name: counted.unlabelled for name, counted in images.items()},  # type: ignore[misc]
+    )

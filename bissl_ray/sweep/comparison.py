@@ -1,0 +1,219 @@
+"""From what a person asked to compare to sweeps: one per dataset and checkpoint, each with its own control."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from bissl_ray.config import SearchSpace, Settings, load_search_space
+from bissl_ray.config.comparison import Case, Comparison
+from bissl_ray.config.refusal import refusal
+from bissl_ray.config.request import SweepRequest
+from bissl_ray.data import get_dataset
+from bissl_ray.errors import BadInputError
+from bissl_ray.job.places import absolute_path
+from bissl_ray.store import check_name, read_sweep_document
+from bissl_ray.sweep.replay import planner_of
+from bissl_ray.sweep.run import prepare_request, read_request
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_NOT_OF_A_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_OF_OTHER_STAGES: Final = ("pretrain_", "finetune_")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What both pipelines start from.
+
+    Attributes:
+        label: how tables call it, and part of the sweep's name.
+        pretrained: checkpoint file; None: pretrained here on the dataset's own images.
+        epochs: length of that pretraining; None: as the space says.
+    """
+
+    label: str
+    pretrained: str | None = None
+    epochs: int | None = None
+
+
+def starts(pretrained: Sequence[str], epochs: str | None) -> list[Start]:
+    """Read the checkpoints that were given.
+
+    Args:
+        pretrained: FILE or LABEL=FILE each; a file without a label is called by its name.
+        epochs: lengths of pretraining, such as "5,20,80".
+
+    Raises:
+        BadInputError: a label or a length that can't be used, or two of one label.
+    """
+    found = [_labelled(text) for text in pretrained]
+    for text in epochs.split(",") if epochs is not None else []:
+        if not (text.strip().isdecimal() and int(text) >= 1):
+            raise BadInputError(f"--pretrain-epochs {epochs}: found {text!r}, expected whole numbers such as 5,20,80")
+        found.append(Start(f"{int(text)}ep", epochs=int(text)))
+    labels = [start.label for start in found]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BadInputError(f"two checkpoints are called {label}: tell them apart, --pretrained LABEL=FILE")
+    return found
+
+
+def _labelled(text: str) -> Start:
+    label, sign, file = text.partition("=")
+    if not sign or Path(text).is_file():
+        label, file = _NOT_OF_A_LABEL.sub("-", Path(text).stem)[:40], text
+    if not _LABEL.fullmatch(label):
+        raise BadInputError(
+            f"--pretrained {text}: found the label {label!r}, expected up to 40 letters, digits, dots, dashes and "
+            "underscores"
+        )
+    return Start(label, pretrained=file)
+
+
+def prepare_comparison(
+    name: str,
+    datasets: Sequence[str] = (),
+    starts: Sequence[Start] = (),
+    *,
+    space: str | Path | None = None,
+    trials: int | None = None,
+    seeds: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **others: Any,
+) -> Comparison:
+    """Turn what a person asked for into sweeps; nothing is written.
+
+    Without `trials`, BiSSL runs at one configuration, the space's first known-good point, and only its fine-tuning is
+    tuned; the control gets as many fine-tuning runs over the same points, and the same seeds.
+
+    Args:
+        name: of the comparison.
+        datasets: names; none: the space's, else digits.
+        starts: checkpoints; none: what the space pretrains on an embedded dataset's own images.
+        space: search-space file or name; None takes each dataset's own.
+        trials: explore trials that search BiSSL's configuration; None: it is not searched.
+        seeds: of the confirmation; None: as the space says.
+        settings: fixed values that have the last word, by setting.
+        others: of every sweep, as for `prepare_request`: data_dir, workers_per_trial and the like.
+
+    Raises:
+        BadInputError: anything wrong.
+    """
+    own: list[str | None] = [*datasets] or [None]
+    cases = []
+    for dataset in own:
+        if dataset is not None:
+            get_dataset(dataset)
+        given = {} if settings is None else dict(settings)
+        base = load_search_space(space or dataset or "digits", {"fixed": given} if given else None)
+        chosen = dataset or base.dataset
+        for start in starts or [_embedded(chosen, base)]:
+            pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
+            plan = {} if seeds is None else {"seeds": seeds}
+            if trials is None:
+                narrowed = _one_configuration(base, _known_good(base, given), pretraining, plan)
+            else:
+                narrowed = _narrowed(base, {**given, **pretraining}, {**plan, "trials": trials})
+            request = prepare_request(
+                chosen,
+                space=narrowed,
+                name=f"{check_name('comparison', name)}-{chosen}-{start.label}",
+                pretrained=start.pretrained,
+                **others,
+            )
+            cases.append(Case(checkpoint=start.label, request=request))
+    return Comparison(name=name, cases=tuple(cases))
+
+
+def comparison_of_winner(
+    name: str, sweep: str, starts: Sequence[Start] = (), *, storage: str, seeds: int | None = None
+) -> Comparison:
+    """Compare at the winner of a finished sweep, over seeds that had no part in choosing it.
+
+    Args:
+        name: of the comparison.
+        sweep: whose winner, data and, unless others are given, checkpoint are taken.
+        starts: checkpoints.
+        storage: absolute, where the sweep is.
+        seeds: of the confirmation; None: as the sweep had.
+
+    Raises:
+        BadInputError: there is no such sweep, or it has no winner yet.
+    """
+    request = read_request(read_sweep_document(storage, sweep), sweep)
+    planner, _ = planner_of(request, storage)
+    winner = planner.confirmed("confirm")
+    parent = winner[0].parent if winner else None
+    if parent is None:
+        raise BadInputError(
+            f"--from {sweep}: the sweep has no confirmed configuration yet; finish it first: bissl-ray resume {sweep}"
+        )
+    space, protocol = request.space, request.space.protocol
+    settled = space.settings({}).model_dump()
+    point = {
+        setting: value
+        for setting, value in planner.records[parent].point.items()
+        if setting in space.parameters or (value != settled[setting] and not setting.startswith(_OF_OTHER_STAGES))
+    }
+    fresh = {"first_seed": protocol.first_seed + protocol.seeds} | ({} if seeds is None else {"seeds": seeds})
+    cases = []
+    for start in starts or [Start("own", pretrained=request.pretrained)]:
+        pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
+        update = {
+            "name": f"{check_name('comparison', name)}-{request.dataset}-{start.label}",
+            "pretrained": absolute_path(start.pretrained),
+            "space": _one_configuration(space, point, pretraining, fresh),
+        }
+        cases.append(Case(checkpoint=start.label, request=SweepRequest.model_validate({**dict(request), **update})))
+    return Comparison(name=name, cases=tuple(cases))
+
+
+def _embedded(dataset: str, space: SearchSpace) -> Start:
+    if not get_dataset(dataset).embedded:
+        raise BadInputError(
+            f"{dataset} needs a self-supervised checkpoint of {space.settings({}).backbone} to compare from: give "
+            "--pretrained FILE, or --pretrain-epochs N to pretrain on its own training images first"
+        )
+    return Start(f"{space.settings({}).pretrain_epochs}ep")
+
+
+def _known_good(space: SearchSpace, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration to compare at: the first known-good point, less what was given otherwise."""
+    if not (space.known_good or given):
+        raise BadInputError(
+            f"the space for {space.dataset} has no known-good point of {space.settings({}).pretext} to compare at: "
+            "give --trials N to search for one, --from SWEEP to take a sweep's winner, or values with --set"
+        )
+    point = space.known_good[0] if space.known_good else {}
+    return {name: value for name, value in space.complete(point).items() if name not in given}
+
+
+def _one_configuration(
+    space: SearchSpace, point: Mapping[str, Any], pretraining: Mapping[str, Any], protocol: Mapping[str, Any]
+) -> SearchSpace:
+    """The space held at a point: what is left to search is fine-tuning, as long as before."""
+    plan = space.protocol
+    held = {name: value for name, value in point.items() if name not in space.finetune_parameters}
+    one = {"trials": 1, "finalists": 1, "finetune_runs": plan.finalists * plan.finetune_runs, "early_stopping": False}
+    return _narrowed(space, {**held, **pretraining}, {**one, **protocol})
+
+
+def _narrowed(space: SearchSpace, fixed: Mapping[str, Any], protocol: Mapping[str, Any]) -> SearchSpace:
+    """The space with more of it fixed and another plan."""
+    mapping = space.to_mapping()
+    for section in ("parameters", "finetune_parameters"):
+        mapping[section] = {name: value for name, value in mapping[section].items() if name not in fixed}
+    points = [{name: value for name, value in point.items() if name not in fixed} for point in mapping["known_good"]]
+    changed = {
+        **mapping,
+        "fixed": {**mapping["fixed"], **fixed},
+        "known_good": points if mapping["parameters"] else [],
+        "protocol": {**mapping["protocol"], **protocol},
+    }
+    try:
+        return SearchSpace.model_validate(changed)
+    except ValidationError as error:
+        raise refusal(error, lambda _: "command line", lambda _: Settings.model_fields) from error

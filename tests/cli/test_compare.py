@@ -1,0 +1,91 @@
+"""`bissl-ray compare`: refusals and plans in this process, and one real comparison that grows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bissl_ray.store import read_trials, to_rows
+from tests.cli.command import Done, run, run_here, tiny_space
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--dataset", "digit"], "no dataset is called 'digit'"),
+        (["--dataset", "digits", "--dataset", "digits"], "each dataset once"),
+        (["--set", "upper_lr"], "expected NAME=VALUE"),
+        (["--set", "upper_lr=fast"], "upper_lr"),
+        (["--set", "image_size=7"], "image_size"),
+        (["--pretrained", "nothing.pth"], "nothing.pth"),
+        (["--pretrain-epochs", "some"], "--pretrain-epochs some"),
+        (["--from", "nothing"], "no sweep 'nothing'"),
+        (["--from", "nothing", "--trials", "3"], "leave out --trials"),
+        (["--workers-per-trial", "3"], "3 workers"),
+        (["--name", "42"], "'42'"),
+        (["--plot", "gain.gif"], "--plot gain.gif"),
+        (["--plot", "nowhere/gain.svg"], "found no folder nowhere"),
+        (["--storage", "s3://bucket?region=x"], "options after '?'"),
+    ],
+)
+def test_refused_before_anything_starts(
+    arguments: list[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_here(monkeypatch, capsys, "compare", *arguments)
+    assert done.code == 2 and done.out == ""
+    assert expected in done.err and done.err.strip().count("\n") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_shows_both_sides_and_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_here(monkeypatch, capsys, "compare", "--dry-run", "--pretrain-epochs", "5,20", "--name", "plan")
+    assert done.code == 0, done.err
+    for words in ("plan-digits-5ep", "plan-digits-20ep", "lower_lr 0.3, upper_lr 0.01", "8 fine-tuning runs"):
+        assert words in done.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def compare(folder: Path, *arguments: object) -> Done:
+    return run("compare", "--name", "tiny", *arguments, cwd=folder)
+
+
+@pytest.mark.ray
+def test_a_comparison_over_two_lengths_of_pretraining(tmp_path: Path) -> None:
+    space = tiny_space(tmp_path, fixed={"alternations": 1}, protocol={"finalists": 1})
+    first = compare(tmp_path, "--space", space, "--pretrain-epochs", "1", "--format", "json", "--plot", "gain.svg")
+    assert first.code == 0, first.err
+    document = json.loads(first.out)
+    (row,) = document["rows"]
+    assert row["finished"] and row["split"] == "test" and row["seeds"] == 2 and row["checkpoint"] == "1ep"
+    assert row["gain"] == pytest.approx(row["bissl"] - row["finetuning"])
+    assert row["bissl_runs"] == 1 + 2 + 2 and row["finetuning_runs"] == 2 + 2
+    assert 0 < row["bissl_labelled"] <= row["finetuning_labelled"] and row["finetuning_unlabelled"] == 0
+    trials = to_rows(read_trials(tmp_path / "runs", sweep="tiny-digits-1ep"))
+    looked = {r["phase"]: {} for r in trials if r["test_metric"] is not None}
+    for r in trials:
+        if r["test_metric"] is not None:
+            looked[r["phase"]][r["seed"]] = r["test_metric"]
+    assert {int(s): g for s, g in row["gain_by_seed"].items()} == {
+        seed: looked["confirm"][seed] - looked["control"][seed] for seed in (1, 2)
+    }
+    assert "<svg" in (tmp_path / "gain.svg").read_text()
+
+    # Another length joins; what is finished is only read again.
+    second = compare(tmp_path, "--space", space, "--pretrain-epochs", "2")
+    assert second.code == 0, second.err
+    assert "tiny-digits-2ep on this machine" in second.out and "tiny-digits-1ep on this machine" not in second.out
+    third = compare(tmp_path, "--format", "json")
+    document = json.loads(third.out)
+    assert third.code == 0 and third.err == "" and [row["checkpoint"] for row in document["rows"]] == ["1ep", "2ep"]
+    assert document["rows"][0] == row and document["trends"][0]["first"] == "1ep"
+
+    refused = compare(tmp_path, "--space", space, "--pretrain-epochs", "1", "--seeds", "3")
+    assert refused.code == 2 and "already, with other settings" in refused.err
