@@ -177,7 +177,7 @@ def frozen_of_trial(rank, workers, storage, dataset):
     what = replace(order(storage, stages=("head",)), dataset=dataset)
     trial = Trial(what, worker, Reports())
     trial.start()
-    found = evaluate_frozen(trial)
+    found = {**evaluate_frozen(trial), "on test": evaluate_frozen(trial, "test", ["knn"])["knn20"]}
     trial.close()
     return found
 
@@ -188,7 +188,7 @@ def test_a_trials_backbone_is_judged_alike_on_two_workers(tmp_path, monkeypatch,
     write_start(tmp_path)
     alone_ = frozen_of_trial(0, 1, tmp_path, dataset)
     # There are a hundred labelled digits.
-    assert list(alone_) == ["knn20", "knn100", "linear_probe"]
+    assert list(alone_) == ["knn20", "knn100", "linear_probe", "on test"]
     metric = registry.get_dataset(dataset).metric
     assert all(0.2 < figures[metric] < 1 for figures in alone_.values())
     for found in run_workers(frozen_of_trial, 2, tmp_path, dataset):
@@ -200,6 +200,8 @@ def test_what_cannot_be_judged_is_refused():
     train, validation, judged = digits()
     task = task_for()
     nothing = Features(train.rows[:0], train.labels[:0])
+    with pytest.raises(BadInputError, match=r"called 'linear'; .* did you mean 'linear_probe'"):
+        evaluate_frozen(None, ways=["linear"])
     with pytest.raises(BadInputError, match="0 neighbours"):
         knn(train, judged, task, 0)
     with pytest.raises(BadInputError, match="temperature of the votes is 0"):
