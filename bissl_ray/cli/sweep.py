@@ -23,6 +23,12 @@ def sweep(
     storage: Annotated[str, typer.Option(help="Folder or URI for the results.")] = "./runs",
     name: Annotated[str | None, typer.Option(help="Name of the sweep. [dataset and time]")] = None,
     pretrained: Annotated[str | None, typer.Option(help="Self-supervised checkpoint: .pth, .pt, .safetensors.")] = None,
+    pretrained_head: Annotated[
+        str | None, typer.Option(help="Its pretext head, projector.* and predictor.*. [in it, or beside it]")
+    ] = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Take what fits the backbone; the rest keeps fresh weights.")
+    ] = False,
     pretrain: Annotated[
         bool, typer.Option("--pretrain", help="Without a checkpoint, pretrain on the dataset's own images first.")
     ] = False,
@@ -58,6 +64,8 @@ def sweep(
             "pretext_dataset": pretext_dataset,
             "pretext_data_dir": pretext_data_dir,
             "pretrained": pretrained,
+            "pretrained_head": pretrained_head,
+            "allow_partial": allow_partial,
             "workers_per_trial": workers_per_trial,
         }
         if dry_run:

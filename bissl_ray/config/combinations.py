@@ -6,8 +6,9 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from bissl_ray.config.backbones import wrong_image_size
 from bissl_ray.config.refusal import shown
-from bissl_ray.config.stages import STAGES, stage_weight
+from bissl_ray.config.stages import STAGES, stage_weight, stages_of
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ def broken_combination(possible: Mapping[str, Sequence[Any]]) -> tuple[tuple[str
 
 
 def _weight_of_missing_stage(stage: str, weight: float | None, backbone: str) -> str | None:
-    if weight is None or stage in STAGES[backbone]:
+    if weight is None or stage in stages_of(backbone):
         return None
-    return f"weights for the stages of that backbone only: {', '.join(STAGES[backbone])}; leave this one out"
+    return f"weights for the stages of that backbone only: {', '.join(stages_of(backbone))}; leave this one out"
 
 
 def _nothing_to_divide_by(stage: str, damping: float, own: float | None, base: float, backbone: str) -> str | None:
-    if stage not in STAGES[backbone] or (base if own is None else own) + damping > 0:
+    if stage not in stages_of(backbone) or (base if own is None else own) + damping > 0:
         return None
     return f"more than 0 for damping and the proximity weight of {stage} together: raise one of them"
 
@@ -68,12 +69,12 @@ def _parts_too_small(chunks: int, curvature_batch: int | None, lower_batch: int)
     return f"at most {images // 2} parts: each needs 2 images for its batch statistics; use fewer or a larger batch"
 
 
-_ALL_STAGES = dict.fromkeys(stage for stages in STAGES.values() for stage in stages)
 _RULES = (
-    *(_Rule((stage_weight(stage), "backbone"), partial(_weight_of_missing_stage, stage)) for stage in _ALL_STAGES),
+    _Rule(("image_size", "backbone"), wrong_image_size),
+    *(_Rule((stage_weight(stage), "backbone"), partial(_weight_of_missing_stage, stage)) for stage in STAGES),
     *(
         _Rule(("damping", stage_weight(stage), "proximity_weight", "backbone"), partial(_nothing_to_divide_by, stage))
-        for stage in _ALL_STAGES
+        for stage in STAGES
     ),
     _Rule(("curvature_batch", "lower_batch"), _more_than_the_lower_batch),
     _Rule(("curvature_chunks", "curvature_batch", "lower_batch"), _parts_too_small),

@@ -70,6 +70,8 @@ def dotted(path: KeyPath) -> str:
 
 def found_and_expected(details: ErrorDetails) -> str:
     """Say what was found and what was expected, from one of pydantic's errors about a value."""
+    if details["type"] == "value_error" and isinstance(broken := details["ctx"]["error"], RuleError):
+        return str(broken)
     value = details["input"]
     expected = _EXPECTED.get(details["type"], details["msg"].removeprefix("Input should be "))
     if expected.startswith(("greater", "less")):

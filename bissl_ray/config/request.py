@@ -18,5 +18,7 @@ class SweepRequest(BaseModel):
     pretext_dataset: str | None = Field(None, description="whose images the pretext sees; null: the dataset's own")
     pretext_data_dir: str | None = Field(None, description="folder of the pretext's dataset; null: data_dir")
     pretrained: str | None = Field(None, description="checkpoint file that was given; null: pretrained here")
+    pretrained_head: str | None = Field(None, description="file of its pretext head; null: in it, beside it, or none")
+    allow_partial: bool = Field(False, description="whether the checkpoint may fill only a part of the backbone")
     workers_per_trial: int = Field(1, ge=1, description="worker processes that share one trial")
     space: SearchSpace = Field(description="the resolved search space with its protocol")

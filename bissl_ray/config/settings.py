@@ -6,10 +6,11 @@ solved to cg_tolerance before; 0 runs all five, as published.
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from bissl_ray.config.backbones import check_backbone
 from bissl_ray.config.combinations import broken_combination
 from bissl_ray.config.refusal import RuleError
 
@@ -24,8 +25,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    backbone: Literal["resnet18", "resnet50", "smallconv"] = Field(
-        "resnet50", description="architecture of both backbones"
+    backbone: Annotated[str, AfterValidator(check_backbone)] = Field(
+        "resnet50",
+        description="architecture of both backbones: a name of torchvision's, or timm/NAME",
     )
     pretext: Literal["simclr", "byol", "vicreg", "barlow_twins", "simsiam"] = Field(
         "simclr", description="self-supervised objective of the lower level"

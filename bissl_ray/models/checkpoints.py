@@ -1,27 +1,27 @@
-"""Reads and writes checkpoint files; never unpickles anything but tensors and plain values.
+"""Reads and makes checkpoints.
 
-Our own file is a `torch.save` of one dict: format, version, backbone, pretext, metadata. Read as
-well: a state dict with torchvision's or timm's keys, bare or nested, from .pth, .pt or .safetensors.
+Our own file is a `torch.save` of one dict: format, version, backbone, pretext, metadata. Read as well: the published
+BiSSL files, weights with torchvision's or timm's keys, and what common self-supervised code saves (`layouts`), from
+.pth, .pt or .safetensors.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bissl_ray.errors import BadInputError
+from bissl_ray.models.layouts import find_backbone
+from bissl_ray.models.tensor_files import read_tensor_file
 
 _FORMAT = "bissl-ray checkpoint"
 _VERSION = 1
-_NESTS = ("state_dict", "model")
 _HEAD_PREFIXES = ("projector.", "predictor.")
-_CLASSIFIER_KEYS = ("fc.weight", "fc.bias")
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,19 @@ class Checkpoint:
     """What a checkpoint file holds, on the CPU.
 
     Attributes:
-        backbone: tensors by the architecture's own parameter names; the classification layer is left out.
-        pretext: state of the pretext task (projector.0.weight, ...), or None where the file has none.
-        metadata: plain values that were saved beside them; empty for a foreign file.
-        downstream: state of the downstream task (head.weight, ...), or None where the file has none.
+        backbone: tensors by the architecture's own parameter names, or timm's; a classification layer may be among
+            them, which `load_backbone` leaves out.
+        pretext: state of the pretext task (projector.0.weight, ...), or None where there is none.
+        metadata: plain values that were saved beside them, or published in a JSON file beside the tensors.
+        downstream: state of the downstream task (head.weight, ...), or None where there is none.
+        notes: what a person should know about how the file was read, in words.
     """
 
     backbone: dict[str, Tensor]
     pretext: dict[str, Tensor] | None
     metadata: dict[str, Any]
     downstream: dict[str, Tensor] | None = None
+    notes: tuple[str, ...] = field(default=())
 
 
 def checkpoint_content(
@@ -66,86 +69,82 @@ def checkpoint_content(
     }
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint of ours, or a state dict with torchvision's or timm's keys.
+def load_checkpoint(path: str | os.PathLike[str], head: str | os.PathLike[str] | None = None) -> Checkpoint:
+    """Read a checkpoint of ours, or one that other code wrote.
 
-    A foreign state dict may be nested under "state_dict" or "model", its keys may begin with
-    "module." and "backbone."; projector.* and predictor.* are taken for the pretext head, fc.* is
-    dropped.
+    The published BiSSL files come in threes: ..._backbone_id-X.pth, ..._head_id-X.pth and ..._config_id-X.json. Given
+    the first, the two others are found beside it.
+
+    Args:
+        path: the file with the backbone.
+        head: a file with projector.* and predictor.* alone, to use as the pretext head.
 
     Raises:
-        BadInputError: the file is missing, empty, damaged, holds anything but tensors and plain
+        BadInputError: a file is missing, empty, damaged, holds anything but tensors and plain
             values, or no state dict is found in it.
     """
     source = Path(path)
-    if not source.is_file():
-        raise BadInputError(
-            f"no checkpoint file at {source}; expected a .pth, .pt or .safetensors file: check the path"
-        )
-    if source.stat().st_size == 0:
-        raise BadInputError(f"{source} is empty; expected a checkpoint: fetch or write it again")
-    content = _read_safetensors(source) if source.suffix == ".safetensors" else _read_torch(source)
+    content = read_tensor_file(source)
     if isinstance(content, dict) and content.get("format") == _FORMAT:
         if content.get("version") != _VERSION:
             raise BadInputError(
                 f"{source} has checkpoint version {content.get('version')}, this release reads {_VERSION}: "
                 "read it with the release that wrote it"
             )
-        return Checkpoint(content["backbone"], content["pretext"], content["metadata"], content.get("downstream"))
-    state = _foreign_state(content, source)
-    head = {key: tensor for key, tensor in state.items() if key.startswith(_HEAD_PREFIXES)}
-    backbone = {key: tensor for key, tensor in state.items() if key not in head and key not in _CLASSIFIER_KEYS}
-    return Checkpoint(backbone, head or None, {})
+        checkpoint = Checkpoint(content["backbone"], content["pretext"], content["metadata"], content.get("downstream"))
+    else:
+        checkpoint = _foreign(content, source)
+    beside = _beside(source, "head", source.suffix)
+    if head is None and checkpoint.pretext is None and beside is not None:
+        head = beside
+    if head is None:
+        return checkpoint
+    notes = (*checkpoint.notes, f"pretext head from {head}")
+    return replace(checkpoint, pretext=_head(Path(head)), notes=notes)
 
 
-def _read_torch(source: Path) -> Any:
-    try:
-        return torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises OSError, KeyError, EOFError or RuntimeError, as the bytes fall
-        foreign = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, UnpicklingError) else None
-        if foreign:
-            raise BadInputError(
-                f"{source} holds a pickled {foreign.group(1)}; only tensors and plain values are ever "
-                "unpickled: save the state dict alone with torch.save(model.state_dict(), path)"
-            ) from None
-        raise BadInputError(
-            f"{source} is not a readable torch file ({type(error).__name__}), it may be cut short: "
-            "fetch or write it again"
-        ) from error
-
-
-def _read_safetensors(source: Path) -> Any:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError:
-        raise BadInputError(
-            f"{source} needs the safetensors package, which is not installed: pip install safetensors"
-        ) from None
-    try:
-        return load_file(source, device="cpu")
-    except SafetensorError:
-        raise BadInputError(
-            f"{source} is not a readable safetensors file, it may be cut short: fetch or write it again"
-        ) from None
-
-
-def _foreign_state(content: Any, source: Path) -> dict[str, Tensor]:
-    for nest in _NESTS:
-        if isinstance(content, dict) and isinstance(content.get(nest), dict):
-            content = content[nest]
-    if not isinstance(content, dict) or not content or not all(map(_is_named_tensor, content.items())):
+def _foreign(content: Any, source: Path) -> Checkpoint:
+    found = find_backbone(content)
+    if found is None:
         keys = f" with keys {', '.join(map(str, list(content)[:3]))}" if isinstance(content, dict) else ""
         raise BadInputError(
             f"{source} holds a {type(content).__name__}{keys}; "
             "expected tensors by name, bare or under 'state_dict' or 'model': "
             "save the state dict with torch.save(model.state_dict(), path)"
         )
-    return {key.removeprefix("module.").removeprefix("backbone."): tensor for key, tensor in content.items()}
+    head = {key: tensor for key, tensor in found.state.items() if key.startswith(_HEAD_PREFIXES)}
+    backbone = {key: tensor for key, tensor in found.state.items() if key not in head}
+    notes = (f"read as {found.layout}, {found.others} other tensors left out",) if found.layout else ()
+    settings = _beside(source, "config", ".json")
+    return Checkpoint(backbone, head or None, {} if settings is None else _published(settings), notes=notes)
 
 
-def _is_named_tensor(item: tuple[object, object]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], Tensor)
+def _head(source: Path) -> dict[str, Tensor]:
+    found = find_backbone(read_tensor_file(source))
+    state = {} if found is None else found.state
+    head = {key: tensor for key, tensor in state.items() if key.startswith(_HEAD_PREFIXES)}
+    if not head or len(head) < len(state):
+        raise BadInputError(
+            f"{source} holds {len(head)} tensors of a pretext head and {len(state) - len(head)} others; expected "
+            "projector.* and predictor.* alone: give the head's file"
+        )
+    return head
+
+
+def _beside(source: Path, what: str, suffix: str) -> Path | None:
+    """The file of that kind in a published set, if it is there."""
+    kind = "(lower_|upper_)?backbone" if what == "config" else "backbone"
+    name = re.sub(f"(?<=_){kind}(?=_id-)", what, source.stem)
+    path = source.with_name(name + suffix)
+    return path if name != source.stem and path.is_file() else None
+
+
+def _published(source: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(source.read_text())
+    except ValueError as error:
+        raise BadInputError(f"{source} is not JSON ({error}); fetch it again, or move it away to go without") from None
+    return {"published": settings}
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,68 +1,125 @@
-"""Loads weights into a backbone strictly, and explains a mismatch in one line."""
+"""Loads weights into a backbone, strictly unless told otherwise, and says what came of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from bissl_ray.config.backbones import VITS
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.backbones import backbone_names, build_backbone
 from bissl_ray.models.base import Backbone
+from bissl_ray.models.load_report import LoadReport
+from bissl_ray.models.positions import POSITIONS, fitted_positions, side
+from bissl_ray.models.timm_keys import from_timm_keys
+
+_HEADS = (
+    "fc.",
+    "head.",
+    "heads.",
+    "classifier.",
+    "projector.",
+    "projection_head.",
+    "predictor.",
+    "prediction_head.",
+    "prototypes.",
+)
+"""How names of tensors begin that are no part of a backbone: classification layers and heads of pretext tasks."""
 
 
-def load_backbone(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy a state dict into a backbone; every key and every shape must match.
+def load_backbone(
+    backbone: Backbone, state: Mapping[str, Tensor], source: str, allow_partial: bool = False
+) -> LoadReport:
+    """Copy a state dict into a backbone; every name and every shape must match.
 
-    One lenience: `num_batches_tracked`, a counter that files from before torch 0.4.1 lack and that
-    nothing here reads, may be missing and then keeps its value.
+    Names may be the backbone's own or timm's. A transformer's positional embedding for another image size is
+    interpolated. Classification layers and pretext heads are left out. `num_batches_tracked`, a counter that files from
+    before torch 0.4.1 lack and that nothing here reads, may be missing and then keeps its value.
 
     Args:
         backbone: receives the weights, in place.
         state: tensors by parameter name, as `load_checkpoint(...).backbone` returns them.
-        source: where they came from, for the error line.
+        source: where they came from, for the error line and the report.
+        allow_partial: take what matches in name and shape, if anything does; the rest keeps its weights.
+
+    Returns:
+        What matched, and what did not.
 
     Raises:
         BadInputError: names, counts or shapes differ from the backbone's architecture. The backbone
             is then unchanged.
     """
     expected = backbone.state_dict()
-    missing = [key for key in _weights(expected) if key not in state]
-    unexpected = [key for key in state if key not in expected]
-    shared = [key for key in state if key in expected]
-    misshapen = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
-        for key in shared
-        if state[key].shape != expected[key].shape
-    ]
-    if missing or unexpected or misshapen:
-        found = architecture_of(state)
-        advice = f"it looks like {found}: set backbone to {found}" if found else "give a file of this architecture"
-        raise BadInputError(
-            f"{source} does not fit the backbone {backbone.architecture}: "
-            f"{len(shared) - len(misshapen)} of its {len(expected)} tensors match, "
-            f"{_examples(len(missing), 'missing', missing)}, "
-            f"{_examples(len(unexpected), 'unexpected', unexpected)}, "
-            f"{_examples(len(misshapen), 'of another shape', misshapen)}; {advice}"
-        )
-    backbone.load_state_dict({**expected, **state})
+    found, report = _compare(backbone.architecture, expected, state, source)
+    if not report.complete and not (allow_partial and report.matched):
+        looks_like = architecture_of(state)
+        if looks_like is not None and looks_like != backbone.architecture:
+            advice = f"it looks like {looks_like}: set backbone to {looks_like}"
+        elif report.matched:
+            advice = "give a file of this architecture, or --allow-partial to keep fresh weights for the rest"
+        else:
+            advice = "give a file of this architecture"
+        raise BadInputError(f"{source} does not fit the backbone {backbone.architecture}: {report.counts}; {advice}")
+    backbone.load_state_dict({**expected, **found})
+    return report
 
 
 def architecture_of(state: Mapping[str, Tensor]) -> str | None:
-    """The known architecture whose names and shapes these are, or None."""
+    """The known architecture whose names and shapes these are, for images of whatever size; or None."""
     for name in backbone_names():
         with torch.device("meta"):
-            candidate = build_backbone(name).state_dict()
-        if all(key in candidate for key in state) and all(
-            key in state and state[key].shape == candidate[key].shape for key in _weights(candidate)
-        ):
+            expected = build_backbone(name, image_size=_a_size_for(name)).state_dict()
+        if _compare(name, expected, state, "")[1].complete:
             return name
     return None
 
 
-def _weights(state: Mapping[str, Tensor]) -> list[str]:
-    return [key for key in state if not key.endswith("num_batches_tracked")]
+def _compare(
+    architecture: str, expected: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """What of a state fits a backbone, under the backbone's names, and the report on all of it."""
+    renamed = from_timm_keys(expected, architecture, state)
+    heads = [key for key in renamed if key not in expected and key.startswith(_HEADS)]
+    candidates = {key: tensor for key, tensor in renamed.items() if key not in heads}
+    notes = _fit_positions(expected, candidates)
+    shared = [key for key in candidates if key in expected]
+    found = {key: candidates[key] for key in shared if candidates[key].shape == expected[key].shape}
+    report = LoadReport(
+        source=source,
+        architecture=architecture,
+        matched=len(found),
+        expected=len(expected),
+        missing=tuple(key for key in expected if key not in candidates and not key.endswith("num_batches_tracked")),
+        unexpected=tuple(key for key in candidates if key not in expected),
+        misshapen=tuple(
+            f"{key} {tuple(candidates[key].shape)} instead of {tuple(expected[key].shape)}"
+            for key in shared
+            if key not in found
+        ),
+        heads=len(heads),
+    )
+    return found, replace(report, notes=notes)
 
 
-def _examples(count: int, what: str, keys: Collection[str]) -> str:
-    named = f" ({', '.join(list(keys)[:2])}{', ...' if count > 2 else ''})" if count else ""
-    return f"{count} {what}{named}"
+def _fit_positions(expected: Mapping[str, Tensor], candidates: dict[str, Tensor]) -> tuple[str, ...]:
+    """Interpolate a positional embedding where its size differs, in place; say so."""
+    for key in POSITIONS:
+        if key not in expected or key not in candidates or candidates[key].shape == expected[key].shape:
+            continue
+        old, tokens = candidates[key], expected[key].shape[1]
+        fitted = fitted_positions(old, tokens)
+        if fitted is None or fitted.shape != expected[key].shape:
+            continue
+        candidates[key] = fitted
+        return (f"positional embedding interpolated from {_patches(old.shape[1])} to {_patches(tokens)} patches",)
+    return ()
+
+
+def _patches(tokens: int) -> str:
+    count = next(count for count in range(tokens, 0, -1) if side(count))
+    return f"{side(count)}x{side(count)}"
+
+
+def _a_size_for(name: str) -> int:
+    return 8 * VITS.get(name, 8)

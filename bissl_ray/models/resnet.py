@@ -8,7 +8,7 @@ _STAGES = {"stem": ("conv1", "bn1"), **{f"layer{number}": (f"layer{number}",) fo
 
 
 class ResNet(Backbone):
-    """torchvision's residual network up to its pooled features.
+    """torchvision's residual network up to its pooled features; wide ones and ResNeXts as well.
 
     The layers are children of this module under the names that torchvision and timm share (conv1,
     bn1, layer1, ...), so the state dict has their keys, less fc.weight and fc.bias.

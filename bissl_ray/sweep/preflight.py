@@ -1,6 +1,6 @@
 """Everything that can be refused before anything starts."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -8,7 +8,7 @@ from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import DataChoice, get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.shares import CURVATURE, check_shares
-from bissl_ray.models import Checkpoint, load_backbone, load_checkpoint
+from bissl_ray.models import check_backbone, load_backbone, load_checkpoint
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import batches_of
 from bissl_ray.training.pipeline import STAGES
@@ -33,30 +33,50 @@ def check_pretrained(request: SweepRequest, pretrain: bool) -> None:
     """
     settings = request.space.settings({})
     if request.pretrained is not None:
-        fitting_models(request, load_checkpoint(request.pretrained))
+        fitting_models(request)
     elif not (pretrain or get_dataset(request.dataset).embedded):
         raise BadInputError(
             f"{request.dataset} needs a self-supervised checkpoint of {settings.backbone}: give --pretrained FILE "
             f"(.pth, .pt or .safetensors), or --pretrain to pretrain on its own training images for "
             f"{settings.pretrain_epochs} epochs first"
         )
+    check_backbone(settings.backbone, settings.image_size)
 
 
-def fitting_models(request: SweepRequest, content: Checkpoint) -> Models:
-    """Models with a checkpoint's weights, its backbone and, where it has one, its pretext head.
+@dataclass(frozen=True)
+class Pretrained:
+    """What a sweep starts from, as its checkpoint gave it.
+
+    Attributes:
+        models: the lower backbone, and the pretext head where there was one, have the checkpoint's weights.
+        with_head: whether there was a pretext head.
+        notes: lines that say what was read and what matched.
+    """
+
+    models: Models
+    with_head: bool
+    notes: tuple[str, ...]
+
+
+def fitting_models(request: SweepRequest) -> Pretrained:
+    """Read a sweep's checkpoint: its backbone and, where it has one, its pretext head.
 
     Args:
-        request: of the sweep; `pretrained` names the file in error lines.
-        content: what the file holds.
+        request: of the sweep; it has a `pretrained`.
 
     Raises:
-        BadInputError: backbone or head are of another architecture than the sweep's.
+        BadInputError: the file can't be read, or backbone or head are of another architecture than the sweep's.
     """
-    models, source = Models.build(request.space.settings({}), 2, torch.device("cpu")), str(request.pretrained)
-    load_backbone(models.lower, content.backbone, source)
-    if content.pretext is not None:
-        models.pretext.load_head(content.pretext, models.lower, source)
-    return models
+    settings, source = request.space.settings({}), str(request.pretrained)
+    content = load_checkpoint(source, request.pretrained_head)
+    models = Models.build(settings, 2, torch.device("cpu"))
+    report = load_backbone(models.lower, content.backbone, source, request.allow_partial)
+    notes = [str(report), *content.notes]
+    if content.pretext is None:
+        notes.append(f"{source} has no pretext head: the lower level begins with a fresh one")
+    else:
+        models.pretext.load_head(content.pretext, models.lower, request.pretrained_head or source)
+    return Pretrained(models, content.pretext is not None, tuple(notes))
 
 
 def check_request(request: SweepRequest) -> None:

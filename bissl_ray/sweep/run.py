@@ -41,6 +41,8 @@ def prepare_request(
     pretext_dataset: str | None = None,
     pretext_data_dir: str | Path | None = None,
     pretrained: str | Path | None = None,
+    pretrained_head: str | Path | None = None,
+    allow_partial: bool = False,
     workers_per_trial: int = 1,
 ) -> SweepRequest:
     """Turn what a person asked for into a validated request; nothing is written.
@@ -55,6 +57,8 @@ def prepare_request(
         pretext_dataset: whose images the lower level sees, such as "imagenet"; None: the dataset's own.
         pretext_data_dir: folder of the pretext's dataset; None: `data_dir`.
         pretrained: self-supervised checkpoint.
+        pretrained_head: file of its pretext head, if that is neither in it nor beside it.
+        allow_partial: take what of the checkpoint fits the backbone, and keep fresh weights for the rest.
         workers_per_trial: worker processes that share one trial.
 
     Raises:
@@ -69,6 +73,9 @@ def prepare_request(
         get_dataset(pretext_dataset)
     elif pretext_data_dir is not None:
         raise BadInputError(f"--pretext-data-dir {pretext_data_dir} needs --pretext-dataset NAME beside it")
+    if pretrained is None and (pretrained_head is not None or allow_partial):
+        flag = "--allow-partial" if pretrained_head is None else "--pretrained-head"
+        raise BadInputError(f"{flag} says how a checkpoint is read, and none was given: add --pretrained FILE")
     if workers_per_trial < 1:
         raise BadInputError(f"--workers-per-trial {workers_per_trial}: expected 1 or more")
     if name is None:
@@ -82,6 +89,8 @@ def prepare_request(
         pretext_data_dir=absolute_path(pretext_data_dir),
         split_seed=resolved.protocol.seed,
         pretrained=absolute_path(pretrained),
+        pretrained_head=absolute_path(pretrained_head),
+        allow_partial=allow_partial,
         workers_per_trial=workers_per_trial,
         space=resolved,
     )
@@ -99,6 +108,8 @@ def run_sweep(
     pretext_dataset: str | None = None,
     pretext_data_dir: str | Path | None = None,
     pretrained: str | Path | None = None,
+    pretrained_head: str | Path | None = None,
+    allow_partial: bool = False,
     pretrain: bool = False,
     workers_per_trial: int = 1,
     address: str | None = None,
@@ -119,6 +130,8 @@ def run_sweep(
         pretext_dataset: whose images the lower level sees, such as "imagenet"; None: the dataset's own.
         pretext_data_dir: folder of the pretext's dataset; None: `data_dir`.
         pretrained: self-supervised checkpoint (.pth, .pt, .safetensors).
+        pretrained_head: file of its pretext head, if that is neither in it nor beside it.
+        allow_partial: take what of the checkpoint fits the backbone, and keep fresh weights for the rest.
         pretrain: pretrain on the dataset's own images where no checkpoint is given.
         workers_per_trial: worker processes that share one trial; a GPU each where there are GPUs.
         address: of a running Ray cluster ("auto", "host:port"); None takes RAY_ADDRESS, else starts one here.
@@ -147,6 +160,8 @@ def run_sweep(
         pretext_dataset=pretext_dataset,
         pretext_data_dir=pretext_data_dir,
         pretrained=pretrained,
+        pretrained_head=pretrained_head,
+        allow_partial=allow_partial,
         workers_per_trial=workers_per_trial,
     )
     return begin_sweep(request, storage=storage, pretrain=pretrain, address=address, budget=budget, view=view)

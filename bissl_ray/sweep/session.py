@@ -17,7 +17,6 @@ from bissl_ray.job.interrupt import interruptible
 from bissl_ray.job.lock import check_free, locked
 from bissl_ray.job.provenance import git_state, versions
 from bissl_ray.leaderboard.live import SweepProgress
-from bissl_ray.models import load_checkpoint
 from bissl_ray.store import write_sweep_document
 from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.outcome import SweepOutcome, View
@@ -145,12 +144,12 @@ def _provide_start(
     if exists(storage, start):
         return True
     if request.pretrained is not None:
-        content = load_checkpoint(request.pretrained)
-        models = fitting_models(request, content)
-        parts = () if content.pretext is None else ("pretext",)
-        write_tensors(storage, start, models.checkpoint(parts, {"model": "pretrained", "source": request.pretrained}))
-        if content.pretext is None:
-            view.note(f"{request.pretrained} has no pretext head: the lower level begins with a fresh one")
+        read = fitting_models(request)
+        parts = ("pretext",) if read.with_head else ()
+        metadata = {"model": "pretrained", "source": request.pretrained, "read": list(read.notes)}
+        write_tensors(storage, start, read.models.checkpoint(parts, metadata))
+        for note in read.notes:
+            view.note(note)
         return True
     settings = request.space.settings({})
     workers = pretraining_workers(settings.pretrain_batch, cluster.slots(shape) * shape.workers)

@@ -39,9 +39,9 @@ class Models:
             device: where they shall live.
             task: the downstream task, as of `build_downstream`.
         """
-        lower = build_backbone(settings.backbone, settings.batch_norm)
+        lower = build_backbone(settings.backbone, settings.batch_norm, settings.image_size)
         pretext = build_pretext(settings, lower)
-        upper = build_backbone(settings.backbone, settings.batch_norm)
+        upper = build_backbone(settings.backbone, settings.batch_norm, settings.image_size)
         downstream = build_downstream(task, lower.feature_dim, classes)
         return cls(lower.to(device), pretext.to(device), upper.to(device), downstream.to(device))
 

@@ -1,14 +1,15 @@
 """Settings that must fit together: in a trial's settings, and in all that a space can propose."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from bissl_ray.config import Settings, load_search_space
+from bissl_ray.config.backbones import BACKBONES
 from bissl_ray.config.combinations import broken_combination
 from bissl_ray.config.settings import NULL_MEANS
-from bissl_ray.config.stages import STAGES, stage_weight
+from bissl_ray.config.stages import STAGES, stage_weight, stages_of
 from bissl_ray.errors import BadInputError
 
 PARENT = """\
@@ -21,8 +22,8 @@ fixed:
 
 
 def test_every_backbone_has_stages_and_every_stage_a_setting() -> None:
-    assert set(STAGES) == set(get_args(Settings.model_fields["backbone"].annotation))
-    settings = {stage_weight(stage) for stages in STAGES.values() for stage in stages}
+    assert {stage for backbone in (*BACKBONES, "timm/x") for stage in stages_of(backbone)} == set(STAGES)
+    settings = {stage_weight(stage) for stage in STAGES}
     assert settings == {name for name in Settings.model_fields if name.startswith("proximity_weight_")}
     assert settings < NULL_MEANS.keys()
 
@@ -62,7 +63,7 @@ def test_the_curvature_batch_and_its_parts(changes: dict[str, int], fits: bool) 
         # layer4 would have the weight 0, but smallconv has none.
         (
             {"damping": 0.0, "proximity_weight": 0.0, "backbone": "smallconv"}
-            | {stage_weight(stage): 0.5 for stage in STAGES["smallconv"]},
+            | {stage_weight(stage): 0.5 for stage in stages_of("smallconv")},
             True,
         ),
     ],

@@ -1,54 +1,117 @@
 import pytest
 import torch
-from torchvision.models import resnet18
+from torch import nn
+from torchvision.models import get_model
 
-from bissl_ray.config.stages import STAGES
+from bissl_ray.config.backbones import RESNETS, VITS
+from bissl_ray.config.stages import stages_of
 from bissl_ray.errors import BadInputError
-from bissl_ray.models import backbone_names, build_backbone
+from bissl_ray.models import backbone_names, build_backbone, check_backbone
+
+TIMM = ("timm/resnet18", "timm/vit_tiny_patch16_224", "timm/convnext_atto", "timm/efficientnet_b0", "timm/vgg11")
 
 
-def test_every_backbone_gives_features_of_its_declared_width_at_small_sizes():
-    for name in backbone_names():
-        with torch.device("meta"):
-            backbone = build_backbone(name)
-            assert backbone(torch.empty(2, 3, 32, 32)).shape == (2, backbone.feature_dim)
-
-
-@pytest.mark.parametrize("name", backbone_names())
-def test_every_trainable_parameter_belongs_to_one_stage_in_the_order_of_the_table(name):
+def on_meta(name, size=None):
     with torch.device("meta"):
-        backbone = build_backbone(name)
-    assert tuple(backbone.stages) == STAGES[name]
-    children = [child for members in backbone.stages.values() for child in members]
-    assert len(set(children)) == len(children)
+        return build_backbone(name, image_size=size or smallest(name))
+
+
+def smallest(name):
+    return 2 * VITS.get(name, 16)
+
+
+@pytest.mark.parametrize("name", [*backbone_names(), *TIMM])
+def test_features_have_the_declared_width_and_every_parameter_a_stage(name):
+    backbone = on_meta(name)
+    images = torch.empty(2, 3, smallest(name), smallest(name), device="meta")
+    assert backbone(images).shape == (2, backbone.feature_dim)
+    stages = stages_of(name)
+    assert tuple(backbone.stages) == stages
+    parts = [part for parts in backbone.stages.values() for part in parts]
+    assert len(set(parts)) == len(parts)
     own = backbone.parameter_stages()
     assert len(own) == len(list(backbone.parameters()))
-    assert tuple(dict.fromkeys(own)) == STAGES[name]
-    assert sorted(own, key=STAGES[name].index) == own
+    assert tuple(dict.fromkeys(own)) == stages
+    assert sorted(own, key=stages.index) == own
     # A frozen parameter has no weight: the trainer wants one per trainable tensor.
     next(backbone.parameters()).requires_grad_(False)
     assert backbone.parameter_stages() == own[1:]
 
 
 def test_the_stages_of_a_resnet():
-    with torch.device("meta"):
-        backbone = build_backbone("resnet18")
+    backbone = on_meta("resnet18")
     names = [name for name, _ in backbone.named_parameters()]
     stages = dict(zip(names, backbone.parameter_stages(), strict=True))
     assert [name for name in names if stages[name] == "stem"] == ["conv1.weight", "bn1.weight", "bn1.bias"]
     assert all(name.startswith(f"{stages[name]}.") for name in names if stages[name] != "stem")
+    # timm's groups come to the same.
+    assert on_meta("timm/resnet18").parameter_stages() == backbone.parameter_stages()
 
 
-def test_resnet18_computes_what_torchvision_computes():
+def test_the_stages_of_a_transformer_divide_its_blocks_evenly():
+    for name, positions in (("vit_s_16", "encoder.pos_embedding"), ("timm/vit_small_patch16_224", "network.pos_embed")):
+        backbone = on_meta(name)
+        names = [parameter for parameter, _ in backbone.named_parameters()]
+        stages = dict(zip(names, backbone.parameter_stages(), strict=True))
+        assert stages[positions] == "stem"
+        assert stages[names[-1]] == "layer4"
+        assert [list(stages.values()).count(f"layer{number}") for number in (1, 2, 3, 4)] == [36, 36, 36, 38]
+
+
+def test_the_stages_of_a_convnext_are_those_of_timm():
+    ours, timms = on_meta("convnext_tiny"), on_meta("timm/convnext_tiny")
+    count = [ours.parameter_stages().count(stage) for stage in ours.stages]
+    assert count == [timms.parameter_stages().count(stage) for stage in timms.stages]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "last"),
+    [("resnet18", 32, "fc"), ("resnext50_32x4d", 32, "fc"), ("vit_b_32", 64, "heads"), ("convnext_tiny", 32, None)],
+)
+@torch.no_grad()
+def test_features_are_those_of_torchvision(name, size, last):
     torch.manual_seed(0)
-    theirs = resnet18(weights=None).eval()
-    ours = build_backbone("resnet18").eval()
-    keys = ours.load_state_dict(theirs.state_dict(), strict=False)
-    assert keys.missing_keys == []
-    assert set(keys.unexpected_keys) == {"fc.weight", "fc.bias"}
-    theirs.fc = torch.nn.Identity()
+    fixed = {"image_size": size} if name in VITS else {}
+    theirs = get_model(name, weights=None, **fixed).eval()
+    if last is None:
+        theirs.classifier[2] = nn.Identity()
+    else:
+        setattr(theirs, last, nn.Identity())
+    ours = build_backbone(name, image_size=size).eval()
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.randn(2, 3, size, size)
+    assert torch.equal(ours(images), theirs(images))
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "efficientnet_b0", "convnext_atto"])
+@torch.no_grad()
+def test_features_are_those_of_timm(name):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    fixed = {"img_size": 32} if name.startswith("vit") else {}
+    theirs = timm.create_model(name, num_classes=0, **fixed).eval()
+    ours = build_backbone(f"timm/{name}", image_size=32).eval()
+    ours.load_state_dict(theirs.state_dict())
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
     images = torch.randn(2, 3, 32, 32)
-    torch.testing.assert_close(ours(images), theirs(images))
+    torch.testing.assert_close(ours(images), theirs(images), rtol=1e-5, atol=1e-5)
+
+
+def test_a_copy_inside_another_module_keeps_its_names():
+    backbone = build_backbone("timm/convnext_atto", image_size=32)
+    holder = nn.ModuleDict({"target": build_backbone("timm/convnext_atto", image_size=32)})
+    state = {f"target.{key}": value for key, value in backbone.state_dict().items()}
+    assert holder.state_dict().keys() == state.keys()
+    holder.load_state_dict(state)
+    assert all(torch.equal(a, b) for a, b in zip(backbone.parameters(), holder.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_ti_16", "convnext_tiny", "timm/efficientnet_b0"])
+def test_nothing_is_random_in_training_mode(name):
+    torch.manual_seed(0)
+    backbone = build_backbone(name, image_size=32).train()
+    images = torch.randn(4, 3, 32, 32)
+    assert torch.equal(backbone(images), backbone(images))
 
 
 @pytest.mark.parametrize("side", [8, 16])
@@ -73,3 +136,27 @@ def test_the_same_seed_gives_the_same_weights():
 def test_an_unknown_name_is_answered_with_the_nearest_one():
     with pytest.raises(BadInputError, match=r"unknown backbone 'resnet-50'.*did you mean.*'resnet50'"):
         build_backbone("resnet-50")
+    with pytest.raises(BadInputError, match=r"unknown backbone 'timm/resnet_18': timm .* did you mean 'resnet18'"):
+        build_backbone("timm/resnet_18")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("vit_b_16", 100, "expected a multiple of 16, the side of this backbone's patches: 96 or 112"),
+        ("vit_h_14", 8, "expected a multiple of 14, .*: 14"),
+        ("convnext_tiny", 16, "expected at least 32 pixels"),
+    ],
+)
+def test_a_size_of_images_that_it_cannot_take(name, size, said):
+    with pytest.raises(BadInputError, match=said):
+        build_backbone(name, image_size=size)
+
+
+def test_models_of_timm_are_tried_before_anything_starts():
+    check_backbone("timm/resnet18", 32)
+    check_backbone(RESNETS[0], 8)
+    with pytest.raises(BadInputError, match=r"can't be differentiated twice \(derivative for aten::hardsigmoid"):
+        check_backbone("timm/mobilenetv3_small_050", 32)
+    with pytest.raises(BadInputError, match="can't take images of 8 pixels"):
+        check_backbone("timm/convnext_atto", 8)

@@ -11,6 +11,7 @@ SHAPES = [
     {"kernel_size": 3, "padding": 1},
     {"kernel_size": 3, "stride": 2, "padding": 1, "bias": False},
     {"kernel_size": (1, 2), "groups": 2},
+    {"kernel_size": 3, "padding": 1, "groups": 2},
     {"kernel_size": 2, "dilation": 2, "padding": (1, 0)},
 ]
 

@@ -5,7 +5,7 @@ import torch
 
 from bissl_ray.config import load_search_space
 from bissl_ray.config.request import SweepRequest
-from bissl_ray.models import build_backbone, load_checkpoint
+from bissl_ray.models import build_backbone
 from bissl_ray.sweep.preflight import fitting_models
 from bissl_ray.sweep.session import pretraining_workers
 
@@ -24,6 +24,9 @@ def test_a_file_from_before_counters_fits(tmp_path):
     request = SweepRequest(
         name="s", dataset="digits", pretrained=str(tmp_path / "old.pth"), space=load_search_space("digits")
     )
-    found = fitting_models(request, load_checkpoint(tmp_path / "old.pth")).content()["backbone"]
+    read = fitting_models(request)
+    assert "20 of its 24 tensors match, 0 missing" in read.notes[0]
+    assert "no pretext head" in read.notes[-1]
+    found = read.models.content()["backbone"]
     assert found.keys() == state.keys()
     assert all(torch.equal(found[name], state[name]) for name in state)

@@ -1,0 +1,74 @@
+"""The names that the setting `backbone` can have, and what an image's side must be for them.
+
+They stand here because a search space is checked without torch; `bissl_ray.models` builds them.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from bissl_ray.config.refusal import RuleError
+from bissl_ray.errors import nearest
+
+RESNETS: Final = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+)
+VITS: Final[Mapping[str, int]] = {
+    "vit_ti_16": 16,
+    "vit_s_8": 8,
+    "vit_s_16": 16,
+    "vit_b_16": 16,
+    "vit_b_32": 32,
+    "vit_l_16": 16,
+    "vit_l_32": 32,
+    "vit_h_14": 14,
+}
+"""Vision transformers, each with the side of its patches in pixels."""
+CONVNEXTS: Final = ("convnext_tiny", "convnext_small", "convnext_base", "convnext_large")
+CONVNEXT_STRIDE: Final = 32
+"""How much smaller a ConvNeXt's last activations are than its images, per side."""
+TIMM: Final = "timm/"
+"""What the name of a model of the timm package has in front."""
+
+BACKBONES: Final = ("smallconv", *RESNETS, *VITS, *CONVNEXTS)
+"""Every name, apart from those of timm's models."""
+
+
+def check_backbone(name: str) -> str:
+    """Return a name that a backbone can have; whether timm knows a model of a name is seen when it is built.
+
+    Raises:
+        RuleError: there is no such backbone.
+    """
+    if name in BACKBONES or re.fullmatch(rf"{TIMM}\w[\w.-]*", name):
+        return name
+    raise RuleError(
+        f"found {name!r}, expected one of {', '.join(BACKBONES)}, or {TIMM}NAME for a model of timm"
+        f"{nearest(name, BACKBONES)}"
+    )
+
+
+def wrong_image_size(image_size: int, backbone: str) -> str | None:
+    """What side of the images was expected where a backbone can't take this one; None where it can.
+
+    Args:
+        image_size: pixels.
+        backbone: its name; of timm's models nothing is known here.
+    """
+    if backbone in CONVNEXTS and image_size < CONVNEXT_STRIDE:
+        return f"at least {CONVNEXT_STRIDE} pixels, by which this backbone divides; raise image_size"
+    patch = VITS.get(backbone, 1)
+    if image_size % patch:
+        below, above = image_size // patch * patch, -(-image_size // patch) * patch
+        sizes = f"{below} or {above}" if below else str(above)
+        return f"a multiple of {patch}, the side of this backbone's patches: {sizes}"
+    return None
