@@ -5,6 +5,7 @@ import torch
 
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, DivergedError, GaussNewton, LowerHessian
 from bissl_ray.parallel import frozen_statistics
+from bissl_ray.pretext import pretext_names
 from bissl_ray.training.curvature import exact_curvature
 from bissl_ray.training.curvature_memory import estimate_curvature_memory
 from bissl_ray.training.models import Models
@@ -14,7 +15,7 @@ from tests.training.small_trial import Reports, order, run, settings, write_star
 IMAGES = 12
 
 
-@pytest.fixture(scope="module", params=["simclr", "byol"])
+@pytest.fixture(scope="module", params=pretext_names())
 def models(request):
     torch.manual_seed(0)
     return Models.build(settings(pretext=request.param), 10, torch.device("cpu"))
@@ -115,6 +116,15 @@ def test_a_trial_runs_on_gauss_newton_in_chunks_of_a_smaller_batch(tmp_path):
     result = run(order(tmp_path, ("bissl",), **choice), reports=rows)
     assert result["hvps"] == 8  # two iterations for each of two steps, twice
     assert all(row["negative_curvature"] == 0 and row["ritz_min"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("pretext", pretext_names())
+def test_memory_is_estimated_for_every_pretext_task(pretext):
+    estimates = [
+        estimate_curvature_memory(settings(pretext=pretext, lower_batch=64, image_size=32, curvature=curvature))
+        for curvature in ("hessian", "gauss_newton")
+    ]
+    assert all(0 < estimate.held < estimate.peak for estimate in estimates)
 
 
 def test_memory_shrinks_with_recomputation_chunks_workers_batch_and_gauss_newton():

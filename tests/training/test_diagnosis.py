@@ -86,6 +86,9 @@ def test_advice_names_nothing_that_is_set_already():
         (0.01, 1.0, {"collapse_std": None}, "collapsed to a line"),
         (0.01, 1.0, {"collapse_std": None, "collapse_rank": None}, None),
         (0.0, 1.0, {"pretext": "byol"}, "or a target_momentum nearer to 1 (now 0.9995)"),
+        (0.0, 1.0, {"pretext": "vicreg"}, "or a larger vicreg_variance (now 25)"),
+        (0.5, 1.0, {"pretext": "barlow_twins"}, "or a larger barlow_redundancy (now 0.0051)"),
+        (0.0, 1.0, {"pretext": "simsiam"}, "or a larger proximity_weight"),
     ],
 )
 def test_embeddings_that_are_one_point_or_one_line(std, rank, changes, words):

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from bissl_ray.pretext import pretext_names
 from bissl_ray.training.embeddings import embedding_statistics, measure_embeddings
 from bissl_ray.training.models import Models
 from tests.training.small_trial import settings
-from tests.training.test_two_workers import CASES
 from tests.workers import run_workers
 
 
@@ -64,10 +64,20 @@ def measured(rank, workers, changes):
     return found, same
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_two_workers_measure_what_one_does(name):
-    alone, untouched = measured(0, 1, CASES[name])
+@pytest.fixture(scope="module")
+def of_two():
+    """What each of two workers found, by pretext task."""
+    return run_workers(measured_of_all, 2)
+
+
+def measured_of_all(rank, workers):
+    return {pretext: measured(rank, workers, {"pretext": pretext}) for pretext in pretext_names()}
+
+
+@pytest.mark.parametrize("pretext", pretext_names())
+def test_two_workers_measure_what_one_does(of_two, pretext):
+    alone, untouched = measured(0, 1, {"pretext": pretext})
     assert untouched and 0.1 < alone.std < 1 and 1.5 < alone.rank < 8
-    for found, unmoved in run_workers(measured, 2, CASES[name]):
+    for found, unmoved in (worker[pretext] for worker in of_two):
         assert unmoved
         assert (found.std, found.rank) == pytest.approx((alone.std, alone.rank), rel=1e-9)

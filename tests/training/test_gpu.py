@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bissl_ray.pretext import pretext_names
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.workers import Worker
 from tests.training.small_trial import order, write_start
@@ -13,7 +14,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("pretext", ["simclr", "byol"])
+@pytest.mark.parametrize("pretext", pretext_names())
 def test_a_trial_on_a_gpu(tmp_path, pretext) -> None:
     write_start(tmp_path)
     what = order(tmp_path, stages=("head", "bissl", "finetune"), pretext=pretext)
