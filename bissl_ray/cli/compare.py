@@ -61,6 +61,7 @@ def compare(
     from bissl_ray.leaderboard.comparison_plot import check_plot
     from bissl_ray.store import check_writable
     from bissl_ray.sweep.compare import check_comparison, joined, read_comparison, unfinished
+    from bissl_ray.sweep.plan_words import plan_of
 
     if plot is not None:
         check_plot(plot)
@@ -89,7 +90,8 @@ def compare(
         check_writable(place)
         check_comparison(comparison, place, address)
         if dry_run:
-            _show_plan(comparison, left)
+            for line in plan_of(comparison, left):
+                typer.echo(line)
             return
         code = _run(comparison, place, storage, address, format)
     _show(comparison, place, format, plot)
@@ -99,7 +101,8 @@ def compare(
 def _prepare(name: str, storage: str, asked: dict[str, Any]) -> "Comparison":
     from bissl_ray.config.assignments import parse_assignments
     from bissl_ray.errors import BadInputError
-    from bissl_ray.sweep.comparison import comparison_of_winner, prepare_comparison, starts
+    from bissl_ray.sweep.comparison import comparison_of_winner, prepare_comparison
+    from bissl_ray.sweep.starts import starts
 
     checkpoints = starts(asked["pretrained"] or [], asked["pretrain_epochs"])
     given = {key: value for key, value in asked.items() if value is not None}
@@ -124,25 +127,6 @@ def _prepare(name: str, storage: str, asked: dict[str, Any]) -> "Comparison":
         settings=parse_assignments(given.get("set_", [])),
         **{key: given[key] for key in of_every_sweep if key in given},
     )
-
-
-def _show_plan(comparison: "Comparison", left: Any) -> None:
-    typer.echo(f"{comparison.name}: {len(comparison.cases)} cases, {len(left)} of them to run")
-    for case in left:
-        space, request = case.request.space, case.request
-        plan, settings = space.protocol, space.settings({})
-        source = request.pretrained or f"pretrained here for {settings.pretrain_epochs} epochs"
-        typer.echo(f"\n{case.sweep}\n  from {source} ({settings.backbone}, {settings.pretext})")
-        if space.parameters:
-            typer.echo(f"  BiSSL: searched in {plan.trials} trials: {', '.join(space.parameters)}")
-        else:
-            names = ("lower_lr", "upper_lr", "upper_weight_decay", "cg_iterations", "proximity_weight", "damping")
-            typer.echo(f"  BiSSL: {', '.join(f'{name} {getattr(settings, name):g}' for name in names)}")
-        tuned, finalists = plan.finalists * plan.finetune_runs, min(plan.finalists, plan.trials)
-        searched = ", ".join(space.finetune_parameters) or "nothing searched"
-        typer.echo(f"  each side: {tuned} fine-tuning runs ({searched}), then {finalists * plan.seeds} runs over")
-        typer.echo(f"  {plan.seeds} seeds; then one look at the test split")
-    typer.echo("\nnothing was started; leave --dry-run out to start")
 
 
 def _run(comparison: "Comparison", place: str, storage: str, address: str | None, format: Format) -> int:
@@ -176,7 +160,7 @@ def _show(comparison: "Comparison", place: str, format: Format, plot: Path | Non
         comparison_markdown,
         comparison_table,
     )
-    from bissl_ray.sweep.compare import board_of
+    from bissl_ray.sweep.comparison_board import board_of
 
     board = board_of(comparison, place)
     if format is Format.table:

@@ -22,6 +22,7 @@ _ORIGINS: Final = {
     "known_good": "known to be good: enqueued before the search",
     "tpe": "proposed by TPE from the trials before it",
     "random": "drawn at random",
+    "fixed": "the space's own settings: nothing was searched",
     "resumed": "taken over from an earlier run of the sweep",
     "tuning": "tunes the fine-tuning of its parent",
     "seeds": "confirms its parent with another seed",

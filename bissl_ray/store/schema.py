@@ -35,7 +35,7 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "phase": _TEXT,
     "step": _TEXT,  # search: an explore trial; tuning: one point of fine-tuning; seeds: one confirmation run
     "parent": _TEXT,  # the trial that this run tunes or confirms; null for an explore trial
-    "origin": _TEXT,  # why it was proposed: known_good, tpe, random, resumed, tuning, seeds
+    "origin": _TEXT,  # why it was proposed: known_good, tpe, random, fixed, resumed, tuning, seeds
     "seed": _INTEGER,
     "objective": _REAL,  # larger is better, a fraction of one
     "objective_name": _TEXT,

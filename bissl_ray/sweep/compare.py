@@ -1,31 +1,23 @@
-"""Runs the sweeps of a comparison, and reads what they have found."""
+"""Runs the sweeps of a comparison: all of them, or what is left."""
 
-import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import ValidationError
 
 from bissl_ray.config.comparison import Case, Comparison
-from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.provenance import git_state, versions
-from bissl_ray.leaderboard.comparison import CaseFacts, ComparisonBoard, compare_cases
 from bissl_ray.store import (
     read_comparison_document,
-    read_sweep_document,
-    read_trials,
     sweep_names,
-    to_rows,
     write_comparison_document,
 )
-from bissl_ray.sweep.images import images_of_run
 from bissl_ray.sweep.outcome import SweepOutcome, View
-from bissl_ray.sweep.planner import Planner
-from bissl_ray.sweep.replay import control_settings, planner_of
-from bissl_ray.sweep.run import begin_sweep, read_request, resume_sweep
+from bissl_ray.sweep.replay import is_finished, planner_of
+from bissl_ray.sweep.run import begin_sweep, resume_sweep
 
 
 def read_comparison(storage: str, name: str) -> Comparison | None:
@@ -71,7 +63,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
     Args:
         comparison: its cases; those that have begun are taken to be right.
         storage: absolute.
-        address: of the cluster; None: this machine, where the data must be.
+        address: of the cluster; None takes RAY_ADDRESS, else this machine, where the data must be.
 
     Raises:
         BadInputError: settings, checkpoints or data that don't fit.
@@ -87,7 +79,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
             continue
         check_request(case.request)
         check_pretrained(case.request, pretrain=True)
-        if address is None:
+        if not (address or os.environ.get("RAY_ADDRESS")):
             inspect_data(chosen_data(case.request))
 
 
@@ -113,7 +105,7 @@ def run_comparison(
         if case.sweep not in sweep_names(storage):
             with view(case) as shown:
                 yield begin_sweep(case.request, storage=storage, pretrain=True, address=address, view=shown)
-        elif not _finished(planner_of(case.request, storage)[0]):
+        elif not is_finished(planner_of(case.request, storage)[0]):
             with view(case) as shown:
                 yield resume_sweep(case.sweep, storage=storage, address=address, view=shown)
 
@@ -124,56 +116,11 @@ def unfinished(comparison: Comparison, storage: str) -> list[Case]:
     return [
         case
         for case in comparison.cases
-        if case.sweep not in begun or not _finished(planner_of(case.request, storage)[0])
+        if case.sweep not in begun or not is_finished(planner_of(case.request, storage)[0])
     ]
-
-
-def board_of(comparison: Comparison, storage: str) -> ComparisonBoard:
-    """Read what the sweeps of a comparison have found so far."""
-    begun = sweep_names(storage)
-    rows: list[dict[str, Any]] = []
-    for case in comparison.cases:
-        rows += to_rows(read_trials(storage, case.dataset, case.sweep))
-    facts = [_facts(case, storage, case.sweep in begun) for case in comparison.cases]
-    return compare_cases(comparison.name, facts, rows)
 
 
 def _write(comparison: Comparison, storage: str) -> None:
     known = read_comparison_document(storage, comparison.name) or {"created_at": datetime.now(UTC).isoformat()}
     asked = {"comparison": comparison.model_dump(mode="json"), "git": git_state(), "versions": versions()}
     write_comparison_document(storage, comparison.name, {**known, **asked})
-
-
-def _finished(planner: Planner) -> bool:
-    return planner.finished and not any(_unscored(record.test_metric) for record in planner.records.values())
-
-
-def _unscored(test_metric: float | None) -> bool:
-    """Whether the look at the test split failed: resuming the sweep looks again."""
-    return test_metric is not None and math.isnan(test_metric)
-
-
-def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
-    metric = get_dataset(case.dataset).metric
-    if not begun:
-        return CaseFacts(case.dataset, case.checkpoint, case.sweep, metric, finished=False)
-    document = read_sweep_document(storage, case.sweep)
-    request = read_request(document, case.sweep)
-    planner, _ = planner_of(request, storage)
-    bissl, control = planner.confirmed("confirm"), planner.confirmed("control")
-    sizes, workers = document["data"], request.workers_per_trial
-    images = {}
-    if bissl:
-        images["bissl"] = images_of_run(request.space.settings(bissl[0].point), sizes, workers, control=False)
-    if control:
-        settings = control_settings(request.space, control[0].point)
-        images["finetuning"] = images_of_run(settings, sizes, workers, control=True)
-    return CaseFacts(
-        case.dataset,
-        case.checkpoint,
-        case.sweep,
-        metric,
-        finished=_finished(planner),
-        labelled={name: counted.labelled for name, counted in images.items()},  # type: ignore[misc]
-        unlabelled={name: counted.unlabelled for name, counted in images.items()},  # type: ignore[misc]
-    )

@@ -1,76 +1,22 @@
 """From what a person asked to compare to sweeps: one per dataset and checkpoint, each with its own control."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
-from bissl_ray.config import SearchSpace, Settings, load_search_space
+from bissl_ray.config import SearchSpace, load_search_space
 from bissl_ray.config.comparison import Case, Comparison
-from bissl_ray.config.refusal import refusal
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.places import absolute_path
 from bissl_ray.store import check_name, read_sweep_document
+from bissl_ray.sweep.held_space import held, one_configuration
 from bissl_ray.sweep.replay import planner_of
 from bissl_ray.sweep.run import prepare_request, read_request
+from bissl_ray.sweep.starts import Start
 
-_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
-_NOT_OF_A_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _OF_OTHER_STAGES: Final = ("pretrain_", "finetune_")
-
-
-@dataclass(frozen=True)
-class Start:
-    """What both pipelines start from.
-
-    Attributes:
-        label: how tables call it, and part of the sweep's name.
-        pretrained: checkpoint file; None: pretrained here on the dataset's own images.
-        epochs: length of that pretraining; None: as the space says.
-    """
-
-    label: str
-    pretrained: str | None = None
-    epochs: int | None = None
-
-
-def starts(pretrained: Sequence[str], epochs: str | None) -> list[Start]:
-    """Read the checkpoints that were given.
-
-    Args:
-        pretrained: FILE or LABEL=FILE each; a file without a label is called by its name.
-        epochs: lengths of pretraining, such as "5,20,80".
-
-    Raises:
-        BadInputError: a label or a length that can't be used, or two of one label.
-    """
-    found = [_labelled(text) for text in pretrained]
-    for text in epochs.split(",") if epochs is not None else []:
-        if not (text.strip().isdecimal() and int(text) >= 1):
-            raise BadInputError(f"--pretrain-epochs {epochs}: found {text!r}, expected whole numbers such as 5,20,80")
-        found.append(Start(f"{int(text)}ep", epochs=int(text)))
-    labels = [start.label for start in found]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise BadInputError(f"two checkpoints are called {label}: tell them apart, --pretrained LABEL=FILE")
-    return found
-
-
-def _labelled(text: str) -> Start:
-    label, sign, file = text.partition("=")
-    if not sign or Path(text).is_file():
-        label, file = _NOT_OF_A_LABEL.sub("-", Path(text).stem)[:40], text
-    if not _LABEL.fullmatch(label):
-        raise BadInputError(
-            f"--pretrained {text}: found the label {label!r}, expected up to 40 letters, digits, dots, dashes and "
-            "underscores"
-        )
-    return Start(label, pretrained=file)
 
 
 def prepare_comparison(
@@ -114,12 +60,12 @@ def prepare_comparison(
             pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
             plan = {} if seeds is None else {"seeds": seeds}
             if trials is None:
-                narrowed = _one_configuration(base, _known_good(base, given), pretraining, plan)
+                chosen_space = one_configuration(base, _known_good(base, given), pretraining, plan)
             else:
-                narrowed = _narrowed(base, {**given, **pretraining}, {**plan, "trials": trials})
+                chosen_space = held(base, {**given, **pretraining}, {**plan, "trials": trials})
             request = prepare_request(
                 chosen,
-                space=narrowed,
+                space=chosen_space,
                 name=f"{check_name('comparison', name)}-{chosen}-{start.label}",
                 pretrained=start.pretrained,
                 **others,
@@ -165,7 +111,7 @@ def comparison_of_winner(
         update = {
             "name": f"{check_name('comparison', name)}-{request.dataset}-{start.label}",
             "pretrained": absolute_path(start.pretrained),
-            "space": _one_configuration(space, point, pretraining, fresh),
+            "space": one_configuration(space, point, pretraining, fresh),
         }
         cases.append(Case(checkpoint=start.label, request=SweepRequest.model_validate({**dict(request), **update})))
     return Comparison(name=name, cases=tuple(cases))
@@ -189,31 +135,3 @@ def _known_good(space: SearchSpace, given: Mapping[str, Any]) -> dict[str, Any]:
         )
     point = space.known_good[0] if space.known_good else {}
     return {name: value for name, value in space.complete(point).items() if name not in given}
-
-
-def _one_configuration(
-    space: SearchSpace, point: Mapping[str, Any], pretraining: Mapping[str, Any], protocol: Mapping[str, Any]
-) -> SearchSpace:
-    """The space held at a point: what is left to search is fine-tuning, as long as before."""
-    plan = space.protocol
-    held = {name: value for name, value in point.items() if name not in space.finetune_parameters}
-    one = {"trials": 1, "finalists": 1, "finetune_runs": plan.finalists * plan.finetune_runs, "early_stopping": False}
-    return _narrowed(space, {**held, **pretraining}, {**one, **protocol})
-
-
-def _narrowed(space: SearchSpace, fixed: Mapping[str, Any], protocol: Mapping[str, Any]) -> SearchSpace:
-    """The space with more of it fixed and another plan."""
-    mapping = space.to_mapping()
-    for section in ("parameters", "finetune_parameters"):
-        mapping[section] = {name: value for name, value in mapping[section].items() if name not in fixed}
-    points = [{name: value for name, value in point.items() if name not in fixed} for point in mapping["known_good"]]
-    changed = {
-        **mapping,
-        "fixed": {**mapping["fixed"], **fixed},
-        "known_good": points if mapping["parameters"] else [],
-        "protocol": {**mapping["protocol"], **protocol},
-    }
-    try:
-        return SearchSpace.model_validate(changed)
-    except ValidationError as error:
-        raise refusal(error, lambda _: "command line", lambda _: Settings.model_fields) from error

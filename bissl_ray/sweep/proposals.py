@@ -54,11 +54,13 @@ class Proposals:
         """Propose a point for this trial.
 
         Returns:
-            The point (searched values, and whatever else a known-good point sets) and its origin.
+            The point (searched values, and whatever else a known-good point sets) and its origin: known_good, the
+            sampler's name, or fixed where nothing is searched.
         """
         asked = self._study.ask(self._distributions)
         self._asked[trial] = asked
-        origin = "known_good" if asked.user_attrs.get("known") else self._space.protocol.sampler
+        own = self._space.protocol.sampler if self._distributions else "fixed"
+        origin = "known_good" if asked.user_attrs.get("known") else own
         return {**asked.params, **asked.user_attrs.get(_OVERRIDES, {})}, origin
 
     def report(self, trial: str, alternation: int, objective: float) -> None:

@@ -28,7 +28,7 @@ class Record:
         parent: the trial it came from; None for explore and the control's tuning.
         seed: the run's seed.
         point: the settings that make this trial differ from the sweep's fixed ones.
-        origin: who proposed it: known_good, the sampler's name, tuning, seeds.
+        origin: who proposed it: known_good, the sampler's name, fixed, tuning, seeds.
         status: running, complete, pruned or failed.
         objective: validation metric, in [0, 1]; None until reported.
         test_metric: the same metric on the test split; None unless this run was looked at there.

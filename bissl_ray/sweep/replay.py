@@ -1,5 +1,6 @@
 """A sweep as its records have it: what has run, what is left, and with which settings. Imports no Ray."""
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -22,6 +23,12 @@ def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]
     records = records_from_store(trials, reports)
     proposals = Proposals(request.space, [record for record in records if record.step == "search"])
     return Planner(request.space.protocol, proposals, partial(finetune_points, request.space), records), proposals
+
+
+def is_finished(planner: Planner) -> bool:
+    """Whether all of a sweep has run, and no look at the test split has failed: resuming it looks again."""
+    looks = (record.test_metric for record in planner.records.values())
+    return planner.finished and not any(metric is not None and math.isnan(metric) for metric in looks)
 
 
 def control_settings(space: SearchSpace, point: Mapping[str, Any]) -> Settings:

@@ -223,6 +223,10 @@ def resume_sweep(
         planned = request.space.protocol.trials
         if trials < planned:
             raise BadInputError(f"--trials {trials}: the sweep was asked for {planned} already; expected more")
+        if trials > planned and not request.space.parameters:
+            raise BadInputError(
+                f"--trials {trials}: sweep {name} searches nothing, so all its trials would be the same"
+            )
         protocol = request.space.protocol.model_copy(update={"trials": trials})
         space = request.space.model_copy(update={"protocol": protocol})
         request = request.model_copy(update={"space": space})

@@ -9,9 +9,12 @@ from bissl_ray.config.comparison import Comparison
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.errors import BadInputError
 from bissl_ray.store import SweepWriter, write_sweep_document
-from bissl_ray.sweep.compare import board_of, joined, read_comparison, unfinished
-from bissl_ray.sweep.comparison import Start, comparison_of_winner, prepare_comparison, starts
+from bissl_ray.sweep.compare import joined, read_comparison, unfinished
+from bissl_ray.sweep.comparison import comparison_of_winner, prepare_comparison
+from bissl_ray.sweep.comparison_board import board_of
 from bissl_ray.sweep.experiment import parameter_types
+from bissl_ray.sweep.run import resume_sweep
+from bissl_ray.sweep.starts import Start, starts
 from tests.cli.command import tiny_space
 from tests.sweep.small_space import space as small_space
 from tests.sweep.small_space import store_rows
@@ -180,3 +183,10 @@ def test_a_look_at_the_test_split_that_failed_is_left_to_do(tmp_path: Path) -> N
     write_sweep(tmp_path, sweep, comparison.cases[0].request)
     assert len(unfinished(comparison, str(tmp_path))) == 1
     assert read_comparison(str(tmp_path), "c") is None
+
+
+def test_a_held_configuration_can_not_be_extended(tmp_path: Path) -> None:
+    (case,) = prepare_comparison("c", seeds=2).cases
+    write_sweep(tmp_path, WholeSweep(case.request.space).run(), case.request)
+    with pytest.raises(BadInputError, match="--trials 5: sweep c-digits-20ep searches nothing"):
+        resume_sweep(case.sweep, storage=tmp_path, trials=5)

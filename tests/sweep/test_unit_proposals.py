@@ -205,3 +205,8 @@ def test_an_own_setting_outside_the_range_is_not_proposed(parameters):
 
 def test_nothing_to_search_in_finetuning_gives_empty_points():
     assert finetune_points(space(finetune_parameters={}), 6) == [{}] * 6
+
+
+def test_where_nothing_is_searched_the_space_itself_is_the_point():
+    proposals = Proposals(space(protocol={"trials": 1}, parameters={}))
+    assert proposals.ask("t000") == ({}, "fixed")

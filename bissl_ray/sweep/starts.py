@@ -1,0 +1,61 @@
+"""What both pipelines of a comparison start from, as a person gives it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bissl_ray.errors import BadInputError
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_NOT_OF_A_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What both pipelines start from.
+
+    Attributes:
+        label: how tables call it, and part of the sweep's name.
+        pretrained: checkpoint file; None: pretrained here on the dataset's own images.
+        epochs: length of that pretraining; None: as the space says.
+    """
+
+    label: str
+    pretrained: str | None = None
+    epochs: int | None = None
+
+
+def starts(pretrained: Sequence[str], epochs: str | None) -> list[Start]:
+    """Read the checkpoints that were given.
+
+    Args:
+        pretrained: FILE or LABEL=FILE each; a file without a label is called by its name.
+        epochs: lengths of pretraining, such as "5,20,80".
+
+    Raises:
+        BadInputError: a label or a length that can't be used, or two of one label.
+    """
+    found = [_labelled(text) for text in pretrained]
+    for text in epochs.split(",") if epochs is not None else []:
+        if not (text.strip().isdecimal() and int(text) >= 1):
+            raise BadInputError(f"--pretrain-epochs {epochs}: found {text!r}, expected whole numbers such as 5,20,80")
+        found.append(Start(f"{int(text)}ep", epochs=int(text)))
+    labels = [start.label for start in found]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BadInputError(f"two checkpoints are called {label}: tell them apart, --pretrained LABEL=FILE")
+    return found
+
+
+def _labelled(text: str) -> Start:
+    label, sign, file = text.partition("=")
+    if not sign or Path(text).is_file():
+        label, file = _NOT_OF_A_LABEL.sub("-", Path(text).stem)[:40], text
+    if not _LABEL.fullmatch(label):
+        raise BadInputError(
+            f"--pretrained {text}: found the label {label!r}, expected up to 40 letters, digits, dots, dashes and "
+            "underscores"
+        )
+    return Start(label, pretrained=file)
