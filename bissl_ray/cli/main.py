@@ -10,6 +10,7 @@ import typer
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
 from bissl_ray.cli.datasets import datasets
+from bissl_ray.cli.export import export
 from bissl_ray.cli.launch import launch
 from bissl_ray.cli.leaderboard import leaderboard
 from bissl_ray.cli.resume import resume
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (sweep, resume, leaderboard, show, compare, spaces, launch):
+for verb in (sweep, resume, leaderboard, show, compare, export, spaces, launch):
     app.command()(verb)
 app.add_typer(datasets, name="datasets")
 app.add_typer(bench, name="bench")

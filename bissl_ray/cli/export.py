@@ -1,0 +1,92 @@
+"""`bissl-ray export`: a sweep's winner as a file that torchvision or timm loads, or its configuration."""
+
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bissl_ray.errors import BadInputError
+
+if TYPE_CHECKING:
+    from bissl_ray.export import ExportedRun
+    from bissl_ray.export.weights import Keys
+
+
+class FileFormat(StrEnum):
+    """How the model's file is laid out."""
+
+    safetensors = "safetensors"
+    pth = "pth"
+
+
+class KeyNames(StrEnum):
+    """Whose parameter names the file has."""
+
+    torchvision = "torchvision"
+    timm = "timm"
+
+
+def export(
+    trial: Annotated[str | None, typer.Argument(help="Name of a trial. [the winner's best confirmation run]")] = None,
+    sweep: Annotated[str | None, typer.Option(help="The sweep, if there are several.")] = None,
+    storage: Annotated[str, typer.Option(help="Folder or URI that holds the results.")] = "./runs",
+    format: Annotated[FileFormat | None, typer.Option(help="Of the file. [as --out ends, else safetensors]")] = None,
+    keys: Annotated[KeyNames | None, typer.Option(help="Parameter names. [torchvision; timm for timm/NAME]")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; the card lies beside it, as .md. [TRIAL]")] = None,
+    head: Annotated[bool, typer.Option("--head/--no-head", help="Include the classification layer, if any.")] = True,
+    config: Annotated[
+        bool, typer.Option("--config", help="Write the configuration instead, as a search space in YAML.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
+) -> None:
+    """Write a trained model for torchvision or timm, with a model card; or its configuration."""
+    from bissl_ray.export import choose_run
+
+    if config and (format is not None or keys is not None or not head):
+        raise BadInputError("--config writes settings, no model: leave --format, --keys and --no-head out")
+    with warnings.catch_warnings(record=True) as damaged:
+        warnings.simplefilter("always")
+        run = choose_run(storage, trial, sweep)
+    for line in damaged:
+        typer.echo(f"warning: {line.message}", err=True)
+    if config:
+        _write_configuration(run, out, force)
+    else:
+        _write_model(run, storage, format, keys, out, head, force)
+
+
+def _write_configuration(run: "ExportedRun", out: Path | None, force: bool) -> None:
+    from bissl_ray.export import configuration_yaml
+    from bissl_ray.store import atomic_write, open_storage
+
+    text = configuration_yaml(run.row)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    if out.is_dir() or (out.exists() and not force):
+        raise BadInputError(f"{out} is there already; give another --out, or --force to replace it")
+    if not out.parent.is_dir():
+        raise BadInputError(f"--out {out}: there is no folder {out.parent}; make it, or give another path")
+    filesystem, place = open_storage(out)
+    atomic_write(filesystem, place, text.encode())
+    typer.echo(f"{out}: configuration of {run.row['trial']} ({run.why})")
+
+
+def _write_model(
+    run: "ExportedRun",
+    storage: str,
+    format: FileFormat | None,
+    keys: KeyNames | None,
+    out: Path | None,
+    head: bool,
+    force: bool,
+) -> None:
+    from bissl_ray.export import export_model
+
+    suffixes = {f".{each.value}": each for each in FileFormat}
+    chosen = format or suffixes.get(out.suffix if out is not None else "", FileFormat.safetensors)
+    target = out if out is not None else Path(f"{run.row['trial']}.{chosen.value}")
+    names: Keys | None = None if keys is None else keys.value
+    typer.echo(export_model(run, storage, target, chosen.value, names, head, force))

@@ -1,0 +1,123 @@
+"""The model card: what an exported model is, how it is loaded, and where it comes from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bissl_ray.export.choice import ExportedRun
+from bissl_ray.export.weights import ModelWeights
+from bissl_ray.export.write import Format
+from bissl_ray.leaderboard.numbers import percent
+from bissl_ray.leaderboard.run_again import space_of
+
+Row = dict[str, Any]
+
+_STAGES = {
+    "aligned": "aligned with the dataset by BiSSL; its backbone has not been fine-tuned",
+    "finetuned": "fine-tuned on the dataset after BiSSL",
+}
+_CONTROL = "fine-tuned on the dataset without BiSSL: the control"
+
+
+def model_card(
+    out: Path,
+    format: Format,
+    run: ExportedRun,
+    weights: ModelWeights,
+    metadata: Mapping[str, Any],
+    document: Mapping[str, Any],
+    pixels: tuple[tuple[float, ...], tuple[float, ...]],
+) -> str:
+    """Write the card, as Markdown.
+
+    Args:
+        out: the model's file.
+        format: of the file.
+        run: what is exported.
+        weights: its tensors.
+        metadata: of its checkpoint: model, settings, statistics.
+        document: the sweep's own.
+        pixels: mean and standard deviation per channel that images are normalised by.
+    """
+    row, settings = run.row, metadata["settings"]
+    stage = _CONTROL if row["phase"] == "control" else _STAGES.get(metadata["model"], metadata["model"])
+    parts = [
+        f"# {weights.architecture} for {row['dataset']}",
+        f"A {weights.architecture} {stage}. Made by bissl-ray.",
+        f"Trial {row['trial']} of sweep {row['sweep']}: {run.why}.",
+        "## Loading",
+        f"```python\n{_loading(out, format, weights)}\n```",
+        _classes(weights),
+        "## Images",
+        _images(int(settings["image_size"]), *pixels),
+        "## Scores",
+        _bullets(_scores(run)),
+        "## Batch statistics",
+        _statistics(str(metadata.get("statistics", "not recorded"))),
+        "## Data",
+        _bullets(_data(document)),
+        "## Settings",
+        "As a search space for `bissl-ray sweep --space`:",
+        f"```yaml\n{space_of(row['dataset'], settings)}\n```",
+        "## Software",
+        f"git {row['git'] or 'unknown'}; versions {row['versions'] or 'unknown'}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _loading(out: Path, format: Format, weights: ModelWeights) -> str:
+    if format == "safetensors":
+        read = f'from safetensors.torch import load_file\nstate = load_file("{out.name}")'
+    else:
+        read = f'state = torch.load("{out.name}", weights_only=True)'
+    return f"import torch\n{read}\n{weights.load}\nmodel.load_state_dict(state)\nmodel.eval()"
+
+
+def _statistics(said: str) -> str:
+    return f"{said.capitalize()}. A model without batch normalisation has none."
+
+
+def _classes(weights: ModelWeights) -> str:
+    if not weights.classes:
+        return "The file holds no classification layer: the model gives features."
+    return f"The classification layer has {weights.classes} outputs, in the order of the dataset's labels."
+
+
+def _images(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
+    channels = " and ".join(
+        f"{what} {', '.join(f'{value:g}' for value in values)}"
+        for what, values in (("mean", mean), ("standard deviation", std))
+    )
+    return f"RGB, {size} x {size} pixels: values in 0 to 1, normalised per channel by {channels}."
+
+
+def _scores(run: ExportedRun) -> list[str]:
+    row, configuration = run.row, run.configuration
+    name = str(row["objective_name"] or "objective").replace("_", " ")
+    lines = []
+    if row["objective"] is not None:
+        lines.append(f"this run, {name}: {percent(row['objective'])} %")
+    if row["test_metric"] is not None:
+        lines.append(f"this run, on the test split: {percent(row['test_metric'])} %")
+    if configuration is not None and configuration["standing"] == "confirmed":
+        seeds = configuration["seeds"]
+        lines.append(f"its configuration over {seeds} seeds, {name}: {_interval(configuration, 'objective')}")
+        if configuration["test_metric"] is not None:
+            lines.append(f"its configuration, on the test split: {_interval(configuration, 'test_metric')}")
+    return [*lines, *([run.verdict] if run.verdict else [])] or ["none recorded"]
+
+
+def _interval(row: Row, name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return f"{percent(row[name])} %" + ("" if low is None else f" (95% interval {percent(low)} to {percent(high)})")
+
+
+def _data(document: Mapping[str, Any]) -> list[str]:
+    data = dict(document.get("data") or {})
+    sizes = ", ".join(f"{count} {name}" for name, count in data.items() if name != "classes")
+    lines = [f"fingerprint of the data and its splits, SHA-256: {document.get('fingerprint', 'unknown')}"]
+    return [*lines, f"images: {sizes}"] if sizes else lines
+
+
+def _bullets(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,66 @@
+"""From a run to files: its model and its card."""
+
+import json
+from pathlib import Path
+
+from bissl_ray.config.backbones import TIMM
+from bissl_ray.data import get_dataset
+from bissl_ray.errors import BadInputError
+from bissl_ray.export.card import model_card
+from bissl_ray.export.choice import ExportedRun
+from bissl_ray.export.weights import Keys, model_weights
+from bissl_ray.export.write import Format, card_path, check_targets, write_model
+from bissl_ray.store import read_sweep_document
+from bissl_ray.training.files import read_tensors
+
+
+def export_model(
+    run: ExportedRun,
+    storage: str | Path,
+    out: Path,
+    format: Format,
+    keys: Keys | None = None,
+    with_head: bool = True,
+    force: bool = False,
+) -> str:
+    """Write the model of a run, and its card beside it.
+
+    Args:
+        run: as `choose_run` gives it.
+        storage: where its sweep is.
+        out: the file; its name ends in the format.
+        format: of the file.
+        keys: whose parameter names; None: torchvision's, and timm's for a backbone of timm's.
+        with_head: include the downstream head as the classification layer, where the run has one.
+        force: replace what is there.
+
+    Returns:
+        What was written, in a sentence or two.
+
+    Raises:
+        BadInputError: nothing was written, since the run has no model, the architecture has no such names, or a file
+            can't be written.
+    """
+    check_targets(out, format, force)
+    row = run.row
+    content = read_tensors(str(storage), row["checkpoint"]) if row["checkpoint"] else None
+    if content is None:
+        raise BadInputError(
+            f"trial {row['trial']} ({row['status']}) has no saved model in {storage}; name another one: "
+            f"bissl-ray leaderboard --sweep {row['sweep']} lists them"
+        )
+    architecture = str(content["metadata"]["settings"]["backbone"])
+    chosen: Keys = keys or ("timm" if architecture.startswith(TIMM) else "torchvision")
+    weights = model_weights(content, chosen, with_head)
+    spec = get_dataset(row["dataset"])
+    document = read_sweep_document(storage, row["sweep"])
+    card = model_card(out, format, run, weights, content["metadata"], document, (spec.mean, spec.std))
+    facts = {
+        "architecture": architecture,
+        "keys": chosen,
+        "settings": json.dumps(content["metadata"]["settings"]),
+        "data_fingerprint": str(document.get("fingerprint", "")),
+    }
+    write_model(out, format, weights.tensors, card, facts)
+    layer = f"with {weights.classes} classes" if weights.classes else "without a classification layer"
+    return f"{out}: {architecture} {layer}, {row['trial']} ({run.why})\n{card_path(out)}: its card, and how to load it"

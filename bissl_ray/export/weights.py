@@ -1,0 +1,117 @@
+"""A run's tensors under the names that torchvision or timm give them, and how these load them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from bissl_ray.config.backbones import CONVNEXTS, TIMM, VITS
+from bissl_ray.errors import BadInputError
+from bissl_ray.models.timm_keys import in_timm_keys, timm_model
+
+Keys = Literal["torchvision", "timm"]
+
+
+@dataclass(frozen=True)
+class ModelWeights:
+    """A model's tensors, ready to be written.
+
+    Attributes:
+        architecture: the backbone.
+        tensors: by name; those of the classification layer are among them where the model has one.
+        classes: outputs of the classification layer; 0 where there is none.
+        load: lines of Python that build the model, which then takes the tensors by `load_state_dict`.
+    """
+
+    architecture: str
+    tensors: dict[str, Tensor]
+    classes: int
+    load: str
+
+
+def model_weights(content: Mapping[str, Any], keys: Keys, with_head: bool = True) -> ModelWeights:
+    """Name the tensors of a checkpoint of ours as torchvision or timm do.
+
+    Args:
+        content: what `Models.checkpoint` made: "backbone", "metadata", and the downstream head where there is one.
+        keys: whose names.
+        with_head: include the downstream head, as the classification layer.
+
+    Raises:
+        BadInputError: the architecture isn't one of theirs.
+    """
+    settings = content["metadata"]["settings"]
+    architecture, image_size = str(settings["backbone"]), int(settings["image_size"])
+    if keys == "timm" and timm_model(architecture) is None:
+        raise BadInputError(f"timm has no model like {architecture}; leave --keys out for the names it has here")
+    if keys == "torchvision" and architecture.startswith(TIMM):
+        raise BadInputError(f"{architecture} has timm's names only: give --keys timm")
+    tensors = dict(content["backbone"])
+    head = _head(content.get("downstream") or {}) if with_head else {}
+    if not architecture.startswith(TIMM):
+        tensors |= {f"{_classifier(architecture)}.{name}": tensor for name, tensor in head.items()}
+        tensors = in_timm_keys(architecture, tensors) if keys == "timm" else tensors
+    elif head:
+        tensors |= {f"{_timm_classifier(architecture)}.{name}": tensor for name, tensor in head.items()}
+    classes = len(head["bias"]) if head else 0
+    build = _in_timm(architecture, image_size, classes) if keys == "timm" else _build(architecture, image_size, classes)
+    return ModelWeights(architecture, tensors, classes, build)
+
+
+def _head(downstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weight and bias of the linear layer that every downstream task of ours has as its head."""
+    return {name: downstream[f"head.{name}"] for name in ("weight", "bias") if f"head.{name}" in downstream}
+
+
+def _classifier(architecture: str) -> str:
+    """What torchvision calls its classification layer."""
+    if architecture in VITS:
+        return "heads.head"
+    return "classifier.2" if architecture in CONVNEXTS else "fc"
+
+
+def _timm_classifier(architecture: str) -> str:
+    from bissl_ray.models.timm_backbone import classifier_name
+
+    return classifier_name(architecture)
+
+
+def _in_timm(architecture: str, image_size: int, classes: int) -> str:
+    size = f", img_size={image_size}" if _fixed_size(architecture) else ""
+    return (
+        "import timm\n"
+        f'model = timm.create_model("{timm_model(architecture)}", pretrained=False, num_classes={classes}{size})'
+    )
+
+
+def _fixed_size(architecture: str) -> bool:
+    if architecture.startswith(TIMM):
+        from bissl_ray.models.timm_backbone import takes_image_size
+
+        return takes_image_size(architecture)
+    return architecture in VITS
+
+
+def _build(architecture: str, image_size: int, classes: int) -> str:
+    if architecture == "smallconv":
+        head = f"model.fc = torch.nn.Linear(model.feature_dim, {classes})  # model.fc(model(images)) are the scores"
+        lines = ["from bissl_ray.models import build_backbone", f'model = build_backbone("{architecture}")']
+        return "\n".join([*lines, head] if classes else lines)
+    outputs = f", num_classes={classes}" if classes else ""
+    if architecture in VITS:
+        from bissl_ray.models.vit import size_of
+
+        size = size_of(architecture)
+        lines = [
+            "from torchvision.models import VisionTransformer",
+            f"model = VisionTransformer(image_size={image_size}, patch_size={VITS[architecture]}, "
+            f"num_layers={size.layers}, num_heads={size.heads}, hidden_dim={size.width}, mlp_dim={4 * size.width}"
+            f"{outputs})",
+        ]
+    else:
+        lines = ["from torchvision.models import get_model", f'model = get_model("{architecture}"{outputs})']
+    layer = _classifier(architecture)
+    parent, _, last = layer.rpartition(".")
+    place = f"model.{parent}[{last}]" if last.isdigit() else f"model.{layer}"
+    return "\n".join(lines if classes else [*lines, f"{place} = torch.nn.Identity()  # the features"])

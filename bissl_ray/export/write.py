@@ -1,0 +1,67 @@
+"""Writes an exported model and its card: both appear whole, and nothing is overwritten unasked."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.store import atomic_write, open_storage
+
+Format = Literal["safetensors", "pth"]
+
+
+def check_targets(out: Path, format: Format, force: bool) -> None:
+    """Make sure, before anything is read, that a model and its card can be written.
+
+    Raises:
+        BadInputError: the name has another ending than the format's, the folder is missing, a file is there already, or
+            the safetensors package is not installed.
+    """
+    if out.suffix != f".{format}":
+        raise BadInputError(f"--out {out}: expected a name that ends in .{format}, or another --format")
+    if not out.parent.is_dir():
+        raise BadInputError(f"--out {out}: there is no folder {out.parent}; make it, or give another path")
+    for path in (out, card_path(out)):
+        if path.is_dir() or (path.exists() and not force):
+            raise BadInputError(f"{path} is there already; give another --out, or --force to replace it")
+    if format == "safetensors":
+        try:
+            import safetensors  # noqa: F401
+        except ImportError:
+            raise BadInputError(
+                "--format safetensors needs the safetensors package, which is not installed: "
+                "pip install safetensors, or give --format pth"
+            ) from None
+
+
+def card_path(out: Path) -> Path:
+    """Where the card of a model lies: beside it."""
+    return out.with_suffix(".md")
+
+
+def write_model(out: Path, format: Format, tensors: Mapping[str, Tensor], card: str, facts: Mapping[str, str]) -> None:
+    """Write a model, then its card.
+
+    Args:
+        out: the model's file.
+        format: safetensors, with the card and the facts in its header; or pth, a plain state dict.
+        tensors: by name.
+        card: Markdown.
+        facts: further texts for the header.
+    """
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if format == "safetensors":
+        from safetensors.torch import save
+
+        data = save(own, {"format": "pt", **facts, "card": card})
+    else:
+        buffer = io.BytesIO()
+        torch.save(own, buffer)
+        data = buffer.getvalue()
+    for path, content in ((out, data), (card_path(out), card.encode())):
+        filesystem, place = open_storage(path)
+        atomic_write(filesystem, place, content)

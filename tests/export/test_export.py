@@ -1,0 +1,163 @@
+"""Exported files, loaded by the libraries that they are for, give the scores of the model that was trained."""
+
+import re
+import runpy
+
+import pytest
+import torch
+import yaml
+
+from bissl_ray.export import choose_run, export_model
+from bissl_ray.models import load_backbone, load_checkpoint
+from tests.cli.command import run_here
+from tests.export.stored_sweep import CLASSES, models, write_run, write_sweep
+
+pytest.importorskip("safetensors")
+pytest.importorskip("timm")
+
+FAMILIES = [
+    ("resnet18", 32, "torchvision"),
+    ("resnet18", 32, "timm"),
+    ("vit_ti_16", 32, "torchvision"),
+    ("vit_ti_16", 32, "timm"),
+    ("convnext_tiny", 32, "torchvision"),
+    ("convnext_tiny", 32, "timm"),
+    ("timm/convnext_atto", 32, "timm"),
+    ("timm/efficientnet_b0", 32, "timm"),
+    ("smallconv", 8, "torchvision"),
+]
+
+
+def load_by_the_card(card, folder, monkeypatch):
+    """Run the Python of a card, as a person would who has the file beside it."""
+    code = re.search(r"```python\n(.*?)```", card.read_text(), re.DOTALL)[1]
+    script = folder / "load.py"
+    script.write_text(code)
+    monkeypatch.chdir(card.parent)
+    return runpy.run_path(str(script))["model"]
+
+
+@pytest.mark.parametrize("format", ["safetensors", "pth"])
+@pytest.mark.parametrize(("backbone", "size", "keys"), FAMILIES)
+@torch.no_grad()
+def test_the_cards_code_loads_the_file_strictly_into_the_same_model(
+    tmp_path, monkeypatch, backbone, size, keys, format
+):
+    if format == "pth" and backbone not in ("resnet18", "smallconv"):
+        pytest.skip("the tensors are the same")
+    best = write_sweep(tmp_path, backbone, size)
+    out = tmp_path / f"winner.{format}"
+    said = export_model(choose_run(tmp_path), tmp_path, out, format, keys)
+    assert f"with {CLASSES} classes, a-seed1" in said
+    model = load_by_the_card(out.with_suffix(".md"), tmp_path, monkeypatch)
+    images = torch.randn(4, 3, size, size)
+    features = best.lower.eval()(images)
+    expected = best.downstream(features)
+    scores = model.fc(model(images)) if backbone == "smallconv" else model(images)
+    torch.testing.assert_close(scores, expected, rtol=1e-5, atol=1e-5)
+    if keys == "torchvision":
+        assert torch.equal(scores, expected)
+
+
+@pytest.mark.parametrize(("backbone", "size", "keys"), [*FAMILIES[:6], FAMILIES[-1]])
+@torch.no_grad()
+def test_without_its_head_it_gives_features(tmp_path, monkeypatch, backbone, size, keys):
+    best = write_sweep(tmp_path, backbone, size)
+    out = tmp_path / "features.safetensors"
+    export_model(choose_run(tmp_path, "a"), tmp_path, out, "safetensors", keys, with_head=False)
+    model = load_by_the_card(out.with_suffix(".md"), tmp_path, monkeypatch)
+    images = torch.randn(2, 3, size, size)
+    torch.testing.assert_close(model(images), best.lower.eval()(images), rtol=1e-5, atol=1e-5)
+    # And back in again, as the checkpoint of a sweep.
+    other = models(backbone, size, seed=1)
+    report = load_backbone(other.lower, load_checkpoint(out).backbone, str(out))
+    assert report.complete
+    state = other.lower.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in best.lower.state_dict().items())
+
+
+def test_the_card_says_where_the_model_comes_from(tmp_path):
+    write_sweep(tmp_path, "smallconv", 8)
+    out = tmp_path / "winner.safetensors"
+    export_model(choose_run(tmp_path), tmp_path, out, "safetensors")
+    card = out.with_suffix(".md").read_text()
+    assert "Trial a-seed1 of sweep first: of the 2 confirmation runs of a, the winner of the sweep" in card
+    assert "this run, validation top1: 75.0 %" in card
+    assert "its configuration over 2 seeds, validation top1: 72.5 % (95% interval" in card
+    assert "SHA-256: f00d" in card
+    assert "Running statistics of fine-tuning." in card
+    assert "RGB, 8 x 8 pixels" in card
+    assert yaml.safe_load(re.search(r"```yaml\n(.*?)```", card, re.DOTALL)[1])["fixed"]["backbone"] == "smallconv"
+    from safetensors import safe_open
+
+    with safe_open(out, "pt") as file:
+        metadata = file.metadata()
+    assert metadata["card"] == card
+    assert metadata["data_fingerprint"] == "f00d"
+
+
+def test_the_verb_writes_a_file_or_the_configuration(tmp_path, monkeypatch, capsys):
+    write_sweep(tmp_path, "smallconv", 8)
+    monkeypatch.chdir(tmp_path)
+    done = run_here(monkeypatch, capsys, "export", "--storage", tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert (tmp_path / "a-seed1.safetensors").is_file()
+    assert (tmp_path / "a-seed1.md").is_file()
+    done = run_here(monkeypatch, capsys, "export", "a-seed1", "--storage", tmp_path, "--out", tmp_path / "w.pth")
+    assert done.code == 0
+    assert torch.load(tmp_path / "w.pth", weights_only=True)["fc.bias"].shape == (CLASSES,)
+    done = run_here(monkeypatch, capsys, "export", "--config", "--storage", tmp_path)
+    assert yaml.safe_load(done.out) == {
+        "dataset": "digits",
+        "fixed": {"backbone": "smallconv", "image_size": 8, "upper_lr": 0.02, "clip_norm": None},
+        "protocol": {"trials": 1},
+    }
+    done = run_here(monkeypatch, capsys, "export", "--config", "--storage", tmp_path, "--out", tmp_path / "w.yaml")
+    assert done.code == 0
+    assert run_here(monkeypatch, capsys, "sweep", "--space", tmp_path / "w.yaml", "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--out", "there.pth"), "there.pth is there already; give another --out, or --force to replace it"),
+        (("--out", "nowhere/x.pth"), "there is no folder nowhere"),
+        (("--out", "x.bin"), "expected a name that ends in .safetensors, or another --format"),
+        (("--out", "x.pth", "--format", "safetensors"), "expected a name that ends in .safetensors"),
+        (("--keys", "timm"), "timm has no model like smallconv"),
+        (("a-seed0",), "trial a-seed0 (complete) has no saved model"),
+        (("a-sed0",), "did you mean 'a-seed0'"),
+        (("--config", "--no-head"), "--config writes settings, no model"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_and_nothing_written(tmp_path, monkeypatch, capsys, arguments, said):
+    write_sweep(tmp_path / "runs", "smallconv", 8)
+    (tmp_path / "there.pth").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    done = run_here(monkeypatch, capsys, "export", *arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert (tmp_path / "there.pth").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "there.pth"}
+
+
+def test_force_replaces(tmp_path, monkeypatch, capsys):
+    write_sweep(tmp_path / "runs", "smallconv", 8)
+    (tmp_path / "there.pth").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    assert run_here(monkeypatch, capsys, "export", "--out", "there.pth", "--force").code == 0
+    assert torch.load(tmp_path / "there.pth", weights_only=True)
+
+
+def test_a_storage_without_a_winner_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    done = run_here(monkeypatch, capsys, "export", "--storage", tmp_path)
+    assert done.code == 2
+    assert "no trial in" in done.err
+    from bissl_ray.store import SweepWriter
+
+    row = {"trial": "a", "status": "complete", "phase": "explore", "step": "search", "objective": 0.6}
+    with SweepWriter(tmp_path, "digits", "first", {}) as writer:
+        writer.trial({**row, "checkpoint": write_run(tmp_path, "a", models("smallconv", 8), "aligned", ())})
+    done = run_here(monkeypatch, capsys, "export", "--storage", tmp_path)
+    assert "no confirmed configuration yet: finish it with `bissl-ray resume first`, or name a trial" in done.err
