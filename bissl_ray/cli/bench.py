@@ -1,12 +1,21 @@
 """`bissl-ray bench`: measurements, as ratios within one run."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bissl_ray.errors import BadInputError
+
+
+class Stream(StrEnum):
+    """Which of training's streams of images."""
+
+    train = "train"
+    pretext = "pretext"
+
 
 _MOST_DAMPING = 1e30
 """Single precision holds no more than 3e38, and the solve multiplies by it."""
@@ -103,6 +112,48 @@ def hypergradient(
         typer.echo(text)
     else:
         Console().print(measurement_table(measured))
+    if save is not None:
+        save.write_text(text + "\n")
+
+
+@bench.command("input")
+def input_rates(
+    dataset: Annotated[str | None, typer.Option(help="Dataset of files; default: ready-made photographs.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of that dataset.")] = None,
+    size: Annotated[int, typer.Option(min=8, help="Longer side of the ready-made photographs, pixels.")] = 500,
+    count: Annotated[int, typer.Option(min=2, help="Images, at most.")] = 512,
+    stream: Annotated[Stream, typer.Option(help="What is drawn: one augmented image, or two views.")] = Stream.train,
+    image_size: Annotated[int, typer.Option(min=8, help="Side of what a network is fed, pixels.")] = 96,
+    batch: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
+    processes: Annotated[int, typer.Option(min=0, help="Loader processes; 0: none beside the worker.")] = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each way; figures are medians.")] = 9,
+    seconds: Annotated[float, typer.Option(min=0.05, help="Length of a turn, about.")] = 1.0,
+    save: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file as well.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Images per second from files, from the cache of decoded images, and from memory: same transforms and loaders."""
+    import json as encoder
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from bissl_ray.benchmarks.input import Question, input_table, measure_input
+    from bissl_ray.data import DataChoice, get_dataset
+
+    if dataset is not None:
+        get_dataset(dataset)
+    elif data_dir is not None:
+        raise BadInputError("--data-dir without --dataset: say which dataset lies there, or leave it out")
+    if save is not None:
+        _check_writable(save)
+    data = None if dataset is None else DataChoice(dataset, data_dir)
+    question = Question(data, size, count, stream.value, image_size, batch, processes, rounds, seconds)
+    measured = measure_input(question)
+    text = encoder.dumps(asdict(measured), indent=2)
+    if json:
+        typer.echo(text)
+    else:
+        Console().print(input_table(measured))
     if save is not None:
         save.write_text(text + "\n")
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bissl_ray.data.cache_file import DecodedFile
 from bissl_ray.data.cache_fill import open_or_fill
 from bissl_ray.data.sources import ImageFiles, JoinedImages
-from bissl_ray.data.spec import DatasetSplits, ImageSource, Label
+from bissl_ray.data.spec import UNLABELLED, DatasetSplits, ImageSource, Label
 
 
 class CachedImages:
@@ -83,22 +83,27 @@ def cached_splits(splits: DatasetSplits, limit_gib: float | None, shorter_side: 
 
         mark = hashlib.sha256(f"{splits.fingerprint} reduced to {shorter_side}".encode()).hexdigest()
         splits = replace(_trained_on(splits, reduced), test=_replaced(splits.test, reduced), fingerprint=mark)
-    files = _united([leaf for part in (splits.pretext, splits.train, splits.validation) for leaf in _leaves(part)])
     limit = _memory() // 4 if limit_gib is None else int(limit_gib * 2**30)
-    decoded = open_or_fill(files, limit) if files and limit else None
-    if decoded is None:
+    if not limit:
         return splits
-    starts = np.cumsum([0, *(len(source) for source in files)])
-    places = {
-        (source.folder, name): start + number
-        for source, start in zip(files, starts, strict=False)
-        for number, name in enumerate(source.names)
-    }
+    # What is scored and supervised comes first: of a large pretext pool, there may be room for a part only.
+    leaves = [leaf for part in (splits.train, splits.validation, splits.pretext) for leaf in _leaves(part)]
+    caches = {files.folder: _Cache(files, open_or_fill(files, limit)) for files in _by_folder(leaves)}
+    return _trained_on(splits, lambda leaf: caches[leaf.folder].of(leaf))
 
-    def cached(leaf: ImageFiles) -> CachedImages:
-        return CachedImages(leaf, decoded, np.array([places[leaf.folder, name] for name in leaf.names], dtype=np.int64))
 
-    return _trained_on(splits, cached)
+class _Cache:
+    """The cache of one folder's images."""
+
+    def __init__(self, files: ImageFiles, decoded: DecodedFile | None) -> None:
+        self.decoded = decoded
+        self.places = {name: place for place, name in enumerate(files.names)} if decoded else {}
+
+    def of(self, leaf: ImageFiles) -> ImageSource:
+        """Some of the images, from the cache as far as there is one."""
+        if self.decoded is None:
+            return leaf
+        return CachedImages(leaf, self.decoded, np.array([self.places[name] for name in leaf.names], dtype=np.int64))
 
 
 def _trained_on(splits: DatasetSplits, change: Callable[[ImageFiles], ImageSource]) -> DatasetSplits:
@@ -125,13 +130,13 @@ def _replaced(source: ImageSource, change: Callable[[ImageFiles], ImageSource]) 
     return change(source) if isinstance(source, ImageFiles) else source
 
 
-def _united(leaves: Sequence[ImageFiles]) -> list[ImageFiles]:
+def _by_folder(leaves: Sequence[ImageFiles]) -> list[ImageFiles]:
     """Each file once, in an order that doesn't depend on how the splits were drawn."""
     names: dict[Path, set[str]] = {}
     for leaf in leaves:
         names.setdefault(leaf.folder, set()).update(leaf.names)
     side = leaves[0].shorter_side if leaves else None
-    return [ImageFiles(folder, sorted(names[folder]), [0] * len(names[folder]), side) for folder in sorted(names)]
+    return [ImageFiles(folder, sorted(inside), [UNLABELLED] * len(inside), side) for folder, inside in names.items()]
 
 
 def _memory() -> int:

@@ -11,12 +11,11 @@ import os
 import struct
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +106,12 @@ class Plan:
     """Where each image goes in a file to be written.
 
     Attributes:
-        sources: the images, one source after another.
+        files: the images.
         index: for each image, where its pixels begin, height and width, int64; 0 where it isn't to be held.
         room: bytes that the file may take.
     """
 
-    sources: Sequence[ImageFiles]
+    files: ImageFiles
     index: NDArray[np.int64]
     room: int
 
@@ -124,37 +123,35 @@ class Plan:
     @property
     def length(self) -> int:
         """Bytes of the file; at least one image is to be held."""
-        start, height, width = (
-            self.index[self.held - 1].tolist() if self.held else (_HEADER.size + self.index.nbytes, 0, 0)
-        )
+        start, height, width = self.index[self.held - 1].tolist()
         return int(start + 3 * height * width)
 
 
-def plan_decoded(sources: Sequence[ImageFiles], room: int) -> Plan:
+def plan_decoded(files: ImageFiles, room: int) -> Plan:
     """Place the first images that fit into the room.
 
     Raises:
         BadInputError: a file is no image.
     """
-    index = np.zeros((sum(len(source) for source in sources), 3), dtype="<i8")
+    index = np.zeros((len(files), 3), dtype="<i8")
     start = -(-(_HEADER.size + index.nbytes) // _PAGE) * _PAGE
-    for place, (which, number) in enumerate(_places(sources)):
-        width, height = sources[which].size(number)
+    for place in range(len(files)):
+        width, height = files.size(place)
         end = start + 3 * width * height
         if end > room:
             break
         index[place] = start, height, width
         start = end
-    return Plan(sources, index, room)
+    return Plan(files, index, room)
 
 
-def write_decoded(path: Path, plan: Plan, unchanged: Callable[[int, int], bool], done: Callable[[int], None]) -> None:
+def write_decoded(path: Path, plan: Plan, unchanged: Callable[[int], bool], done: Callable[[int], None]) -> None:
     """Decode images and write the file, in threads: Pillow lets go of Python's lock meanwhile.
 
     Args:
         path: of the file.
         plan: which images go where.
-        unchanged: whether the file of (source, index) is still what it was when `path` was chosen; else it isn't held.
+        unchanged: whether the file of an image is still what it was when `path` was chosen; else it isn't held.
         done: called with the number of further images done.
 
     Raises:
@@ -162,15 +159,13 @@ def write_decoded(path: Path, plan: Plan, unchanged: Callable[[int, int], bool],
         OSError: the file can't be written; what was written of it is removed.
     """
     aside = path.with_suffix(f".{os.getpid()}.part")
-    places = list(islice(_places(plan.sources), plan.held))
-    index = plan.index.copy()
+    index, held = plan.index.copy(), plan.held
 
     def decode(first: int) -> int:
-        chosen = range(first, min(first + _CHUNK, len(places)))
+        chosen = range(first, min(first + _CHUNK, held))
         for place in chosen:
-            which, number = places[place]
-            pixels = np.asarray(plan.sources[which][number][0])
-            if pixels.shape[:2] == tuple(index[place, 1:]) and unchanged(which, number):
+            pixels = np.asarray(plan.files[place][0])
+            if pixels.shape[:2] == tuple(index[place, 1:]) and unchanged(place):
                 _write_at(file, pixels.tobytes(), int(index[place, 0]))
             else:
                 index[place] = 0
@@ -182,7 +177,7 @@ def write_decoded(path: Path, plan: Plan, unchanged: Callable[[int, int], bool],
                 os.posix_fallocate(file.fileno(), 0, plan.length)  # a full disk is met here, before the work
             with ThreadPoolExecutor(processors()) as threads:
                 try:
-                    for chunk in as_completed([threads.submit(decode, n) for n in range(0, len(places), _CHUNK)]):
+                    for chunk in as_completed([threads.submit(decode, n) for n in range(0, held, _CHUNK)]):
                         done(chunk.result())
                 except BaseException:
                     threads.shutdown(cancel_futures=True)
@@ -195,11 +190,6 @@ def write_decoded(path: Path, plan: Plan, unchanged: Callable[[int, int], bool],
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
-
-
-def _places(sources: Sequence[ImageFiles]) -> Iterator[tuple[int, int]]:
-    """Every image as (source, index), in the order of the file."""
-    return ((which, number) for which, source in enumerate(sources) for number in range(len(source)))
 
 
 def _write_at(file: FileIO, content: bytes, start: int) -> None:

@@ -9,7 +9,7 @@ What decodes counts as well: another Pillow may round otherwise.
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -28,23 +28,23 @@ _GROWTH = 1.25
 """A cache that some images had no room in is made afresh when it may take this many times the room."""
 
 
-def open_or_fill(sources: Sequence[ImageFiles], limit: int) -> DecodedFile | None:
+def open_or_fill(files: ImageFiles, limit: int) -> DecodedFile | None:
     """Map the decoded images of some files.
 
     Args:
-        sources: the files, each once.
+        files: each once.
         limit: most bytes of this node's cache, other files' images included.
 
     Returns:
-        The images, one source after another; None where there is no room, or the folder can't be written to: that is
+        The images, in the same order; None where there is no room, or the folder can't be written to: that is
         said once.
 
     Raises:
         BadInputError: an image can't be decoded, or the folder is none.
     """
-    known = [_identities(source) for source in sources]
+    known = _identities(files)
     try:
-        path = cache_folder() / f"{_key(sources, known)}{SUFFIX}"
+        path = cache_folder() / f"{_key(files, known)}{SUFFIX}"
         found = _opened(path)
         if found is None or not found.complete:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def open_or_fill(sources: Sequence[ImageFiles], limit: int) -> DecodedFile | Non
                 found = _opened(path)
                 room = room_for(path, limit)
                 if found is None or (not found.complete and room > _GROWTH * found.room):
-                    plan = plan_decoded(sources, room)
+                    plan = plan_decoded(files, room)
                     if plan.held:
                         make_room(path, plan.length, limit)
                         _fill(path, plan, known)
@@ -74,10 +74,10 @@ def _opened(path: Path) -> DecodedFile | None:
     return decoded
 
 
-def _fill(path: Path, plan: Plan, known: Sequence[NDArray[np.int64]]) -> None:
-    def unchanged(which: int, index: int) -> bool:
-        before: list[int] = known[which][index].tolist()
-        return before == _identity(plan.sources[which].name(index))
+def _fill(path: Path, plan: Plan, known: NDArray[np.int64]) -> None:
+    def unchanged(index: int) -> bool:
+        before: list[int] = known[index].tolist()
+        return before == _identity(plan.files.name(index))
 
     with _progress(plan.held) as done:
         write_decoded(path, plan, unchanged, done)
@@ -88,10 +88,10 @@ def _identity(path: str) -> list[int]:
     return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
 
 
-def _identities(source: ImageFiles) -> NDArray[np.int64]:
-    identities = np.empty((len(source), 3), dtype=np.int64)
-    for index in range(len(source)):
-        path = source.name(index)
+def _identities(files: ImageFiles) -> NDArray[np.int64]:
+    identities = np.empty((len(files), 3), dtype=np.int64)
+    for index in range(len(files)):
+        path = files.name(index)
         try:
             identities[index] = _identity(path)
         except OSError as error:
@@ -99,12 +99,11 @@ def _identities(source: ImageFiles) -> NDArray[np.int64]:
     return identities
 
 
-def _key(sources: Sequence[ImageFiles], known: Sequence[NDArray[np.int64]]) -> str:
+def _key(files: ImageFiles, known: NDArray[np.int64]) -> str:
     decoder = f"Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
-    digest = hashlib.sha256(decoder.encode())
-    for source, identities in zip(sources, known, strict=True):
-        heading = f"\n{source.folder.resolve()} {len(source)} {source.shorter_side}\n"
-        digest.update(heading.encode() + "\n".join(source.names).encode() + identities.tobytes())
+    digest = hashlib.sha256(f"{decoder}\n{files.folder.resolve()}\n{files.shorter_side}\n".encode())
+    digest.update("\0".join(files.names).encode(errors="surrogateescape"))
+    digest.update(known.tobytes())
     return digest.hexdigest()[:32]
 
 

@@ -181,3 +181,19 @@ def test_dry_run_starts_nothing(tmp_path: Path) -> None:
 def test_a_refusal_in_a_process_of_its_own(tmp_path: Path) -> None:
     done = run("sweep", "--dataset", "digit", cwd=tmp_path)
     assert done.code == 2 and done.out == "" and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--dataset", "carz"], "did you mean 'cars'"),
+        (["--dataset", "digits"], "digits is not a dataset of image files"),
+        (["--dataset", "cars"], "needs a data folder"),
+        (["--data-dir", "/nowhere"], "--data-dir without --dataset"),
+        (["--count", "0"], "--count"),
+        (["--stream", "both"], "--stream"),
+        (["--save", "/nowhere/figures.json"], "found no folder /nowhere"),
+    ],
+)
+def test_an_input_benchmark_that_can_not_be_run(refused: Refused, arguments: list[str], expected: str) -> None:
+    assert expected in refused("bench", "input", *arguments)
