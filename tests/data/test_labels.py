@@ -52,6 +52,17 @@ def test_a_split_that_shows_nothing_is_refused(monkeypatch):
         opened(monkeypatch, several_labels.SPEC, "validation", none)
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_split_without_images_is_refused(monkeypatch, split):
+    def read(folder, choice):
+        splits = digits.SPEC.reader(folder, choice)
+        return replace(splits, **{split: splits.test.select([])})
+
+    monkeypatch.setitem(registry._SPECS, "changed", replace(digits.SPEC, name="changed", reader=read))
+    with pytest.raises(BadInputError, match=rf"'changed'\) leaves no image for {split}: .*\b0 {split}"):
+        DataChoice("changed").open()
+
+
 def test_labels_that_fit_are_left_alone(monkeypatch):
     splits = opened(monkeypatch, several_labels.SPEC, "train", list)
     assert splits.train.labels[0] == several_labels.label_of(digits.SPEC.open(None).train.labels[0])
