@@ -24,6 +24,9 @@ def compare(
     pretrain_epochs: Annotated[
         str | None, typer.Option(help="Pretrain here, for each of these lengths: 5,20,80.")
     ] = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Take what fits of checkpoints, and fresh weights for the rest.")
+    ] = False,
     seeds: Annotated[int | None, typer.Option(min=2, help="Seeds, the same on both sides. [as the space says]")] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Search BiSSL's configuration in so many trials. [it is held]")
@@ -69,6 +72,7 @@ def compare(
         "dataset": dataset,
         "pretrained": pretrained,
         "pretrain_epochs": pretrain_epochs,
+        "allow_partial": allow_partial or None,
         "seeds": seeds,
         "trials": trials,
         "from_sweep": from_sweep,
@@ -116,7 +120,8 @@ def _prepare(name: str, storage: str, asked: dict[str, Any]) -> "Comparison":
     datasets = given.get("dataset", [])
     if len(set(datasets)) < len(datasets):
         raise BadInputError(f"--dataset {' --dataset '.join(datasets)}: each dataset once, please")
-    of_every_sweep = ("data_dir", "splits_dir", "pretext_dataset", "pretext_data_dir", "workers_per_trial")
+    of_the_data = ("data_dir", "splits_dir", "pretext_dataset", "pretext_data_dir")
+    of_every_sweep = (*of_the_data, "allow_partial", "workers_per_trial")
     return prepare_comparison(
         name,
         datasets,

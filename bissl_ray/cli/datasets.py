@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from bissl_ray.data import DataChoice, DatasetSpec
     from bissl_ray.data.checking import Finding, Findings
 
-_METRICS = {"top1": "top-1", "mean_per_class": "per class", "map11": "11-pt mAP"}
 _MOST_EXAMPLES = 20
 
 datasets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -30,6 +29,7 @@ def list_datasets(
     from rich.table import Table
 
     from bissl_ray.data import dataset_names, get_dataset
+    from bissl_ray.data.spec import METRIC_TITLES
 
     if data_dir is not None and not data_dir.is_dir():
         raise BadInputError(f"--data-dir {data_dir}: found no folder there; expected the one that holds the datasets")
@@ -44,7 +44,7 @@ def list_datasets(
         spec = get_dataset(name)
         counts = [f"{count:,}" for count in (spec.classes, *spec.sizes)] if spec.classes and spec.sizes else ["any"] * 4
         title = spec.title if data_dir is None else _presence(spec, data_dir)
-        table.add_row(name, title, *counts, _METRICS[spec.metric])
+        table.add_row(name, title, *counts, METRIC_TITLES[spec.metric])
     console = Console()
     console.print(table)
     console.print(

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from bissl_ray.data.split_choice import SplitChoice
 from bissl_ray.errors import BadInputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+METRIC_TITLES: Final = {"top1": "top-1", "mean_per_class": "per class", "map11": "11-pt mAP"}
+"""What the metrics are called in tables."""
 
 UNLABELLED = -1
 """The label of an image whose class is hidden from training."""

@@ -22,6 +22,7 @@ class CaseFacts:
         checkpoint: label of the pretrained checkpoint.
         sweep: name of the sweep.
         metric: of the dataset, such as top1.
+        metric_title: what tables call it, such as top-1.
         finished: whether all of it has run.
         labelled: labelled images that one run of each pipeline trains on.
         unlabelled: images without labels likewise.
@@ -31,6 +32,7 @@ class CaseFacts:
     checkpoint: str
     sweep: str
     metric: str
+    metric_title: str
     finished: bool
     labelled: Mapping[Pipeline, int] = field(default_factory=dict)
     unlabelled: Mapping[Pipeline, int] = field(default_factory=dict)

@@ -116,7 +116,7 @@ def _draw_scores(axes: "Axes", cases: Sequence[Compared]) -> None:
         places = [x + 0.08 * (2 * number - 1) for x in range(len(cases))]
         scores: list[Estimate] = [getattr(case, side).score for case in cases]
         axes.errorbar(places, *_in_percent(scores), color=colour, marker=marker, capsize=3, label=name, linewidth=1.2)
-    axes.set_ylabel(f"{cases[0].facts.metric} on the {cases[0].split} split, %")
+    axes.set_ylabel(f"{cases[0].facts.metric_title} on the {cases[0].split} split, %")
     axes.legend(frameon=False)
 
 

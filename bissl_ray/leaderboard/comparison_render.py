@@ -108,7 +108,7 @@ def _rows(cases: Sequence[Compared]) -> list[Row]:
 
 def _columns(cases: Sequence[Compared]) -> list[Column]:
     """Choose the columns that have something to say about these cases."""
-    metric = cases[0].facts.metric
+    metric = cases[0].facts.metric_title
 
     def of_case(text: Callable[[Compared], str]) -> Callable[[Row], str]:
         return lambda row: text(row["case"]) if row["first"] else ""

@@ -108,7 +108,9 @@ def comparison_of_winner(
     cases = []
     for start in starts or [Start("own", pretrained=request.pretrained)]:
         pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
-        update = {
+        # What belongs to the sweep's own checkpoint has nothing to do with another one.
+        other = {"pretrained_head": None, "allow_partial": False} if starts else {}
+        update = other | {
             "name": f"{check_name('comparison', name)}-{request.dataset}-{start.label}",
             "pretrained": absolute_path(start.pretrained),
             "space": one_configuration(space, point, pretraining, fresh),

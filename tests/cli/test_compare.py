@@ -1,4 +1,4 @@
-"""`bissl-ray compare`: refusals and plans in this process, and one real comparison that grows."""
+"""`bissl-ray compare`: refusals and plans in this process, and one real comparison."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def compare(folder: Path, *arguments: object) -> Done:
 
 
 @pytest.mark.ray
-def test_a_comparison_over_two_lengths_of_pretraining(tmp_path: Path) -> None:
+def test_a_comparison_runs_once_and_is_read_again(tmp_path: Path) -> None:
     space = tiny_space(tmp_path, fixed={"alternations": 1}, protocol={"finalists": 1})
     first = compare(tmp_path, "--space", space, "--pretrain-epochs", "1", "--format", "json", "--plot", "gain.svg")
     assert first.code == 0, first.err
@@ -69,23 +69,19 @@ def test_a_comparison_over_two_lengths_of_pretraining(tmp_path: Path) -> None:
     assert row["bissl_runs"] == 1 + 2 + 2 and row["finetuning_runs"] == 2 + 2
     assert 0 < row["bissl_labelled"] <= row["finetuning_labelled"] and row["finetuning_unlabelled"] == 0
     trials = to_rows(read_trials(tmp_path / "runs", sweep="tiny-digits-1ep"))
-    looked = {r["phase"]: {} for r in trials if r["test_metric"] is not None}
-    for r in trials:
-        if r["test_metric"] is not None:
-            looked[r["phase"]][r["seed"]] = r["test_metric"]
+    looked: dict[str, dict[int, float]] = {"confirm": {}, "control": {}}
+    for trial in trials:
+        if trial["test_metric"] is not None:
+            looked[trial["phase"]][trial["seed"]] = trial["test_metric"]
     assert {int(s): g for s, g in row["gain_by_seed"].items()} == {
         seed: looked["confirm"][seed] - looked["control"][seed] for seed in (1, 2)
     }
     assert "<svg" in (tmp_path / "gain.svg").read_text()
 
-    # Another length joins; what is finished is only read again.
-    second = compare(tmp_path, "--space", space, "--pretrain-epochs", "2")
-    assert second.code == 0, second.err
-    assert "tiny-digits-2ep on this machine" in second.out and "tiny-digits-1ep on this machine" not in second.out
-    third = compare(tmp_path, "--format", "json")
-    document = json.loads(third.out)
-    assert third.code == 0 and third.err == "" and [row["checkpoint"] for row in document["rows"]] == ["1ep", "2ep"]
-    assert document["rows"][0] == row and document["trends"][0]["first"] == "1ep"
-
+    # What is finished is only read again, whatever else is asked.
+    again = compare(tmp_path, "--format", "json")
+    assert (again.code, again.err) == (0, "") and json.loads(again.out) == document
     refused = compare(tmp_path, "--space", space, "--pretrain-epochs", "1", "--seeds", "3")
     assert refused.code == 2 and "already, with other settings" in refused.err
+    plan = compare(tmp_path, "--space", space, "--pretrain-epochs", "1,2", "--dry-run")
+    assert plan.code == 0 and "tiny: 2 cases, 1 of them to run" in plan.out and "tiny-digits-2ep" in plan.out

@@ -23,10 +23,9 @@ SEEDS = range(1, 7)
 
 
 def facts(dataset, checkpoint, finished=True):
-    images = {"bissl": 12_300, "finetuning": 12_340}
-    return CaseFacts(
-        dataset, checkpoint, f"c-{dataset}-{checkpoint}", "top1", finished, images, {"bissl": 30_700, "finetuning": 0}
-    )
+    labelled, unlabelled = {"bissl": 12_300, "finetuning": 12_340}, {"bissl": 30_700, "finetuning": 0}
+    name = f"c-{dataset}-{checkpoint}"
+    return CaseFacts(dataset, checkpoint, name, "top1", "top-1", finished, labelled, unlabelled)
 
 
 @pytest.fixture
