@@ -2,7 +2,7 @@
 
 import hashlib
 import multiprocessing
-import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
@@ -48,15 +48,22 @@ def examine_images(images: Sequence[tuple[ImageSource, int]], progress: Callable
 
 
 def _in_processes(chunks: Sequence[list[str]]) -> Iterator[list[Examined]]:
-    processes = min(len(os.sched_getaffinity(0)), len(chunks))
+    from bissl_ray.data.cache_file import processors
+
+    processes = min(processors(), len(chunks))
     if processes < 2:
         yield from map(_examine_files, chunks)
         return
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _leave_interrupts) as pool:
         try:
             yield from pool.map(_examine_files, chunks)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Let Ctrl-C reach the process that waits for this one, alone: it ends this one, too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _examine_files(paths: Iterable[str]) -> list[Examined]:

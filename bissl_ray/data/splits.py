@@ -27,15 +27,19 @@ def stratified_split(labels: Sequence[int], held_out: int, seed: int, purpose: s
         Indices kept and indices held out, each ascending.
     """
     label_array = np.asarray(labels, dtype=np.int64)
-    classes, counts = np.unique(label_array, return_counts=True)
+    counts = np.unique(label_array, return_counts=True)[1]
     quotas, remainders = np.divmod(counts * held_out, len(label_array))
     quotas[np.argsort(-remainders, kind="stable")[: held_out - int(quotas.sum())]] += 1
     quotas = np.minimum(quotas, counts - 1)
 
     order = permutation(len(label_array), seed, purpose)
-    held = [order[label_array[order] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
-    held_indices = np.sort(np.concatenate(held))
-    return np.setdiff1d(np.arange(len(label_array)), held_indices), held_indices
+    # By class, shuffled within each.
+    by_class = order[np.argsort(label_array[order], kind="stable")]
+    starts = np.cumsum(counts) - counts
+    is_held = np.zeros(len(label_array), dtype=bool)
+    for start, quota in zip(starts, quotas, strict=True):
+        is_held[by_class[start : start + quota]] = True
+    return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
 def fingerprint(name: str, contents: Iterable[bytes], splits: Mapping[str, Indices]) -> str:

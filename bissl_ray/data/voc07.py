@@ -68,13 +68,14 @@ def _label(path: Path) -> tuple[int, ...]:
 def _images(root: Path, names: list[str], lists: str, present: Mapping[str, set[str]]) -> "ImageFiles":
     from bissl_ray.data.sources import ImageFiles
 
-    for name in names:
-        for folder, file in (("JPEGImages", f"{name}.jpg"), ("Annotations", f"{name}.xml")):
-            if file not in present[folder]:
-                raise BadInputError(
-                    f"{root / folder / file}: named in {lists} but absent; VOC 2007 comes as two archives, trainval "
-                    "and test: unpack both into the same folder"
-                )
+    for folder, ending in (("JPEGImages", "jpg"), ("Annotations", "xml")):
+        absent = [name for name in names if f"{name}.{ending}" not in present[folder]]
+        if absent:
+            more = f", and so are {len(absent) - 1:,} more" if len(absent) > 1 else ""
+            raise BadInputError(
+                f"{root / folder / absent[0]}.{ending}: named in {lists} but absent{more}; VOC 2007 comes as two "
+                "archives, trainval and test: unpack both into the same folder"
+            )
     labels = [_label(root / "Annotations" / f"{name}.xml") for name in names]
     return ImageFiles(root / "JPEGImages", [f"{name}.jpg" for name in names], labels)
 

@@ -135,3 +135,11 @@ def test_a_check_in_processes_of_its_own(tmp_path: Path) -> None:
     write_split_folder(tmp_path, {"train": 60, "test": 10})
     done = run("datasets", "check", "folder", "--data-dir", tmp_path, cwd=tmp_path)
     assert done.code == 0 and "210 of 210 images open. Nothing is wrong." in done.out and done.err == ""
+
+
+def test_a_named_folder_is_swept_as_any_folder(monkeypatch, capsys, tmp_path: Path) -> None:
+    data = write_split_folder(tmp_path / "data", {"train": 10, "test": 3})
+    arguments = ("--dataset", "folder-birds", "--data-dir", data, "--pretrain", "--dry-run")
+    done = run_here(monkeypatch, capsys, "sweep", *arguments, "--storage", tmp_path / "runs")
+    assert done.code == 0, done
+    assert "3 classes; 24 pretext, 24 train, 6 validation, 9 test images" in done.out

@@ -65,7 +65,11 @@ def test_a_part_of_a_person_is_no_object(folder: Path, root: Path) -> None:
 @pytest.mark.parametrize(("file", "part"), [("JPEGImages/000050.jpg", "val"), ("Annotations/000070.xml", "test")])
 def test_an_absent_file_is_named(folder: Path, root: Path, file: str, part: str) -> None:
     (root / file).unlink()
-    assert refusal(folder).startswith(f"{root / file}: named in {part}.txt but absent")
+    assert refusal(folder).startswith(f"{root / file}: named in {part}.txt but absent;")
+    for number in range(10, 14):
+        (root / f"JPEGImages/{number:06d}.jpg").unlink()
+    first = root / "JPEGImages" / "000010.jpg"
+    assert refusal(folder).startswith(f"{first}: named in train.txt but absent, and so are 3 more;")
 
 
 def test_an_image_in_two_lists_is_named(folder: Path, root: Path) -> None:

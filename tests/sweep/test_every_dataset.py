@@ -14,14 +14,17 @@ from tests.sweep.conftest import RunningCluster
 
 pytestmark = pytest.mark.ray
 NAMES = [name for name in dataset_names() if not get_dataset(name).embedded]
+SHARING = [name for name in NAMES if name != "folder"]
+"""Datasets that can lie in one data folder, each in a part of its own."""
+COMMANDS = [*(SHARING[start : start + 3] for start in range(0, len(SHARING), 3)), ["folder"]]
 
 
 def test_every_dataset_can_be_written_tiny() -> None:
     assert set(WRITERS) == set(NAMES)
 
 
-# Two commands, not one for each dataset: most of the time of a sweep as small as these is the start of processes.
-@pytest.mark.parametrize("names", [NAMES[::2], NAMES[1::2]], ids=["even", "odd"])
+# Not a command for each dataset: most of the time of a sweep as small as these is the start of processes.
+@pytest.mark.parametrize("names", COMMANDS, ids="-".join)
 def test_two_trials_on_each(names: list[str], cluster: RunningCluster, tmp_path: Path) -> None:
     for name in names:
         # Where one folder is given for several datasets, each finds its own part of it.
