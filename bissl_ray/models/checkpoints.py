@@ -16,11 +16,12 @@ from typing import Any
 from torch import Tensor
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.models.layouts import find_backbone
+from bissl_ray.models.layouts import FoundBackbone, find_backbone
 from bissl_ray.models.tensor_files import read_tensor_file
 
 _FORMAT = "bissl-ray checkpoint"
 _VERSION = 1
+_WIDTH_OF_MOCO_V3_SMALL = 384
 _HEAD_PREFIXES = ("projector.", "predictor.")
 
 
@@ -112,11 +113,22 @@ def _foreign(content: Any, source: Path) -> Checkpoint:
             "expected tensors by name, bare or under 'state_dict' or 'model': "
             "save the state dict with torch.save(model.state_dict(), path)"
         )
+    _refuse_other_heads(found, source)
     head = {key: tensor for key, tensor in found.state.items() if key.startswith(_HEAD_PREFIXES)}
     backbone = {key: tensor for key, tensor in found.state.items() if key not in head}
     notes = (f"read as {found.layout}, {found.others} other tensors left out",) if found.layout else ()
     settings = _beside(source, "config", ".json")
     return Checkpoint(backbone, head or None, {} if settings is None else _published(settings), notes=notes)
+
+
+def _refuse_other_heads(found: FoundBackbone, source: Path) -> None:
+    """Attention heads show in no shape: weights made for 12 would load into 6 and compute something else."""
+    token = found.state.get("cls_token")
+    if found.layout.startswith("MoCo v3") and token is not None and token.shape[-1] == _WIDTH_OF_MOCO_V3_SMALL:
+        raise BadInputError(
+            f"{source} is the small transformer of MoCo v3 with 12 heads, which no backbone here computes: give the "
+            "base one, or a residual network's"
+        )
 
 
 def _head(source: Path) -> dict[str, Tensor]:

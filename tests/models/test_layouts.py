@@ -1,0 +1,220 @@
+"""Checkpoints with the keys that other code writes: the backbone is found, everything else is left out."""
+
+import argparse
+import json
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import get_model
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.models import build_backbone, load_backbone, load_checkpoint
+from bissl_ray.pretext.simclr import SimCLR
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    """torchvision's own keys, as all of these codes begin from."""
+    torch.manual_seed(0)
+    state = get_model("resnet18", weights=None).state_dict()
+    return OrderedDict((key, value) for key, value in state.items() if not key.startswith("fc."))
+
+
+def under(prefix, state):
+    return {prefix + key: value for key, value in state.items()}
+
+
+def other(state):
+    """A second network, as momentum encoders and teachers are: it must not be taken."""
+    return {key: torch.full_like(value, 7) for key, value in state.items()}
+
+
+HEAD = {"0.weight": torch.ones(4, 512), "0.bias": torch.ones(4), "2.weight": torch.ones(2, 4)}
+OPTIMIZER = {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
+
+
+def solo_learn(state):
+    return {
+        "epoch": 99,
+        "global_step": 1000,
+        "pytorch-lightning_version": "1.9.0",
+        "state_dict": {
+            **under("backbone.", state),
+            **under("projector.", HEAD),
+            "classifier.weight": torch.ones(10, 512),
+            **under("momentum_backbone.", other(state)),
+        },
+        "optimizer_states": [OPTIMIZER],
+    }
+
+
+def lightly(state):
+    network = get_model("resnet18", weights=None)
+    network.load_state_dict(state, strict=False)
+    children = nn.Sequential(*list(network.children())[:-1])
+    named = under("backbone.", children.state_dict())
+    return {
+        "state_dict": {**named, **under("projection_head.layers.", HEAD), **under("backbone_momentum.", other(named))}
+    }
+
+
+def vissl(state):
+    trunk = under("_feature_blocks.", state)
+    model = {"trunk": trunk, "heads": {"0.clf.0.weight": torch.ones(2, 512)}}
+    return {"phase_idx": 3, "classy_state_dict": {"base_model": {"model": model, "meta": {}}, "losses": {}}}
+
+
+def moco(state):
+    encoders = {**under("module.encoder_q.", state), **under("module.encoder_k.", other(state))}
+    heads = {**under("module.encoder_q.fc.", HEAD), **under("module.encoder_k.fc.", HEAD)}
+    queue = {"module.queue": torch.ones(4, 8), "module.queue_ptr": torch.zeros(1, dtype=torch.long)}
+    return {"epoch": 200, "arch": "resnet18", "state_dict": encoders | heads | queue, "optimizer": OPTIMIZER}
+
+
+def moco_v3(state):
+    encoders = {**under("module.base_encoder.", state), **under("module.momentum_encoder.", other(state))}
+    heads = {**under("module.base_encoder.fc.", HEAD), **under("module.predictor.", HEAD)}
+    return {"epoch": 1, "state_dict": encoders | heads, "optimizer": OPTIMIZER, "scaler": {"scale": 1.0}}
+
+
+def simsiam(state):
+    heads = {**under("module.encoder.fc.", HEAD), **under("module.predictor.", HEAD)}
+    return {"epoch": 1, "arch": "resnet18", "state_dict": {**under("module.encoder.", state), **heads}}
+
+
+def byol_learner(state):
+    online = {**under("online_encoder.net.", state), **under("online_encoder.projector.net.", HEAD)}
+    target = {**under("target_encoder.net.", other(state)), **under("target_encoder.projector.net.", HEAD)}
+    return {**online, **target, **under("online_predictor.net.", HEAD)}
+
+
+def byol_networks(state):
+    online = {**under("encoder.", lightly_children(state)), **under("projetion.net.", HEAD)}
+    return {
+        "online_network_state_dict": online,
+        "target_network_state_dict": other(online),
+        "optimizer_state_dict": OPTIMIZER,
+    }
+
+
+def lightly_children(state):
+    return {
+        key.removeprefix("backbone."): value for key, value in lightly(state)["state_dict"].items() if key[9].isdigit()
+    }
+
+
+def dino(state):
+    teacher = {**under("backbone.", state), **under("head.mlp.", HEAD)}
+    student = under("module.", other(teacher))
+    return {"student": student, "teacher": teacher, "optimizer": OPTIMIZER, "epoch": 100}
+
+
+def swav(state):
+    heads = {**under("module.projection_head.", HEAD), "module.prototypes.weight": torch.ones(30, 2)}
+    return {**under("module.", state), **heads}
+
+
+def vicreg(state):
+    model = {**under("module.backbone.", state), **under("module.projector.", HEAD)}
+    return {"epoch": 1, "model": model, "optimizer": OPTIMIZER}
+
+
+@pytest.mark.parametrize(
+    ("dress", "said"),
+    [
+        (solo_learn, "solo-learn"),
+        (lightly, "lightly"),
+        (vissl, "VISSL (classy_state_dict.base_model.model.trunk._feature_blocks.*)"),
+        (moco, "MoCo (encoder_q.*)"),
+        (moco_v3, "MoCo v3 (base_encoder.*)"),
+        (simsiam, "SimSiam"),
+        (byol_learner, "BYOL (online_encoder.net.*)"),
+        (byol_networks, "BYOL (online_network_state_dict.encoder.*)"),
+        (dino, "DINO (teacher.backbone.*)"),
+        (swav, None),
+        (vicreg, "VICReg"),
+    ],
+)
+def test_the_backbone_of_a_layout_is_found(tmp_path, resnet, dress, said):
+    torch.save(dress(resnet), tmp_path / "ssl.pth")
+    loaded = load_checkpoint(tmp_path / "ssl.pth")
+    backbone = build_backbone("resnet18")
+    report = load_backbone(backbone, loaded.backbone, "ssl.pth")
+    assert report.complete
+    assert report.matched == len(resnet)
+    state = backbone.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in resnet.items())
+    assert loaded.pretext is None
+    assert said is None or said in loaded.notes[0]
+
+
+def test_a_lightning_file_with_pickled_settings_says_how_to_extract_its_tensors(tmp_path, resnet):
+    content = {**solo_learn(resnet), "hyper_parameters": argparse.Namespace(lr=0.1)}
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(BadInputError) as error:
+        load_checkpoint(tmp_path / "last.ckpt")
+    message = str(error.value)
+    assert "holds a pickled argparse.Namespace; only tensors" in message
+    assert "\n" not in message
+    # The command does what it says.
+    code = message.split('python -c "')[1].removesuffix('"')
+    exec(compile(code, "command", "exec"), {})
+    loaded = load_checkpoint(tmp_path / "last-tensors.pth")
+    assert load_backbone(build_backbone("resnet18"), loaded.backbone, "x").complete
+
+
+def test_the_small_transformer_of_moco_v3_has_other_heads(tmp_path):
+    state = build_backbone("vit_s_16", image_size=32).state_dict()
+    renamed = {"cls_token": state["class_token"], "pos_embed": state["encoder.pos_embedding"]}
+    torch.save({"state_dict": under("module.base_encoder.", renamed)}, tmp_path / "vit-s.pth.tar")
+    with pytest.raises(BadInputError, match="small transformer of MoCo v3 with 12 heads"):
+        load_checkpoint(tmp_path / "vit-s.pth.tar")
+
+
+# The published files
+
+
+def publish(folder, state, projector=None, settings=None, kind="backbone"):
+    stem = f"Pretext_simclr_arch-resnet18_{kind}_id-hb63rtyl"
+    torch.save(state, folder / f"{stem}.pth")
+    if projector is not None:
+        torch.save(projector, folder / f"{stem.replace('backbone', 'head')}.pth")
+    if settings is not None:
+        (folder / "Pretext_simclr_arch-resnet18_config_id-hb63rtyl.json").write_text(settings)
+    return folder / f"{stem}.pth"
+
+
+@pytest.mark.parametrize("kind", ["backbone", "lower_backbone"])
+def test_the_published_head_and_settings_are_found_beside_the_backbone(tmp_path, resnet, kind):
+    torch.manual_seed(0)
+    task = SimCLR(512, 256, 256, 0.5, "per_worker")
+    settings = {"backbone_arch": "resnet18", "img_size": 96, "pretext_task": "simclr", "projector_mlp": "256-256-256"}
+    path = publish(tmp_path, resnet, task.state_dict(), json.dumps(settings), kind)
+    loaded = load_checkpoint(path)
+    assert loaded.metadata == {"published": settings}
+    assert "_head_id-hb63rtyl.pth" in loaded.notes[-1]
+    backbone, fresh = build_backbone("resnet18"), SimCLR(512, 256, 256, 0.5, "per_worker")
+    assert load_backbone(backbone, loaded.backbone, str(path)).complete
+    fresh.load_head(loaded.pretext, backbone, str(path))
+    assert all(torch.equal(a, b) for a, b in zip(task.parameters(), fresh.parameters(), strict=True))
+
+
+def test_without_files_beside_it_there_is_no_head(tmp_path, resnet):
+    loaded = load_checkpoint(publish(tmp_path, resnet))
+    assert (loaded.pretext, loaded.metadata, loaded.notes) == (None, {}, ())
+
+
+def test_a_head_can_be_given(tmp_path, resnet):
+    path = publish(tmp_path, resnet)
+    torch.save(under("module.projector.", HEAD), tmp_path / "mine.pth")
+    assert load_checkpoint(path, tmp_path / "mine.pth").pretext.keys() == under("projector.", HEAD).keys()
+    with pytest.raises(BadInputError, match=r"holds 0 tensors of a pretext head and 120 others; expected projector"):
+        load_checkpoint(path, path)
+
+
+def test_settings_that_are_no_json_are_named(tmp_path, resnet):
+    path = publish(tmp_path, resnet, settings="{")
+    with pytest.raises(BadInputError, match=r"config_id-hb63rtyl\.json is not JSON"):
+        load_checkpoint(path)
