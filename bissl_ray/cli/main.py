@@ -10,13 +10,17 @@ import typer
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
 from bissl_ray.cli.datasets import datasets
+from bissl_ray.cli.evaluate import evaluate
 from bissl_ray.cli.export import export
+from bissl_ray.cli.finetune import finetune
 from bissl_ray.cli.launch import launch
 from bissl_ray.cli.leaderboard import leaderboard
+from bissl_ray.cli.pretrain import pretrain
 from bissl_ray.cli.resume import resume
 from bissl_ray.cli.show import show
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.sweep import sweep
+from bissl_ray.cli.train import train
 from bissl_ray.errors import BadInputError, RunFailedError
 
 app = typer.Typer(
@@ -27,7 +31,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (sweep, resume, leaderboard, show, compare, export, spaces, launch):
+_VERBS = (
+    *(sweep, resume, leaderboard, show, compare, export),
+    *(pretrain, train, finetune, evaluate),
+    *(spaces, launch),
+)
+for verb in _VERBS:
     app.command()(verb)
 app.add_typer(datasets, name="datasets")
 app.add_typer(bench, name="bench")

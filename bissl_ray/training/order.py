@@ -39,6 +39,7 @@ class Order:
         pretext_data_dir: folder of that as the workers see it; None: `data_dir`.
         keep_models: whether fine-tuned models are written; those of the fine-tuning search are looked at by nobody.
         split: what the stages that only score look at, "validation" or "test".
+        frozen: how stage "frozen" judges the backbone, of "knn" and "linear_probe".
     """
 
     trial: str
@@ -57,6 +58,7 @@ class Order:
     pretext_dataset: str | None = None
     pretext_data_dir: str | None = None
     split: str = "validation"
+    frozen: tuple[str, ...] = ()
 
     @property
     def data(self) -> DataChoice:
@@ -79,7 +81,7 @@ class Order:
     @classmethod
     def from_mapping(cls, mapping: dict[str, Any]) -> "Order":
         """Rebuild from `to_mapping`."""
-        return cls(**{**mapping, "stages": tuple(mapping["stages"])})
+        return cls(**{**mapping, "stages": tuple(mapping["stages"]), "frozen": tuple(mapping["frozen"])})
 
 
 def batches_of(stages: Iterable[str]) -> list[str]:

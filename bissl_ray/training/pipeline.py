@@ -11,7 +11,7 @@ from bissl_ray.training.head import warm_up_head
 from bissl_ray.training.order import Order
 from bissl_ray.training.precision import training_arithmetic
 from bissl_ray.training.pretrain import pretrain
-from bissl_ray.training.scoring import score_model
+from bissl_ray.training.scoring import score_frozen, score_model
 from bissl_ray.training.trial import Report, Trial
 from bissl_ray.training.watch import Watch
 from bissl_ray.training.workers import Worker
@@ -23,6 +23,7 @@ STAGES: dict[str, Callable[[Trial, Any], None]] = {
     "finetune": finetune,
     "test": evaluate_on_test,
     "score": score_model,
+    "frozen": score_frozen,
 }
 
 

@@ -117,4 +117,5 @@ def _end_epoch(trial: Trial, epoch: int, loss: float, parameters: list[nn.Parame
                     f"(now {trial.settings.pretrain_lr:g}) or a longer pretrain_warmup"
                 )
             )
+    trial.totals["train_loss"] = loss
     trial.report({"stage": "pretrain", "epoch": epoch, "train_loss": loss})

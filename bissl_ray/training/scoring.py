@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from bissl_ray.training.frozen import evaluate_frozen
 from bissl_ray.training.trial import Trial
 
 
 def score_model(trial: Trial, _saved: Any) -> None:
     """Score backbone and head as they are."""
-    _note(trial, "model", trial.metrics("lower", trial.order.split))
+    trial.totals["metrics"] = {"model": trial.metrics("lower", trial.order.split)}
 
 
-def _note(trial: Trial, way: str, scores: dict[str, float]) -> None:
-    trial.totals.setdefault("metrics", {})[way] = scores
+def score_frozen(trial: Trial, _saved: Any) -> None:
+    """Judge the backbone as it is, in the ways that the order names."""
+    trial.totals["metrics"] = evaluate_frozen(trial, trial.order.split, trial.order.frozen)

@@ -165,6 +165,7 @@ class Trial:
         return {
             "model": name,
             **origin,
+            "pretext_dataset": order.pretext_dataset,
             "split_seed": order.split_seed,
             "fingerprint": self.splits.fingerprint,
             "statistics": statistics[name],

@@ -1,0 +1,179 @@
+"""From what a person typed to a validated request; nothing is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bissl_ray.config import load_search_space
+from bissl_ray.config.assignments import parse_assignments
+from bissl_ray.config.parameters import SettingValue
+from bissl_ray.config.request import SweepRequest
+from bissl_ray.config.resolved import ResolvedSettings, override, resolve_settings
+from bissl_ray.data import get_dataset
+from bissl_ray.errors import BadInputError
+from bissl_ray.job.places import absolute_path
+from bissl_ray.stages.request import StageName, StageRequest, Way
+from bissl_ray.store import check_name
+
+_LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class StageFlags:
+    """What the verbs of the stages have in common, as it was typed.
+
+    Attributes:
+        dataset: a dataset's name; None: that of the space, trial or checkpoint that the settings come from.
+        data_dir: folder of the dataset.
+        splits_dir: folder of published index files.
+        space: search-space file or name; None: the dataset's own.
+        point: number of the known-good point, from 1; None: the first.
+        from_trial: "SWEEP/TRIAL" or "TRIAL" to take the settings from, instead of a space.
+        assignments: of ``--set``.
+        seed: of heads, order and augmentations.
+        workers: worker processes.
+        address: of a Ray cluster to join.
+        storage: folder or URI.
+        name: of the run; None makes one from dataset, stage and time.
+        dry_run: whether to show the settings and start nothing.
+        start: checkpoint to start from.
+        start_head: file of its pretext head; None: in it, beside it, or none.
+        allow_partial: whether the checkpoint may fill only a part of the backbone.
+        pretext_dataset: whose images the lower level sees; None: the dataset's own.
+        pretext_data_dir: folder of that; None: `data_dir`.
+    """
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    splits_dir: str | None = None
+    space: str | None = None
+    point: int | None = None
+    from_trial: str | None = None
+    assignments: Sequence[str] | None = None
+    seed: int = 0
+    workers: int = 1
+    address: str | None = None
+    storage: str = "./runs"
+    name: str | None = None
+    dry_run: bool = False
+    start: str | None = None
+    start_head: str | None = None
+    allow_partial: bool = False
+    pretext_dataset: str | None = None
+    pretext_data_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the settings come from: a space, a sweep's trial or a checkpoint, and what else is known there."""
+
+    resolved: ResolvedSettings
+    dataset: str
+    split_seed: int
+    sweep: SweepRequest | None = None
+
+    def place(self, name: str) -> str | None:
+        """Where a sweep's data lie, or which its pretext sees; None where there is no sweep to ask."""
+        found: str | None = getattr(self.sweep, name, None)
+        return found
+
+
+def prepare_stage(
+    stage: StageName,
+    flags: StageFlags,
+    *,
+    control_budget: bool = False,
+    split: str = "validation",
+    ways: tuple[Way, ...] = (),
+) -> tuple[StageRequest, ResolvedSettings]:
+    """Work out what a stage is asked to do.
+
+    Args:
+        stage: which.
+        flags: as typed.
+        control_budget: of fine-tuning.
+        split: of evaluation.
+        ways: of evaluation.
+
+    Returns:
+        The request, and its settings with their origins.
+
+    Raises:
+        BadInputError: anything wrong with what was typed.
+    """
+    if flags.dataset is not None:
+        get_dataset(flags.dataset)
+    if flags.pretext_dataset is not None:
+        get_dataset(flags.pretext_dataset)
+    elif flags.pretext_data_dir is not None:
+        raise BadInputError(f"--pretext-data-dir {flags.pretext_data_dir} needs --pretext-dataset NAME beside it")
+    if flags.start is None and (flags.start_head is not None or flags.allow_partial):
+        flag = "--allow-partial" if flags.start_head is None else "--start-head"
+        raise BadInputError(f"{flag} says how a checkpoint is read, and none was given: add --start FILE")
+    if flags.workers < 1:
+        raise BadInputError(f"--workers {flags.workers}: expected 1 or more")
+    if not 0 <= flags.seed <= _LARGEST_SEED:
+        raise BadInputError(f"--seed {flags.seed}: expected 0 to {_LARGEST_SEED}")
+    source = _source(stage, flags, parse_assignments(flags.assignments or ()))
+    dataset = flags.dataset or source.dataset
+    get_dataset(dataset)
+    name = flags.name or f"{dataset}-{stage}-{datetime.now():%Y%m%d-%H%M%S}"
+    request = StageRequest.model_validate(
+        {
+            "name": check_name("stage run", name),
+            "stage": stage,
+            "dataset": dataset,
+            "data_dir": absolute_path(flags.data_dir) or source.place("data_dir"),
+            "split_seed": source.split_seed,
+            "splits_dir": absolute_path(flags.splits_dir) or source.place("splits_dir"),
+            "pretext_dataset": flags.pretext_dataset or source.place("pretext_dataset"),
+            "pretext_data_dir": absolute_path(flags.pretext_data_dir) or source.place("pretext_data_dir"),
+            "settings": source.resolved.settings.model_dump(),
+            "origins": dict(source.resolved.origins),
+            "seed": flags.seed,
+            "workers": flags.workers,
+            "start": flags.start if flags.start is None or "://" in flags.start else absolute_path(flags.start),
+            "start_head": absolute_path(flags.start_head),
+            "allow_partial": flags.allow_partial,
+            "control_budget": control_budget,
+            "split": split,
+            "ways": ways,
+        }
+    )
+    return request, source.resolved
+
+
+def _source(stage: StageName, flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source:
+    if flags.from_trial is not None:
+        if flags.space is not None or flags.point is not None:
+            raise BadInputError("--from-trial gives every setting: leave --space and --point out")
+        return _of_trial(flags, assignments)
+    if stage == "evaluate" and flags.start is not None and flags.space is None and flags.point is None:
+        made = _of_checkpoint(flags, assignments)
+        if made is not None:
+            return made
+    # Which pretext task it is decides which known-good points there are.
+    asked = {"fixed": {"pretext": assignments["pretext"]}} if "pretext" in assignments else None
+    space = load_search_space(flags.space or flags.dataset or "digits", asked)
+    return _Source(resolve_settings(space, assignments, flags.point), space.dataset, space.protocol.seed)
+
+
+def _of_trial(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source:
+    from bissl_ray.stages.from_trial import trial_of_sweep
+
+    trial = trial_of_sweep(flags.storage, str(flags.from_trial))
+    request = trial.request
+    return _Source(override(trial.resolved, assignments), request.dataset, request.split_seed, request)
+
+
+def _of_checkpoint(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source | None:
+    """What a checkpoint of ours says of how it was made; None for any other file."""
+    from bissl_ray.stages.start import read_start
+
+    made = read_start(str(flags.start)).metadata
+    if "settings" not in made:
+        return None
+    origin = f"made so: {Path(str(flags.start)).name}"
+    resolved = override(ResolvedSettings.of(made["settings"], origin), assignments)
+    return _Source(resolved, made["dataset"], made.get("split_seed", 0))
