@@ -42,6 +42,8 @@ def paired_tests(differences: Sequence[float]) -> PairedTests:
     Args:
         differences: treated - control, one per pair.
     """
+    # Scores are shares of whole images: differences that are the same must be so to the last bit, to be ties.
+    differences = [round(difference, 12) for difference in differences]
     positive = sum(difference > 0 for difference in differences)
     negative = sum(difference < 0 for difference in differences)
     ranked = positive + negative >= FEWEST_FOR_RANKS
@@ -86,8 +88,7 @@ def _t(differences: Sequence[float]) -> float | None:
 def _wilcoxon(differences: Sequence[float]) -> float:
     from scipy.stats import PermutationMethod, wilcoxon
 
-    # Scores are whole images of one split: differences that are the same must be so to the last bit, to be ties.
-    signed = [round(difference, 12) for difference in differences if difference]
+    signed = [difference for difference in differences if difference]
     few = len(signed) <= _MOST_ENUMERATED
     method = PermutationMethod(n_resamples=2**_MOST_ENUMERATED) if few else "asymptotic"
     return float(wilcoxon(signed, method=method).pvalue)

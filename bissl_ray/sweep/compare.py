@@ -39,22 +39,26 @@ def read_comparison(storage: str, name: str) -> Comparison | None:
 
 
 def joined(known: Comparison | None, asked: Comparison) -> Comparison:
-    """Add what is asked for now to what a comparison has.
+    """Add what is asked for now to what a comparison has: cases of a dataset together, own pretraining by its length.
 
     Raises:
         BadInputError: a case that it has is asked for in another way.
     """
-    if known is None:
-        return asked
-    old = {case.sweep: case for case in known.cases}
+    old = {} if known is None else {case.sweep: case for case in known.cases}
     for case in asked.cases:
         if case.sweep in old and old[case.sweep] != case:
             raise BadInputError(
-                f"comparison {known.name} has {case.dataset} from {case.checkpoint} already, with other settings: "
+                f"comparison {asked.name} has {case.dataset} from {case.checkpoint} already, with other settings: "
                 "leave the options out to go on with it, or choose another --name"
             )
-    new = [case for case in asked.cases if case.sweep not in old]
-    return Comparison(name=known.name, cases=(*known.cases, *new))
+    cases = [*old.values(), *(case for case in asked.cases if case.sweep not in old)]
+    datasets = list(dict.fromkeys(case.dataset for case in cases))
+
+    def place(case: Case) -> tuple[int, int]:
+        settings = case.request.space.settings({})
+        return datasets.index(case.dataset), settings.pretrain_epochs if case.request.pretrained is None else 0
+
+    return Comparison(name=asked.name, cases=tuple(sorted(cases, key=place)))
 
 
 def check_comparison(comparison: Comparison, storage: str, address: str | None) -> None:

@@ -156,11 +156,22 @@ def test_a_sweep_without_a_winner_has_nothing_to_compare_at(tmp_path: Path) -> N
 def test_going_on_adds_and_changes_nothing() -> None:
     first = prepare_comparison("c", starts=[Start("5ep", epochs=5)])
     longer = prepare_comparison("c", starts=[Start("5ep", epochs=5), Start("20ep", epochs=20)])
-    assert joined(None, first) is first
+    assert joined(None, first) == first
     assert joined(first, longer) == longer
     assert joined(Comparison.model_validate_json(first.model_dump_json()), longer) == longer
     with pytest.raises(BadInputError, match="comparison c has digits from 5ep already, with other settings"):
         joined(first, prepare_comparison("c", starts=[Start("5ep", epochs=5)], seeds=9))
+
+
+def test_cases_of_a_dataset_stand_together_by_length_of_pretraining() -> None:
+    one, other = ([Start("file", pretrained="x.pth"), Start("80ep", epochs=80)], [Start("5ep", epochs=5)])
+    comparison = joined(
+        joined(None, prepare_comparison("c", ["cars", "dtd"], one)), prepare_comparison("c", ["dtd", "cars"], other)
+    )
+    assert [(case.dataset, case.checkpoint) for case in comparison.cases] == [
+        *(("cars", label) for label in ("file", "5ep", "80ep")),
+        *(("dtd", label) for label in ("file", "5ep", "80ep")),
+    ]
 
 
 def test_what_is_finished_is_read_and_what_is_not_is_named(tmp_path: Path) -> None:
