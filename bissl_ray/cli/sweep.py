@@ -117,7 +117,7 @@ def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrai
     request = prepare_request(dataset, **asked)
     check_writable(storage)
     check_request(request)
-    check_pretrained(request, pretrain)
+    notes = check_pretrained(request, pretrain)
     facts = inspect_data(chosen_data(request))
     plan = request.space.protocol
     finalists = min(plan.finalists, plan.trials)
@@ -130,4 +130,6 @@ def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrai
         f"(up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
         "then one look at the test split"
     )
+    for note in notes:
+        typer.echo(f"# {note}")
     typer.echo("# nothing was started; leave --dry-run out to start")

@@ -22,6 +22,8 @@ from bissl_ray.models.tensor_files import read_tensor_file
 _FORMAT = "bissl-ray checkpoint"
 _VERSION = 1
 _WIDTH_OF_MOCO_V3_SMALL = 384
+_TOLD = ("backbone_arch", "img_size", "pretext_task", "projector_mlp", "dataset", "epochs")
+"""Of published settings, those that a person compares with the own ones."""
 _HEAD_PREFIXES = ("projector.", "predictor.")
 
 
@@ -116,9 +118,14 @@ def _foreign(content: Any, source: Path) -> Checkpoint:
     _refuse_other_heads(found, source)
     head = {key: tensor for key, tensor in found.state.items() if key.startswith(_HEAD_PREFIXES)}
     backbone = {key: tensor for key, tensor in found.state.items() if key not in head}
-    notes = (f"read as {found.layout}, {found.others} other tensors left out",) if found.layout else ()
-    settings = _beside(source, "config", ".json")
-    return Checkpoint(backbone, head or None, {} if settings is None else _published(settings), notes=notes)
+    notes = [f"read as {found.layout}, {found.others} other tensors left out"] if found.layout else []
+    beside, metadata = _beside(source, "config", ".json"), {}
+    if beside is not None:
+        published = _published(beside)
+        metadata["published"] = published
+        told = [f"{name} {published[name]}" for name in _TOLD if name in published]
+        notes += [f"published as trained with {', '.join(told)} ({beside.name})"] if told else []
+    return Checkpoint(backbone, head or None, metadata, notes=tuple(notes))
 
 
 def _refuse_other_heads(found: FoundBackbone, source: Path) -> None:
@@ -156,7 +163,7 @@ def _published(source: Path) -> dict[str, Any]:
         settings = json.loads(source.read_text())
     except ValueError as error:
         raise BadInputError(f"{source} is not JSON ({error}); fetch it again, or move it away to go without") from None
-    return {"published": settings}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -21,19 +21,23 @@ def chosen_data(request: SweepRequest) -> DataChoice:
     return DataChoice(**{field.name: getattr(request, field.name) for field in fields(DataChoice)})
 
 
-def check_pretrained(request: SweepRequest, pretrain: bool) -> None:
+def check_pretrained(request: SweepRequest, pretrain: bool) -> tuple[str, ...]:
     """Make sure that there is a backbone to start from, and that it and its head are of the right architecture.
 
     Args:
         request: of the sweep.
         pretrain: whether the user asked for pretraining on the dataset's own images.
 
+    Returns:
+        Lines that say what was read of the checkpoint and what matched.
+
     Raises:
         BadInputError: no checkpoint and no wish to pretrain, or a checkpoint that doesn't fit.
     """
     settings = request.space.settings({})
+    notes: tuple[str, ...] = ()
     if request.pretrained is not None:
-        fitting_models(request)
+        notes = fitting_models(request).notes
     elif not (pretrain or get_dataset(request.dataset).embedded):
         raise BadInputError(
             f"{request.dataset} needs a self-supervised checkpoint of {settings.backbone}: give --pretrained FILE "
@@ -41,6 +45,7 @@ def check_pretrained(request: SweepRequest, pretrain: bool) -> None:
             f"{settings.pretrain_epochs} epochs first"
         )
     check_backbone(settings.backbone, settings.image_size)
+    return notes
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,7 @@ def test_the_published_head_and_settings_are_found_beside_the_backbone(tmp_path,
     path = publish(tmp_path, resnet, task.state_dict(), json.dumps(settings), kind)
     loaded = load_checkpoint(path)
     assert loaded.metadata == {"published": settings}
+    assert "trained with backbone_arch resnet18, img_size 96, pretext_task simclr" in loaded.notes[0]
     assert "_head_id-hb63rtyl.pth" in loaded.notes[-1]
     backbone, fresh = build_backbone("resnet18"), SimCLR(512, 256, 256, 0.5, "per_worker")
     assert load_backbone(backbone, loaded.backbone, str(path)).complete
