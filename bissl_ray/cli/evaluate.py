@@ -32,7 +32,11 @@ def evaluate(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Score a fine-tuned model, or its frozen backbone, on a whole split."""
+    """Score a model, or its frozen backbone.
+
+    Every image of the split counts once, for any number of workers. Settings are those that the checkpoint was made
+    with, unless a space is given.
+    """
     from bissl_ray.cli.scores import show_scores
     from bissl_ray.cli.stage_view import run_to_end
     from bissl_ray.stages.prepare import prepare_stage

@@ -21,7 +21,10 @@ def finetune(
         typer.Option("--control-budget", help="As many labelled images more as BiSSL's upper level sees."),
     ] = False,
 ) -> None:
-    """Fine-tune a backbone on the labelled images: one that BiSSL aligned, or any other."""
+    """Fine-tune a backbone on labelled images.
+
+    One that BiSSL aligned brings its head along; beside any other, a fresh head is warmed up first.
+    """
     from bissl_ray.cli.stage_view import conclude, run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 

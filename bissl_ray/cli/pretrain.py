@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 @with_stage_flags
 def pretrain(flags: "StageFlags") -> None:
-    """Train a backbone from fresh weights on the dataset's unlabelled images, by a pretext task."""
+    """Pretrain a backbone on unlabelled images.
+
+    From fresh weights, on the dataset's pretext pool, by the pretext task that the settings name.
+    """
     from bissl_ray.cli.stage_view import conclude, run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 

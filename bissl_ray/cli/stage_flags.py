@@ -96,19 +96,18 @@ def with_stage_flags(verb: Callable[..., None]) -> Callable[..., None]:
 def show_settings(request: "StageRequest", resolved: "ResolvedSettings") -> None:
     """Print what a stage would do; what was given is checked, what was not is not missed."""
     from bissl_ray.config.describe import settings_to_yaml
-    from bissl_ray.data import get_dataset
+    from bissl_ray.stages.plan import check_workers
 
-    lines = []
-    if request.start is not None or request.data_dir is not None or get_dataset(request.dataset).embedded:
-        lines += _looked_at(request)
+    check_workers(request)
+    lines = _looked_at(request)
     typer.echo(settings_to_yaml(resolved, request.dataset, request.split_seed), nl=False)
-    for line in lines:
+    for line in ("default: the paper's, where it names one", *lines):
         typer.echo(f"# {line}")
-    typer.echo("# default: the paper's, where it names one")
     typer.echo(f"# nothing was started; leave --dry-run out to {request.stage}")
 
 
 def _looked_at(request: "StageRequest") -> list[str]:
+    """What there is to say of the data and the checkpoint, as far as they were given."""
     from bissl_ray.data import get_dataset
     from bissl_ray.job.data_facts import inspect_data
     from bissl_ray.stages.start import fit_start, read_start
@@ -117,6 +116,5 @@ def _looked_at(request: "StageRequest") -> list[str]:
     if request.data_dir is None and not get_dataset(request.dataset).embedded:
         return []
     facts = inspect_data(request.data)
-    if checkpoint is not None:
-        fit_start(request, checkpoint, facts)
-    return [f"data: {facts.in_words}"]
+    notes = () if checkpoint is None else fit_start(request, checkpoint, facts).notes
+    return [f"data: {facts.in_words}", *notes]

@@ -29,7 +29,10 @@ def train(
     ] = None,
     pretext_data_dir: Annotated[str | None, typer.Option(help="Folder of the pretext's dataset. [--data-dir]")] = None,
 ) -> None:
-    """Warm up the downstream head, then align a pretrained backbone with the task by BiSSL."""
+    """Align a pretrained backbone by BiSSL.
+
+    First the downstream head is warmed up on the frozen backbone, then both levels take turns.
+    """
     from bissl_ray.cli.stage_view import conclude, run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 

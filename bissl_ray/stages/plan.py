@@ -10,18 +10,18 @@ from bissl_ray.stages.start import StartingPoint
 from bissl_ray.training.order import Order, batches_of, stage_folder
 
 
-def check_request(request: StageRequest) -> None:
-    """Make sure that the settings and the workers fit together, and that there is something to start from.
-
-    Raises:
-        BadInputError: a batch can't be shared equally, or no checkpoint is given where one is needed.
-    """
+def check_start(request: StageRequest) -> None:
+    """Make sure that there is something to start from (raises BadInputError)."""
     if request.start is None and request.stage != "pretrain":
         backbone = request.settings["backbone"]
         raise BadInputError(
             f"{request.stage} starts from a checkpoint of {backbone}, and none was given: add --start FILE (.pth, .pt "
             f"or .safetensors); `bissl-ray pretrain --dataset {request.dataset}` makes one from its own images"
         )
+
+
+def check_workers(request: StageRequest) -> None:
+    """Make sure that the workers can share every batch equally (raises BadInputError)."""
     stages = stages_of(request, has_head=False)
     values = {name: (request.settings[name],) for name in (*batches_of(stages), *CURVATURE)}
     check_shares(values, stages, request.workers, "--workers")

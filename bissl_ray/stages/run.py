@@ -15,7 +15,7 @@ from bissl_ray.job.lock import check_free, locked
 from bissl_ray.job.places import absolute_storage
 from bissl_ray.stages.document import StageDocument, open_document
 from bissl_ray.stages.outcome import StageOutcome, View
-from bissl_ray.stages.plan import check_request, order_of
+from bissl_ray.stages.plan import check_start, check_workers, order_of
 from bissl_ray.stages.request import StageRequest
 from bissl_ray.stages.start import fit_start, read_start
 from bissl_ray.store import check_writable
@@ -56,7 +56,8 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
     document = open_document(place, request)
     if document.complete:
         return StageOutcome(request, place, True, document.content["result"], before=True)
-    check_request(request)
+    check_start(request)
+    check_workers(request)
     checkpoint = None if request.start is None else read_start(request.start, request.start_head)
     check_free(place, folder, what)
     check_writable(place)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ class Done:
     code: int
     out: str
     err: str
+
+
+Refused = Callable[..., str]
+"""Runs a command that must be refused; gives what it says."""
+
+
+def one_line(text: str) -> str:
+    """The text, which must be a single line."""
+    assert text.count("\n") == 0, text
+    return text
 
 
 def tiny_space(folder: Path, **changes: dict[str, Any]) -> Path:

@@ -1,6 +1,5 @@
 """Bad input: exit code 2, one clear line, nothing started and nothing written."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,30 +7,7 @@ import pytest
 import torch
 
 from bissl_ray.models import build_backbone, checkpoint_content
-from tests.cli.command import run, run_here, tiny_space
-
-Refused = Callable[..., str]
-
-
-@pytest.fixture
-def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Run a command that must be refused; gives what it says."""
-
-    def run_refused(*arguments: object) -> str:
-        monkeypatch.chdir(tmp_path)
-        before = sorted(tmp_path.rglob("*"))
-        done = run_here(monkeypatch, capsys, *arguments)
-        assert done.code == 2, done
-        assert done.out == ""
-        assert sorted(tmp_path.rglob("*")) == before, "something was written"
-        return done.err.strip()
-
-    return run_refused
-
-
-def one_line(text: str) -> str:
-    assert text.count("\n") == 0, text
-    return text
+from tests.cli.command import Refused, one_line, run, tiny_space
 
 
 def test_unknown_dataset(tmp_path: Path, refused: Refused) -> None:

@@ -9,7 +9,16 @@ HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["sweep", "--help"], ["compare", "--help"], ["leaderboard"], ["datasets"], ["spaces"]]
+    "arguments",
+    [
+        ["--help"],
+        ["sweep", "--help"],
+        ["train", "--help"],
+        ["compare", "--help"],
+        ["leaderboard"],
+        ["datasets"],
+        ["spaces"],
+    ],
 )
 def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
     script = (
