@@ -114,10 +114,14 @@ def _check_with_progress(choice: "DataChoice", quick: bool) -> "Findings":
     from bissl_ray.data.checking import check_dataset
 
     console = Console(stderr=True)
-    columns = (TextColumn("opening images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=quick or not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        return check_dataset(choice, quick, lambda opened, total: bar.update(task, completed=opened, total=total))
+        task = bar.add_task("listing images", total=None)
+
+        def opened(count: int, total: int) -> None:
+            bar.update(task, completed=count, total=total, description="opening images")
+
+        return check_dataset(choice, quick, opened)
 
 
 def _show(spec: "DatasetSpec", findings: "Findings") -> None:
@@ -127,16 +131,16 @@ def _show(spec: "DatasetSpec", findings: "Findings") -> None:
 
     splits = findings.splits
     published = dict(zip(("train", "validation", "test"), spec.sizes or (), strict=False))
-    table = Table(
-        "split", box=SIMPLE_HEAD, title=f"{spec.title} ({spec.name})", title_justify="left", title_style="bold"
-    )
+    table = Table("split", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("images", justify="right")
     if published:
         table.add_column("published", justify="right")
-    for split in ("pretext", *("train", "validation", "test")):
+    for split in ("pretext", "train", "validation", "test"):
         images = f"{len(getattr(splits, split)):,}"
         table.add_row(split, images, *([f"{published[split]:,}" if split in published else ""] if published else []))
+    typer.echo(f"{spec.title} ({spec.name})\n")
     Console().print(table)
+    typer.echo()
     for heading, found in (("note", findings.notes), ("problem", findings.problems)):
         for finding in found:
             _show_finding(heading, finding)

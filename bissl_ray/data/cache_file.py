@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bissl_ray.data.processors import processors
 from bissl_ray.data.sources import ImageFiles
 
 _HEADER = struct.Struct("<8s16s3q16x")
@@ -198,8 +199,3 @@ def _write_at(file: FileIO, content: bytes, start: int) -> None:
     while rest:
         written = os.pwrite(file.fileno(), rest, start)
         start, rest = start + written, rest[written:]
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -59,6 +59,7 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
     findings.notes += _unused({name for name, (source, _) in places.items() if isinstance(source, ImageFiles)})
     if not quick:
         done = 0
+        progress(done, len(places))
 
         def opened(more: int) -> None:
             nonlocal done

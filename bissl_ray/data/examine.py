@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
+from bissl_ray.data.processors import processors
 from bissl_ray.data.spec import ImageSource
 from bissl_ray.errors import BadInputError
 
-_CHUNK = 64
+_CHUNK = 16
 _ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 
 
@@ -48,8 +49,6 @@ def examine_images(images: Sequence[tuple[ImageSource, int]], progress: Callable
 
 
 def _in_processes(chunks: Sequence[list[str]]) -> Iterator[list[Examined]]:
-    from bissl_ray.data.cache_file import processors
-
     processes = min(processors(), len(chunks))
     if processes < 2:
         yield from map(_examine_files, chunks)

@@ -113,7 +113,7 @@ def test_published_splits_are_read(here, tmp_path: Path) -> None:
     for part, indices in (("train", range(20)), ("val", range(20, 24))):
         (tmp_path / f"cars_{part}_split.txt").write_text("".join(f"{index}\n" for index in indices))
     done = here("check", "cars", "--data-dir", tmp_path, "--splits-dir", tmp_path, "--quick")
-    assert done.code == 0 and re.search(r"^ *train +20 +6,598 *$", done.out, re.MULTILINE)
+    assert done.code == 0 and re.search(r"^train +20 +6,598 *$", done.out, re.MULTILINE)
 
 
 def test_downloads_that_cannot_be(here, tmp_path: Path) -> None:
