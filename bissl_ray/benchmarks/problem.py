@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bissl_ray.bilevel import LowerHessian
+from bissl_ray.config.backbones import RESNETS
 from bissl_ray.data import get_dataset, pretext_batches, train_batches
-from bissl_ray.errors import BadInputError, nearest
-from bissl_ray.models import Backbone, backbone_names, build_backbone
+from bissl_ray.errors import BadInputError
+from bissl_ray.models import Backbone, build_backbone
 from bissl_ray.models.checkpoints import load_checkpoint
 from bissl_ray.models.matching import load_backbone
+from bissl_ray.models.timm_backbone import NormAct2d
 from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import all_gather, frozen_statistics, mean_over_workers
 from bissl_ray.pretext import SimCLR
@@ -51,11 +53,8 @@ class Question:
 
     def check(self, workers: int) -> None:
         """Raise BadInputError unless the problem can be built on so many workers."""
-        if self.backbone not in backbone_names():
-            known = ", ".join(backbone_names())
-            raise BadInputError(
-                f"unknown backbone {self.backbone!r}: expected one of {known}{nearest(self.backbone, backbone_names())}"
-            )
+        with torch.device("meta"):
+            backbone = build_backbone(self.backbone, image_size=self.size)
         # Half of each share is measured too, and batch statistics want two images of it.
         for name, batch in (("the batch is", self.batch), ("pretraining takes", _PRETRAIN_BATCH)):
             if batch % workers or batch // workers < 4:
@@ -71,7 +70,7 @@ class Question:
             )
         if self.pretrained is not None:
             state = load_checkpoint(self.pretrained).backbone
-            load_backbone(build_backbone(self.backbone), state, self.pretrained)
+            load_backbone(backbone.to_empty(device="cpu"), state, self.pretrained)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class Problem:
         backbone, pretext = deepcopy(self.backbone), deepcopy(self.pretext)
         for layer in [*backbone.modules(), *pretext.modules()]:
             for theirs in (nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d):
-                if isinstance(layer, theirs):
+                if isinstance(layer, theirs) and not isinstance(layer, NormAct2d):
                     layer.__class__ = theirs
         return replace(self, backbone=backbone, params=list(backbone.parameters()), pretext=pretext)
 
@@ -135,10 +134,13 @@ def build_problem(question: Question, worker: Worker, seed: int = 0) -> Problem:
     The head takes a gradient step after each right-hand side, so that these follow each other as in BiSSL.
     """
     torch.manual_seed(seed)
-    backbone = build_backbone(question.backbone, "synchronised").to(worker.device)
+    backbone = build_backbone(question.backbone, "synchronised", question.size).to(worker.device)
     pretext = SimCLR(backbone.feature_dim, 256, 256, 0.5, "synchronised").to(worker.device)
     splits = get_dataset(_DATASET).open(None)
-    small = _stream(pretext_batches, splits.pretext, min(question.size, _PRETRAIN_SIZE), _PRETRAIN_BATCH, worker)
+    # These take images of any size, and learn as much from small ones in this short time.
+    any_size = question.backbone in (*RESNETS, "smallconv")
+    size = min(question.size, _PRETRAIN_SIZE) if any_size else question.size
+    small = _stream(pretext_batches, splits.pretext, size, _PRETRAIN_BATCH, worker)
     if question.pretrained is None:
         _pretrain(backbone, pretext, question.pretrain_steps, small)
     else:

@@ -68,7 +68,7 @@ def turnaround(
 
 @bench.command()
 def hypergradient(
-    backbone: Annotated[str, typer.Option(help="Architecture: resnet18, resnet50 or smallconv.")] = "resnet18",
+    backbone: Annotated[str, typer.Option(help="Architecture, as the setting of that name.")] = "resnet18",
     batch: Annotated[int, typer.Option(min=4, help="Images per batch, over all workers.")] = 16,
     size: Annotated[int, typer.Option(min=8, help="Side of the images, pixels.")] = 96,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes: gloo, or nccl with a GPU each.")] = 1,
