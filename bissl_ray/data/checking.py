@@ -1,5 +1,6 @@
 """Whether a dataset on disk is what it should be: everything that is wrong with it, not only the first thing."""
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +69,7 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
 
         examined = examine_images(list(places.values()), opened)
         _check_images(choice.spec, splits, examined, findings)
+        findings.problems += _unlike_published(choice, splits)
         findings.opened = sum(image.problem is None for image in examined)
     return findings
 
@@ -88,6 +90,23 @@ def _compare(spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Finding]:
             yield Finding(f"It is smaller than the published one: {found:,} of {published:,} {what}")
         elif found > published:
             yield Finding(f"It is larger than the published one: {found:,} {what} instead of {published:,}")
+
+
+def _unlike_published(choice: DataChoice, splits: DatasetSplits) -> Iterator[Finding]:
+    """Compare the sums of raw files with the published ones; a smaller copy has others and is left alone."""
+    sizes = (len(splits.train) + len(splits.validation), len(splits.test))
+    published = choice.spec.sizes
+    if choice.data_dir is None or published is None or sizes != (published[0] + published[1], published[2]):
+        return
+    unlike = []
+    for path, md5 in choice.spec.checksums:
+        with (Path(choice.data_dir) / path).open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != md5:
+                unlike.append(f"{choice.data_dir}/{path}")
+    if unlike:
+        yield Finding(
+            f"{_count(len(unlike), 'file')} with another MD5 than the published; fetch the data again", unlike
+        )
 
 
 def _check_classes(splits: DatasetSplits, findings: Findings) -> None:

@@ -30,6 +30,8 @@ class _Files(NamedTuple):
     """Key of the classes' names in `meta`."""
     labels: str
     """Key of the labels in the others."""
+    md5: tuple[str, ...]
+    """Of the published files: training, test, meta."""
 
 
 _FILES_10 = _Files(
@@ -39,6 +41,15 @@ _FILES_10 = _Files(
     meta="batches.meta",
     class_names="label_names",
     labels="labels",
+    md5=(
+        "c99cafc152244af753f735de768cd75f",
+        "d4bba439e000b95fd0a9bffe97cbabec",
+        "54ebc095f3ab1f0389bbae665268c751",
+        "634d18415352ddfa80567beed471001a",
+        "482c414d41f54cd18b22e5b47cb7c3cb",
+        "40351d587109b95175f43aff81a1287e",
+        "5ff9c542aee3614f3951f8cda6e48888",
+    ),
 )
 _FILES_100 = _Files(
     folder="cifar-100-python",
@@ -47,6 +58,11 @@ _FILES_100 = _Files(
     meta="meta",
     class_names="fine_label_names",
     labels="fine_labels",
+    md5=(
+        "16019d7e3df5f24257cddd939b257f8d",
+        "f0ef6b0ae62326f3e7ffdfab6717acfc",
+        "7973b15100ade9c7d40fb424638fde48",
+    ),
 )
 
 
@@ -107,7 +123,7 @@ def _read(files: _Files, name: str, folder: Path, choice: SplitChoice) -> Datase
 
 
 def _spec(name: str, title: str, classes: int, files: _Files) -> DatasetSpec:
-    listed = (*files.train, files.test, files.meta)
+    listed = tuple(f"{files.folder}/{part}" for part in (*files.train, files.test, files.meta))
     return photographs(
         name=name,
         title=title,
@@ -115,10 +131,11 @@ def _spec(name: str, title: str, classes: int, files: _Files) -> DatasetSpec:
         sizes=(40_000, 10_000, 10_000),
         metric="top1",
         home="https://www.cs.toronto.edu/~kriz/cifar.html, the python version.",
-        layout="\n".join(f"{files.folder}/{part}" for part in listed),
-        required=tuple(f"{files.folder}/{part}" for part in listed),
+        layout="\n".join(listed),
+        required=listed,
         reader=partial(_read, files, name),
         download=by_torchvision(name.upper()),
+        checksums=tuple(zip(listed, files.md5, strict=True)),
     )
 
 

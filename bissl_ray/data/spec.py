@@ -105,6 +105,8 @@ class DatasetSpec:
     """Reads a complete data folder and splits it as chosen; imports what it needs by itself."""
     download: Callable[[Path], None] | None = None
     """Fetches the published files into a data folder, where a download still works."""
+    checksums: tuple[tuple[str, str], ...] = ()
+    """Published files whose images can't show damage by themselves, raw as they are: path as in `required`, and MD5."""
     embedded: bool = False
     """Whether it ships with the program's dependencies and needs no data folder."""
 
@@ -170,6 +172,7 @@ def photographs(
     required: tuple[str, ...],
     reader: Callable[[Path, SplitChoice], DatasetSplits],
     download: Callable[[Path], None] | None = None,
+    checksums: tuple[tuple[str, str], ...] = (),
 ) -> DatasetSpec:
     """The facts about a dataset of colour photographs, as `DatasetSpec`: all are augmented and normalised alike."""
     return DatasetSpec(
@@ -188,4 +191,5 @@ def photographs(
         required=required,
         reader=reader,
         download=download,
+        checksums=checksums,
     )

@@ -69,7 +69,14 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "stl10", _VALIDATION_SHARE, choice)
 
 
-_FILES = tuple(f"stl10_binary/{name}.bin" for name in ("train_X", "train_y", "test_X", "test_y", "unlabeled_X"))
+_CHECKSUMS = (
+    ("stl10_binary/train_X.bin", "918c2871b30a85fa023e0c44e0bee87f"),
+    ("stl10_binary/train_y.bin", "5a34089d4802c674881badbb80307741"),
+    ("stl10_binary/test_X.bin", "7f263ba9f9e0b06b93213547f721ac82"),
+    ("stl10_binary/test_y.bin", "36f9794fa4beb8a2c72628de14fa638e"),
+    ("stl10_binary/unlabeled_X.bin", "5242ba1fed5e4be9e1e742405eb56ca4"),
+)
+_FILES = tuple(path for path, _ in _CHECKSUMS)
 
 SPEC = photographs(
     name="stl10",
@@ -82,4 +89,5 @@ SPEC = photographs(
     required=_FILES,
     reader=_read,
     download=by_torchvision("STL10"),
+    checksums=_CHECKSUMS,
 )

@@ -2,12 +2,14 @@
 
 import re
 import shutil
+from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from bissl_ray.data import dataset_names
+from bissl_ray.data import dataset_names, get_dataset, registry
 from tests.cli.command import Done, run, run_here
 from tests.data.tiny import WRITERS, write_tiny
 from tests.data.tiny.folders import write_split_folder
@@ -124,6 +126,23 @@ def test_downloads_that_cannot_be(here, tmp_path: Path) -> None:
     ):
         done: Done = here("check", *arguments, "--download")
         assert done.code == 2 and told in done.err
+
+
+def test_raw_files_are_told_from_the_published_ones_by_their_sums(here, tmp_path: Path, monkeypatch) -> None:
+    write_tiny("cifar10", tmp_path)
+    sums = [(path, md5((tmp_path / path).read_bytes()).hexdigest()) for path in get_dataset("cifar10").required]
+    published = replace(get_dataset("cifar10"), sizes=(32, 8, 12), checksums=tuple(sums))
+    monkeypatch.setitem(registry._SPECS, "cifar10", published)
+    assert here("check", "cifar10", "--data-dir", tmp_path).code == 0
+    path = tmp_path / "cifar-10-batches-py" / "data_batch_4"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    done = here("check", "cifar10", "--data-dir", tmp_path)
+    assert (
+        done.code == 2
+        and f"problem: 1 file with another MD5 than the published; fetch the data again:\n  {path}" in done.out
+    )
 
 
 def test_a_download_leaves_what_is_there_alone(here, tmp_path: Path) -> None:
