@@ -24,6 +24,8 @@ from bissl_ray.data.cache_folder import SUFFIX, cache_folder, locked, make_room,
 from bissl_ray.data.sources import ImageFiles
 from bissl_ray.errors import BadInputError
 
+_DECODING = 1
+"""To be raised when `decoding.to_rgb` or `ImageFiles` give other pixels than before: older caches then count no more."""
 _GROWTH = 1.25
 """A cache that some images had no room in is made afresh when it may take this many times the room."""
 
@@ -100,7 +102,7 @@ def _identities(files: ImageFiles) -> NDArray[np.int64]:
 
 
 def _key(files: ImageFiles, known: NDArray[np.int64]) -> str:
-    decoder = f"Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+    decoder = f"{_DECODING}, Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
     digest = hashlib.sha256(f"{decoder}\n{files.folder.resolve()}\n{files.shorter_side}\n".encode())
     digest.update("\0".join(files.names).encode(errors="surrogateescape"))
     digest.update(known.tobytes())

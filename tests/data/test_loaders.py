@@ -20,7 +20,10 @@ from bissl_ray.data import (
     steps_per_epoch,
     train_batches,
 )
+from bissl_ray.data.cache import cached_splits
 from bissl_ray.data.sampling import RandomBatches
+from bissl_ray.data.sources import ImageFiles
+from bissl_ray.data.spec import UNCERTAIN
 from bissl_ray.errors import BadInputError
 from tests.data.tiny.cars import write_tiny_cars
 
@@ -43,6 +46,38 @@ def equal(one, other) -> bool:
     return len(one) == len(other) and all(
         torch.equal(x, y) for pair, twin in zip(one, other, strict=True) for x, y in zip(pair, twin, strict=True)
     )
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("make", [pretext_batches, train_batches])
+def test_photographs_are_drawn_alike_by_any_number_of_workers_and_processes(tmp_path: Path, make, cached: bool) -> None:
+    splits = CARS.open(write_tiny_cars(tmp_path))
+    source = cached_splits(splits, 1.0, None).train if cached else splits.train
+    arguments = {"image_size": 32, "batch": 8, "seed": 4}
+    alone = first(make(splits.train, CARS, **arguments), 4)
+    for workers, processes in ((1, 3), (2, 1), (4, 0)):
+        shares = [
+            first(make(source, CARS, rank=rank, world_size=workers, processes=processes, **arguments), 4)
+            for rank in range(workers)
+        ]
+        together = [tuple(torch.cat(parts) for parts in zip(*step, strict=True)) for step in zip(*shares, strict=True)]
+        assert equal(together, alone)
+    # No two images, workers or steps draw the same view, and another seed draws others.
+    images = torch.cat([images for images, _ in alone]).flatten(1)
+    assert len(images.unique(dim=0)) == len(images)
+    (other, _), *_ = first(make(source, CARS, **{**arguments, "seed": 5}), 1)
+    assert not torch.equal(other, alone[0][0])
+
+
+def test_images_of_several_classes_have_a_number_per_class(tmp_path: Path) -> None:
+    splits = CARS.open(write_tiny_cars(tmp_path))
+    files = splits.test
+    labels = [(number % 2, 1, UNCERTAIN) for number in range(len(files))]
+    several = ImageFiles(files.folder, files.names, labels)
+    drawn, shown = next(train_batches(several, CARS, image_size=16, batch=5, seed=0))
+    assert drawn.shape == (5, 3, 16, 16) and shown.shape == (5, 3) and shown.dtype == torch.int64
+    scored = [labels for _, labels in evaluation_batches(several, CARS, image_size=16, batch=5)]
+    assert torch.cat(scored).tolist() == [list(label) for label in labels]
 
 
 @pytest.mark.parametrize("make", [pretext_batches, train_batches])
