@@ -25,7 +25,7 @@ from bissl_ray.data.sources import ImageFiles
 from bissl_ray.errors import BadInputError
 
 _DECODING = 1
-"""To be raised when `decoding.to_rgb` or `ImageFiles` give other pixels than before: older caches then count no more."""
+"""To raise when `decoding.to_rgb` or `ImageFiles` give other pixels than before; older caches are not taken then."""
 _GROWTH = 1.25
 """A cache that some images had no room in is made afresh when it may take this many times the room."""
 
