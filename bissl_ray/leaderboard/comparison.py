@@ -196,7 +196,7 @@ def _side(
 
 def _sentence(case: CaseFacts, verdict: Verdict, of_sweep: Sequence[Configuration]) -> str:
     if not of_sweep:
-        return f"{case.dataset} from {case.checkpoint} has not begun."
+        return f"No run so far on {case.dataset} from {case.checkpoint}."
     return verdict.sentence if case.finished else f"{verdict.sentence} Runs are still to come."
 
 

@@ -64,7 +64,7 @@ def test_without_the_test_split_it_says_so(rows):
 def test_a_case_that_has_not_begun_is_named(rows):
     cases = [facts("cars", "5ep"), facts("cars", "20ep", finished=False)]
     board = compare_cases("c", cases, rows("cars", "5ep", 0.02))
-    assert board.cases[1].gain is None and board.cases[1].sentence == "cars from 20ep has not begun."
+    assert board.cases[1].gain is None and board.cases[1].sentence == "No run so far on cars from 20ep."
     assert board.trends == [] and board.overall == []
 
 

@@ -185,7 +185,7 @@ def test_what_is_finished_is_read_and_what_is_not_is_named(tmp_path: Path) -> No
     assert done.gains == {seed: tested["confirm"][seed] - tested["control"][seed] for seed in range(1, 7)}
     assert done.tests.wilcoxon is not None and done.facts.finished
     assert done.finetuning.labelled >= done.bissl.labelled and done.finetuning.unlabelled == 0
-    assert not_begun.sentence == "digits from 20ep has not begun." and not not_begun.facts.finished
+    assert not_begun.sentence == "No run so far on digits from 20ep." and not not_begun.facts.finished
 
 
 def test_a_look_at_the_test_split_that_failed_is_left_to_do(tmp_path: Path) -> None:
