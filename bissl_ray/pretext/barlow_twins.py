@@ -64,15 +64,6 @@ class BarlowTwins(PretextTask):
             settings.batch_norm,
         )
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """The projector's parameters."""
-        return list(self.projector.parameters())
-
-    def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """The projector's embeddings."""
-        embeddings: Tensor = self.projector(backbone(images))
-        return embeddings
-
     def compared(self, embeddings: Tensor) -> Tensor:
         """Standardised, as before they are correlated: less than 1 where they are too close to be told apart."""
         variance, mean = torch.var_mean(embeddings, dim=0, correction=0)

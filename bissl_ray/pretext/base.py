@@ -18,8 +18,8 @@ Views = tuple[Tensor, Tensor]
 class PretextTask(nn.Module, ABC):
     """A self-supervised objective L_P with its head φ_P; the backbone θ is handed to it, not owned.
 
-    Every worker calls with an equal number of images, since collectives run inside. Each returns the
-    mean over its own images; the mean of these over workers is the loss on the global batch.
+    Every worker calls with an equal number of images, since collectives run inside. Each returns the mean over its own
+    images, or what is computed from all workers'; the mean of these over workers is the loss on the global batch.
 
     The loss is a criterion of some outputs. Where it is cut decides what the Gauss-Newton matrix leaves out (the
     curvature of the outputs), and keeps positive semi-definite (the criterion must be convex in the outputs): a
@@ -27,7 +27,12 @@ class PretextTask(nn.Module, ABC):
     correlations) at these statistics.
 
     H, the Hessian, is taken with the targets held fixed, as every step's gradient is: what they owe to θ is left out.
+
+    Attributes:
+        projector: maps features (n, feature_dim) to embeddings (n, d); a task sets it up.
     """
+
+    projector: nn.Module
 
     @classmethod
     @abstractmethod
@@ -61,9 +66,10 @@ class PretextTask(nn.Module, ABC):
         """This worker's share of the loss, a scalar that is differentiable twice; arguments as of `outputs`."""
         return self.criterion(*self.outputs(backbone, views, group))
 
-    @abstractmethod
     def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
         """What the projector makes of images (n, 3, H, W): the embeddings (n, d) whose spread tells of collapse."""
+        embeddings: Tensor = self.projector(backbone(images))
+        return embeddings
 
     def compared(self, embeddings: Tensor) -> Tensor:
         """Embeddings in the form in which the loss compares them: the spread of these tells of collapse.
@@ -78,9 +84,9 @@ class PretextTask(nn.Module, ABC):
         """
         return on_sphere(embeddings)
 
-    @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:
-        """The trainable parameters φ_P, in a fixed order."""
+        """The trainable parameters φ_P, in the module's order."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def after_step(self, backbone: nn.Module, progress: float) -> None:
         """Called after each optimizer step on the backbone and the head.

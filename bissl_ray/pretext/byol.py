@@ -68,15 +68,6 @@ class BYOL(PretextTask):
             settings.target_schedule,
         )
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the projector, then of the predictor."""
-        return [*self.projector.parameters(), *self.predictor.parameters()]
-
-    def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """The online projector's embeddings."""
-        embeddings: Tensor = self.projector(backbone(images))
-        return embeddings
-
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
         """Unit predictions of both views (2n, d), and the unit target embeddings of the other view each."""
         predictions = [self.predictor(self.projector(backbone(view))) for view in views]

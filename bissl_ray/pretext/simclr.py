@@ -51,15 +51,6 @@ class SimCLR(PretextTask):
             settings.batch_norm,
         )
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """The projector's parameters."""
-        return list(self.projector.parameters())
-
-    def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """The projector's embeddings."""
-        embeddings: Tensor = self.projector(backbone(images))
-        return embeddings
-
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
         """Similarities of this worker's 2n anchors to the embeddings of all workers, and their partners' columns."""
         return similarities(self.projector(backbone(torch.cat(views))), self.temperature, group)

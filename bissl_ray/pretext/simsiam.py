@@ -53,15 +53,6 @@ class SimSiam(PretextTask):
         """Reads projector_width, projector_output and batch_norm."""
         return cls(backbone.feature_dim, settings.projector_width, settings.projector_output, settings.batch_norm)
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Trainable parameters of the projector, then of the predictor."""
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
-
-    def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """The projector's embeddings."""
-        embeddings: Tensor = self.projector(backbone(images))
-        return embeddings
-
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
         """Unit predictions of both views (2n, d), and the unit embeddings of the other view each, detached."""
         embeddings = [self.projector(backbone(view)) for view in views]

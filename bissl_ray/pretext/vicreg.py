@@ -70,15 +70,6 @@ class VICReg(PretextTask):
             settings.batch_norm,
         )
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """The projector's parameters."""
-        return list(self.projector.parameters())
-
-    def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """The projector's embeddings."""
-        embeddings: Tensor = self.projector(backbone(images))
-        return embeddings
-
     def compared(self, embeddings: Tensor) -> Tensor:
         """Centred: where the embeddings lie is free, and the deviation that the loss asks for is 1."""
         return embeddings - embeddings.mean(0)

@@ -43,7 +43,7 @@ def head_alone(task):
     return {key: value.clone() for key, value in task.state_dict().items() if not key.startswith("target_")}
 
 
-@pytest.mark.parametrize("pretext", pretext_names())
+@pytest.mark.parametrize("pretext", PUBLISHED)
 def test_a_head_has_the_published_names(pretext):
     _, task = build(pretext)
     layers = {
