@@ -23,6 +23,27 @@ BAD_FILES = {
         5,
         ["'qqq'", "expected one of backbone, "],
     ),
+    "unknown backbone": (
+        GOOD + "fixed:\n  backbone: resnet_50\n",
+        5,
+        ["fixed.backbone", "found 'resnet_50'", "timm/NAME", "did you mean 'resnet50'"],
+    ),
+    "backbone that is no name": (GOOD + "fixed:\n  backbone: 50\n", 5, ["found 50, expected text"]),
+    "a choice that is no backbone": (
+        "dataset: d\nparameters:\n  backbone:\n    type: categorical\n    choices: [resnet18, timm/]\n",
+        5,
+        ["backbone.choices[1]", "found 'timm/'"],
+    ),
+    "a range of backbones": (
+        "dataset: d\nparameters:\n  backbone:\n    type: int\n    low: 1\n    high: 2\n",
+        4,
+        ["expected categorical"],
+    ),
+    "images that are no whole patches": (
+        GOOD + "fixed:\n  backbone: vit_b_16\n  image_size: 100\n",
+        6,
+        ["found image_size = 100 with backbone = 'vit_b_16'", "a multiple of 16", "96 or 112"],
+    ),
     "unknown parameter key": (
         "dataset: d\nparameters:\n  upper_lr:\n    type: float\n    low: 0.1\n    hgih: 0.2\n",
         6,
