@@ -29,7 +29,10 @@ class KeyNames(StrEnum):
 
 
 def export(
-    trial: Annotated[str | None, typer.Argument(help="Name of a trial. [the winner's best confirmation run]")] = None,
+    trial: Annotated[
+        str | None,
+        typer.Argument(help="Name of a trial, or a file that a stage wrote. [the winner's best confirmation run]"),
+    ] = None,
     sweep: Annotated[str | None, typer.Option(help="The sweep, if there are several.")] = None,
     storage: Annotated[str, typer.Option(help="Folder or URI that holds the results.")] = "./runs",
     format: Annotated[FileFormat | None, typer.Option(help="Of the file. [as --out ends, else safetensors]")] = None,
@@ -42,19 +45,37 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
 ) -> None:
     """Write a trained model for torchvision or timm, with a model card; or its configuration."""
-    from bissl_ray.export import choose_run
-
     if config and (format is not None or keys is not None or not head):
         raise BadInputError("--config writes settings, no model: leave --format, --keys and --no-head out")
+    if config:
+        _write_configuration(_choose(storage, trial, sweep), out, force)
+        return
+    file = Path(trial) if trial is not None and trial.endswith(".pt") else None
+    run = None if file is not None else _choose(storage, trial, sweep)
+    suffixes = {f".{each.value}": each for each in FileFormat}
+    chosen = format or suffixes.get(out.suffix if out is not None else "", FileFormat.safetensors)
+    stem = file.stem if file is not None else str(run.row["trial"]) if run is not None else ""
+    target = out if out is not None else Path(f"{stem}.{chosen.value}")
+    names: Keys | None = None if keys is None else keys.value
+
+    from bissl_ray.export import export_file, export_model
+
+    if run is not None:
+        typer.echo(export_model(run, storage, target, chosen.value, names, head, force))
+    elif file is not None:
+        typer.echo(export_file(file, target, chosen.value, names, head, force))
+
+
+def _choose(storage: str, trial: str | None, sweep: str | None) -> "ExportedRun":
+    """Find the run, and say what of the storage could not be read."""
+    from bissl_ray.export import choose_run
+
     with warnings.catch_warnings(record=True) as damaged:
         warnings.simplefilter("always")
         run = choose_run(storage, trial, sweep)
     for line in damaged:
         typer.echo(f"warning: {line.message}", err=True)
-    if config:
-        _write_configuration(run, out, force)
-    else:
-        _write_model(run, storage, format, keys, out, head, force)
+    return run
 
 
 def _write_configuration(run: "ExportedRun", out: Path | None, force: bool) -> None:
@@ -72,21 +93,3 @@ def _write_configuration(run: "ExportedRun", out: Path | None, force: bool) -> N
     filesystem, place = open_storage(out)
     atomic_write(filesystem, place, text.encode())
     typer.echo(f"{out}: configuration of {run.row['trial']} ({run.why})")
-
-
-def _write_model(
-    run: "ExportedRun",
-    storage: str,
-    format: FileFormat | None,
-    keys: KeyNames | None,
-    out: Path | None,
-    head: bool,
-    force: bool,
-) -> None:
-    from bissl_ray.export import export_model
-
-    suffixes = {f".{each.value}": each for each in FileFormat}
-    chosen = format or suffixes.get(out.suffix if out is not None else "", FileFormat.safetensors)
-    target = out if out is not None else Path(f"{run.row['trial']}.{chosen.value}")
-    names: Keys | None = None if keys is None else keys.value
-    typer.echo(export_model(run, storage, target, chosen.value, names, head, force))

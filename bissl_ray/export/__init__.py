@@ -2,6 +2,6 @@
 
 from bissl_ray.export.choice import ExportedRun, choose_run
 from bissl_ray.export.configuration import configuration_yaml
-from bissl_ray.export.model import export_model
+from bissl_ray.export.model import export_file, export_model
 
-__all__ = ["ExportedRun", "choose_run", "configuration_yaml", "export_model"]
+__all__ = ["ExportedRun", "choose_run", "configuration_yaml", "export_file", "export_model"]

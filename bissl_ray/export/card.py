@@ -13,10 +13,11 @@ from bissl_ray.leaderboard.run_again import space_of
 Row = dict[str, Any]
 
 _STAGES = {
+    "pretrained": "pretrained without labels",
     "aligned": "aligned with the dataset by BiSSL; its backbone has not been fine-tuned",
-    "finetuned": "fine-tuned on the dataset after BiSSL",
+    "finetuned": "fine-tuned on the dataset",
 }
-_CONTROL = "fine-tuned on the dataset without BiSSL: the control"
+_PHASES = {"control": " without BiSSL: the control", "confirm": " after BiSSL"}
 
 
 def model_card(
@@ -40,11 +41,11 @@ def model_card(
         pixels: mean and standard deviation per channel that images are normalised by.
     """
     row, settings = run.row, metadata["settings"]
-    stage = _CONTROL if row["phase"] == "control" else _STAGES.get(metadata["model"], metadata["model"])
+    stage = _STAGES[metadata["model"]] + (_PHASES.get(row["phase"], "") if metadata["model"] == "finetuned" else "")
     parts = [
         f"# {weights.architecture} for {row['dataset']}",
         f"A {weights.architecture} {stage}. Made by bissl-ray.",
-        f"Trial {row['trial']} of sweep {row['sweep']}: {run.why}.",
+        f"{_origin(row)}: {run.why}.",
         "## Loading",
         f"```python\n{_loading(out, format, weights)}\n```",
         _classes(weights),
@@ -63,6 +64,10 @@ def model_card(
         f"git {row['git'] or 'unknown'}; versions {row['versions'] or 'unknown'}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _origin(row: Row) -> str:
+    return f"Trial {row['trial']} of sweep {row['sweep']}" if row["sweep"] else f"Run {row['trial']}"
 
 
 def _loading(out: Path, format: Format, weights: ModelWeights) -> str:

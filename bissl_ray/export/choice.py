@@ -1,5 +1,6 @@
 """Which run of a storage is exported: the one named, or the winner of a sweep."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ def choose_run(storage: str | Path, trial: str | None = None, sweep: str | None 
         f"of the {len(runs)} confirmation runs of {verdict.winner}, the winner of the sweep, the one with the best "
         "objective on the validation split",
     )
+
+
+def run_of(metadata: Mapping[str, Any]) -> ExportedRun:
+    """The run that a checkpoint file came from, as far as the file says."""
+    known = ("dataset", "sweep", "trial", "objective", "objective_name")
+    row = {name: metadata.get(name) for name in known}
+    unknown: Row = dict.fromkeys(("phase", "test_metric", "git", "versions"))
+    return ExportedRun(row | unknown, None, None, "its file was named on the command line")
 
 
 def _standing(storage: str | Path, run: Row) -> tuple[Row | None, str | None]:

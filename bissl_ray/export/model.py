@@ -1,15 +1,18 @@
 """From a run to files: its model and its card."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bissl_ray.config.backbones import TIMM
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.export.card import model_card
-from bissl_ray.export.choice import ExportedRun
+from bissl_ray.export.choice import ExportedRun, run_of
 from bissl_ray.export.weights import Keys, model_weights
 from bissl_ray.export.write import Format, card_path, check_targets, write_model
+from bissl_ray.models.tensor_files import read_tensor_file
 from bissl_ray.store import read_sweep_document
 from bissl_ray.training.files import read_tensors
 
@@ -41,7 +44,6 @@ def export_model(
         BadInputError: nothing was written, since the run has no model, the architecture has no such names, or a file
             can't be written.
     """
-    check_targets(out, format, force)
     row = run.row
     content = read_tensors(str(storage), row["checkpoint"]) if row["checkpoint"] else None
     if content is None:
@@ -49,11 +51,56 @@ def export_model(
             f"trial {row['trial']} ({row['status']}) has no saved model in {storage}; name another one: "
             f"bissl-ray leaderboard --sweep {row['sweep']} lists them"
         )
+    document = read_sweep_document(storage, row["sweep"])
+    return _export(run, content, document, out, format, keys, with_head, force)
+
+
+def export_file(
+    source: Path,
+    out: Path,
+    format: Format,
+    keys: Keys | None = None,
+    with_head: bool = True,
+    force: bool = False,
+) -> str:
+    """Write the model of a checkpoint file of ours, such as a stage that was run by itself leaves.
+
+    Args:
+        source: the file.
+        out, format, keys, with_head, force: as of `export_model`.
+
+    Returns:
+        What was written, in a sentence or two.
+
+    Raises:
+        BadInputError: as `export_model`, or the file is none of ours.
+    """
+    content = read_tensor_file(source)
+    metadata = content.get("metadata") if isinstance(content, dict) else None
+    if not isinstance(metadata, dict) or not {"settings", "dataset", "trial"} <= metadata.keys():
+        raise BadInputError(
+            f"{source} is no checkpoint that a stage or a sweep wrote; only these say what they hold: give the name of "
+            "a trial, or such a file"
+        )
+    return _export(run_of(metadata), content, metadata, out, format, keys, with_head, force)
+
+
+def _export(
+    run: ExportedRun,
+    content: Mapping[str, Any],
+    document: Mapping[str, Any],
+    out: Path,
+    format: Format,
+    keys: Keys | None,
+    with_head: bool,
+    force: bool,
+) -> str:
+    check_targets(out, format, force)
+    row = run.row
     architecture = str(content["metadata"]["settings"]["backbone"])
     chosen: Keys = keys or ("timm" if architecture.startswith(TIMM) else "torchvision")
     weights = model_weights(content, chosen, with_head)
     spec = get_dataset(row["dataset"])
-    document = read_sweep_document(storage, row["sweep"])
     card = model_card(out, format, run, weights, content["metadata"], document, (spec.mean, spec.std))
     facts = {
         "architecture": architecture,

@@ -13,6 +13,7 @@ from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
 from bissl_ray.job.interrupt import Interrupt, interruptible
 from bissl_ray.job.lock import check_free, locked
 from bissl_ray.job.places import absolute_storage
+from bissl_ray.models import check_backbone
 from bissl_ray.stages.document import StageDocument, open_document
 from bissl_ray.stages.outcome import StageOutcome, View
 from bissl_ray.stages.plan import check_start, check_workers, order_of
@@ -58,6 +59,8 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
         return StageOutcome(request, place, True, document.content["result"], before=True)
     check_start(request)
     check_workers(request)
+    if request.stage == "train":
+        check_backbone(request.settings["backbone"], request.settings["image_size"])
     checkpoint = None if request.start is None else read_start(request.start, request.start_head)
     check_free(place, folder, what)
     check_writable(place)

@@ -161,3 +161,20 @@ def test_a_storage_without_a_winner_says_how_to_go_on(tmp_path, monkeypatch, cap
         writer.trial({**row, "checkpoint": write_run(tmp_path, "a", models("smallconv", 8), "aligned", ())})
     done = run_here(monkeypatch, capsys, "export", "--storage", tmp_path)
     assert "no confirmed configuration yet: finish it with `bissl-ray resume first`, or name a trial" in done.err
+
+
+def test_a_file_that_a_stage_wrote_is_exported_by_its_path(tmp_path, monkeypatch, capsys):
+    write_sweep(tmp_path, "smallconv", 8)
+    monkeypatch.chdir(tmp_path)
+    content = torch.load("sweeps/first/checkpoints/a-seed1/finetuned.pt", weights_only=True)
+    origin = {"dataset": "digits", "trial": "run-1", "sweep": "", "fingerprint": "beef", "objective": 0.5}
+    torch.save({**content, "metadata": {**content["metadata"], **origin}}, "finetuned.pt")
+    done = run_here(monkeypatch, capsys, "export", "finetuned.pt", "--out", "mine.pth")
+    assert (done.code, done.err) == (0, "")
+    card = (tmp_path / "mine.md").read_text()
+    assert "A smallconv fine-tuned on the dataset. Made by bissl-ray." in card
+    assert "Run run-1: its file was named on the command line." in card
+    assert "SHA-256: beef" in card
+    done = run_here(monkeypatch, capsys, "export", "sweeps/first/checkpoints/a/aligned.pt")
+    assert done.code == 2
+    assert "is no checkpoint that a stage or a sweep wrote" in done.err
