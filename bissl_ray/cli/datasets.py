@@ -1,19 +1,18 @@
-"""`bissl-ray datasets`: what can be swept, and whether a data folder is what it should be."""
+"""`bissl-ray datasets`: what can be swept, and which of it a data folder holds."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.cli.datasets_check import check
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
-    from bissl_ray.data import DataChoice, DatasetSpec
-    from bissl_ray.data.checking import Finding, Findings
-
-_MOST_EXAMPLES = 20
+    from bissl_ray.data import DatasetSpec
 
 datasets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+datasets.command()(check)
 
 
 @datasets.callback()
@@ -64,98 +63,3 @@ def _presence(spec: "DatasetSpec", data_dir: Path) -> str:
     if not missing:
         return "there"
     return "-" if len(missing) == len(spec.required) else "missing: " + ", ".join(missing)
-
-
-@datasets.command()
-def check(
-    name: Annotated[str, typer.Argument(help="Dataset to check.")],
-    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds its files.")] = None,
-    splits_dir: Annotated[
-        Path | None, typer.Option(help="Folder of published splits: NAME_train_split.txt, NAME_val_split.txt.")
-    ] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing first, where possible.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Look at layout, labels and counts; open no image.")] = False,
-) -> None:
-    """Check that a dataset is complete, that its labels fit together, and that every image opens."""
-    from bissl_ray.data import DataChoice, get_dataset
-
-    spec = get_dataset(name)
-    if download:
-        _download(spec, data_dir)
-    choice = DataChoice(
-        name,
-        None if data_dir is None else str(data_dir.expanduser().absolute()),
-        splits_dir=None if splits_dir is None else str(splits_dir.expanduser().absolute()),
-    )
-    findings = _check_with_progress(choice, quick)
-    _show(spec, findings)
-    if findings.problems:
-        raise typer.Exit(2)
-
-
-def _download(spec: "DatasetSpec", data_dir: Path | None) -> None:
-    if spec.embedded:
-        raise BadInputError(f"--download: {spec.name} comes with the program; leave it out")
-    if spec.download is None:
-        raise BadInputError(f"--download: {spec.name} can't be fetched for you. Where to get it: {spec.home}")
-    if data_dir is None:
-        raise BadInputError("--download: expected --data-dir FOLDER as well, to put the files into")
-    if not spec.missing(data_dir):
-        typer.echo(f"{spec.title} is in {data_dir} already; nothing is downloaded.", err=True)
-        return
-    typer.echo(f"Downloading {spec.title} into {data_dir}", err=True)
-    spec.download(data_dir)
-
-
-def _check_with_progress(choice: "DataChoice", quick: bool) -> "Findings":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from bissl_ray.data.checking import check_dataset
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quick or not console.is_terminal) as bar:
-        task = bar.add_task("listing images", total=None)
-
-        def opened(count: int, total: int) -> None:
-            bar.update(task, completed=count, total=total, description="opening images")
-
-        return check_dataset(choice, quick, opened)
-
-
-def _show(spec: "DatasetSpec", findings: "Findings") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    splits = findings.splits
-    published = dict(zip(("train", "validation", "test"), spec.sizes or (), strict=False))
-    table = Table("split", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("images", justify="right")
-    if published:
-        table.add_column("published", justify="right")
-    for split in ("pretext", "train", "validation", "test"):
-        images = f"{len(getattr(splits, split)):,}"
-        table.add_row(split, images, *([f"{published[split]:,}" if split in published else ""] if published else []))
-    typer.echo(f"{spec.title} ({spec.name})\n")
-    Console().print(table)
-    typer.echo()
-    for heading, found in (("note", findings.notes), ("problem", findings.problems)):
-        for finding in found:
-            _show_finding(heading, finding)
-    if findings.opened is None:
-        opened = f"{findings.images:,} images, none opened (--quick)."
-    else:
-        opened = f"{findings.opened:,} of {findings.images:,} images open."
-    count = len(findings.problems)
-    verdict = "Nothing is wrong." if not count else "1 problem." if count == 1 else f"{count} problems."
-    typer.echo(f"{splits.classes:,} classes. {opened} {verdict}")
-
-
-def _show_finding(heading: str, finding: "Finding") -> None:
-    typer.echo(f"{heading}: {finding.text}{':' if finding.examples else '.'}")
-    for example in finding.examples[:_MOST_EXAMPLES]:
-        typer.echo(f"  {example}")
-    if len(finding.examples) > _MOST_EXAMPLES:
-        typer.echo(f"  and {len(finding.examples) - _MOST_EXAMPLES:,} more")

@@ -2,42 +2,15 @@
 
 import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from bissl_ray.data.data_choice import DataChoice
-from bissl_ray.data.examine import Examined, examine_images
-from bissl_ray.data.sources import ImageFiles, JoinedImages
-from bissl_ray.data.spec import DatasetSpec, DatasetSplits, ImageSource
-
-SPLITS = ("pretext", "train", "validation", "test")
-
-
-class Finding(NamedTuple):
-    """Something that a person should know about their data."""
-
-    text: str
-    """What, in a sentence without its full stop."""
-    examples: Sequence[str] = ()
-    """All that it is true of, a line each."""
-
-
-@dataclass
-class Findings:
-    """What a check came to."""
-
-    splits: DatasetSplits
-    notes: list[Finding] = field(default_factory=list)
-    """Worth knowing; nothing is wrong with the data."""
-    problems: list[Finding] = field(default_factory=list)
-    """Wrong with the data."""
-    images: int = 0
-    """How many different ones there are."""
-    opened: int | None = None
-    """How many of them open; None: none was tried."""
+from bissl_ray.data.examine import examine_images
+from bissl_ray.data.findings import Finding, Findings, count_of
+from bissl_ray.data.image_checks import check_images, places_of
+from bissl_ray.data.sources import ImageFiles
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits
 
 
 def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int], None]) -> Findings:
@@ -55,7 +28,7 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
     findings = Findings(splits)
     findings.notes += _compare(choice.spec, splits)
     _check_classes(splits, findings)
-    places = _places(splits)
+    places = places_of(splits)
     findings.images = len(places)
     findings.notes += _unused({name for name, (source, _) in places.items() if isinstance(source, ImageFiles)})
     if not quick:
@@ -68,7 +41,7 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
             progress(done, len(places))
 
         examined = examine_images(list(places.values()), opened)
-        _check_images(choice.spec, splits, examined, findings)
+        check_images(choice.spec, splits, examined, findings)
         findings.problems += _unlike_published(choice, splits)
         findings.opened = sum(image.problem is None for image in examined)
     return findings
@@ -105,7 +78,7 @@ def _unlike_published(choice: DataChoice, splits: DatasetSplits) -> Iterator[Fin
                 unlike.append(f"{choice.data_dir}/{path}")
     if unlike:
         yield Finding(
-            f"{_count(len(unlike), 'file')} with another MD5 than the published; fetch the data again", unlike
+            f"{count_of(len(unlike), 'file')} with another MD5 than the published; fetch the data again", unlike
         )
 
 
@@ -117,29 +90,8 @@ def _check_classes(splits: DatasetSplits, findings: Findings) -> None:
         missing = [f"class {number} (counted from 0)" for number in range(splits.classes) if number not in shown]
         if missing:
             where = findings.problems if split == "train" else findings.notes
-            classes = _count(len(missing), "class", "classes")
+            classes = count_of(len(missing), "class", "classes")
             where.append(Finding(f"The {split} split shows no image of {classes}", missing))
-
-
-def _places(splits: DatasetSplits) -> dict[str, tuple[ImageSource, int]]:
-    """Where each image is found, by name; those in several splits once."""
-    places: dict[str, tuple[ImageSource, int]] = {}
-    for split in SPLITS:
-        for source in _leaves(getattr(splits, split)):
-            places.update({source.name(index): (source, index) for index in range(len(source))})
-    return places
-
-
-def _count(number: int, what: str, several: str | None = None) -> str:
-    return f"{number:,} {what if number == 1 else several or what + 's'}"
-
-
-def _leaves(source: ImageSource) -> Iterator[ImageSource]:
-    if isinstance(source, JoinedImages):
-        for part in source.sources:
-            yield from _leaves(part)
-    else:
-        yield source
 
 
 def _unused(used: set[str]) -> Iterator[Finding]:
@@ -150,43 +102,4 @@ def _unused(used: set[str]) -> Iterator[Finding]:
             others = [entry.path for entry in entries if not entry.name.startswith(".") and entry.path not in used]
         unused.extend(path for path in sorted(others) if not Path(path).is_dir())
     if unused:
-        yield Finding(f"Beside the images {_count(len(unused), 'file')} of no split", unused)
-
-
-def _check_images(spec: DatasetSpec, splits: DatasetSplits, examined: Sequence[Examined], findings: Findings) -> None:
-    damaged = [image.problem for image in examined if image.problem is not None]
-    if damaged:
-        findings.problems.append(Finding(f"{_count(len(damaged), 'image')} can't be opened", damaged))
-    rotated = [image.name for image in examined if image.rotated]
-    if rotated:
-        findings.notes.append(
-            Finding(
-                f"{_count(len(rotated), 'image')} with an orientation in EXIF, which is ignored here and by "
-                "torchvision; turn the files themselves if it matters",
-                rotated,
-            )
-        )
-    shared = list(_in_several_splits(splits, examined))
-    if shared:
-        # Published datasets have such pairs, too, and all published figures with them.
-        where = findings.problems if spec.sizes is None else findings.notes
-        where.append(
-            Finding(f"{_count(len(shared), 'image')} in several of the training, validation and test splits", shared)
-        )
-
-
-def _in_several_splits(splits: DatasetSplits, examined: Sequence[Examined]) -> Iterator[str]:
-    """Say of each image that occurs in several splits, be it under several names, where it does."""
-    digests = {image.name: image.digest for image in examined if image.problem is None}
-    found: defaultdict[bytes, dict[str, str]] = defaultdict(dict)
-    for split in SPLITS:
-        # What is in the pretext pool is trained on, too.
-        role = "train" if split == "pretext" else split
-        for source in _leaves(getattr(splits, split)):
-            for index in range(len(source)):
-                name = source.name(index)
-                if name in digests:
-                    found[digests[name]].setdefault(role, name)
-    for roles in found.values():
-        if len(roles) > 1:
-            yield "; ".join(f"{role}: {name}" for role, name in roles.items())
+        yield Finding(f"Beside the images {count_of(len(unused), 'file')} of no split", unused)
