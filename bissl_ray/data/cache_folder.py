@@ -40,6 +40,12 @@ def cache_folder() -> Path:
     return folder / "decoded"
 
 
+def check_cache_folder() -> None:
+    """Refuse a $BISSL_RAY_CACHE that can't be a folder, before anything starts (raises BadInputError)."""
+    with suppress(OSError):  # without any cache, images are decoded each time
+        cache_folder()
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Be the only process that adds to the folder or removes from it; wait for others. A killed one holds nothing."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bissl_ray.data import DataChoice
+from bissl_ray.data.cache_folder import check_cache_folder
 from bissl_ray.errors import BadInputError
 
 
@@ -31,9 +32,11 @@ def inspect_data(data: DataChoice) -> DataFacts:
     """Open a dataset and look at its splits, without decoding images.
 
     Raises:
-        BadInputError: it is not there, incomplete or damaged.
+        BadInputError: it is not there, incomplete or damaged; or $BISSL_RAY_CACHE names no folder to decode it into.
     """
     splits = data.open()
+    if not data.spec.embedded:
+        check_cache_folder()
     parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
     return DataFacts(splits.fingerprint, splits.classes, parts)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bissl_ray.data import get_dataset
+from bissl_ray.data import DataChoice, get_dataset
 from bissl_ray.data.cache import cached_splits
 from bissl_ray.errors import BadInputError
+from bissl_ray.job.data_facts import inspect_data
 from tests.data.test_cache import CARS, GIB, cache, folder, held, made, pixels, same
 from tests.data.tiny.cars import write_tiny_cars
 
@@ -154,6 +155,9 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, folder: Path, monk
     monkeypatch.setenv("BISSL_RAY_CACHE", place.format(file=tmp_path / "file"))
     with pytest.raises(BadInputError, match=told):
         cached_splits(CARS.open(folder), 1.0, None)
+    with pytest.raises(BadInputError, match=told):
+        inspect_data(DataChoice("cars", str(folder)))
+    assert inspect_data(DataChoice("digits")).classes == 10
     digits = get_dataset("digits").open(None)
     assert cached_splits(digits, 1.0, None) == digits
 
