@@ -3,7 +3,10 @@
 Where there are the classes alone, a fifth of each is the test split, the same under every split seed, so that a
 checkpoint pretrained under one seed has never seen the test images of another; and a fifth of all images validates.
 Beside train/ and test/ there may be val/; without it a fifth of train/ validates. Images in unlabelled/ join the
-pretext pool. The data folder is the dataset's own, so that several are told apart by names, folder-NAME.
+pretext pool.
+
+The data folder is the dataset's own. Several are told apart by names, folder-NAME, and may lie in one data folder as
+other datasets do: then each is the folder NAME in it.
 """
 
 import re
@@ -29,6 +32,10 @@ def _read(name: str, folder: Path, choice: SplitChoice) -> DatasetSplits:
 
     if not folder.is_dir():
         raise BadInputError(f"--data-dir {folder}: found no folder there; expected the one that holds your images")
+    inner = folder / name.removeprefix(_PREFIX)
+    # One that holds images and no folders is a class that happens to be called so.
+    if is_named(name) and inner.is_dir() and subfolders(inner):
+        folder = inner
     found = subfolders(folder)
     if "train" in found:
         published, share = split_by_hand(folder, found), _VALIDATION_SHARE
@@ -72,7 +79,10 @@ SPEC = photographs(
     classes=None,
     sizes=None,
     metric="top1",
-    home="they are your own images. To tell several folders apart on the board, name them: --dataset folder-birds.",
+    home=(
+        "they are your own images. To tell several folders apart on the board, name them: --dataset folder-birds. Its "
+        "images lie in the data folder or, if there is one, in birds/ inside it."
+    ),
     layout="""\
 CLASS/*.jpg ...                              a folder per class, split 60/20/20; or
 train/CLASS/*.jpg ...                        split by yourself: training images,

@@ -87,6 +87,16 @@ def test_several_folders_are_told_apart(tmp_path: Path) -> None:
         get_dataset("folders")
 
 
+def test_named_folders_may_lie_in_one_data_folder(tmp_path: Path) -> None:
+    write_tiny_folder(tmp_path / "birds", classes=3)
+    write_split_folder(tmp_path / "cars", {"train": 5, "test": 2}, classes=2)
+    assert get_dataset("folder-birds").open(tmp_path).classes == 3
+    assert get_dataset("folder-cars").open(tmp_path).classes == 2
+    # Neither a data folder of its own nor a class of the same name is mistaken for it.
+    assert get_dataset("folder-cars").open(tmp_path / "birds").classes == 3
+    assert get_dataset("folder-kind1").open(tmp_path / "birds").classes == 3
+
+
 def test_index_files_count_the_images_that_are_not_for_the_test(tmp_path: Path) -> None:
     data = write_tiny_folder(tmp_path / "data")
     drawn = get_dataset("folder-birds").open(data)
