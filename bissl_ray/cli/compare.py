@@ -10,7 +10,7 @@ from bissl_ray.cli.leaderboard import Format
 if TYPE_CHECKING:
     from bissl_ray.config.comparison import Comparison
 
-_STORAGE = "./runs"
+_INTERRUPTED = 130
 
 
 def compare(
@@ -42,7 +42,7 @@ def compare(
     name: Annotated[
         str | None, typer.Option(help="Name; a comparison of that name is gone on with. [compare and the time]")
     ] = None,
-    storage: Annotated[str, typer.Option(help="Folder or URI for the results.")] = _STORAGE,
+    storage: Annotated[str, typer.Option(help="Folder or URI for the results.")] = "./runs",
     data_dir: Annotated[str | None, typer.Option(help="Folder that holds the datasets' files.")] = None,
     splits_dir: Annotated[str | None, typer.Option(help="Folder of published splits.")] = None,
     pretext_dataset: Annotated[
@@ -98,6 +98,8 @@ def compare(
                 typer.echo(line)
             return
         code = _run(comparison, place, storage, address, format)
+        if code == _INTERRUPTED:
+            raise typer.Exit(code)
     _show(comparison, place, format, plot)
     raise typer.Exit(code)
 
@@ -150,10 +152,10 @@ def _run(comparison: "Comparison", place: str, storage: str, address: str | None
                 code = 1
             elif not outcome.finished:
                 typer.echo(f"Interrupted; everything reported is saved. Go on with:\n  {go_on}", err=True)
-                return 130
+                return _INTERRUPTED
     except KeyboardInterrupt:
         typer.echo(f"Interrupted at once. Go on with:\n  {go_on}", err=True)
-        return 130
+        return _INTERRUPTED
     return code
 
 
