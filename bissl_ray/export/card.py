@@ -44,7 +44,7 @@ def model_card(
     stage = _STAGES[metadata["model"]] + (_PHASES.get(row["phase"], "") if metadata["model"] == "finetuned" else "")
     parts = [
         f"# {weights.architecture} for {row['dataset']}",
-        f"A {weights.architecture} {stage}. Made by bissl-ray.",
+        f"Backbone {weights.architecture}, {stage}. Made by bissl-ray.",
         f"{_origin(row)}: {run.why}.",
         "## Loading",
         f"```python\n{_loading(out, format, weights)}\n```",

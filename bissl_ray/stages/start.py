@@ -74,8 +74,11 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
     if request.stage == "train" and checkpoint.pretext is None:
         notes.append(f"{source} has no pretext head: the lower level begins with a fresh one")
     elif request.stage == "train" and checkpoint.pretext is not None:
-        models.pretext.load_head(checkpoint.pretext, models.lower, request.start_head or source)
-        parts.append("pretext")
+        left_out = models.take_pretext_head(checkpoint.pretext, request.start_head or source, request.allow_partial)
+        if left_out is None:
+            parts.append("pretext")
+        else:
+            notes.append(left_out)
     head = checkpoint.downstream if checkpoint.metadata.get("dataset") == request.dataset else None
     fitting = head is not None and _shapes(head) == _shapes(models.downstream.state_dict())
     if fitting and request.stage != "train":

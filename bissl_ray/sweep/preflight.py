@@ -78,10 +78,12 @@ def fitting_models(request: SweepRequest) -> Pretrained:
     report = load_backbone(models.lower, content.backbone, source, request.allow_partial)
     notes = [str(report), *content.notes]
     if content.pretext is None:
-        notes.append(f"{source} has no pretext head: the lower level begins with a fresh one")
+        left_out: str | None = f"{source} has no pretext head: the lower level begins with a fresh one"
     else:
-        models.pretext.load_head(content.pretext, models.lower, request.pretrained_head or source)
-    return Pretrained(models, content.pretext is not None, tuple(notes))
+        head = request.pretrained_head or source
+        left_out = models.take_pretext_head(content.pretext, head, request.allow_partial)
+    notes += [left_out] if left_out else []
+    return Pretrained(models, left_out is None, tuple(notes))
 
 
 def check_request(request: SweepRequest) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
 from bissl_ray.downstream import DownstreamTask, build_downstream
+from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone, build_backbone, checkpoint_content
 from bissl_ray.pretext import PretextTask, build_pretext
 
@@ -60,6 +61,28 @@ class Models:
             self.pretext.reset_target(self.lower)
         if content.get("downstream"):
             self.downstream.load_state_dict(content["downstream"])
+
+    def take_pretext_head(self, state: Mapping[str, Tensor], source: str, may_differ: bool) -> str | None:
+        """Set the pretext head from a file, after the lower backbone.
+
+        Args:
+            state: tensors by name, as `load_checkpoint(...).pretext` returns them.
+            source: the file, for error lines.
+            may_differ: leave a head out that doesn't fit, rather than refuse it.
+
+        Returns:
+            Why it was left out; None where it was taken.
+
+        Raises:
+            BadInputError: it doesn't fit, and has to.
+        """
+        try:
+            self.pretext.load_head(state, self.lower, source)
+        except BadInputError as error:
+            if not may_differ:
+                raise BadInputError(f"{error}; --allow-partial leaves it out") from None
+            return f"the pretext head is left out, and the lower level begins with a fresh one: {error}"
+        return None
 
     def content(self) -> dict[str, dict[str, Tensor]]:
         """Everything, as `start_from` takes it; keys of the backbones as in torchvision."""

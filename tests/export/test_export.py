@@ -172,7 +172,7 @@ def test_a_file_that_a_stage_wrote_is_exported_by_its_path(tmp_path, monkeypatch
     done = run_here(monkeypatch, capsys, "export", "finetuned.pt", "--out", "mine.pth")
     assert (done.code, done.err) == (0, "")
     card = (tmp_path / "mine.md").read_text()
-    assert "A smallconv fine-tuned on the dataset. Made by bissl-ray." in card
+    assert "Backbone smallconv, fine-tuned on the dataset. Made by bissl-ray." in card
     assert "Run run-1: its file was named on the command line." in card
     assert "SHA-256: beef" in card
     done = run_here(monkeypatch, capsys, "export", "sweeps/first/checkpoints/a/aligned.pt")

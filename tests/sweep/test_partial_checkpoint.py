@@ -32,6 +32,19 @@ def test_allowed_it_is_told_what_matched(tmp_path, monkeypatch, capsys, argument
     assert "# read as MoCo (encoder_q.*)" in done.out
 
 
+def test_a_head_that_does_not_fit_is_left_out_if_allowed(tmp_path, monkeypatch, capsys):
+    state = build_backbone("smallconv").state_dict()
+    torch.save({**state, "projector.0.weight": torch.ones(2, 64)}, tmp_path / "own.pth")
+    asked = ["sweep", "--space", tiny_space(tmp_path), "--pretrained", tmp_path / "own.pth", "--dry-run"]
+    done = run_here(monkeypatch, capsys, *asked)
+    assert done.code == 2
+    assert "does not fit the head of SimCLR" in done.err
+    assert "--allow-partial leaves it out" in done.err
+    done = run_here(monkeypatch, capsys, *asked, "--allow-partial")
+    assert done.code == 0
+    assert "# the pretext head is left out, and the lower level begins with a fresh one" in done.out
+
+
 def test_without_a_checkpoint_there_is_nothing_to_allow(tmp_path, monkeypatch, capsys):
     for flag, given in (("--allow-partial", []), ("--pretrained-head", ["head.pth"])):
         done = run_here(monkeypatch, capsys, "sweep", "--space", tiny_space(tmp_path), "--dry-run", flag, *given)
