@@ -35,6 +35,7 @@ class StageView:
         self._console = console
         self._bars = bars
         self._bar: TaskID | None = None
+        self._last: Advance | None = None
         self._stage: str | None = None
         self._facts: dict[str, str] = {}
 
@@ -43,17 +44,8 @@ class StageView:
         self._enter(advance.stage)
         if advance.loss is not None:
             self._facts["loss"] = f"loss {advance.loss:.3g}"
-        if self._bars is None:
-            return
-        if advance.per_epoch is None:
-            where = f"alternation {advance.done} of {advance.total}"
-        else:
-            epoch, epochs = -(-advance.done // advance.per_epoch), -(-advance.total // advance.per_epoch)
-            where = f"epoch {epoch} of {epochs}"
-        if self._bar is None:
-            self._bar = self._bars.add_task(_TITLES[advance.stage], where="", facts="")
-        facts = "  ".join(self._facts.values())
-        self._bars.update(self._bar, completed=advance.done, total=advance.total, where=where, facts=facts)
+        self._last = advance
+        self._show(advance.done, advance)
 
     def reported(self, row: dict[str, Any]) -> None:
         """Show what was measured."""
@@ -76,14 +68,25 @@ class StageView:
 
     def ended(self) -> None:
         """Fill the last bar: the last step of a stage is not followed by a look at where it is."""
-        if self._bars is not None and self._bar is not None:
-            total = self._bars.tasks[self._bar].total
-            self._bars.update(self._bar, completed=total, facts="  ".join(self._facts.values()))
+        if self._last is not None:
+            self._show(self._last.total, self._last)
+
+    def _show(self, done: int, advance: "Advance") -> None:
+        if self._bars is None:
+            return
+        if self._bar is None:
+            self._bar = self._bars.add_task(_TITLES[advance.stage], where="", facts="")
+        if advance.per_epoch is None:
+            where = f"alternation {done} of {advance.total}"
+        else:
+            where = f"epoch {-(-done // advance.per_epoch)} of {-(-advance.total // advance.per_epoch)}"
+        facts = "  ".join(self._facts.values())
+        self._bars.update(self._bar, completed=done, total=advance.total, where=where, facts=facts)
 
     def _enter(self, stage: str) -> None:
         if stage != self._stage:
             self.ended()
-            self._stage, self._bar = stage, None
+            self._stage, self._bar, self._last = stage, None, None
             self._facts.clear()
 
 

@@ -72,8 +72,9 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
         with locked(place, folder, what):
             for line in () if start is None else start.notes:
                 view.note(line)
-            going_on = "going on " if exists(place, f"{folder}/progress.pt") else ""
-            view.note(f"{request.name}: {going_on}{where.words}; results in {place}/{folder}")
+            if exists(place, f"{folder}/progress.pt"):
+                view.note(f"{request.name} was begun before: it goes on from its last saved progress")
+            view.note(f"{request.name}: {where.words}; results in {place}/{folder}")
             test = {"test_split_looked_at": True} if request.split == "test" else {}
             document.write("running", stages=order.stages, **test, workers=request.workers, where=where.words)
             if start is not None and not exists(place, order.start):

@@ -47,7 +47,7 @@ def test_ctrl_c_saves_and_the_same_name_goes_on(whole: Path, tmp_path: Path, sta
     assert not stopped.finished
     assert json.loads((tmp_path / "runs/stages/cut/stage.json").read_text())["status"] == "interrupted"
     ended = run(tmp_path, stage, "cut", *LONG, view=second, **start_from)
-    assert ended.finished and any("going on" in line for line in second.notes)
+    assert ended.finished and any("goes on" in line for line in second.notes)
     everything = Seen()
     run(tmp_path, stage, "uncut", *LONG, view=everything, **start_from)
     # What was reported before is not run again.
