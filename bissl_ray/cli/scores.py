@@ -5,16 +5,13 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from bissl_ray.data.spec import METRIC_TITLES
+
 if TYPE_CHECKING:
     from bissl_ray.stages.outcome import StageOutcome
 
-_NAMES: Final = {
-    "top1": "top-1 %",
-    "top5": "top-5 %",
-    "mean_per_class": "mean per class %",
-    "map11": "11-point mAP %",
-    "map": "mAP %",
-}
+_SHARES: Final = {**METRIC_TITLES, "top5": "top-5", "map": "mAP"}
+"""Figures that are written in per cent."""
 _WAYS: Final = {"model": "model", "linear_probe": "linear probe"}
 
 
@@ -39,11 +36,13 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
     figures = list(dict.fromkeys(name for scores in metrics.values() for name in scores))
     table = Table(f"{request.dataset}, {request.split} split", box=SIMPLE_HEAD)
     for name in figures:
-        table.add_column(_NAMES.get(name, name), justify="right")
+        table.add_column(f"{_SHARES[name]} %" if name in _SHARES else name, justify="right")
     for way, scores in metrics.items():
-        cells = [(percent if name in _NAMES else _plain)(scores.get(name)) for name in figures]
+        cells = [(percent if name in _SHARES else _plain)(scores.get(name)) for name in figures]
         table.add_row(_WAYS.get(way) or f"{way.removeprefix('knn')} nearest neighbours", *cells)
     Console().print(table)
+    if "linear_probe" in metrics and request.split == "validation":
+        typer.echo("The linear probe's penalty was chosen on this split, which flatters it.")
     if request.split == "test":
         folder = f"{outcome.storage}/stages/{request.name}"
         typer.echo(f"The test split was looked at; {folder}/stage.json says so. Choose nothing by these figures.")

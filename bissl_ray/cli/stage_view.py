@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from bissl_ray.cli.stage_flags import show_settings
+from bissl_ray.data.spec import METRIC_TITLES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -171,4 +172,5 @@ def _again(request: "StageRequest") -> str:
 
 
 def _words(objective_name: str) -> str:
-    return objective_name.removeprefix("validation_").replace("_", " ")
+    metric = objective_name.removeprefix("validation_")
+    return METRIC_TITLES.get(metric, metric)

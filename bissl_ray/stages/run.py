@@ -1,40 +1,24 @@
 """Run one stage of the pipeline by itself, in this process or on workers."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bissl_ray.errors import RunFailedError
-from bissl_ray.job import environment
 from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
-from bissl_ray.job.interrupt import Interrupt, interruptible
+from bissl_ray.job.interrupt import Interrupt
 from bissl_ray.job.lock import check_free, locked
 from bissl_ray.job.places import absolute_storage
 from bissl_ray.models import check_backbone
 from bissl_ray.stages.document import StageDocument, open_document
 from bissl_ray.stages.outcome import StageOutcome, View
+from bissl_ray.stages.place import Runner, somewhere
 from bissl_ray.stages.plan import check_start, check_workers, order_of
 from bissl_ray.stages.request import StageRequest
-from bissl_ray.stages.start import fit_start, read_start
+from bissl_ray.stages.start import StartingPoint, fit_start, read_start
 from bissl_ray.store import check_writable
-from bissl_ray.training.files import exists, remove_file, remove_folder, write_tensors
-from bissl_ray.training.launch import Follower, run_here, run_on_workers
+from bissl_ray.training.files import exists, remove_file, write_tensors
 from bissl_ray.training.order import Order, stage_folder
-from bissl_ray.training.workers import default_device
-
-Runner = Callable[[Order, Follower, Callable[[], bool]], dict[str, Any] | None]
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a stage runs: how its data are looked at, how an order is run, and in words."""
-
-    inspect: Callable[[], DataFacts]
-    run: Runner
-    words: str
 
 
 def run_stage(request: StageRequest, storage: str | Path, address: str | None, view: View) -> StageOutcome:
@@ -64,11 +48,17 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
     checkpoint = None if request.start is None else read_start(request.start, request.start_head)
     check_free(place, folder, what)
     check_writable(place)
-    with _somewhere(request, place, address or os.environ.get("RAY_ADDRESS") or None) as (where, interrupt):
-        facts = where.inspect()
+
+    def prepared(facts: DataFacts) -> tuple[Order, StartingPoint | None]:
         document.check_data(facts)
         start = None if checkpoint is None else fit_start(request, checkpoint, facts)
-        order = order_of(request, place, start)
+        return order_of(request, place, start), start
+
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    # What can be refused without a cluster is refused before one is started. Of another's, the workers see the data.
+    ready = None if address else prepared(inspect_data(request.data))
+    with somewhere(request, place, address) as (where, interrupt):
+        order, start = ready or prepared(inspect_remotely(request.data))
         with locked(place, folder, what):
             for line in () if start is None else start.notes:
                 view.note(line)
@@ -82,33 +72,7 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
             result = _run(order, where.run, document, view, interrupt)
     if result is None:
         return StageOutcome(request, place, False, {})
-    remove_folder(place, f"{folder}/ray")
     return StageOutcome(request, place, True, result)
-
-
-@contextmanager
-def _somewhere(request: StageRequest, storage: str, address: str | None) -> Iterator[tuple[_Place, Interrupt]]:
-    """Where the stage runs, for the duration of a `with` block in which Ctrl-C is a wish to stop."""
-    if address is None and request.workers == 1:
-        with interruptible() as interrupt:
-            device = "on a GPU" if default_device().type == "cuda" else "on the CPU"
-            yield _Place(lambda: inspect_data(request.data), run_here, f"{device}, in this process"), interrupt
-        return
-    environment.prepare(address)
-    from bissl_ray.job.cluster import connected
-
-    # What can be refused here is refused before a cluster is started.
-    facts = None if address else inspect_data(request.data)
-    # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
-    with connected(address, request.workers) as cluster, interruptible() as interrupt:
-        shape = cluster.shape(request.workers, f"{storage}/{stage_folder(request.name)}/ray", "--workers")
-
-        def run(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -> dict[str, Any] | None:
-            return run_on_workers(order, shape, follower, stop_asked)
-
-        workers = "1 worker" if request.workers == 1 else f"{request.workers} workers"
-        words = f"on {workers} of {cluster.where}, on {'GPUs' if shape.use_gpu else 'CPUs'}"
-        yield _Place(lambda: facts or inspect_remotely(request.data), run, words), interrupt
 
 
 def _run(order: Order, run: Runner, document: StageDocument, view: View, interrupt: Interrupt) -> dict[str, Any] | None:
