@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import struct
+import zlib
 from itertools import islice
 from pathlib import Path
 
@@ -182,6 +184,18 @@ def test_a_damaged_image_is_named_before_training(folder: Path, cache: Path) -> 
     with pytest.raises(BadInputError, match=f"^{damaged}: this image can't be decoded"):
         cached_splits(CARS.open(folder), 1.0, None)
     assert not made(cache) and not list(cache.glob("*.part"))
+
+
+def test_an_image_of_absurd_size_is_named(folder: Path, cache: Path) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
+    bomb = folder / "stanford_cars" / "cars_train" / "00005.jpg"
+    bomb.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b""))
+    for limit in (1.0, 0.0):
+        with pytest.raises(BadInputError, match=f"^{bomb}: this image can't be decoded .*400000000 pixels"):
+            pixels(cached_splits(CARS.open(folder), limit, None).pretext)
 
 
 def test_data_in_memory_need_no_cache(cache: Path) -> None:
