@@ -4,20 +4,14 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-from sklearn.datasets import load_sample_images
-from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
+from bissl_ray.benchmarks.images import InMemory, write_photographs
 from bissl_ray.data import (
     DataChoice,
     DatasetSpec,
@@ -31,7 +25,6 @@ from bissl_ray.data.cache import CachedImages
 from bissl_ray.data.cache_fill import open_or_fill
 from bissl_ray.data.cache_folder import cache_folder
 from bissl_ray.data.sources import ImageFiles
-from bissl_ray.data.spec import UNLABELLED, Label
 from bissl_ray.errors import BadInputError
 
 FILES, FIRST, SECOND, MEMORY = "decode each time", "cache, first epoch", "cache, from the second epoch", "in memory"
@@ -108,40 +101,6 @@ class Measurement:
     ways: list[Way]
 
 
-@dataclass(frozen=True)
-class InMemory:
-    """Decoded images of any size as tensors, uint8 (3, H, W)."""
-
-    images: list[Tensor]
-    labels: list[Label]
-    names: list[str]
-
-    @classmethod
-    def of(cls, files: ImageFiles) -> "InMemory":
-        """Decode files."""
-        images = [F.pil_to_tensor(files[index][0]) for index in range(len(files))]
-        return cls(images, files.labels, [files.name(index) for index in range(len(files))])
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Label]:
-        return self.images[index], self.labels[index]
-
-    def name(self, index: int) -> str:
-        """The path of the file."""
-        return self.names[index]
-
-    def select(self, indices: Sequence[int]) -> "InMemory":
-        """The images of these indices."""
-        images, labels, names = ([part[i] for i in indices] for part in (self.images, self.labels, self.names))
-        return InMemory(images, labels, names)  # type: ignore[arg-type]
-
-    def hidden(self) -> "InMemory":
-        """The same images without labels."""
-        return replace(self, labels=[UNLABELLED] * len(self))
-
-
 def measure_input(question: Question) -> Measurement:
     """Draw batches in each way in turn, so that whatever else the machine does meets all alike.
 
@@ -169,7 +128,7 @@ def measure_input(question: Question) -> Measurement:
         return Measurement(
             question,
             len(files),
-            statistics.fmean(image[0].numel() for image in memory.images),
+            memory.pixels.numel() / 3 / len(files),
             decoded.path.stat().st_size,
             filling,
             [
@@ -204,7 +163,7 @@ def _scratch() -> Iterator[Path]:
 
 def _files(question: Question, folder: Path) -> tuple[ImageFiles, DatasetSpec]:
     if question.data is None:
-        return _written(question, folder), get_dataset("cars")
+        return write_photographs(folder, question.count, question.size), get_dataset("cars")
     source = question.data.open().train
     if not isinstance(source, ImageFiles):
         raise BadInputError(
@@ -212,22 +171,6 @@ def _files(question: Question, folder: Path) -> tuple[ImageFiles, DatasetSpec]:
             "--dataset, or none for photographs that ship with scikit-learn"
         )
     return source.select(range(min(question.count, len(source)))), question.data.spec
-
-
-def _written(question: Question, folder: Path) -> ImageFiles:
-    """Write JPEG files: parts of two real photographs, so that they cost what photographs cost."""
-    draw = np.random.RandomState(0)
-    photographs = [Image.fromarray(image) for image in load_sample_images().images]
-    names = [f"{number:05d}.jpg" for number in range(question.count)]
-    for number, name in enumerate(names):
-        whole = photographs[number % len(photographs)]
-        width, height = (int(side * draw.uniform(0.6, 1)) for side in whole.size)
-        left, top = int(draw.uniform(0, whole.width - width)), int(draw.uniform(0, whole.height - height))
-        scale = question.size / max(width, height)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        part = whole.resize(size, box=(left, top, left + width, top + height))
-        part.save(folder / name, quality=90)
-    return ImageFiles(folder, names, [0] * len(names))
 
 
 @contextmanager
@@ -267,27 +210,3 @@ def _turns(sources: Mapping[str, ImageSource], spec: DatasetSpec, question: Ques
                 _seconds(streams[name], ahead)
                 rates[name].append(batch * counts[name] / _seconds(streams[name], counts[name]))
     return rates
-
-
-def input_table(measured: Measurement) -> Group:
-    """What was measured, the ways, and how to read them."""
-    question, side = measured.question, measured.pixels**0.5
-    data = "photographs" if question.data is None else question.data.dataset
-    drawn = "one augmented image" if question.stream == "train" else "two views"
-    processes = f"{question.processes} loader processes" if question.processes else "no loader process"
-    head = Text(
-        f"{measured.images} images of {data}, as many pixels as {side:.0f} x {side:.0f}; {drawn} of "
-        f"{question.image_size} px each, batch {question.batch}, {processes}"
-    )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("images")
-    table.add_column("per second", justify="right")
-    table.add_column("of memory's rate", justify="right")
-    for way in measured.ways:
-        table.add_row(way.name, f"{way.rate:,.0f}", f"{way.ratio:.1%}")
-    foot = Text(
-        f"\nThe cache took {measured.filling_seconds:.1f} s to fill and {measured.cache_bytes / 2**20:,.0f} MiB. "
-        f"Medians of {question.rounds} turns of about {question.seconds:g} s each, the ways in turn.",
-        style="dim",
-    )
-    return Group(head, Text(), table, foot)

@@ -137,7 +137,8 @@ def input_rates(
 
     from rich.console import Console
 
-    from bissl_ray.benchmarks.input import Question, input_table, measure_input
+    from bissl_ray.benchmarks.input import Question, measure_input
+    from bissl_ray.benchmarks.input_table import input_table
     from bissl_ray.data import DataChoice, get_dataset
 
     if dataset is not None:

@@ -19,8 +19,9 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
-from bissl_ray.data.cache_file import DecodedFile, Plan, plan_decoded, write_decoded
+from bissl_ray.data.cache_file import DecodedFile
 from bissl_ray.data.cache_folder import SUFFIX, cache_folder, locked, make_room, room_for, touch
+from bissl_ray.data.cache_write import Plan, plan_decoded, write_decoded
 from bissl_ray.data.sources import ImageFiles
 from bissl_ray.errors import BadInputError
 

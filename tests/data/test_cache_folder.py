@@ -22,13 +22,13 @@ __all__ = ["cache", "folder"]
 FILL = """
 import sys
 from pathlib import Path
-from bissl_ray.data import cache_file, get_dataset
+from bissl_ray.data import cache_write, get_dataset
 from bissl_ray.data.cache import cached_splits
-write = cache_file.os.pwrite
+write = cache_write.os.pwrite
 def told(*arguments):
-    cache_file.os.write(1, b"writes\\n")
+    cache_write.os.write(1, b"writes\\n")
     return write(*arguments)
-cache_file.os.pwrite = told
+cache_write.os.pwrite = told
 splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0, None)
 print(splits.train.decoded.build.hex())
 """

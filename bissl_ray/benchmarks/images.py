@@ -1,0 +1,85 @@
+"""Images to measure input on: files of photographs, and decoded images in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torch import Tensor
+
+from bissl_ray.data.sources import ImageFiles
+from bissl_ray.data.spec import UNLABELLED, Label
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Decoded images of any size, one after another in one tensor.
+
+    Attributes:
+        pixels: uint8, flat.
+        places: of each image where it begins, its height and its width.
+        labels: one per image.
+        names: the files' paths.
+    """
+
+    pixels: Tensor
+    places: list[tuple[int, int, int]]
+    labels: list[Label]
+    names: list[str]
+
+    @classmethod
+    def of(cls, files: ImageFiles) -> "InMemory":
+        """Decode files."""
+        decoded = [np.asarray(files[index][0]) for index in range(len(files))]
+        starts = accumulate((image.size for image in decoded), initial=0)
+        places = [(start, *image.shape[:2]) for start, image in zip(starts, decoded, strict=False)]
+        # One tensor: each that is sent to a loader process takes a file descriptor, of which few can be sent.
+        pixels = torch.from_numpy(np.concatenate([image.reshape(-1) for image in decoded]))
+        return cls(pixels, places, files.labels, [files.name(index) for index in range(len(files))])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Label]:
+        start, height, width = self.places[index]
+        image = self.pixels[start : start + height * width * 3].view(height, width, 3).permute(2, 0, 1)
+        return image, self.labels[index]
+
+    def name(self, index: int) -> str:
+        """The path of the file."""
+        return self.names[index]
+
+    def select(self, indices: Sequence[int]) -> "InMemory":
+        """The images of these indices."""
+        chosen = [(self.places[i], self.labels[i], self.names[i]) for i in indices]
+        return InMemory(self.pixels, *(list(part) for part in zip(*chosen, strict=True)))
+
+    def hidden(self) -> "InMemory":
+        """The same images without labels."""
+        return replace(self, labels=[UNLABELLED] * len(self))
+
+
+def write_photographs(folder: Path, count: int, size: int) -> ImageFiles:
+    """Write JPEG files: parts of two real photographs, so that they cost what photographs cost.
+
+    Args:
+        folder: where to.
+        count: how many.
+        size: of the longer side, pixels.
+    """
+    draw = np.random.RandomState(0)
+    photographs = [Image.fromarray(image) for image in load_sample_images().images]
+    names = [f"{number:05d}.jpg" for number in range(count)]
+    for number, name in enumerate(names):
+        whole = photographs[number % len(photographs)]
+        width, height = (int(side * draw.uniform(0.6, 1)) for side in whole.size)
+        left, top = int(draw.uniform(0, whole.width - width)), int(draw.uniform(0, whole.height - height))
+        scale = size / max(width, height)
+        shape = max(1, round(width * scale)), max(1, round(height * scale))
+        part = whole.resize(shape, box=(left, top, left + width, top + height))
+        part.save(folder / name, quality=90)
+    return ImageFiles(folder, names, [0] * len(names))
