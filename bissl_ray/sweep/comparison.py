@@ -130,10 +130,11 @@ def _embedded(dataset: str, space: SearchSpace) -> Start:
 
 def _known_good(space: SearchSpace, given: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration to compare at: the first known-good point, less what was given otherwise."""
-    if not (space.known_good or given):
+    # The one setting that is published per dataset and pretext: with it given, defaults do for the others.
+    if not (space.known_good or "upper_lr" in given):
         raise BadInputError(
             f"the space for {space.dataset} has no known-good point of {space.settings({}).pretext} to compare at: "
-            "give --trials N to search for one, --from SWEEP to take a sweep's winner, or values with --set"
+            "give --trials N to search for one, --from SWEEP to take a sweep's winner, or --set upper_lr=VALUE"
         )
     point = space.known_good[0] if space.known_good else {}
     return {name: value for name, value in space.complete(point).items() if name not in given}

@@ -113,6 +113,8 @@ def test_without_a_known_good_point_there_is_nothing_to_hold(tmp_path: Path) -> 
     path = tiny_space(tmp_path, known_good=[])
     with pytest.raises(BadInputError, match="no known-good point of simclr to compare at: give --trials N"):
         prepare_comparison("c", space=path)
+    with pytest.raises(BadInputError, match="no known-good point of vicreg"):
+        prepare_comparison("c", ["cars"], [Start("x", pretrained="x.pth")], settings={"pretext": "vicreg"})
     (case,) = prepare_comparison("c", space=path, settings={"upper_lr": 0.05}).cases
     assert case.request.space.settings({}).lower_lr == 1.0, "the default, where it is searched"
 
