@@ -76,11 +76,9 @@ class StageView:
         if self._bars is None:
             return
         if self._bar is None:
-            self._bar = self._bars.add_task(_TITLES[advance.stage], where="", facts="")
-        if advance.per_epoch is None:
-            where = f"alternation {done} of {advance.total}"
-        else:
-            where = f"epoch {-(-done // advance.per_epoch)} of {-(-advance.total // advance.per_epoch)}"
+            self._bar = self._bars.add_task(_TITLES.get(advance.stage, advance.stage), where="", facts="")
+        counted, total = -(-done // advance.per_epoch), -(-advance.total // advance.per_epoch)
+        where = f"{advance.unit} {counted} of {total}"
         facts = "  ".join(self._facts.values())
         self._bars.update(self._bar, completed=done, total=advance.total, where=where, facts=facts)
 

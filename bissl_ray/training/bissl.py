@@ -83,7 +83,7 @@ def align(trial: Trial, saved: Any) -> None:
                 raise TrialDiagnosedError(reason)
             if alternation < settings.alternations:
                 state = {"alternations": alternation, "diagnosis": diagnosis.state_dict()}
-                where = Advance("bissl", alternation, settings.alternations)
+                where = Advance("bissl", alternation, settings.alternations, "alternation")
                 trial.advance(where, lambda state=state: {"trainer": trainer.state_dict(), **state})  # type: ignore[misc]
         # Both views: the first alone is always blurred on photographs.
         both = ((torch.cat(pair), pair[0]) for pair in views)

@@ -45,7 +45,7 @@ def finetune(trial: Trial, saved: Any) -> None:
         run.load_state_dict(saved)
 
     def between() -> None:
-        trial.advance(Advance("finetune", run.step, steps, per_epoch), run.state_dict, run.last_loss)
+        trial.advance(Advance("finetune", run.step, steps, "epoch", per_epoch), run.state_dict, run.last_loss)
 
     with trial.labelled("finetune", settings.finetune_batch, run.step) as batches:
         for mark in _marks(steps):

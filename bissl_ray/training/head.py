@@ -38,7 +38,7 @@ def warm_up_head(trial: Trial, saved: Any) -> None:
         run.load_state_dict(saved)
 
     def between() -> None:
-        trial.advance(Advance("head", run.step, steps, per_epoch), run.state_dict, run.last_loss)
+        trial.advance(Advance("head", run.step, steps, "epoch", per_epoch), run.state_dict, run.last_loss)
 
     if steps:
         with trial.labelled("head", settings.upper_batch, run.step) as batches:

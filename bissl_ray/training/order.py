@@ -13,6 +13,8 @@ _BATCHES = {
     "bissl": ("lower_batch", "upper_batch"),
     "finetune": ("finetune_batch",),
 }
+SCORING = frozenset({"score", "frozen"})
+"""Stages that only score, each in an order of its own."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def pretrain(trial: Trial, saved: Any) -> None:
                 _end_epoch(trial, step // per_epoch, float(total) / per_epoch, parameters)
                 total.zero_()
             if step < steps:
-                trial.advance(Advance("pretrain", step, steps, per_epoch), state, mean_loss)
+                trial.advance(Advance("pretrain", step, steps, "epoch", per_epoch), state, mean_loss)
     trial.save_models("pretrained", ("pretext",), trial.order.start)
 
 

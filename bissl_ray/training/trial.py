@@ -30,7 +30,7 @@ from bissl_ray.downstream import evaluate
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.files import Progress, read_tensors, write_tensors
 from bissl_ray.training.models import Models
-from bissl_ray.training.order import Order, batches_of
+from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast, drawn_outside_autocast
 from bissl_ray.training.watch import Advance, TrialStoppedError, Unwatched, Watch
 from bissl_ray.training.workers import Worker, in_step
@@ -323,7 +323,21 @@ class Trial:
                 world_size=self.worker.world_size,
                 processes=self.settings.loader_processes,
             )
-        return (self.to_device(pair) for pair in drawn_outside_autocast(self._evaluations[split]))
+        for number, pair in enumerate(drawn_outside_autocast(self._evaluations[split])):
+            self._scoring(split, number)
+            yield self.to_device(pair)
+
+    def _scoring(self, split: str, batches: int) -> None:
+        """Where scores are all that is wanted: say how many batches are done; stop if asked, with nothing to save."""
+        if not self.worker.is_chief or self.order.stages[0] not in SCORING:
+            return
+        if self._watch.due():
+            workers = self.worker.world_size
+            share = max(1, _EVALUATION_BATCH // workers)
+            total = math.ceil(len(getattr(self.splits, split)) // workers / share)
+            self._watch.advanced(Advance(f"{split} images", batches, total, "batch"))
+        if self._watch.stop_asked():
+            raise TrialStoppedError
 
     def close(self) -> None:
         """End the loader processes that scoring keeps."""

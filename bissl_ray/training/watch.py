@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 _PAUSE_S = 0.25
 
@@ -16,17 +16,19 @@ class Advance:
     """Where a stage is.
 
     Attributes:
-        stage: its name in the pipeline.
-        done: steps (BiSSL: alternations) that lie behind.
+        stage: its name in the pipeline; where scores are all that is wanted, whose images are looked at.
+        done: how many lie behind.
         total: of how many.
-        per_epoch: steps in an epoch; None where epochs are not what is counted.
+        unit: what is counted; epochs are counted in steps.
+        per_epoch: steps in an epoch; 1 where something else is counted.
         loss: of the last step, on the chief's images; None where there is none to tell.
     """
 
     stage: str
     done: int
     total: int
-    per_epoch: int | None = None
+    unit: Literal["epoch", "alternation", "batch"]
+    per_epoch: int = 1
     loss: float | None = None
 
 

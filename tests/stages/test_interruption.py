@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bissl_ray.training import files
+from bissl_ray.training.watch import Advance
 from tests.cli.command import run as command
 from tests.cli.command import start, tiny_space
 from tests.stages.stage_runs import Seen, file, run
@@ -54,6 +55,22 @@ def test_ctrl_c_saves_and_the_same_name_goes_on(whole: Path, tmp_path: Path, sta
     losses = [row.get("train_loss", row.get("lower_loss")) for row in everything.rows]
     assert [row.get("train_loss", row.get("lower_loss")) for row in (*first.rows, *second.rows)] == losses
     assert same(file(tmp_path, "cut"), file(whole, stage))
+
+
+class _PressesAtOnce(Seen):
+    def advanced(self, advance: Advance) -> None:
+        super().advanced(advance)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_evaluation_is_interrupted_between_batches(whole: Path, tmp_path: Path) -> None:
+    view = _PressesAtOnce()
+    model = {"start": file(whole, "finetune"), "what": {"ways": ("score",)}}
+    assert not run(tmp_path, "evaluate", "cut", view=view, **model).finished
+    assert [(advance.stage, advance.unit, advance.total) for advance in view.advances] == [
+        ("validation images", "batch", 1)
+    ]
+    assert run(tmp_path, "evaluate", "cut", **model).finished
 
 
 class _KilledError(Exception):

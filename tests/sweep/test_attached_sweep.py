@@ -57,3 +57,16 @@ def test_something_else_listens_there(tmp_path: Path) -> None:
         done = run("sweep", "--address", f"127.0.0.1:{other.getsockname()[1]}", cwd=tmp_path)
     assert done.code == 2 and "no Ray cluster could be joined" in done.err, done
     assert time.monotonic() - begin < 60, "that is for ever, to a person"
+
+
+def test_a_stage_on_an_attached_cluster(cluster: RunningCluster, tmp_path: Path) -> None:
+    space = ("--space", tiny_space(tmp_path))
+    done = run("pretrain", *space, "--address", cluster.address, "--name", "pre", cwd=tmp_path, **cluster.token)
+    assert done.code == 0, done
+    assert f"on 1 worker of the cluster at {cluster.address}" in done.out
+    assert sorted(path.name for path in (tmp_path / "runs/stages/pre").iterdir()) == ["pretrained.pt", "stage.json"]
+    broken = ("finetune", *space, "--start", "runs/stages/pre/pretrained.pt", "--name", "wild", "--set")
+    wild = ("finetune_lr=1.0e+30", "--set", "clip_norm=null", "--address", cluster.address)
+    failed = run(*broken, *wild, cwd=tmp_path, **cluster.token)
+    assert failed.code == 1 and "Traceback" not in failed.err
+    assert len(failed.err.strip().splitlines()) == 1 and ("nan" in failed.err or "inf" in failed.err)
