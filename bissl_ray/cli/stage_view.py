@@ -57,7 +57,7 @@ class StageView:
         if loss is not None:
             self._facts["loss"] = f"loss {loss:.3g}"
         if row.get("objective") is not None:
-            self._facts["metric"] = f"{_words(row['objective_name'])} {percent(row['objective'])}%"
+            self._facts["metric"] = f"{metric_words(row['objective_name'])} {percent(row['objective'])}%"
         if self._bars is None:
             at = "alternation" if row["stage"] == "bissl" else "epoch"
             facts = ", ".join([f"{at} {row[at]}", *self._facts.values(), duration(row["seconds"])])
@@ -141,34 +141,13 @@ def run_to_end(
     return outcome
 
 
-def conclude(outcome: "StageOutcome", storage: str, following: str) -> None:
-    """Say what a stage that writes a checkpoint came to, and what may come next.
-
-    Args:
-        outcome: of a finished stage.
-        storage: as the person gave it.
-        following: the next command, without the checkpoint.
-    """
-    from bissl_ray.leaderboard.numbers import duration, percent
-
-    result, request = outcome.result, outcome.request
-    said = []
-    if result.get("objective") is not None:
-        said.append(f"{_words(result['objective_name'])} {percent(result['objective'])}% on validation")
-    elif result.get("train_loss") is not None:
-        said.append(f"pretext loss {result['train_loss']:.3g}")
-    said.append(duration(result["seconds"]))
-    file = f"{storage.rstrip('/').removeprefix('./')}/{result['checkpoint']}"
-    typer.echo(f"{request.stage} on {request.dataset}: {', '.join(said)}; {file}")
-    typer.echo(f"Next: bissl-ray {following} {shlex.quote(file)}")
-
-
 def _again(request: "StageRequest") -> str:
     arguments = sys.argv[1:]
     named = any(word == "--name" or word.startswith("--name=") for word in arguments)
     return shlex.join(["bissl-ray", *arguments, *([] if named else ["--name", request.name])])
 
 
-def _words(objective_name: str) -> str:
+def metric_words(objective_name: str) -> str:
+    """What a validation metric is called in print."""
     metric = objective_name.removeprefix("validation_")
     return METRIC_TITLES.get(metric, metric)

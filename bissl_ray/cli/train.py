@@ -33,7 +33,8 @@ def train(
 
     First the downstream head is warmed up on the frozen backbone, then both levels take turns.
     """
-    from bissl_ray.cli.stage_view import conclude, run_to_end
+    from bissl_ray.cli.stage_end import conclude
+    from bissl_ray.cli.stage_view import run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 
     flags = replace(
@@ -45,4 +46,4 @@ def train(
         pretext_data_dir=pretext_data_dir,
     )
     outcome = run_to_end(flags, *prepare_stage("train", flags))
-    conclude(outcome, flags.storage, f"finetune --dataset {outcome.request.dataset} --start")
+    conclude(outcome, flags, "finetune")

@@ -1,5 +1,7 @@
 """The stages from the command line: what a dry run prints, and what is refused before anything starts."""
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,19 @@ def test_an_unwritable_storage(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "file").write_text("in the way")
     assert "--storage" in one_line(refused("pretrain", "--storage", tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_the_next_command_is_printed_and_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["pretrain", "--space", str(tiny_space(tmp_path)), "--set", "head_epochs=2", "--name", "first"]
+    for verb, following in (("pretrain", "train"), ("train", "finetune"), ("finetune", "evaluate")):
+        done = run_here(monkeypatch, capsys, *command)
+        assert done.code == 0 and f"{verb} on digits: " in done.out, done
+        command = shlex.split(done.out.splitlines()[-1].removeprefix("Next: bissl-ray "))
+        assert command[0] == following and ("head_epochs=2" in command) == (following != "evaluate")
+    done = run_here(monkeypatch, capsys, *command)
+    assert done.code == 0 and "digits, validation split" in done.out
+    again = run_here(monkeypatch, capsys, *command, "--json")
+    assert set(json.loads(again.out)["metrics"]["model"]) >= {"top1", "top5", "mean_per_class", "loss"}
