@@ -11,11 +11,12 @@ demo: $(INSTALLED)
 
 ## Every test, those that start Ray included (under 20 minutes on 2 cores).
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile -m "not ray"
+	$(BIN)/pytest -m ray
 
-## The tests that start no Ray (under 2 minutes).
+## The quick ones of those that start no Ray (under 2 minutes).
 fast: $(INSTALLED)
-	$(BIN)/pytest -m "not ray"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not ray and not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

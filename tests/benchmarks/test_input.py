@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from bissl_ray.cli.main import app
 from tests.data.tiny.cars import write_tiny_cars
 
+pytestmark = pytest.mark.slow
 QUICK = ["--image-size", "16", "--batch", "4", "--rounds", "2", "--seconds", "0.05"]
 
 

@@ -17,6 +17,7 @@ from bissl_ray.pretext import pretext_names
 from tests.bilevel.pretext_problem import NUMBERS, PerWorkerSimulation, WorkerProblem
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
 MODES = ("synchronised", "per_worker")
 EXACT = 1e-9
 

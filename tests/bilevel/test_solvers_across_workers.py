@@ -1,9 +1,12 @@
+import pytest
 import torch
 
 from bissl_ray.bilevel import KnownProducts, solve
 from bissl_ray.bilevel.solvers import SOLVERS
 from tests.bilevel.quadratic import ENTRIES, hessian_of, pieces, rhs, symmetric
 from tests.workers import run_workers
+
+pytestmark = pytest.mark.slow
 
 DEFINITE = [0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 20.0, 60.0]
 INDEFINITE = [-30.0, -2.0, 1.0, 2.0, 3.0, 5.0, 20.0, 60.0]

@@ -18,6 +18,8 @@ from bissl_ray.data.spec import UNLABELLED
 from bissl_ray.errors import BadInputError
 from tests.data.tiny.cars import write_tiny_cars
 
+pytestmark = pytest.mark.slow
+
 CARS = get_dataset("cars")
 GIB = 1 / 2**30
 """One byte, in the unit of the setting."""

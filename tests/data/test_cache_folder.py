@@ -17,6 +17,8 @@ from bissl_ray.job.data_facts import inspect_data
 from tests.data.test_cache import CARS, GIB, cache, folder, held, made, pixels, same
 from tests.data.tiny.cars import write_tiny_cars
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["cache", "folder"]
 
 FILL = """

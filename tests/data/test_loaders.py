@@ -27,6 +27,8 @@ from bissl_ray.data.spec import UNCERTAIN
 from bissl_ray.errors import BadInputError
 from tests.data.tiny.cars import write_tiny_cars
 
+pytestmark = pytest.mark.slow
+
 DIGITS, CARS = get_dataset("digits"), get_dataset("cars")
 ARGUMENTS = {"image_size": 16, "batch": 20, "seed": 5}
 

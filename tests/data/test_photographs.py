@@ -16,6 +16,8 @@ from torchvision.transforms import v2
 from bissl_ray.data import evaluation_transform, get_dataset, pretext_transform, train_transform
 from bissl_ray.data.photographs import pretext_views
 
+pytestmark = pytest.mark.slow
+
 CARS = replace(get_dataset("cars"), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 DRAWS = 1500
 

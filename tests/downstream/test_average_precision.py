@@ -11,6 +11,8 @@ from bissl_ray.downstream.average_precision import RankingTally, average_precisi
 from bissl_ray.errors import BadInputError
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

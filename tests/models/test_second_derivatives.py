@@ -9,6 +9,7 @@ from bissl_ray.models import build_backbone
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.training.curvature_memory import estimate_curvature_memory
 
+pytestmark = pytest.mark.slow
 FAMILIES = [
     ("resnet18", 64),
     ("resnext50_32x4d", 64),

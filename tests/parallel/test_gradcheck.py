@@ -18,6 +18,8 @@ from torch.func import functional_call
 from bissl_ray.parallel import all_gather, all_reduce_sum, convert_batch_norm, rank, world_size
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
+
 
 def shared(leaf):
     return all_reduce_sum(leaf) / world_size()

@@ -11,6 +11,8 @@ from bissl_ray.parallel import frozen_statistics, rank, world_size
 from bissl_ray.pretext import build_pretext, pretext_names, simclr
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 8
 
 

@@ -16,6 +16,8 @@ from tests.cli.command import run as command
 from tests.cli.command import start, tiny_space
 from tests.stages.stage_runs import Seen, file, run
 
+pytestmark = pytest.mark.slow
+
 LONG = ("pretrain_epochs=4", "head_epochs=3")
 
 

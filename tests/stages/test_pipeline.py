@@ -11,6 +11,8 @@ from bissl_ray.models import load_checkpoint
 from bissl_ray.stages.prepare import StageFlags, prepare_stage
 from tests.stages.stage_runs import Seen, file, run
 
+pytestmark = pytest.mark.slow
+
 LONGER = ("head_epochs=20", "head_lr=0.3")
 
 

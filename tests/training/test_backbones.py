@@ -12,6 +12,8 @@ from bissl_ray.training.workers import alone
 from tests.training.small_trial import Reports, order, run, write_start
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "transformer": {"backbone": "vit_ti_16", "image_size": 16, "pretext": "byol", "proximity_weight_layer4": 0.5},
     "convnext of timm": {"backbone": "timm/convnext_atto", "image_size": 32, "pretext": "simclr"},

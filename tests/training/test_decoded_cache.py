@@ -12,6 +12,8 @@ from bissl_ray.training.workers import alone
 from tests.data.tiny.cars import write_tiny_cars
 from tests.training.small_trial import Reports, assert_bit_equal, order, run, saved_models, write_start
 
+pytestmark = pytest.mark.slow
+
 CHANGES = {"image_size": 16, "lower_batch": 8, "upper_batch": 8, "finetune_batch": 8}
 
 

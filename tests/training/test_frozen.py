@@ -26,6 +26,7 @@ from tests.training import several_labels
 from tests.training.small_trial import Reports, order, write_start
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
 PENALTIES = (1.0, 0.1, 0.01)
 SIZES = (300, 100, 150)
 # Shares of (training, validation, judged) images by worker: uneven, and empty.

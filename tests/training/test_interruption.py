@@ -19,6 +19,8 @@ from tests.training.small_trial import (
     write_start,
 )
 
+pytestmark = pytest.mark.slow
+
 # Reports 1-3 come after alternations, 4-8 from fine-tuning: report 1 stops a trial that has saved the end of its
 # head's warm-up, 2 and 3 one within BiSSL, 4 one that has saved the end of BiSSL, the others one within fine-tuning.
 LAST = 8

@@ -7,6 +7,8 @@ import pytest
 from bissl_ray.pretext import pretext_names
 from tests.training.small_trial import Reports, order, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("curvature", ["hessian", "gauss_newton"])
 @pytest.mark.parametrize("pretext", pretext_names())

@@ -14,6 +14,8 @@ from tests.training.several_labels import SPEC
 from tests.training.small_trial import Reports, order, run, write_start
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
+
 # float32 rounding through all stages.
 TOLERANCE = 1e-4
 

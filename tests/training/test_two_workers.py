@@ -18,6 +18,8 @@ from tests.training.small_trial import (
 )
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
+
 CASES: dict[str, dict[str, object]] = {"simclr": {}, "byol": {"pretext": "byol", "target_momentum": 0.7}}
 LOSSES = ("lower_loss", "upper_loss", "direct_loss", "distance", "lower_grad_norm", "train_loss")
 # float32 rounding; measured 2e-7, and 2e-6 of a gradient norm.

@@ -14,6 +14,8 @@ from tests.downstream.test_average_precision import eleven_points_by_hand
 from tests.training.small_trial import Reports, order, run, write_start
 from tests.workers import run_workers
 
+pytestmark = pytest.mark.slow
+
 CHANGES = {"image_size": 16, "lower_batch": 8, "upper_batch": 8, "finetune_batch": 8}
 
 
