@@ -133,12 +133,21 @@ def run_to_end(
         typer.echo(f"Interrupted at once. What was saved before is kept; go on with:\n  {_again(request)}", err=True)
         raise typer.Exit(130) from None
     if not outcome.finished:
-        typer.echo(f"Interrupted; where it was is saved. Go on with:\n  {_again(request)}", err=to_stderr)
+        typer.echo(f"{interrupted(outcome)} with:\n  {_again(request)}", err=to_stderr)
         raise typer.Exit(130)
     if outcome.before:
         said = f"{request.name} has finished already; nothing was run. To run it anew, choose another --name."
         typer.echo(said, err=to_stderr)
     return outcome
+
+
+def interrupted(outcome: "StageOutcome") -> str:
+    """What is kept of a stage that was interrupted, and what to do next."""
+    if outcome.request.stage == "evaluate":
+        return "Interrupted; nothing of an evaluation is saved before its end. Begin it again"
+    if outcome.saved:
+        return "Interrupted; where it was is saved. Go on"
+    return "Interrupted; the workers did not answer in time. What was saved before is kept. Go on"
 
 
 def _again(request: "StageRequest") -> str:

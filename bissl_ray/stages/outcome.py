@@ -30,6 +30,7 @@ class StageOutcome:
         finished: whether it ran to its end; False after an interruption.
         result: what it came to: metrics, checkpoint, seconds; empty after an interruption.
         before: whether it had finished before this call, which then did nothing.
+        saved: after an interruption, whether it saved where it was then.
     """
 
     request: StageRequest
@@ -37,3 +38,4 @@ class StageOutcome:
     finished: bool
     result: dict[str, Any]
     before: bool = False
+    saved: bool = True

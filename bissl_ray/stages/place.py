@@ -3,17 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from bissl_ray.job import environment
 from bissl_ray.job.interrupt import Interrupt, interruptible
 from bissl_ray.stages.request import StageRequest
 from bissl_ray.training.files import remove_folder
-from bissl_ray.training.launch import Follower, run_here, run_on_workers
+from bissl_ray.training.launch import Follower, RunEnd, run_here, run_on_workers
 from bissl_ray.training.order import Order, stage_folder
 from bissl_ray.training.workers import default_device
 
-Runner = Callable[[Order, Follower, Callable[[], bool]], dict[str, Any] | None]
+Runner = Callable[[Order, Follower, Callable[[], bool]], RunEnd]
 """Runs an order as `run_here` does."""
 
 
@@ -56,7 +55,7 @@ def somewhere(request: StageRequest, storage: str, address: str | None) -> Itera
         with connected(address, request.workers) as cluster, interruptible() as interrupt:
             shape = cluster.shape(request.workers, f"{storage}/{ray_folder}", "--workers")
 
-            def run(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -> dict[str, Any] | None:
+            def run(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -> RunEnd:
                 return run_on_workers(order, shape, follower, stop_asked)
 
             workers = "1 worker" if request.workers == 1 else f"{request.workers} workers"

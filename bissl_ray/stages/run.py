@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from bissl_ray.errors import RunFailedError
 from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
@@ -18,6 +17,7 @@ from bissl_ray.stages.request import StageRequest
 from bissl_ray.stages.start import StartingPoint, fit_start, read_start
 from bissl_ray.store import check_writable
 from bissl_ray.training.files import exists, remove_file, write_tensors
+from bissl_ray.training.launch import RunEnd
 from bissl_ray.training.order import Order, stage_folder
 
 
@@ -69,26 +69,24 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
             document.write("running", stages=order.stages, **test, workers=request.workers, where=where.words)
             if start is not None and not exists(place, order.start):
                 write_tensors(place, order.start, start.content)
-            result = _run(order, where.run, document, view, interrupt)
-    if result is None:
-        return StageOutcome(request, place, False, {})
-    return StageOutcome(request, place, True, result)
+            end = _run(order, where.run, document, view, interrupt)
+    return StageOutcome(request, place, end.result is not None, end.result or {}, saved=end.saved)
 
 
-def _run(order: Order, run: Runner, document: StageDocument, view: View, interrupt: Interrupt) -> dict[str, Any] | None:
+def _run(order: Order, run: Runner, document: StageDocument, view: View, interrupt: Interrupt) -> RunEnd:
     """Run the order, and write down how that ended."""
     try:
-        result = run(order, view, interrupt)
+        end = run(order, view, interrupt)
     except RunFailedError as error:
         document.write("failed", reason=str(error))
         raise
     except Exception as error:
         document.write("failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())}")
         raise
-    if result is None:
+    if end.result is None:
         document.write("interrupted")
-        return None
-    document.write("complete", reason=None, result=result)
+        return end
+    document.write("complete", reason=None, result=end.result)
     if order.stages[0] != "pretrain":
         remove_file(order.storage, order.start)
-    return result
+    return end

@@ -58,7 +58,7 @@ def run_session(
     # Only of a new sweep: what one began with can't be changed any more, and some of its trials may do well.
     if "fingerprint" not in document:
         check_request(request)
-        check_pretrained(request, bool(document["pretrain"]))
+        document = {**document, "read": check_pretrained(request, bool(document["pretrain"]))}
     facts = None if address else inspect_data(chosen_data(request))
     # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
     with connected(address, request.workers_per_trial) as cluster, interruptible() as interrupt:
@@ -173,8 +173,8 @@ def _provide_start(
         f"on {_count(workers, 'worker')}"
     )
     group = GroupShape(workers, shape.cpus_per_worker, shape.use_gpu, shape.run_dir)
-    result = run_on_workers(order, group, _Pretraining(settings.pretrain_epochs, view), stopped)
-    return result is not None and exists(storage, start)
+    end = run_on_workers(order, group, _Pretraining(settings.pretrain_epochs, view), stopped)
+    return end.result is not None and exists(storage, start)
 
 
 class _Pretraining:

@@ -1,12 +1,13 @@
 """Run one order by itself, in this process or on a group of workers, and follow it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.training.diagnosis import TrialDiagnosedError
-from bissl_ray.training.order import Order
+from bissl_ray.training.order import SCORING, Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.watch import Advance, Pause, TrialStoppedError
 from bissl_ray.training.workers import alone, from_ray_train, lost_a_peer
@@ -28,7 +29,21 @@ class Follower(Protocol):
         """See a row of measurements, after an epoch or an alternation."""
 
 
-def run_here(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended.
+
+    Attributes:
+        result: as `run_order` gives it; None where it was stopped.
+        saved: where it was stopped: whether it saved where it was. Scoring has nothing to save, and workers that don't
+            answer have only what they saved earlier.
+    """
+
+    result: dict[str, Any] | None
+    saved: bool = True
+
+
+def run_here(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -> RunEnd:
     """Run an order in this process, without Ray, on its GPU or else on the CPU.
 
     Args:
@@ -36,49 +51,65 @@ def run_here(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -
         follower: is told how it goes.
         stop_asked: whether to save where it is and stop; asked after every step.
 
-    Returns:
-        The result, as `run_order`; None if it was stopped.
-
     Raises:
         RunFailedError: it ended early, for a reason that can be said in words.
         Exception: anything else that broke it.
     """
     try:
-        return run_order(order, alone(), follower.reported, _Here(follower, stop_asked))
+        return RunEnd(run_order(order, alone(), follower.reported, _Here(follower, stop_asked)))
     except TrialStoppedError:
-        return None
+        return RunEnd(None, saved=_has_progress(order))
     except _SAID_IN_WORDS as error:
         raise RunFailedError(str(error)) from error
 
 
-def run_on_workers(
-    order: Order, shape: "GroupShape", follower: Follower, stop_asked: Callable[[], bool]
-) -> dict[str, Any] | None:
+def run_on_workers(order: Order, shape: "GroupShape", follower: Follower, stop_asked: Callable[[], bool]) -> RunEnd:
     """Run an order on a group of workers of the cluster that this process is connected to; as `run_here`.
 
     A worker that dies takes the group with it; Ray Train starts it again, to go on from the last saved progress.
     """
     from bissl_ray.training.ray_train import run_with_messages
 
-    result: dict[str, Any] = {}
+    told = Told(follower)
+    config = {"order": order.to_mapping(), "threads": shape.cpus_per_worker}
+    done = run_with_messages(_on_worker, config, shape, name=order.trial, on_message=told.take, stopped=stop_asked)
+    return RunEnd(told.result) if done else RunEnd(None, saved=told.stopped and _has_progress(order))
 
-    def on_message(message: tuple[str, Any]) -> bool:
+
+def _has_progress(order: Order) -> bool:
+    return order.stages[0] not in SCORING
+
+
+@dataclass
+class Told:
+    """What the workers of a run have said so far.
+
+    Attributes:
+        follower: who follows the run.
+        result: of the run, once it has ended.
+        stopped: whether the chief said that it stopped, as it was asked to.
+    """
+
+    follower: Follower
+    result: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
+
+    def take(self, message: tuple[str, Any]) -> bool:
+        """Take a message; returns whether to go on listening (raises RunFailedError: the run has failed)."""
         kind, content = message
         match kind:
             case "advance":
-                follower.advanced(content)
+                self.follower.advanced(content)
             case "report":
-                follower.reported(content)
+                self.follower.reported(content)
             case "result":
-                result.update(content)
+                self.result.update(content)
+            case "stopped":
+                self.stopped = True
             case "failure":
                 raise RunFailedError(content)
         # The other workers wait for a chief that has stopped: disconnecting ends them.
-        return kind != "stopped"
-
-    config = {"order": order.to_mapping(), "threads": shape.cpus_per_worker}
-    done = run_with_messages(_on_worker, config, shape, name=order.trial, on_message=on_message, stopped=stop_asked)
-    return result if done else None
+        return not self.stopped
 
 
 def _on_worker(config: dict[str, Any]) -> None:

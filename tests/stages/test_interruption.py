@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from bissl_ray.cli.stage_view import interrupted
 from bissl_ray.training import files
 from bissl_ray.training.watch import Advance
 from tests.cli.command import run as command
@@ -47,7 +48,7 @@ def test_ctrl_c_saves_and_the_same_name_goes_on(whole: Path, tmp_path: Path, sta
     start_from: dict[str, Any] = {} if stage == "pretrain" else {"start": file(whole, "pretrain")}
     first, second = Seen(pressed_after), Seen()
     stopped = run(tmp_path, stage, "cut", *LONG, view=first, **start_from)
-    assert not stopped.finished
+    assert not stopped.finished and interrupted(stopped) == "Interrupted; where it was is saved. Go on"
     assert json.loads((tmp_path / "runs/stages/cut/stage.json").read_text())["status"] == "interrupted"
     ended = run(tmp_path, stage, "cut", *LONG, view=second, **start_from)
     assert ended.finished and any("goes on" in line for line in second.notes)
@@ -68,7 +69,8 @@ class _PressesAtOnce(Seen):
 def test_an_evaluation_is_interrupted_between_batches(whole: Path, tmp_path: Path) -> None:
     view = _PressesAtOnce()
     model = {"start": file(whole, "finetune"), "what": {"ways": ("score",)}}
-    assert not run(tmp_path, "evaluate", "cut", view=view, **model).finished
+    cut = run(tmp_path, "evaluate", "cut", view=view, **model)
+    assert not cut.finished and interrupted(cut).endswith("saved before its end. Begin it again")
     assert [(advance.stage, advance.unit, advance.total) for advance in view.advances] == [
         ("validation images", "batch", 1)
     ]
