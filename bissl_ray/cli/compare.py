@@ -9,6 +9,7 @@ from bissl_ray.cli.leaderboard import Format
 
 if TYPE_CHECKING:
     from bissl_ray.config.comparison import Comparison
+    from bissl_ray.sweep.starts import Start
 
 _INTERRUPTED = 130
 
@@ -23,6 +24,9 @@ def compare(
     ] = None,
     pretrain_epochs: Annotated[
         str | None, typer.Option(help="Pretrain here, for each of these lengths: 5,20,80.")
+    ] = None,
+    pretrained_head: Annotated[
+        str | None, typer.Option(help="Pretext head of the one checkpoint. [in it, or beside it]")
     ] = None,
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Take what fits of checkpoints, and fresh weights for the rest.")
@@ -63,7 +67,7 @@ def compare(
     from bissl_ray.job.places import absolute_storage
     from bissl_ray.leaderboard.comparison_plot import check_plot
     from bissl_ray.store import check_writable
-    from bissl_ray.sweep.compare import check_comparison, joined, read_comparison, unfinished
+    from bissl_ray.sweep.compare import check_comparison, read_comparison, unfinished
     from bissl_ray.sweep.plan_words import plan_of
 
     if plot is not None:
@@ -72,6 +76,7 @@ def compare(
         "dataset": dataset,
         "pretrained": pretrained,
         "pretrain_epochs": pretrain_epochs,
+        "pretrained_head": pretrained_head,
         "allow_partial": allow_partial or None,
         "seeds": seeds,
         "trials": trials,
@@ -85,40 +90,52 @@ def compare(
         "workers_per_trial": None if workers_per_trial == 1 else workers_per_trial,
     }
     place, chosen = absolute_storage(storage), name or f"compare-{datetime.now():%Y%m%d-%H%M%S}"
-    comparison = known = read_comparison(place, chosen)
-    if known is None or any(value is not None for value in asked.values()):
-        comparison = joined(known, _prepare(chosen, place, asked))
-    assert comparison is not None
+    comparison = _asked(chosen, place, read_comparison(place, chosen), asked)
     code = 0
     if left := unfinished(comparison, place):
         check_writable(place)
-        check_comparison(comparison, place, address)
+        read = check_comparison(comparison, place, address)
         if dry_run:
-            for line in plan_of(comparison, left):
+            for line in plan_of(comparison, left, read):
                 typer.echo(line)
             return
         code = _run(comparison, place, storage, address, format)
         if code == _INTERRUPTED:
             raise typer.Exit(code)
-    _show(comparison, place, format, plot)
-    raise typer.Exit(code)
+    all_have_a_result = _show(comparison, place, format, plot)
+    raise typer.Exit(code if all_have_a_result else 1)
 
 
-def _prepare(name: str, storage: str, asked: dict[str, Any]) -> "Comparison":
+def _asked(name: str, storage: str, known: "Comparison | None", asked: dict[str, Any]) -> "Comparison":
+    """What was asked for: a comparison, or something of one that has begun."""
     from bissl_ray.config.assignments import parse_assignments
-    from bissl_ray.errors import BadInputError
-    from bissl_ray.sweep.comparison import comparison_of_winner, prepare_comparison
+    from bissl_ray.sweep.going_on import gone_on, joined
     from bissl_ray.sweep.starts import starts
 
-    checkpoints = starts(asked["pretrained"] or [], asked["pretrain_epochs"])
+    checkpoints = starts(asked["pretrained"] or [], asked["pretrain_epochs"], asked["pretrained_head"])
     given = {key: value for key, value in asked.items() if value is not None}
+    if "set_" in given:
+        given["settings"] = parse_assignments(given.pop("set_"))
+    if known is None or any(key in given for key in ("dataset", "space", "from_sweep")):
+        return joined(known, _prepare(name, storage, checkpoints, given))
+    of_the_checkpoints = ("pretrained", "pretrain_epochs", "pretrained_head")
+    return gone_on(known, checkpoints, {key: given[key] for key in given if key not in of_the_checkpoints})
+
+
+def _prepare(name: str, storage: str, checkpoints: "list[Start]", given: dict[str, Any]) -> "Comparison":
+    from bissl_ray.errors import BadInputError
+    from bissl_ray.sweep.comparison import comparison_of_winner, prepare_comparison
+    from bissl_ray.sweep.going_on import flag_of
+
     if (sweep := given.get("from_sweep")) is not None:
-        also = ("from_sweep", "pretrained", "pretrain_epochs", "seeds")
-        if others := [f"--{key.strip('_').replace('_', '-')}" for key in given if key not in also]:
+        how = ("pretrained_head", "allow_partial") if "pretrained" in given else ()
+        also = ("from_sweep", "pretrained", "pretrain_epochs", "seeds", *how)
+        if others := [flag_of(key) for key in given if key not in also]:
             raise BadInputError(
                 f"--from {sweep} brings that sweep's dataset and settings: leave out {', '.join(others)}"
             )
-        return comparison_of_winner(name, sweep, checkpoints, storage=storage, seeds=given.get("seeds"))
+        plan = {key: given[key] for key in ("seeds", "allow_partial") if key in given}
+        return comparison_of_winner(name, sweep, checkpoints, storage=storage, **plan)
     datasets = given.get("dataset", [])
     if len(set(datasets)) < len(datasets):
         raise BadInputError(f"--dataset {' --dataset '.join(datasets)}: each dataset once, please")
@@ -131,7 +148,7 @@ def _prepare(name: str, storage: str, asked: dict[str, Any]) -> "Comparison":
         space=given.get("space"),
         trials=given.get("trials"),
         seeds=given.get("seeds"),
-        settings=parse_assignments(given.get("set_", [])),
+        settings=given.get("settings"),
         **{key: given[key] for key in of_every_sweep if key in given},
     )
 
@@ -159,7 +176,8 @@ def _run(comparison: "Comparison", place: str, storage: str, address: str | None
     return code
 
 
-def _show(comparison: "Comparison", place: str, format: Format, plot: Path | None) -> None:
+def _show(comparison: "Comparison", place: str, format: Format, plot: Path | None) -> bool:
+    """Show what was found; whether every case that has run has a result."""
     from bissl_ray.leaderboard.comparison_plot import write_plot
     from bissl_ray.leaderboard.comparison_render import (
         comparison_csv,
@@ -181,3 +199,4 @@ def _show(comparison: "Comparison", place: str, format: Format, plot: Path | Non
     if plot is not None:
         write_plot(board, plot)
         typer.echo(f"Drawn: {plot}", err=True)
+    return not any(case.without_result for case in board.cases)

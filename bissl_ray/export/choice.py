@@ -83,4 +83,4 @@ def _standing(storage: str | Path, run: Row) -> tuple[Row | None, str | None]:
     verdict = board.verdicts[0]
     head = run["parent"] or run["trial"]
     configuration = next((row for row in board.rows if row["trial"] == head), None)
-    return configuration, verdict.sentence if head in (verdict.winner, verdict.control) else None
+    return configuration, verdict.in_words if head in (verdict.winner, verdict.control) else None

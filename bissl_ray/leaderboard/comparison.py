@@ -1,133 +1,14 @@
 """BiSSL against plain fine-tuning from the same checkpoints: what several sweeps say together."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from statistics import fmean
-from typing import Literal
 
+from bissl_ray.leaderboard.compared import CaseFacts, Compared, ComparisonBoard, Overall, Pipeline, Side, Trend
 from bissl_ray.leaderboard.configurations import Configuration, Row, best_bissl, best_control, finite, gather
-from bissl_ray.leaderboard.paired_tests import PairedTests, paired_tests
-from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
-from bissl_ray.leaderboard.verdict import Outcome, Split, Verdict, judge
-
-Pipeline = Literal["bissl", "finetuning"]
-
-
-@dataclass(frozen=True)
-class CaseFacts:
-    """What a comparison knows of one of its sweeps beyond the rows of the store.
-
-    Attributes:
-        dataset: name of the dataset.
-        checkpoint: label of the pretrained checkpoint.
-        sweep: name of the sweep.
-        metric: of the dataset, such as top1.
-        metric_title: what tables call it, such as top-1.
-        finished: whether all of it has run.
-        labelled: labelled images that one run of each pipeline trains on.
-        unlabelled: images without labels likewise.
-    """
-
-    dataset: str
-    checkpoint: str
-    sweep: str
-    metric: str
-    metric_title: str
-    finished: bool
-    labelled: Mapping[Pipeline, int] = field(default_factory=dict)
-    unlabelled: Mapping[Pipeline, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Side:
-    """One pipeline in one case: its best configuration over the seeds that both pipelines have.
-
-    Attributes:
-        trial: of the configuration; None before there is one.
-        score: mean with its interval over seeds, a fraction.
-        seconds: of one confirmation run, the mean.
-        total_seconds: of every run, those that searched and tuned included.
-        runs: how many those are.
-        labelled: labelled images that one run trains on.
-        unlabelled: images without labels likewise.
-    """
-
-    trial: str | None
-    score: Estimate | None
-    seconds: float | None
-    total_seconds: float
-    runs: int
-    labelled: int | None
-    unlabelled: int | None
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One dataset from one checkpoint.
-
-    Attributes:
-        facts: which, and how far it is.
-        split: that the scores are of: test once two seeds of both sides were looked at there, else validation.
-        bissl: pretraining, BiSSL, fine-tuning.
-        finetuning: pretraining, fine-tuning.
-        gains: seed -> bissl - finetuning.
-        gain: their mean with its interval.
-        tests: of the gains.
-        outcome: by the interval of the gain.
-        sentence: the outcome in words.
-    """
-
-    facts: CaseFacts
-    split: Split
-    bissl: Side
-    finetuning: Side
-    gains: Mapping[int, float]
-    gain: Estimate | None
-    tests: PairedTests
-    outcome: Outcome
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Overall:
-    """One checkpoint over several datasets.
-
-    Attributes:
-        checkpoint: its label.
-        gain: mean of the datasets' gains with its interval over datasets.
-        tests: of the datasets' gains.
-    """
-
-    checkpoint: str
-    gain: Estimate
-    tests: PairedTests
-
-
-@dataclass(frozen=True)
-class Trend:
-    """How the gain on one dataset changes from the first checkpoint to the last.
-
-    Attributes:
-        dataset: its name.
-        first: label of the first checkpoint.
-        last: label of the last one.
-        change: gain at the last - gain at the first, paired over seeds.
-    """
-
-    dataset: str
-    first: str
-    last: str
-    change: Estimate
-
-
-@dataclass(frozen=True)
-class ComparisonBoard:
-    """What a comparison has found so far."""
-
-    name: str
-    cases: Sequence[Compared]
-    overall: Sequence[Overall]
-    trends: Sequence[Trend]
+from bissl_ray.leaderboard.paired_tests import paired_tests
+from bissl_ray.leaderboard.statistics import estimate, paired_gain
+from bissl_ray.leaderboard.verdict import judge
+from bissl_ray.leaderboard.verdict_words import Split, without_result
 
 
 def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) -> ComparisonBoard:
@@ -154,22 +35,30 @@ def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) 
 def _compare(case: CaseFacts, configurations: list[Configuration], several: bool) -> Compared:
     sweep = (case.dataset, case.sweep)
     ours, theirs = best_bissl(configurations, sweep), best_control(configurations, sweep)
-    verdict = judge(configurations, sweep, f"{case.dataset} from {case.checkpoint}" if several else None)
+    where = f"{case.dataset} from {case.checkpoint}" if several else case.dataset
+    verdict = judge(configurations, sweep, where)
     split: Split = "test" if verdict.decided_on == "test" else "validation"
     scores = [{} if c is None else c.test_scores if split == "test" else c.scores for c in (ours, theirs)]
     shared = sorted(scores[0].keys() & scores[1].keys())
     gains = {seed: scores[0][seed] - scores[1][seed] for seed in shared}
     of_sweep = [c for c in configurations if c.sweep == sweep]
+    if not of_sweep:
+        sentence = f"No run so far on {case.dataset} from {case.checkpoint}."
+    elif not case.finished:
+        sentence = f"{verdict.sentence} Runs are still to come."
+    else:
+        sentence = without_result(where, of_sweep) if verdict.outcome == "unconfirmed" else verdict.sentence
     return Compared(
         facts=case,
         split=split,
-        bissl=_side(case, "bissl", ours, [scores[0][seed] for seed in shared], of_sweep),
-        finetuning=_side(case, "finetuning", theirs, [scores[1][seed] for seed in shared], of_sweep),
+        bissl=_side(case, "bissl", ours, [scores[0][seed] for seed in shared], split, of_sweep),
+        finetuning=_side(case, "finetuning", theirs, [scores[1][seed] for seed in shared], split, of_sweep),
         gains=gains,
         gain=estimate(list(gains.values())),
         tests=paired_tests(list(gains.values())),
         outcome=verdict.outcome,
-        sentence=_sentence(case, verdict, of_sweep),
+        sentence=sentence,
+        failures=verdict.failures,
     )
 
 
@@ -178,26 +67,25 @@ def _side(
     pipeline: Pipeline,
     chosen: Configuration | None,
     scores: Sequence[float],
+    split: Split,
     of_sweep: Sequence[Configuration],
 ) -> Side:
     kind = "bissl" if pipeline == "bissl" else "control"
-    runs = [run for c in of_sweep if c.kind == kind for run in c.runs]
+    own = [c for c in of_sweep if c.kind == kind]
+    runs = [run for c in own for run in c.runs]
+    # Where every seed failed, there is no best configuration.
+    judged = own if chosen is None else [chosen]
     confirmed = [] if chosen is None else [run["seconds"] for run in chosen.seeds if finite(run["seconds"])]
     return Side(
         trial=None if chosen is None else chosen.head["trial"],
         score=estimate(scores),
+        failed=sum(c.failed_seeds(split == "test") for c in judged),
         seconds=fmean(confirmed) if confirmed else None,
         total_seconds=sum(finite(run["seconds"]) or 0.0 for run in runs),
         runs=len(runs),
         labelled=case.labelled.get(pipeline),
         unlabelled=case.unlabelled.get(pipeline),
     )
-
-
-def _sentence(case: CaseFacts, verdict: Verdict, of_sweep: Sequence[Configuration]) -> str:
-    if not of_sweep:
-        return f"No run so far on {case.dataset} from {case.checkpoint}."
-    return verdict.sentence if case.finished else f"{verdict.sentence} Runs are still to come."
 
 
 def _overall(label: str, cases: Sequence[Compared]) -> Overall | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.leaderboard.comparison import Compared, ComparisonBoard
+from bissl_ray.leaderboard.compared import Compared, ComparisonBoard
 from bissl_ray.leaderboard.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def _figure(cases: Sequence[Compared]) -> "Figure":
             axes.label_outer()
         for axes in grid[len(series) :]:
             axes.set_visible(False)
+    if any(case.split == "validation" for case in cases):
+        title += " · hollow: validation split"
     figure.suptitle(title, fontweight="bold", fontsize=10)
     return figure
 
@@ -116,7 +118,8 @@ def _draw_scores(axes: "Axes", cases: Sequence[Compared]) -> None:
         places = [x + 0.08 * (2 * number - 1) for x in range(len(cases))]
         scores: list[Estimate] = [getattr(case, side).score for case in cases]
         axes.errorbar(places, *_in_percent(scores), color=colour, marker=marker, capsize=3, label=name, linewidth=1.2)
-    axes.set_ylabel(f"{cases[0].facts.metric_title} on the {cases[0].split} split, %")
+        _hollow(axes, places, scores, cases, colour, marker)
+    axes.set_ylabel(f"{cases[0].facts.metric_title}{_one_split(cases)}, %")
     axes.legend(frameon=False)
 
 
@@ -138,11 +141,27 @@ def _draw_gains(
         axes.errorbar(
             xs, *_in_percent(gains), color=colour, marker="o", capsize=3, linewidth=1.2, linestyle=line, label=label
         )
+        _hollow(axes, xs, gains, cases, colour, "o")
     axes.set_xticks(range(len(places)), places)
     axes.set_xlim(-0.6, len(places) - 0.4)
     if sum(map(len, places)) > _LONG_TICKS:
         axes.tick_params(axis="x", rotation=40)
     axes.set_ylabel("gain, points")
+
+
+def _hollow(
+    axes: "Axes", xs: Sequence[float], values: Sequence[Estimate], cases: Sequence[Compared], colour: str, marker: str
+) -> None:
+    """Empty the markers of what was seen on the validation split alone."""
+    for x, value, case in zip(xs, values, cases, strict=True):
+        if case.split == "validation":
+            axes.plot([x], [100 * value.mean], marker=marker, color=colour, markerfacecolor="white", zorder=5)
+
+
+def _one_split(cases: Sequence[Compared]) -> str:
+    """The split that all figures are of; nothing where cases differ, which the markers then tell."""
+    splits = {case.split for case in cases}
+    return f" on the {splits.pop()} split" if len(splits) == 1 else ""
 
 
 def _in_percent(values: Sequence[Estimate]) -> tuple[list[float], list[float]]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bissl_ray.leaderboard.columns import Column
-from bissl_ray.leaderboard.comparison import Compared, ComparisonBoard, Side
+from bissl_ray.leaderboard.compared import Compared, ComparisonBoard, Side
 from bissl_ray.leaderboard.comparison_words import findings, notes
 from bissl_ray.leaderboard.numbers import count, duration, percent, points, probability
 from bissl_ray.leaderboard.render import VERDICT_STYLES, as_csv, dumped, fitting, folded, markdown_table
@@ -29,7 +29,7 @@ def comparison_table(board: ComparisonBoard, console: Console) -> RenderableType
         cases = list(group)
         columns = _columns(cases)
         parts.append(fitting(lambda chosen, cases=cases: _lay_out(board, cases, chosen), columns, console))  # type: ignore[misc]
-    parts += [Text(case.sentence, style=VERDICT_STYLES[case.outcome]) for case in board.cases]
+    parts += [Text(case.sentence, style=_style(case)) for case in board.cases]
     parts += [Text(sentence, style="bold") for sentence in findings(board)]
     parts += [Text(line, style="dim") for line in notes(board)]
     return Group(*parts)
@@ -60,6 +60,10 @@ def comparison_json(board: ComparisonBoard) -> str:
 def comparison_csv(board: ComparisonBoard) -> str:
     """Write a row per case as CSV."""
     return as_csv([_flat(case) for case in board.cases])
+
+
+def _style(case: Compared) -> str:
+    return "bold red" if case.without_result else VERDICT_STYLES[case.outcome]
 
 
 def _flat(case: Compared) -> Row:
@@ -93,7 +97,7 @@ def _ends(name: str, value: Estimate | None) -> Row:
 
 
 def _cost(name: str, side: Side) -> Row:
-    keys = ("trial", "seconds", "total_seconds", "runs", "labelled", "unlabelled")
+    keys = ("trial", "failed", "seconds", "total_seconds", "runs", "labelled", "unlabelled")
     return {f"{name}_{key}": getattr(side, key) for key in keys}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bissl_ray.leaderboard.comparison import Compared, ComparisonBoard, Overall, Side, Trend
+from bissl_ray.leaderboard.compared import Compared, ComparisonBoard, Overall, Side, Trend
 from bissl_ray.leaderboard.numbers import duration, points, probability
 from bissl_ray.leaderboard.paired_tests import FEWEST_FOR_RANKS, holm
 
@@ -17,9 +17,12 @@ def findings(board: ComparisonBoard) -> list[str]:
 
 def notes(board: ComparisonBoard) -> list[str]:
     """What a reader must know to take the figures rightly."""
+    lines = [case.failures for case in board.cases if case.failures is not None]
     decided = [case for case in board.cases if case.tests.t is not None]
-    if not decided:
-        return []
+    return [*lines, *(_about_figures(decided) if decided else []), *_about_checkpoints(board.cases)]
+
+
+def _about_figures(decided: Sequence[Compared]) -> list[str]:
     lines = [_about_cost(decided)]
     if any(case.tests.wilcoxon is None for case in decided):
         lines.append(
@@ -35,6 +38,11 @@ def notes(board: ComparisonBoard) -> list[str]:
     if any(case.split == "validation" for case in decided):
         lines.append("Scores on the validation split also chose the configurations, which flatters both sides.")
     return lines
+
+
+def _about_checkpoints(cases: Sequence[Compared]) -> list[str]:
+    """What was read of each checkpoint, once for all datasets."""
+    return list(dict.fromkeys(f"{case.facts.checkpoint}: {line}" for case in cases for line in case.facts.read))
 
 
 def _about_cost(cases: Sequence[Compared]) -> str:

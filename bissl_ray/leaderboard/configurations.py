@@ -56,6 +56,19 @@ class Configuration:
         """Objective of the head by itself; None where it has none yet, or failed."""
         return finite(self.head["objective"]) if self.head["status"] != "failed" else None
 
+    def failed_seeds(self, on_test: bool) -> int:
+        """Count the seeds that ended without a score.
+
+        Args:
+            on_test: whether a look at the test split that gave no number counts as well.
+        """
+        scores = self.scores
+        return sum(
+            (row["status"] != "running" and row["seed"] not in scores)
+            or (on_test and row["test_metric"] is not None and finite(row["test_metric"]) is None)
+            for row in self.seeds
+        )
+
     @property
     def runs(self) -> tuple[Row, ...]:
         """Every run: the head, tuning, seeds."""

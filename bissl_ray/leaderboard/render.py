@@ -18,7 +18,8 @@ from rich.text import Text
 
 from bissl_ray.leaderboard.columns import Column, columns
 from bissl_ray.leaderboard.notes import ended_early, marks_explained
-from bissl_ray.leaderboard.verdict import Outcome, Verdict
+from bissl_ray.leaderboard.verdict import Verdict
+from bissl_ray.leaderboard.verdict_words import Outcome
 
 Row = dict[str, Any]
 
@@ -27,6 +28,7 @@ _WIDER_THAN_ANY_TABLE: Final = 10_000
 _STYLES: Final = {"control": "cyan", "failed": "red", "pruned": "dim", "running": "yellow"}
 VERDICT_STYLES: Final[dict[Outcome, str]] = {
     "wins": "bold green",
+    "wins_with_failures": "bold yellow",
     "no_difference": "bold yellow",
     "loses": "bold red",
     "unconfirmed": "yellow",
@@ -48,7 +50,7 @@ def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) ->
         parts.append(fitting_table(_title(dataset, rows), list(group), console))
     notes = [*marks_explained(rows), *ended_early(rows)]
     parts.extend(Text(line, style="dim") for line in [*notes, *([""] if notes else [])])
-    parts.extend(Text(verdict.sentence, style=VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
+    parts.extend(Text(verdict.in_words, style=VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
     return Group(*parts)
 
 
@@ -96,7 +98,7 @@ def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
         members = list(group)
         chosen = columns(members)
         parts.append(f"### {_title(dataset, rows)}\n\n{markdown_table(members, chosen)}")
-    parts.extend([*marks_explained(rows), *ended_early(rows), *(verdict.sentence for verdict in verdicts)])
+    parts.extend([*marks_explained(rows), *ended_early(rows), *(verdict.in_words for verdict in verdicts)])
     return "\n\n".join(parts)
 
 

@@ -2,22 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import fmean
-from typing import Final, Literal
 
-from bissl_ray.leaderboard.configurations import (
-    Configuration,
-    Row,
-    best_bissl,
-    best_control,
-    gather,
-    standing,
-)
-from bissl_ray.leaderboard.numbers import percent, points
+from bissl_ray.leaderboard.configurations import Configuration, Row, best_bissl, best_control, gather
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
-
-Outcome = Literal["wins", "no_difference", "loses", "unconfirmed"]
-Split = Literal["test", "validation"]
+from bissl_ray.leaderboard.verdict_words import Outcome, Split, decided, failures, unconfirmed
 
 
 @dataclass(frozen=True)
@@ -30,9 +18,11 @@ class Verdict:
     Attributes:
         dataset: name of the dataset.
         sweep: name of the sweep.
-        outcome: by the 95% interval of the paired gain: above zero wins, below zero loses.
+        outcome: by the 95% interval of the paired gain: above zero wins, below zero loses. Not plainly a win where
+            seeds failed on either side: the gain leaves those out.
         decided_on: the split that decided; None while unconfirmed.
         sentence: the outcome in one plain sentence, in percent and points.
+        failures: on how many seeds either side failed, in a sentence; None where none did.
         winner: trial of the best confirmed configuration.
         control: trial of the best confirmed point of plain fine-tuning.
         winner_objective: on validation, over all its seeds. A fraction, as are all that follow.
@@ -41,6 +31,8 @@ class Verdict:
         winner_test: on the test split.
         control_test: likewise.
         test_gain: on the test split, winner - control over shared seeds.
+        winner_failed: seeds that it failed on.
+        control_failed: likewise.
     """
 
     dataset: str
@@ -48,6 +40,7 @@ class Verdict:
     outcome: Outcome
     decided_on: Split | None
     sentence: str
+    failures: str | None
     winner: str | None
     control: str | None
     winner_objective: Estimate | None
@@ -56,6 +49,13 @@ class Verdict:
     winner_test: Estimate | None
     control_test: Estimate | None
     test_gain: Estimate | None
+    winner_failed: int
+    control_failed: int
+
+    @property
+    def in_words(self) -> str:
+        """The outcome, and what failed on the way there."""
+        return self.sentence if self.failures is None else f"{self.sentence} {self.failures}"
 
 
 def verdicts(trials: Iterable[Row]) -> list[Verdict]:
@@ -87,16 +87,23 @@ def judge(configurations: list[Configuration], sweep: tuple[str, str], where: st
     split: Split = "test" if _outcome(test_gain) != "unconfirmed" else "validation"
     deciding = test_gain if split == "test" else gain
     outcome = _outcome(deciding)
+    failed = None
+    if winner is not None and control is not None:
+        failed = failures(where, winner, control, split, 0 if deciding is None else deciding.n)
+    if failed is not None and outcome == "wins":
+        outcome = "wins_with_failures"
     if deciding is None or winner is None or control is None or outcome == "unconfirmed":
-        sentence = _unconfirmed(configurations, sweep, where, winner, control, gain)
+        explored = [c for c in configurations if c.kind == "bissl" and c.sweep == sweep]
+        sentence = unconfirmed(where, explored, winner, control, gain)
     else:
-        sentence = _decided(where, outcome, deciding, split, _shared_means(winner, control, split))
+        sentence = decided(where, outcome, deciding, split, winner, control)
     return Verdict(
         dataset=sweep[0],
         sweep=sweep[1],
         outcome=outcome,
         decided_on=None if outcome == "unconfirmed" else split,
         sentence=sentence,
+        failures=failed,
         winner=None if winner is None else winner.head["trial"],
         control=None if control is None else control.head["trial"],
         winner_objective=None if winner is None else winner.confirmed,
@@ -105,7 +112,13 @@ def judge(configurations: list[Configuration], sweep: tuple[str, str], where: st
         winner_test=None if winner is None else estimate(list(winner.test_scores.values())),
         control_test=None if control is None else estimate(list(control.test_scores.values())),
         test_gain=test_gain,
+        winner_failed=_failed(winner, split),
+        control_failed=_failed(control, split),
     )
+
+
+def _failed(configuration: Configuration | None, split: Split) -> int:
+    return 0 if configuration is None else configuration.failed_seeds(split == "test")
 
 
 def _outcome(gain: Estimate | None) -> Outcome:
@@ -114,47 +127,3 @@ def _outcome(gain: Estimate | None) -> Outcome:
     if gain.low > 0:
         return "wins"
     return "loses" if gain.high < 0 else "no_difference"
-
-
-def _shared_means(winner: Configuration, control: Configuration, split: Split) -> tuple[float, float]:
-    """Average both sides over the seeds that both have, so that the means differ by the paired gain."""
-    ours, theirs = (c.test_scores if split == "test" else c.scores for c in (winner, control))
-    shared = sorted(ours.keys() & theirs.keys())
-    return fmean(ours[seed] for seed in shared), fmean(theirs[seed] for seed in shared)
-
-
-_OPENING: Final[dict[Outcome, str]] = {
-    "wins": "BiSSL wins",
-    "no_difference": "No difference beyond seed noise",
-    "loses": "BiSSL LOSES",
-}
-
-
-def _decided(where: str, outcome: Outcome, gain: Estimate, split: Split, means: tuple[float, float]) -> str:
-    caution = "" if split == "test" else "; the winner was chosen on this split, which flatters it"
-    return (
-        f"{_OPENING[outcome]} on {where}: {percent(means[0])}% against {percent(means[1])}% for plain "
-        f"fine-tuning on the {split} split, {points(gain.mean)} points (95% interval {points(gain.low)} to "
-        f"{points(gain.high)}, {gain.n} seeds{caution})."
-    )
-
-
-def _unconfirmed(
-    configurations: list[Configuration],
-    sweep: tuple[str, str],
-    where: str,
-    winner: Configuration | None,
-    control: Configuration | None,
-    gain: Estimate | None,
-) -> str:
-    opening = f"Not confirmed yet on {where}:"
-    if winner is None:
-        ours = [c for c in configurations if c.kind == "bissl" and c.sweep == sweep]
-        best = max(ours, key=standing, default=None)
-        if best is None or best.explored is None:
-            return f"{opening} no trial has a score so far."
-        return f"{opening} the best explored so far is {best.head['trial']} at {percent(best.explored)}%."
-    if control is None:
-        return f"{opening} {winner.head['trial']} leads, but plain fine-tuning has no confirmed run."
-    shared = "no seed" if gain is None else "1 seed"
-    return f"{opening} {winner.head['trial']} and plain fine-tuning share {shared}; a verdict takes 2."

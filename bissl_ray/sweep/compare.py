@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import ValidationError
 
 from bissl_ray.config.comparison import Case, Comparison
+from bissl_ray.data import DataChoice
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.provenance import git_state, versions
 from bissl_ray.store import (
@@ -15,6 +17,7 @@ from bissl_ray.store import (
     sweep_names,
     write_comparison_document,
 )
+from bissl_ray.sweep.going_on import FOLDERS
 from bissl_ray.sweep.outcome import SweepOutcome, View
 from bissl_ray.sweep.replay import is_finished, planner_of
 from bissl_ray.sweep.run import begin_sweep, resume_sweep
@@ -38,30 +41,7 @@ def read_comparison(storage: str, name: str) -> Comparison | None:
         ) from error
 
 
-def joined(known: Comparison | None, asked: Comparison) -> Comparison:
-    """Add what is asked for now to what a comparison has: cases of a dataset together, own pretraining by its length.
-
-    Raises:
-        BadInputError: a case that it has is asked for in another way.
-    """
-    old = {} if known is None else {case.sweep: case for case in known.cases}
-    for case in asked.cases:
-        if case.sweep in old and old[case.sweep] != case:
-            raise BadInputError(
-                f"comparison {asked.name} has {case.dataset} from {case.checkpoint} already, with other settings: "
-                "leave the options out to go on with it, or choose another --name"
-            )
-    cases = [*old.values(), *(case for case in asked.cases if case.sweep not in old)]
-    datasets = list(dict.fromkeys(case.dataset for case in cases))
-
-    def place(case: Case) -> tuple[int, int]:
-        settings = case.request.space.settings({})
-        return datasets.index(case.dataset), settings.pretrain_epochs if case.request.pretrained is None else 0
-
-    return Comparison(name=asked.name, cases=tuple(sorted(cases, key=place)))
-
-
-def check_comparison(comparison: Comparison, storage: str, address: str | None) -> None:
+def check_comparison(comparison: Comparison, storage: str, address: str | None) -> dict[str, tuple[str, ...]]:
     """Refuse, before anything starts, what would stop a case half-way through the comparison.
 
     Args:
@@ -69,22 +49,38 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         storage: absolute.
         address: of the cluster; None takes RAY_ADDRESS, else this machine, where the data must be.
 
+    Returns:
+        By sweep that has not begun, lines that say what was read of its checkpoint and what matched.
+
     Raises:
         BadInputError: settings, checkpoints or data that don't fit.
     """
     from bissl_ray.job.data_facts import inspect_data
-    from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data
+    from bissl_ray.sweep.preflight import OF_THE_CHECKPOINT, check_pretrained, check_request, chosen_data
 
     known, begun = read_comparison(storage, comparison.name), sweep_names(storage)
+    own = set() if known is None else {case.sweep for case in known.cases}
+    # Cases share files of hundreds of megabytes, and datasets of a million files: each is looked at once.
+    read: dict[tuple[Any, ...], tuple[str, ...]] = {}
+    seen: set[DataChoice] = set()
+    notes: dict[str, tuple[str, ...]] = {}
     for case in comparison.cases:
         if case.sweep in begun:
-            if known is None or case not in known.cases:
+            if case.sweep not in own:
                 raise BadInputError(f"there is a sweep {case.sweep!r} in {storage} already: choose another --name")
             continue
-        check_request(case.request)
-        check_pretrained(case.request, pretrain=True)
-        if not (address or os.environ.get("RAY_ADDRESS")):
-            inspect_data(chosen_data(case.request))
+        request, data = case.request, chosen_data(case.request)
+        check_request(request)
+        settings = request.space.settings({})
+        fixed = [getattr(settings, name) for name in OF_THE_CHECKPOINT]
+        checkpoint = (request.pretrained, request.pretrained_head, request.allow_partial, *fixed)
+        if checkpoint not in read:
+            read[checkpoint] = check_pretrained(request, pretrain=True)
+        notes[case.sweep] = read[checkpoint]
+        if data not in seen and not (address or os.environ.get("RAY_ADDRESS")):
+            inspect_data(data)
+            seen.add(data)
+    return notes
 
 
 def run_comparison(
@@ -111,7 +107,8 @@ def run_comparison(
                 yield begin_sweep(case.request, storage=storage, pretrain=True, address=address, view=shown)
         elif not is_finished(planner_of(case.request, storage)[0]):
             with view(case) as shown:
-                yield resume_sweep(case.sweep, storage=storage, address=address, view=shown)
+                folders = {name: at for name in FOLDERS if (at := getattr(case.request, name)) is not None}
+                yield resume_sweep(case.sweep, storage=storage, address=address, folders=folders, view=shown)
 
 
 def unfinished(comparison: Comparison, storage: str) -> list[Case]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from bissl_ray.config import SearchSpace, load_search_space
 from bissl_ray.config.comparison import Case, Comparison
@@ -16,8 +16,6 @@ from bissl_ray.sweep.replay import planner_of
 from bissl_ray.sweep.run import prepare_request, read_request
 from bissl_ray.sweep.starts import Start
 
-_OF_OTHER_STAGES: Final = ("pretrain_", "finetune_")
-
 
 def prepare_comparison(
     name: str,
@@ -28,6 +26,7 @@ def prepare_comparison(
     trials: int | None = None,
     seeds: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    allow_partial: bool = False,
     **others: Any,
 ) -> Comparison:
     """Turn what a person asked for into sweeps; nothing is written.
@@ -43,11 +42,14 @@ def prepare_comparison(
         trials: explore trials that search BiSSL's configuration; None: it is not searched.
         seeds: of the confirmation; None: as the space says.
         settings: fixed values that have the last word, by setting.
+        allow_partial: take what of the checkpoints fits the backbone.
         others: of every sweep, as for `prepare_request`: data_dir, workers_per_trial and the like.
 
     Raises:
         BadInputError: anything wrong.
     """
+    if allow_partial and not any(start.pretrained for start in starts):
+        raise BadInputError("--allow-partial says how checkpoints are read, and none was given: add --pretrained FILE")
     own: list[str | None] = [*datasets] or [None]
     cases = []
     for dataset in own:
@@ -68,6 +70,8 @@ def prepare_comparison(
                 space=chosen_space,
                 name=f"{check_name('comparison', name)}-{chosen}-{start.label}",
                 pretrained=start.pretrained,
+                pretrained_head=start.head,
+                allow_partial=allow_partial and start.pretrained is not None,
                 **others,
             )
             cases.append(Case(checkpoint=start.label, request=request))
@@ -75,7 +79,13 @@ def prepare_comparison(
 
 
 def comparison_of_winner(
-    name: str, sweep: str, starts: Sequence[Start] = (), *, storage: str, seeds: int | None = None
+    name: str,
+    sweep: str,
+    starts: Sequence[Start] = (),
+    *,
+    storage: str,
+    seeds: int | None = None,
+    allow_partial: bool = False,
 ) -> Comparison:
     """Compare at the winner of a finished sweep, over seeds that had no part in choosing it.
 
@@ -85,6 +95,7 @@ def comparison_of_winner(
         starts: checkpoints.
         storage: absolute, where the sweep is.
         seeds: of the confirmation; None: as the sweep had.
+        allow_partial: take what of the checkpoints fits the backbone.
 
     Raises:
         BadInputError: there is no such sweep, or it has no winner yet.
@@ -102,17 +113,20 @@ def comparison_of_winner(
     point = {
         setting: value
         for setting, value in planner.records[parent].point.items()
-        if setting in space.parameters or (value != settled[setting] and not setting.startswith(_OF_OTHER_STAGES))
+        if setting in space.parameters or (value != settled[setting] and not setting.startswith("pretrain_"))
     }
     fresh = {"first_seed": protocol.first_seed + protocol.seeds} | ({} if seeds is None else {"seeds": seeds})
     cases = []
     for start in starts or [Start("own", pretrained=request.pretrained)]:
         pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
-        # What belongs to the sweep's own checkpoint has nothing to do with another one.
-        other = {"pretrained_head": None, "allow_partial": False} if starts else {}
-        update = other | {
+        pretrained = absolute_path(start.pretrained)
+        # How the sweep's own checkpoint is read has nothing to do with another one.
+        same = pretrained is not None and pretrained == request.pretrained
+        update = {
             "name": f"{check_name('comparison', name)}-{request.dataset}-{start.label}",
-            "pretrained": absolute_path(start.pretrained),
+            "pretrained": pretrained,
+            "pretrained_head": absolute_path(start.head) or (request.pretrained_head if same else None),
+            "allow_partial": pretrained is not None and (allow_partial or (same and request.allow_partial)),
             "space": one_configuration(space, point, pretraining, fresh),
         }
         cases.append(Case(checkpoint=start.label, request=SweepRequest.model_validate({**dict(request), **update})))

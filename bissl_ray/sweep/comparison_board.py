@@ -6,7 +6,8 @@ from typing import Any
 from bissl_ray.config.comparison import Case, Comparison
 from bissl_ray.data import get_dataset
 from bissl_ray.data.spec import METRIC_TITLES
-from bissl_ray.leaderboard.comparison import CaseFacts, ComparisonBoard, Pipeline, compare_cases
+from bissl_ray.leaderboard.compared import CaseFacts, ComparisonBoard, Pipeline
+from bissl_ray.leaderboard.comparison import compare_cases
 from bissl_ray.store import read_sweep_document, read_trials, sweep_names, to_rows
 from bissl_ray.sweep.images import TrainingImages, images_of_run
 from bissl_ray.sweep.replay import control_settings, is_finished, planner_of
@@ -42,6 +43,7 @@ def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
     return replace(
         facts,
         finished=is_finished(planner),
+        read=document.get("read", ()),
         labelled={name: counted.labelled for name, counted in images.items()},
         unlabelled={name: counted.unlabelled for name, counted in images.items()},
     )

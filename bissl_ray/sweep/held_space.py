@@ -1,4 +1,4 @@
-"""A search space with some of it held: what a comparison runs BiSSL at."""
+"""A search space with some of it held, and what is then left to run: what a comparison runs BiSSL at."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def one_configuration(
 
 
 def held(space: SearchSpace, fixed: Mapping[str, Any], protocol: Mapping[str, Any]) -> SearchSpace:
-    """The space with more of it fixed and another plan."""
+    """The space with more of it fixed and another plan, tuned as `tuned_once` says."""
     mapping = space.to_mapping()
     for section in ("parameters", "finetune_parameters"):
         mapping[section] = {name: value for name, value in mapping[section].items() if name not in fixed}
@@ -32,6 +32,21 @@ def held(space: SearchSpace, fixed: Mapping[str, Any], protocol: Mapping[str, An
         "protocol": {**mapping["protocol"], **protocol},
     }
     try:
-        return SearchSpace.model_validate(changed)
+        return tuned_once(SearchSpace.model_validate(changed))
     except ValidationError as error:
         raise refusal(error, lambda _: "command line", lambda _: Settings.model_fields) from error
+
+
+def tuned_once(space: SearchSpace) -> SearchSpace:
+    """The space with one fine-tuning run per finalist where it searches nothing there: others would repeat it.
+
+    Where it searches nothing at all, there is one finalist. For what begins now; a sweep that has begun keeps its
+    numbers.
+    """
+    if space.finetune_parameters:
+        return space
+    once = {"finetune_runs": 1} if space.parameters else {"finetune_runs": 1, "finalists": 1}
+    why = {f"protocol.{name}": "nothing to search in fine-tuning" for name in once}
+    return space.model_copy(
+        update={"protocol": space.protocol.model_copy(update=once), "sources": {**space.sources, **why}}
+    )

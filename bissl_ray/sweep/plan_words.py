@@ -1,6 +1,6 @@
 """What a comparison would run, in words: for a dry run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bissl_ray.config.comparison import Case, Comparison
@@ -8,17 +8,18 @@ from bissl_ray.config.comparison import Case, Comparison
 _OF_BISSL: Final = ("lower_lr", "upper_lr", "upper_weight_decay", "cg_iterations", "proximity_weight", "damping")
 
 
-def plan_of(comparison: Comparison, left: Sequence[Case]) -> list[str]:
+def plan_of(comparison: Comparison, left: Sequence[Case], read: Mapping[str, Sequence[str]]) -> list[str]:
     """Say what is left to run of a comparison.
 
     Args:
         comparison: all of it.
         left: the cases that are not finished.
+        read: by sweep, what was read of its checkpoint.
     """
     cases = len(comparison.cases)
     lines = [f"{comparison.name}: {cases} case{'' if cases == 1 else 's'}, {len(left)} of them to run", ""]
     for case in left:
-        lines += [*_plan_of_case(case), ""]
+        lines += [*_plan_of_case(case), *(f"  {line}" for line in read.get(case.sweep, ())), ""]
     return [*lines, "nothing was started; leave --dry-run out to start"]
 
 
@@ -32,10 +33,11 @@ def _plan_of_case(case: Case) -> list[str]:
         bissl = ", ".join(f"{name} {getattr(settings, name):g}" for name in _OF_BISSL)
     searched = ", ".join(space.finetune_parameters) or "nothing searched"
     tuned, confirmed = plan.finalists * plan.finetune_runs, min(plan.finalists, plan.trials) * plan.seeds
+    runs = f"{tuned} fine-tuning run{'' if tuned == 1 else 's'}"
     return [
         case.sweep,
         f"  from {source} ({settings.backbone}, {settings.pretext})",
         f"  BiSSL: {bissl}",
-        f"  each side: {tuned} fine-tuning runs ({searched}), then {confirmed} runs over {plan.seeds} seeds,",
+        f"  each side: {runs} ({searched}), then {confirmed} runs over {plan.seeds} seeds,",
         "  then one look at the test split",
     ]

@@ -13,7 +13,8 @@ from bissl_ray.training.models import Models
 from bissl_ray.training.order import batches_of
 from bissl_ray.training.pipeline import STAGES
 
-_OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
+OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
+"""Settings that a pretrained checkpoint fixes."""
 
 
 def chosen_data(request: SweepRequest) -> DataChoice:
@@ -94,7 +95,7 @@ def check_request(request: SweepRequest) -> None:
             equally by the workers of a trial.
     """
     searched = [*request.space.parameters, *(name for point in request.space.known_good for name in point)]
-    for name in _OF_THE_CHECKPOINT:
+    for name in OF_THE_CHECKPOINT:
         if name in searched:
             raise BadInputError(
                 f"{name} can't be searched: all trials of a sweep start from one pretrained checkpoint, which "

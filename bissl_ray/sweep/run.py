@@ -17,6 +17,7 @@ from bissl_ray.job import environment
 from bissl_ray.job.places import absolute_path, absolute_storage
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
+from bissl_ray.sweep.held_space import tuned_once
 from bissl_ray.sweep.outcome import SweepOutcome, View
 
 
@@ -92,7 +93,7 @@ def prepare_request(
         pretrained_head=absolute_path(pretrained_head),
         allow_partial=allow_partial,
         workers_per_trial=workers_per_trial,
-        space=resolved,
+        space=tuned_once(resolved),
     )
 
 
@@ -199,6 +200,7 @@ def resume_sweep(
     trials: int | None = None,
     address: str | None = None,
     budget: str | None = None,
+    folders: Mapping[str, str] | None = None,
     view: View | None = None,
 ) -> SweepOutcome:
     """Finish a sweep that was interrupted, or extend a finished one.
@@ -206,6 +208,7 @@ def resume_sweep(
     Args:
         name: of the sweep.
         storage: where it is.
+        folders: where data lie now that have moved since, absolute: data_dir, splits_dir, pretext_data_dir.
         trials: explore trials in all from now on; None as asked for before.
         address: as for `run_sweep`; need not be the same cluster.
         budget: as for `run_sweep`, from now on.
@@ -218,7 +221,7 @@ def resume_sweep(
     place = absolute_storage(storage)
     document = read_sweep_document(place, name)
     check_writable(place)
-    request = read_request(document, name)
+    request = read_request(document, name).model_copy(update=dict(folders or {}))
     if trials is not None:
         planned = request.space.protocol.trials
         if trials < planned:

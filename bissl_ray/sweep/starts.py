@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,24 +20,33 @@ class Start:
         label: how tables call it, and part of the sweep's name.
         pretrained: checkpoint file; None: pretrained here on the dataset's own images.
         epochs: length of that pretraining; None: as the space says.
+        head: file of the checkpoint's pretext head; None: in it, beside it, or none.
     """
 
     label: str
     pretrained: str | None = None
     epochs: int | None = None
+    head: str | None = None
 
 
-def starts(pretrained: Sequence[str], epochs: str | None) -> list[Start]:
+def starts(pretrained: Sequence[str], epochs: str | None, head: str | None = None) -> list[Start]:
     """Read the checkpoints that were given.
 
     Args:
         pretrained: FILE or LABEL=FILE each; a file without a label is called by its name.
         epochs: lengths of pretraining, such as "5,20,80".
+        head: file of the pretext head of the one checkpoint.
 
     Raises:
-        BadInputError: a label or a length that can't be used, or two of one label.
+        BadInputError: a label or a length that can't be used, two of one label, or a head without its one checkpoint.
     """
-    found = [_labelled(text) for text in pretrained]
+    if head is not None and (len(pretrained) != 1 or epochs is not None):
+        also = "" if epochs is None else f" and --pretrain-epochs {epochs}"
+        raise BadInputError(
+            f"--pretrained-head {head}: found {len(pretrained)} checkpoints{also}, expected the one --pretrained FILE "
+            "that it belongs to; compare others in a call of their own, with the same --name"
+        )
+    found = [replace(_labelled(text), head=head) for text in pretrained]
     for text in epochs.split(",") if epochs is not None else []:
         if not (text.strip().isdecimal() and int(text) >= 1):
             raise BadInputError(f"--pretrain-epochs {epochs}: found {text!r}, expected whole numbers such as 5,20,80")

@@ -2,11 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from bissl_ray.store import read_trials, to_rows
+from bissl_ray.config.comparison import Comparison
+from bissl_ray.models import build_backbone
+from bissl_ray.store import read_trials, to_rows, write_comparison_document
+from bissl_ray.sweep.comparison import prepare_comparison
+from bissl_ray.sweep.starts import Start
 from tests.cli.command import Done, run, run_here, tiny_space
+from tests.sweep.whole_sweep import WholeSweep, write_sweep
 
 
 @pytest.mark.parametrize(
@@ -19,6 +26,9 @@ from tests.cli.command import Done, run, run_here, tiny_space
         (["--set", "image_size=7"], "image_size"),
         (["--pretrained", "nothing.pth"], "nothing.pth"),
         (["--pretrain-epochs", "some"], "--pretrain-epochs some"),
+        (["--pretrained-head", "h.pth"], "--pretrained-head h.pth: found 0 checkpoints"),
+        (["--allow-partial"], "add --pretrained FILE"),
+        (["--from", "nothing", "--allow-partial"], "leave out --allow-partial"),
         (["--from", "nothing"], "no sweep 'nothing'"),
         (["--from", "nothing", "--trials", "3"], "leave out --trials"),
         (["--workers-per-trial", "3"], "3 workers"),
@@ -51,6 +61,60 @@ def test_dry_run_shows_both_sides_and_starts_nothing(
     for words in ("plan-digits-5ep", "plan-digits-20ep", "lower_lr 0.3, upper_lr 0.01", "8 fine-tuning runs"):
         assert words in done.out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_says_what_was_read_of_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(build_backbone("smallconv").state_dict(), "own.pth")
+    done = run_here(monkeypatch, capsys, "compare", "--dry-run", "--pretrained", "own.pth")
+    assert done.code == 0, done.err
+    assert "24 of its 24 tensors match" in done.out and "the lower level begins with a fresh one" in done.out
+
+
+def begun(folder: Path, comparison: Comparison, **how: Any) -> Comparison:
+    """Leave behind what a comparison whose sweeps ran so would."""
+    write_comparison_document(folder / "runs", comparison.name, {"comparison": comparison.model_dump(mode="json")})
+    for case in comparison.cases:
+        write_sweep(folder / "runs", WholeSweep(case.request.space, **how).run(), case.request)
+    return comparison
+
+
+def test_going_on_changes_nothing_and_adds_no_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun(tmp_path, prepare_comparison("c", ["cars"], [Start("x", pretrained="/x.pth")], seeds=2))
+    for flags in (["--seeds", "3"], ["--set", "upper_lr=0.5"], ["--trials", "4"]):
+        refused = run_here(monkeypatch, capsys, "compare", "--name", "c", *flags)
+        assert refused.code == 2 and refused.err.count("\n") == 1
+        assert f"comparison c has begun, and {flags[0]} would change it: leave the options out" in refused.err
+    read = run_here(monkeypatch, capsys, "compare", "--name", "c", "--seeds", "2", "--format", "csv")
+    assert read.code == 0 and len(read.out.splitlines()) == 2 and "digits" not in read.out
+
+
+def test_data_that_have_moved_are_looked_for_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    start = [Start("x", pretrained="/x.pth")]
+    looks_that_failed = {"test_metric": lambda record: float("nan")}
+    begun(tmp_path, prepare_comparison("c", ["cars"], start, data_dir="/gone", seeds=2), **looks_that_failed)
+    moved = run_here(monkeypatch, capsys, "compare", "--name", "c", "--data-dir", tmp_path / "new")
+    assert moved.code == 2 and f"{tmp_path}/new" in moved.err and "/gone" not in moved.err
+
+
+def test_a_comparison_without_a_result_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun(
+        tmp_path, prepare_comparison("c"), status=lambda record: "failed" if record.phase == "explore" else "complete"
+    )
+    done = run_here(monkeypatch, capsys, "compare", "--name", "c")
+    assert done.code == 1
+    assert "Ended without a result on digits: BiSSL's configuration failed." in " ".join(done.out.split())
 
 
 def compare(folder: Path, *arguments: object) -> Done:

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.leaderboard.comparison import CaseFacts, compare_cases
+from bissl_ray.leaderboard.compared import CaseFacts
+from bissl_ray.leaderboard.comparison import compare_cases
 from bissl_ray.leaderboard.comparison_plot import check_plot, write_plot
 from bissl_ray.leaderboard.comparison_render import (
     comparison_csv,
@@ -66,6 +68,63 @@ def test_a_case_that_has_not_begun_is_named(rows):
     board = compare_cases("c", cases, rows("cars", "5ep", 0.02))
     assert board.cases[1].gain is None and board.cases[1].sentence == "No run so far on cars from 20ep."
     assert board.trends == [] and board.overall == []
+
+
+def test_seeds_that_failed_are_counted_and_said(rows, stored, seeds):
+    rows("cars", "ep100", 0.02)
+    lost = [row | {"status": "failed", "objective": None} for row in seeds("t000", {7: 0.0, 8: 0.0})]
+    everything = stored(lost, "cars", "c-cars-ep100")
+    cases = [facts("cars", "ep100"), facts("cars", "ep200", finished=False)]
+    board = compare_cases("c", cases, everything)
+    assert notes(board)[0] == (
+        "BiSSL failed on 2 of 9 seeds on cars from ep100 (fine-tuning on none): the gain is of the 6 that both "
+        "finished."
+    )
+    (row, _) = json.loads(comparison_json(board))["rows"]
+    assert row["outcome"] == "wins_with_failures" and (row["bissl_failed"], row["finetuning_failed"]) == (2, 0)
+    assert next(csv.DictReader(io.StringIO(comparison_csv(board))))["bissl_failed"] == "2"
+    assert "BiSSL wins" not in comparison_markdown(board)
+
+
+def test_a_case_that_ended_without_a_result_says_why(explore, seeds, control, stored):
+    reason = "DivergedError: the lower loss is nan; try a smaller lower_lr"
+    theirs = seeds("k", {1: 0.6, 2: 0.6}, phase="control")
+    everything = stored(
+        [explore("t000", None, "failed", status_reason=reason), control("k", 0.6), *theirs], "cars", "c-cars-x"
+    )
+    (case,) = compare_cases("c", [facts("cars", "x")], everything).cases
+    assert case.without_result
+    assert case.sentence == (
+        "Ended without a result on cars: BiSSL's configuration failed (DivergedError: the lower loss is nan)."
+    )
+    (running,) = compare_cases("c", [facts("cars", "x", finished=False)], everything).cases
+    assert not running.without_result and "Runs are still to come" in running.sentence
+
+
+def test_other_ends_without_a_result(explore, seeds, control, stored):
+    ours = seeds("t000", {1: 0.6, 2: 0.6})
+    lost = [row | {"status": "failed", "objective": None, "status_reason": "out of memory"} for row in ours]
+    rows = [explore("t000", 0.5), explore("t001", None, "failed"), *ours, control("k", 0.6)]
+    everything = stored(
+        [*rows, *[row | {"trial": "k-s", "parent": "k", "phase": "control"} for row in lost]], "cars", "a"
+    )
+    (case,) = compare_cases("c", [replace(facts("cars", "x"), sweep="a")], everything).cases
+    assert case.sentence == "Ended without a result on cars: plain fine-tuning failed (out of memory)."
+    theirs = seeds("k", {1: 0.6, 2: 0.6}, phase="control")
+    everything = stored([explore("t000", 0.5), ours[0], lost[1], control("k", 0.6), *theirs], "cars", "b")
+    (case,) = compare_cases("c", [replace(facts("cars", "x"), sweep="b")], everything).cases
+    assert case.sentence.endswith("a verdict takes 2 seeds that both sides finish (out of memory).")
+    assert "both finished 1" in notes(compare_cases("c", [replace(facts("cars", "x"), sweep="b")], everything))[0]
+
+
+def test_what_was_read_of_a_checkpoint_is_noted_once(rows):
+    read = ("x.pth: 320 of 320 tensors match", "x.pth has no pretext head: the lower level begins with a fresh one")
+    rows("cars", "x", 0.02)
+    everything = rows("dtd", "x", 0.02)
+    board = compare_cases("c", [replace(facts(name, "x"), read=read) for name in ("cars", "dtd")], everything)
+    assert notes(board)[-2:] == [f"x: {line}" for line in read]
+    unbegun = compare_cases("c", [replace(facts("pets", "x"), read=read)], [])
+    assert notes(unbegun) == [f"x: {line}" for line in read]
 
 
 def test_change_over_checkpoints_is_paired(rows):
@@ -137,6 +196,17 @@ def test_picture(rows, tmp_path: Path, shape):
     write_plot(board, tmp_path / "gain.png")
     assert (tmp_path / "gain.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["gain.png", "gain.svg"]
+
+
+def test_picture_tells_the_splits_apart(rows, tmp_path: Path):
+    rows("cars", "5ep", 0.03)
+    everything = rows("cars", "80ep", 0.03, test=False)
+    write_plot(compare_cases("c", [facts("cars", "5ep"), facts("cars", "80ep")], everything), tmp_path / "both.svg")
+    both = (tmp_path / "both.svg").read_text()
+    assert "hollow: validation split" in both and "top-1, %" in both and "on the test split" not in both
+    write_plot(compare_cases("c", [facts("cars", "5ep")], everything), tmp_path / "one.svg")
+    one = (tmp_path / "one.svg").read_text()
+    assert "top-1 on the test split, %" in one and "hollow" not in one
 
 
 def test_nothing_to_draw(tmp_path: Path):

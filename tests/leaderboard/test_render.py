@@ -3,9 +3,12 @@ import io
 import json
 
 import pytest
+import yaml
 from rich.console import Console
 
+from bissl_ray.config import SearchSpace
 from bissl_ray.leaderboard import as_csv, as_json, as_markdown, rank, render_trial, table, verdicts
+from bissl_ray.leaderboard.run_again import space_of
 from bissl_ray.store import REPORT_COLUMNS
 
 
@@ -67,6 +70,13 @@ def test_markdown_has_a_cell_for_every_heading(decided):
     assert "| 1 | a | confirmed | 72.0 |" in lines[2]
 
 
+def test_what_a_run_again_searches_is_nothing_so_it_is_tuned_once():
+    written = yaml.safe_load(space_of("digits", {"upper_lr": 0.02, "finetune_lr": 0.1}))
+    space = SearchSpace.model_validate(written)
+    assert space.protocol.finalists * space.protocol.finetune_runs == space.protocol.trials == 1
+    assert space.settings({}).finetune_lr == 0.1
+
+
 def test_an_empty_board(capsys):
     assert json.loads(as_json([], [])) == {"rows": [], "verdicts": []}
     assert as_csv([]) == as_markdown([], []) == ""
@@ -100,5 +110,5 @@ def test_the_block_to_run_a_trial_again_is_yaml_with_every_digit(explore, stored
     assert block == {
         "dataset": "cars",
         "fixed": {"upper_lr": 1e-06, "cg_iterations": 0, "finetune_lr": 0.03, "solver": "cg"},
-        "protocol": {"trials": 1},
+        "protocol": {"trials": 1, "finalists": 1, "finetune_runs": 1},
     }

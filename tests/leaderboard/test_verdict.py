@@ -42,6 +42,47 @@ def test_loses_in_capitals(judge):
     assert verdict.outcome == "loses" and verdict.sentence.startswith("BiSSL LOSES on cars")
 
 
+def failed(trial):
+    """Make a confirmation run one that failed."""
+    return trial | {"status": "failed", "objective": None, "test_metric": None, "status_reason": "out of memory; x"}
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_seeds_that_failed_are_said_and_no_plain_win_is_left(explore, seeds, control, stored, test):
+    scores = {1: 0.70, 2: 0.72, 3: 0.74, 4: 0.7, 5: 0.7}
+    ours = seeds("a", scores, scores if test else None)
+    theirs = {seed: score - 0.1 for seed, score in scores.items()}
+    ours[3:] = map(failed, ours[3:])
+    rows = [explore("a", 0.5), *ours, control("k", 0.6)]
+    (verdict,) = verdicts(stored([*rows, *seeds("k", theirs, theirs if test else None, phase="control")]))
+    assert verdict.outcome == "wins_with_failures" and (verdict.winner_failed, verdict.control_failed) == (2, 0)
+    assert "BiSSL is better on cars over the seeds that both finished: 72.0% against 62.0%" in verdict.sentence
+    assert verdict.failures == (
+        "BiSSL failed on 2 of 5 seeds on cars (fine-tuning on none): the gain is of the 3 that both finished."
+    )
+    assert verdict.in_words == f"{verdict.sentence} {verdict.failures}"
+
+
+def test_of_a_control_that_failed_likewise(explore, seeds, control, stored):
+    theirs = seeds("k", {1: 0.6, 2: 0.6, 3: 0.6}, phase="control")
+    theirs[0] = failed(theirs[0])
+    ours = seeds("a", {1: 0.5, 2: 0.5, 3: 0.51})
+    (verdict,) = verdicts(stored([explore("a", 0.5), *ours, control("k", 0.6), *theirs]))
+    assert verdict.outcome == "loses"
+    assert "Fine-tuning failed on 1 of 3 seeds on cars (BiSSL on none): the gain is of the 2" in verdict.in_words
+    ours[2] = failed(ours[2])
+    (verdict,) = verdicts(stored([*ours], sweep="first"))
+    assert verdict.outcome == "unconfirmed"
+    assert "BiSSL failed on 1 of 3 seeds on cars (fine-tuning on 1): both finished 1." in verdict.in_words
+
+
+def test_a_look_at_the_test_split_that_failed_counts_where_that_decides(judge):
+    nan = float("nan")
+    scores = {1: 0.7, 2: 0.71, 3: 0.72}
+    verdict = judge(scores, {s: v - 0.1 for s, v in scores.items()}, {1: 0.7, 2: 0.7, 3: nan}, {1: 0.6, 2: 0.6, 3: 0.6})
+    assert verdict.outcome == "wins_with_failures" and verdict.decided_on == "test" and verdict.winner_failed == 1
+
+
 def test_equal_scores_are_no_difference(judge):
     verdict = judge({0: 0.5, 1: 0.5}, {0: 0.5, 1: 0.5})
     assert verdict.outcome == "no_difference" and verdict.gain.low == verdict.gain.high == 0

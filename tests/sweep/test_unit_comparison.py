@@ -1,24 +1,27 @@
 """What a comparison is made of: cases, their configurations and plans, and what stands in its document."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from bissl_ray.config import load_search_space
 from bissl_ray.config.comparison import Comparison
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.errors import BadInputError
-from bissl_ray.store import SweepWriter, write_sweep_document
-from bissl_ray.sweep.compare import joined, read_comparison, unfinished
+from bissl_ray.job import data_facts
+from bissl_ray.models import build_backbone
+from bissl_ray.sweep import preflight
+from bissl_ray.sweep.compare import check_comparison, read_comparison, unfinished
 from bissl_ray.sweep.comparison import comparison_of_winner, prepare_comparison
 from bissl_ray.sweep.comparison_board import board_of
-from bissl_ray.sweep.experiment import parameter_types
-from bissl_ray.sweep.run import resume_sweep
+from bissl_ray.sweep.going_on import gone_on, joined
+from bissl_ray.sweep.run import prepare_request, resume_sweep
 from bissl_ray.sweep.starts import Start, starts
 from tests.cli.command import tiny_space
 from tests.sweep.small_space import space as small_space
-from tests.sweep.small_space import store_rows
-from tests.sweep.whole_sweep import WholeSweep
+from tests.sweep.whole_sweep import WholeSweep, write_sweep
 
 
 def test_checkpoints_are_called_by_label_or_file(tmp_path: Path) -> None:
@@ -48,6 +51,15 @@ def test_checkpoints_are_called_by_label_or_file(tmp_path: Path) -> None:
 def test_checkpoints_that_can_not_be_told_apart(pretrained: list[str], epochs: str | None, expected: str) -> None:
     with pytest.raises(BadInputError, match=expected):
         starts(pretrained, epochs)
+
+
+def test_a_head_belongs_to_one_checkpoint() -> None:
+    assert starts(["x.pth"], None, "h.pth") == [Start("x", pretrained="x.pth", head="h.pth")]
+    (case,) = prepare_comparison("c", ["cars"], starts(["/x.pth"], None, "/h.pth")).cases
+    assert case.request.pretrained_head == "/h.pth"
+    for pretrained, epochs in ([], None), (["x.pth", "y.pth"], None), (["x.pth"], "5"):
+        with pytest.raises(BadInputError, match=r"--pretrained-head h.pth: found . checkpoints.*, expected the one"):
+            starts(pretrained, epochs, "h.pth")
 
 
 def test_one_configuration_is_held_and_both_sides_are_tuned_as_long() -> None:
@@ -85,6 +97,23 @@ def test_settings_have_the_last_word() -> None:
     assert set(case.request.space.finetune_parameters) == {"finetune_weight_decay"}
 
 
+def test_with_no_fine_tuning_searched_it_runs_once(tmp_path: Path) -> None:
+    settings = {"finetune_lr": 0.1, "finetune_weight_decay": 1e-4}
+    for trials in (None, 9):
+        (case,) = prepare_comparison("c", ["digits"], trials=trials, settings=settings).cases
+        assert case.request.space.finetune_parameters == {} and case.request.space.protocol.finetune_runs == 1
+    (case,) = prepare_comparison("c", ["digits"], settings=settings).cases
+    sweep = WholeSweep(case.request.space).run()
+    assert len(sweep.of("control", "tuning")) == len(sweep.of("confirm", "tuning")) == 1
+    assert len(sweep.of("control", "seeds")) == len(sweep.of("confirm", "seeds")) == 5
+    request = prepare_request(space=tiny_space(tmp_path), overrides={"fixed": {"finetune_lr": 0.1}})
+    assert (request.space.protocol.finetune_runs, request.space.protocol.finalists) == (1, 2)
+    path = tmp_path / "held.yaml"
+    path.write_text("dataset: digits\nfixed: {upper_lr: 0.02}\nprotocol: {trials: 1}\n")
+    protocol = prepare_request(space=path).space.protocol
+    assert (protocol.finetune_runs, protocol.finalists) == (1, 1)
+
+
 def test_searching_keeps_the_spaces_plan(tmp_path: Path) -> None:
     path = tiny_space(tmp_path)
     (case,) = prepare_comparison("c", space=path, trials=9, seeds=4, settings={"upper_lr": 0.05}).cases
@@ -119,15 +148,6 @@ def test_without_a_known_good_point_there_is_nothing_to_hold(tmp_path: Path) -> 
     assert case.request.space.settings({}).lower_lr == 1.0, "the default, where it is searched"
 
 
-def write_sweep(storage: Path, sweep: WholeSweep, request: SweepRequest) -> None:
-    """Leave behind what a sweep that ran so far would."""
-    sizes = {"classes": 10, "pretext": 800, "train": 100, "validation": 300, "test": 597}
-    write_sweep_document(storage, request.name, {"request": request.model_dump(mode="json"), "data": sizes})
-    with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
-        for row in store_rows(list(sweep.records.values()), sweep.space)[0]:
-            writer.trial(row)
-
-
 def test_at_a_sweeps_winner_over_seeds_that_it_has_not_seen(tmp_path: Path) -> None:
     own = small_space(protocol={"trials": 5}, known_good=[{"lower_lr": 0.5, "damping": 20.0}])
     sweep = WholeSweep(own).run()
@@ -153,6 +173,116 @@ def test_a_sweep_without_a_winner_has_nothing_to_compare_at(tmp_path: Path) -> N
     write_sweep(tmp_path, WholeSweep(own), SweepRequest(name="s", dataset="digits", space=own))
     with pytest.raises(BadInputError, match="no confirmed configuration yet; finish it first: bissl-ray resume s"):
         comparison_of_winner("c", "s", storage=str(tmp_path))
+
+
+def test_fine_tuning_that_the_winner_had_is_kept(tmp_path: Path) -> None:
+    own = small_space(protocol={"trials": 3}, known_good=[{"lower_lr": 0.5}])
+    sweep = WholeSweep(own).run()
+    for record in sweep.of("explore", "search"):
+        record.point |= {"finetune_epochs": 7, "finetune_lr": 0.5, "pretrain_epochs": 9}
+    request = SweepRequest(
+        name="s", dataset="digits", pretrained="/m/x.pth", pretrained_head="/m/h.pth", allow_partial=True, space=own
+    )
+    write_sweep(tmp_path, sweep, request)
+
+    def of_winner(*found: Start, **how: Any) -> SweepRequest:
+        (case,) = comparison_of_winner("c", "s", found, storage=str(tmp_path), **how).cases
+        return case.request
+
+    kept = of_winner()
+    assert kept.space.settings({}).finetune_epochs == 7, "not searched: both sides of the comparison have it"
+    assert "finetune_lr" not in kept.space.fixed and kept.space.settings({}).pretrain_epochs != 9
+    # The sweep's own checkpoint is read as the sweep read it, another one as it is said now.
+    same, other = of_winner(Start("a", "/m/x.pth")), of_winner(Start("a", "/m/y.pth"))
+    assert kept.pretrained_head == same.pretrained_head == "/m/h.pth" and kept.allow_partial and same.allow_partial
+    assert other.pretrained_head is None and not other.allow_partial
+    said = of_winner(Start("a", "/m/y.pth", head="/m/g.pth"), allow_partial=True)
+    assert said.pretrained_head == "/m/g.pth" and said.allow_partial
+
+
+def cars(**others: Any) -> Comparison:
+    """A comparison on cars and dtd that has begun."""
+    start = [Start("x", pretrained="/m/x.pth")]
+    return prepare_comparison(
+        "c", ["cars", "dtd"], start, seeds=3, data_dir="/old", settings={"damping": 7.0}, **others
+    )
+
+
+def test_what_is_added_to_a_comparison_is_of_its_own_datasets_and_settings() -> None:
+    known = cars()
+    longer = gone_on(known, [Start("y", pretrained="/m/y.pth", head="/m/h.pth"), Start("40ep", epochs=40)], {})
+    assert [(case.dataset, case.checkpoint) for case in longer.cases] == [
+        *(("cars", label) for label in ("x", "y", "40ep")),
+        *(("dtd", label) for label in ("x", "y", "40ep")),
+    ]
+    for old, case in zip((known.cases[0],) * 3 + (known.cases[1],) * 3, longer.cases, strict=True):
+        request = case.request
+        assert case.sweep == f"c-{case.dataset}-{case.checkpoint}" and request.data_dir == "/old"
+        expected = {"pretrain_epochs": 40} if case.checkpoint == "40ep" else {}
+        assert request.space.settings({}) == old.request.space.settings({}).model_copy(update=expected)
+        assert request.space.protocol == old.request.space.protocol
+        assert (request.pretrained, request.pretrained_head) == {
+            "x": ("/m/x.pth", None),
+            "y": ("/m/y.pth", "/m/h.pth"),
+            "40ep": (None, None),
+        }[case.checkpoint]
+    assert gone_on(longer, [Start("x", pretrained="/m/x.pth"), Start("40ep", epochs=40)], {}) == longer
+    with pytest.raises(BadInputError, match="comparison c has cars from x already, with other settings"):
+        gone_on(known, [Start("x", pretrained="/m/other.pth")], {})
+    (*_, partial) = gone_on(known, [Start("y", pretrained="/m/y.pth")], {"allow_partial": True}).cases
+    assert partial.request.allow_partial
+
+
+@pytest.mark.parametrize(
+    ("given", "flags"),
+    [
+        ({"seeds": 4}, "--seeds"),
+        ({"trials": 9}, "--trials"),
+        ({"settings": {"upper_lr": 0.9}, "workers_per_trial": 2}, "--set and --workers-per-trial"),
+        ({"splits_dir": "/splits"}, "--splits-dir"),
+        ({"pretext_data_dir": "/imagenet"}, "--pretext-data-dir"),
+        ({"pretext_dataset": "imagenet"}, "--pretext-dataset"),
+        ({"allow_partial": True}, "--allow-partial"),
+    ],
+)
+def test_what_would_change_a_comparison_is_refused(given: dict[str, Any], flags: str) -> None:
+    expected = (
+        f"comparison c has begun, and {flags} would change it: leave the options out to go on with it, or name what to "
+        "add with --dataset or --pretrained"
+    )
+    with pytest.raises(BadInputError) as refused:
+        gone_on(cars(), [], given)
+    assert str(refused.value) == expected
+
+
+def test_what_is_said_again_changes_nothing() -> None:
+    assert gone_on(cars(), [], {"seeds": 3, "settings": {"damping": 7.0}, "data_dir": "/old"}) == cars()
+    searched = prepare_comparison("c", trials=4, data_dir="/anywhere")
+    assert gone_on(searched, [], {"trials": 4, "data_dir": "/elsewhere"}) == searched, "digits need no folder"
+
+
+def test_data_that_have_moved_are_found() -> None:
+    known = cars(splits_dir="/s", pretext_dataset="imagenet")
+    moved = gone_on(known, [], {"data_dir": "/new", "pretext_data_dir": "/i", "splits_dir": "/t"})
+    again = joined(known, cars(splits_dir="/s", pretext_dataset="imagenet").model_copy(update={"cases": moved.cases}))
+    for case in (*moved.cases, *again.cases):
+        assert (case.request.data_dir, case.request.pretext_data_dir, case.request.splits_dir) == ("/new", "/i", "/t")
+    (*_, added) = gone_on(known, [Start("y", pretrained="/m/y.pth")], {"data_dir": "/new"}).cases
+    assert added.checkpoint == "y" and added.request.data_dir == "/new"
+
+
+def test_what_cases_share_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    for module, name in ((data_facts, "inspect_data"), (preflight, "load_checkpoint")):
+        look = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, name=name, look=look: (looks.append(name), look(*a))[1])
+    file = str(tmp_path / "x.pth")
+    torch.save(build_backbone("smallconv").state_dict(), file)
+    found = [Start("a", file), Start("b", file), Start("5ep", epochs=5), Start("20ep", epochs=20)]
+    notes = check_comparison(prepare_comparison("c", starts=found), str(tmp_path / "runs"), None)
+    assert sorted(looks) == ["inspect_data", "load_checkpoint"]
+    assert notes["c-digits-a"] == notes["c-digits-b"] and "24 of its 24 tensors match" in notes["c-digits-a"][0]
+    assert "begins with a fresh one" in notes["c-digits-a"][-1] and notes["c-digits-5ep"] == ()
 
 
 def test_going_on_adds_and_changes_nothing() -> None:
