@@ -13,7 +13,8 @@ from bissl_ray.store import read_trials, to_rows, write_comparison_document
 from bissl_ray.sweep.comparison import prepare_comparison
 from bissl_ray.sweep.starts import Start
 from tests.cli.command import Done, run, run_here, tiny_space
-from tests.sweep.whole_sweep import WholeSweep, write_sweep
+from tests.sweep.stored_sweep import write_sweep
+from tests.sweep.whole_sweep import WholeSweep
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from bissl_ray.sweep.run import prepare_request, resume_sweep
 from bissl_ray.sweep.starts import Start, starts
 from tests.cli.command import tiny_space
 from tests.sweep.small_space import space as small_space
-from tests.sweep.whole_sweep import WholeSweep, write_sweep
+from tests.sweep.stored_sweep import write_sweep
+from tests.sweep.whole_sweep import WholeSweep
 
 
 def test_checkpoints_are_called_by_label_or_file(tmp_path: Path) -> None:

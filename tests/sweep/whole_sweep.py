@@ -6,14 +6,10 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from bissl_ray.config.protocol import Protocol
-from bissl_ray.config.request import SweepRequest
 from bissl_ray.config.search_space import SearchSpace
-from bissl_ray.store import SweepWriter, write_sweep_document
-from bissl_ray.sweep.experiment import parameter_types
 from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
 from bissl_ray.sweep.proposals import finetune_points
 from bissl_ray.sweep.record import Record, records_from_store
@@ -136,16 +132,6 @@ class WholeSweep:
             r.trial: (r.phase, r.step, r.parent, r.seed, r.origin, r.status, r.objective, r.test_metric)
             for r in self.records.values()
         }
-
-
-def write_sweep(storage: Path, sweep: WholeSweep, request: SweepRequest) -> None:
-    """Leave behind what a sweep that ran so far would."""
-    sizes = {"classes": 10, "pretext": 800, "train": 100, "validation": 300, "test": 597}
-    document = {"request": request.model_dump(mode="json"), "data": sizes, "fingerprint": "0", "pretrain": True}
-    write_sweep_document(storage, request.name, document)
-    with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
-        for row in store_rows(list(sweep.records.values()), sweep.space)[0]:
-            writer.trial(row)
 
 
 def from_store(records: list[Record], space: SearchSpace) -> list[Record]:

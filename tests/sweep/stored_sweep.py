@@ -1,0 +1,19 @@
+"""Leaves behind in a storage what a sweep that was driven by `WholeSweep` would."""
+
+from pathlib import Path
+
+from bissl_ray.config.request import SweepRequest
+from bissl_ray.store import SweepWriter, write_sweep_document
+from bissl_ray.sweep.experiment import parameter_types
+from tests.sweep.small_space import store_rows
+from tests.sweep.whole_sweep import WholeSweep
+
+
+def write_sweep(storage: Path, sweep: WholeSweep, request: SweepRequest) -> None:
+    """Leave behind what a sweep that ran so far would."""
+    sizes = {"classes": 10, "pretext": 800, "train": 100, "validation": 300, "test": 597}
+    document = {"request": request.model_dump(mode="json"), "data": sizes, "fingerprint": "0", "pretrain": True}
+    write_sweep_document(storage, request.name, document)
+    with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
+        for row in store_rows(list(sweep.records.values()), sweep.space)[0]:
+            writer.trial(row)
