@@ -5,9 +5,7 @@ BiSSL files, weights with torchvision's or timm's keys, and what common self-sup
 .pth, .pt or .safetensors.
 """
 
-import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +14,9 @@ from typing import Any
 from torch import Tensor
 
 from bissl_ray.errors import BadInputError
+from bissl_ray.models.finite import check_finite
 from bissl_ray.models.layouts import FoundBackbone, find_backbone
+from bissl_ray.models.published_files import beside, head_name, read_settings, settings_name
 from bissl_ray.models.tensor_files import read_tensor_file
 
 _FORMAT = "bissl-ray checkpoint"
@@ -84,26 +84,41 @@ def load_checkpoint(path: str | os.PathLike[str], head: str | os.PathLike[str] |
 
     Raises:
         BadInputError: a file is missing, empty, damaged, holds anything but tensors and plain
-            values, or no state dict is found in it.
+            values, or numbers that are not finite; or no state dict is found in it.
     """
     source = Path(path)
     content = read_tensor_file(source)
-    if isinstance(content, dict) and content.get("format") == _FORMAT:
-        if content.get("version") != _VERSION:
-            raise BadInputError(
-                f"{source} has checkpoint version {content.get('version')}, this release reads {_VERSION}: "
-                "read it with the release that wrote it"
-            )
-        checkpoint = Checkpoint(content["backbone"], content["pretext"], content["metadata"], content.get("downstream"))
-    else:
-        checkpoint = _foreign(content, source)
-    beside = _beside(source, "head", source.suffix)
-    if head is None and checkpoint.pretext is None and beside is not None:
-        head = beside
+    ours = isinstance(content, dict) and content.get("format") == _FORMAT
+    checkpoint = _ours(content, source) if ours else _foreign(content, source)
+    for state in (checkpoint.backbone, checkpoint.pretext, checkpoint.downstream):
+        check_finite(state or {}, source)
+    if head is None and checkpoint.pretext is None:
+        head = beside(source, head_name(source.name))
     if head is None:
         return checkpoint
-    notes = (*checkpoint.notes, f"pretext head from {head}")
+    notes = (*checkpoint.notes, f"pretext head from {Path(head).name}")
     return replace(checkpoint, pretext=_head(Path(head)), notes=notes)
+
+
+def _ours(content: dict[str, Any], source: Path) -> Checkpoint:
+    if content.get("version") != _VERSION:
+        raise BadInputError(
+            f"{source} has checkpoint version {content.get('version')}, this release reads {_VERSION}: "
+            "read it with the release that wrote it"
+        )
+    damaged = [] if _is_state(content.get("backbone")) else ["backbone"]
+    damaged += [name for name in ("pretext", "downstream") if not _is_state(content.get(name) or {})]
+    damaged += [] if isinstance(content.get("metadata"), dict) else ["metadata"]
+    if damaged:
+        raise BadInputError(
+            f"{source} says that it is a checkpoint of bissl-ray, but has no intact {' and '.join(damaged)}: fetch or "
+            "write it again"
+        )
+    return Checkpoint(content["backbone"], content.get("pretext"), content["metadata"], content.get("downstream"))
+
+
+def _is_state(part: object) -> bool:
+    return isinstance(part, dict) and all(isinstance(tensor, Tensor) for tensor in part.values())
 
 
 def _foreign(content: Any, source: Path) -> Checkpoint:
@@ -119,12 +134,13 @@ def _foreign(content: Any, source: Path) -> Checkpoint:
     head = {key: tensor for key, tensor in found.state.items() if key.startswith(_HEAD_PREFIXES)}
     backbone = {key: tensor for key, tensor in found.state.items() if key not in head}
     notes = [f"read as {found.layout}, {found.others} other tensors left out"] if found.layout else []
-    beside, metadata = _beside(source, "config", ".json"), {}
-    if beside is not None:
-        published = _published(beside)
+    metadata: dict[str, Any] = {}
+    settings = beside(source, settings_name(source.name))
+    if settings is not None:
+        published = read_settings(settings)
         metadata["published"] = published
         told = [f"{name} {published[name]}" for name in _TOLD if name in published]
-        notes += [f"published as trained with {', '.join(told)} ({beside.name})"] if told else []
+        notes += [f"published as trained with {', '.join(told)} ({settings.name})"] if told else []
     return Checkpoint(backbone, head or None, metadata, notes=tuple(notes))
 
 
@@ -147,23 +163,8 @@ def _head(source: Path) -> dict[str, Tensor]:
             f"{source} holds {len(head)} tensors of a pretext head and {len(state) - len(head)} others; expected "
             "projector.* and predictor.* alone: give the head's file"
         )
+    check_finite(head, source)
     return head
-
-
-def _beside(source: Path, what: str, suffix: str) -> Path | None:
-    """The file of that kind in a published set, if it is there."""
-    kind = "(lower_|upper_)?backbone" if what == "config" else "backbone"
-    name = re.sub(f"(?<=_){kind}(?=_id-)", what, source.stem)
-    path = source.with_name(name + suffix)
-    return path if name != source.stem and path.is_file() else None
-
-
-def _published(source: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(source.read_text())
-    except ValueError as error:
-        raise BadInputError(f"{source} is not JSON ({error}); fetch it again, or move it away to go without") from None
-    return settings if isinstance(settings, dict) else {}
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ optimizer. What holds the backbone is told by how its names begin.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ class FoundBackbone:
     """A backbone among a file's tensors.
 
     Attributes:
-        layout: whose way of saving it is, and how names begin there; "" for a plain state dict.
+        layout: whose way of saving it is, where that is known, and how names begin there; "" for a plain state dict.
         state: its tensors, by the architecture's own names; heads may be among them.
         others: how many further tensors the file holds.
     """
@@ -73,9 +73,11 @@ def find_backbone(content: Any) -> FoundBackbone | None:
     Returns:
         What was found; None where the content has no tensors by name.
     """
-    for nest in _NESTS:
-        if isinstance(content, dict) and isinstance(content.get(nest), dict):
-            content = content[nest]
+    while isinstance(content, dict):
+        nest = next((nest for nest in _NESTS if isinstance(content.get(nest), dict)), None)
+        if nest is None:
+            break
+        content = content[nest]
     tensors = {_WRAPPERS.sub(r"\1", name): tensor for name, tensor in _flat(content, "")}
     if not tensors:
         return None
@@ -84,7 +86,18 @@ def find_backbone(content: Any) -> FoundBackbone | None:
             state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
             if state:
                 return FoundBackbone(f"{name} ({prefix}*)", _named(state), len(tensors) - len(state))
+        prefix = _common_prefix(tensors)
+        state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+        if prefix and len(state) > len(tensors) / 2:
+            return FoundBackbone(f"a backbone under {prefix}*", state, len(tensors) - len(state))
     return FoundBackbone("", _named(tensors), 0)
+
+
+def _common_prefix(names: Iterable[str]) -> str:
+    """What stands before the first parameter of a known architecture, where one network alone has such; or ""."""
+    found = {name.removesuffix(first) for name in names for first in _BARE if name.endswith(f".{first}")}
+    shortest = min(found, key=len, default="")
+    return shortest if all(prefix.startswith(shortest) for prefix in found) else ""
 
 
 def _flat(content: Any, prefix: str) -> list[tuple[str, Tensor]]:

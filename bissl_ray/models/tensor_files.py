@@ -1,6 +1,8 @@
 """Reads .pth, .pt and .safetensors files; never unpickles anything but tensors and plain values."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -8,6 +10,13 @@ from typing import Any
 import torch
 
 from bissl_ray.errors import BadInputError
+
+_KEEP = (
+    'import torch; load = lambda path: torch.load(path, map_location="cpu", weights_only=False); '
+    "keep = lambda c: {k: keep(v) for k, v in c.items() if isinstance(v, (dict, torch.Tensor, torch.nn.Module))} "
+    "if isinstance(c, dict) else keep(c.state_dict()) if isinstance(c, torch.nn.Module) else c; "
+)
+"""Python that reads a file with all that is pickled in it, and keeps its tensors under their names."""
 
 
 def read_tensor_file(source: Path) -> Any:
@@ -44,13 +53,10 @@ def _read_torch(source: Path) -> Any:
 
 
 def _how_to_extract(source: Path) -> str:
-    """A command that writes the state dict of a file of Lightning, DINO and the like, where it usually lies."""
-    kept = source.with_name(f"{source.stem}-tensors.pth")
-    return (
-        f"python -c \"import torch; c = torch.load({str(source)!r}, map_location='cpu', weights_only=False); "
-        "torch.save(next((c[k] for k in ('state_dict', 'model', 'teacher') if k in c), c), "
-        f'{str(kept)!r})"'
-    )
+    """A command that writes the tensors of a file, and nothing else of it, wherever in it they lie."""
+    # Double quotes inside, so that the shell's single ones stand around the whole.
+    paths = [json.dumps(str(path)) for path in (source, source.with_name(f"{source.stem}-tensors.pth"))]
+    return shlex.join(["python", "-c", f"{_KEEP}torch.save(keep(load({paths[0]})), {paths[1]})"])
 
 
 def _read_safetensors(source: Path) -> Any:

@@ -3,6 +3,7 @@
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -70,13 +71,27 @@ def classifier_name(architecture: str) -> str:
     """What a model of timm calls its classification layer.
 
     Raises:
-        BadInputError: it has several, or one of another kind than linear.
+        BadInputError: it has several.
     """
     config = _timm().get_pretrained_cfg(architecture.removeprefix(TIMM))
     name = None if config is None else config.classifier
     if not isinstance(name, str):
         raise BadInputError(f"{architecture} has no single classification layer in timm: give --no-head")
     return name
+
+
+def shapes_in_timm(architecture: str, classes: int, **options: int) -> dict[str, torch.Size]:
+    """Names and shapes of the tensors that a model of timm loads.
+
+    Args:
+        architecture: "timm/NAME".
+        classes: outputs of its classification layer; 0: it has none.
+        options: as of `timm.create_model`, such as img_size.
+    """
+    with torch.device("meta"):
+        name = architecture.removeprefix(TIMM)
+        network = _timm().create_model(name, pretrained=False, num_classes=classes, **options)
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def _timm() -> ModuleType:
@@ -138,13 +153,8 @@ def _as_ours(module: Any) -> NormAct2d:
 
 
 def _stages(network: Any) -> dict[str, tuple[str, ...]]:
-    """The groups that timm divides a model into by depth, brought to our stages: the first is the stem."""
-    from timm.models import group_parameters
-
-    for coarse in (True, False):
-        groups = list(group_parameters(network, network.group_matcher(coarse=coarse)).values())
-        if len(groups) >= len(STAGES):
-            break
+    """The groups that a model's parameters make by depth, brought to our stages: the first is the stem."""
+    groups = _groups(network) if hasattr(network, "group_matcher") else _children(network)
     stem, *rest = STAGES
     layers = groups[1:]
     stages = {stem: tuple(_INSIDE + name for name in groups[0])}
@@ -152,6 +162,33 @@ def _stages(network: Any) -> dict[str, tuple[str, ...]]:
         own = layers[number * len(layers) // len(rest) : (number + 1) * len(layers) // len(rest)]
         stages[stage] = tuple(_INSIDE + name for group in own for name in group)
     return stages
+
+
+def _groups(network: Any) -> list[list[str]]:
+    """Names of parameters as timm groups them by depth: coarsely, where that makes enough groups."""
+    from timm.models import group_parameters
+
+    for coarse in (True, False):
+        groups = list(group_parameters(network, network.group_matcher(coarse=coarse)).values())
+        if len(groups) >= len(STAGES):
+            break
+    return groups
+
+
+def _children(network: nn.Module) -> list[list[str]]:
+    """The same of a model that timm doesn't group: by its parts, of which lists of layers count as several.
+
+    Parameters beside the parts, such as embeddings of positions, go with the first.
+    """
+    lists = {name for name, part in network.named_children() if isinstance(part, (nn.Sequential, nn.ModuleList))}
+    loose: list[str] = []
+    groups: dict[str, list[str]] = {}
+    for name, _ in network.named_parameters():
+        part, *inside = name.split(".")
+        group = groups.setdefault(f"{part}.{inside[0]}" if part in lists else part, []) if inside else loose
+        group.append(name)
+    first, *others = groups.values()
+    return [loose + first, *others]
 
 
 def _strip(_module: nn.Module, state: dict[str, Any], prefix: str, _metadata: object) -> None:

@@ -9,6 +9,8 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.models import backbone_names, build_backbone, check_backbone
 
 TIMM = ("timm/resnet18", "timm/vit_tiny_patch16_224", "timm/convnext_atto", "timm/efficientnet_b0", "timm/vgg11")
+UNGROUPED = ("timm/poolformer_s12", "timm/caformer_s18", "timm/pit_ti_224")
+"""Models that timm doesn't divide into groups."""
 
 
 def on_meta(name, size=None):
@@ -20,7 +22,7 @@ def smallest(name):
     return 2 * VITS.get(name, 16)
 
 
-@pytest.mark.parametrize("name", [*backbone_names(), *TIMM])
+@pytest.mark.parametrize("name", [*backbone_names(), *TIMM, *UNGROUPED])
 def test_features_have_the_declared_width_and_every_parameter_a_stage(name):
     backbone = on_meta(name)
     images = torch.empty(2, 3, smallest(name), smallest(name), device="meta")
@@ -56,6 +58,15 @@ def test_the_stages_of_a_transformer_divide_its_blocks_evenly():
         assert stages[positions] == "stem"
         assert stages[names[-1]] == "layer4"
         assert [list(stages.values()).count(f"layer{number}") for number in (1, 2, 3, 4)] == [36, 36, 36, 38]
+
+
+def test_a_model_that_timm_does_not_group_is_divided_by_its_parts():
+    backbone = on_meta("timm/poolformer_s12")
+    names = [parameter for parameter, _ in backbone.named_parameters()]
+    stages = dict(zip(names, backbone.parameter_stages(), strict=True))
+    parts = {".".join(name.split(".")[1:3]): stage for name, stage in stages.items()}
+    within = {f"stages.{number}": f"layer{number + 1}" for number in range(4)}
+    assert parts == {"stem.conv": "stem", **within, "head.norm": "layer4"}
 
 
 def test_the_stages_of_a_convnext_are_those_of_timm():

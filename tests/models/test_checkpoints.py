@@ -167,3 +167,39 @@ def test_a_missing_file_and_a_file_without_a_state_dict_are_named(tmp_path):
     torch.save({"epoch": 3, "loss": 0.5}, tmp_path / "numbers.pt")
     with pytest.raises(BadInputError, match=r"holds a dict with keys epoch, loss; expected tensors by name"):
         load_checkpoint(tmp_path / "numbers.pt")
+
+
+@pytest.mark.parametrize("dress", [lambda state: checkpoint_content(state, None, {}), lambda state: state])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_of_a_training_that_diverged_are_refused_by_name(tmp_path, backbone, dress, value):
+    state = {key: tensor.clone() for key, tensor in backbone.state_dict().items()}
+    state["stem.0.weight"][0, 0, 0, 0] = value
+    torch.save(dress(state), tmp_path / "diverged.pt")
+    with pytest.raises(BadInputError, match=r"NaN or infinity in 1 of its 20 tensors of numbers \(stem.0.weight\)"):
+        load_checkpoint(tmp_path / "diverged.pt")
+
+
+def test_a_head_that_diverged_is_refused(tmp_path, backbone):
+    save_checkpoint(tmp_path / "whole.pt", backbone.state_dict(), {"projector.0.weight": torch.tensor([torch.nan])}, {})
+    torch.save({"projector.0.weight": torch.tensor([torch.inf])}, tmp_path / "head.pth")
+    torch.save(backbone.state_dict(), tmp_path / "bare.pth")
+    for file, head in (("whole.pt", None), ("bare.pth", tmp_path / "head.pth")):
+        with pytest.raises(BadInputError, match=r"in 1 of its 1 tensors of numbers \(projector.0.weight\)"):
+            load_checkpoint(tmp_path / file, head)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"backbone": None}, "no intact backbone"),
+        ({"backbone": {"stem.0.weight": 3}, "metadata": None}, "no intact backbone and metadata"),
+        ({"pretext": [1]}, "no intact pretext"),
+        ({"downstream": {"head.weight": "gone"}}, "no intact downstream"),
+    ],
+)
+def test_a_file_of_ours_with_parts_missing_is_refused(tmp_path, backbone, change, said):
+    content = {**checkpoint_content(backbone.state_dict(), None, {}), **change}
+    torch.save({name: part for name, part in content.items() if part is not None}, tmp_path / "part.pt")
+    with pytest.raises(BadInputError) as error:
+        load_checkpoint(tmp_path / "part.pt")
+    assert f"part.pt says that it is a checkpoint of bissl-ray, but has {said}: " in one_line(error)

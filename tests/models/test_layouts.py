@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from collections import OrderedDict
 
 import pytest
@@ -150,19 +151,90 @@ def test_the_backbone_of_a_layout_is_found(tmp_path, resnet, dress, said):
     assert said is None or said in loaded.notes[0]
 
 
-def test_a_lightning_file_with_pickled_settings_says_how_to_extract_its_tensors(tmp_path, resnet):
-    content = {**solo_learn(resnet), "hyper_parameters": argparse.Namespace(lr=0.1)}
-    torch.save(content, tmp_path / "last.ckpt")
+def as_lightning(state):
+    return {**solo_learn(state), "hyper_parameters": argparse.Namespace(lr=0.1)}
+
+
+def as_vissl(state):
+    return {**vissl(state), "config": argparse.Namespace(arch="resnet18")}
+
+
+def as_byol(state):
+    return {**byol_networks(state), "options": argparse.Namespace(lr=0.1)}
+
+
+def as_student(state):
+    student = under("module.", dino(state)["teacher"])
+    return {"student": student, "optimizer": OPTIMIZER, "args": argparse.Namespace(arch="resnet18")}
+
+
+def as_module(state):
+    network = get_model("resnet18", weights=None)
+    network.load_state_dict(state, strict=False)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("dress", "holds"),
+    [
+        (as_lightning, "argparse.Namespace"),
+        (as_vissl, "argparse.Namespace"),
+        (as_byol, "argparse.Namespace"),
+        (as_student, "argparse.Namespace"),
+        (as_module, "torchvision.models.resnet.ResNet"),
+    ],
+)
+def test_a_file_with_pickled_settings_says_how_to_extract_its_tensors(tmp_path, resnet, dress, holds):
+    path = tmp_path / 'it\'s "mine"' / "last.ckpt"
+    path.parent.mkdir()
+    torch.save(dress(resnet), path)
     with pytest.raises(BadInputError) as error:
-        load_checkpoint(tmp_path / "last.ckpt")
+        load_checkpoint(path)
     message = str(error.value)
-    assert "holds a pickled argparse.Namespace; only tensors" in message
+    assert f"holds a pickled {holds}; only tensors" in message
     assert "\n" not in message
     # The command does what it says.
-    code = message.split('python -c "')[1].removesuffix('"')
+    program, option, code = shlex.split(message[message.index("python -c ") :])
+    assert (program, option) == ("python", "-c")
     exec(compile(code, "command", "exec"), {})
-    loaded = load_checkpoint(tmp_path / "last-tensors.pth")
-    assert load_backbone(build_backbone("resnet18"), loaded.backbone, "x").complete
+    loaded = load_checkpoint(path.with_name("last-tensors.pth"))
+    backbone = build_backbone("resnet18")
+    assert load_backbone(backbone, loaded.backbone, "x").complete
+    assert all(torch.equal(backbone.state_dict()[key], value) for key, value in resnet.items())
+
+
+@pytest.mark.parametrize(
+    ("dress", "said"),
+    [
+        (lambda state: {"model": {"state_dict": state}, "epoch": 3}, None),
+        (lambda state: {"state_dict": {"model": {"model_state_dict": under("module.", state)}}}, None),
+        (lambda state: {"state_dict": under("model.", {**state, "fc.weight": torch.ones(10, 512)})}, "under model.*"),
+        (lambda state: {"state_dict": {**under("resnet.", state), "loss.margin": torch.ones(1)}}, "under resnet.*, 1"),
+        (lambda state: under("net.", state), "under net.*"),
+        (lambda state: under("encoder.", state), "encoder.*"),
+        (lambda state: {"model": {"state_dict": under("model.encoder.", state)}}, "under model.encoder.*"),
+    ],
+)
+def test_a_backbone_is_found_however_deep_it_lies(tmp_path, resnet, dress, said):
+    torch.save(dress(resnet), tmp_path / "deep.pth")
+    loaded = load_checkpoint(tmp_path / "deep.pth")
+    backbone = build_backbone("resnet18")
+    assert load_backbone(backbone, loaded.backbone, "deep.pth").complete
+    assert all(torch.equal(backbone.state_dict()[key], value) for key, value in resnet.items())
+    assert said in loaded.notes[0] if said else loaded.notes == ()
+
+
+def test_of_two_networks_none_is_guessed(tmp_path, resnet):
+    torch.save({**under("fast.", resnet), **under("slow.", other(resnet))}, tmp_path / "two.pth")
+    loaded = load_checkpoint(tmp_path / "two.pth")
+    assert {key.split(".")[0] for key in loaded.backbone} == {"fast", "slow"}
+
+
+def test_a_part_that_begins_like_another_architecture_is_no_backbone(tmp_path):
+    # As timm's efficientformer: its stem has a conv1, and most of it lies elsewhere.
+    state = {"stem.conv1.weight": torch.ones(4, 3, 3, 3), **under("stages.0.", HEAD)}
+    torch.save(state, tmp_path / "other.pth")
+    assert load_checkpoint(tmp_path / "other.pth").backbone.keys() == state.keys()
 
 
 def test_the_small_transformer_of_moco_v3_has_other_heads(tmp_path):
