@@ -47,23 +47,23 @@ def export(
     """Write a trained model for torchvision or timm, with a model card; or its configuration."""
     if config and (format is not None or keys is not None or not head):
         raise BadInputError("--config writes settings, no model: leave --format, --keys and --no-head out")
+    file = trial if trial is not None and trial.endswith(".pt") else None
     if config:
-        _write_configuration(_choose(storage, trial, sweep), out, force)
+        _write_configuration(storage, trial, sweep, file, out, force)
         return
-    file = Path(trial) if trial is not None and trial.endswith(".pt") else None
     run = None if file is not None else _choose(storage, trial, sweep)
     suffixes = {f".{each.value}": each for each in FileFormat}
     chosen = format or suffixes.get(out.suffix if out is not None else "", FileFormat.safetensors)
-    stem = file.stem if file is not None else str(run.row["trial"]) if run is not None else ""
+    stem = Path(file).stem if file is not None else str(run.row["trial"]) if run is not None else ""
     target = out if out is not None else Path(f"{stem}.{chosen.value}")
     names: Keys | None = None if keys is None else keys.value
 
-    from bissl_ray.export import export_file, export_model
+    from bissl_ray.export import export_file, export_model, read_file
 
     if run is not None:
         typer.echo(export_model(run, storage, target, chosen.value, names, head, force))
     elif file is not None:
-        typer.echo(export_file(file, target, chosen.value, names, head, force))
+        typer.echo(export_file(read_file(file), target, chosen.value, names, head, force))
 
 
 def _choose(storage: str, trial: str | None, sweep: str | None) -> "ExportedRun":
@@ -78,11 +78,17 @@ def _choose(storage: str, trial: str | None, sweep: str | None) -> "ExportedRun"
     return run
 
 
-def _write_configuration(run: "ExportedRun", out: Path | None, force: bool) -> None:
-    from bissl_ray.export import configuration_yaml
+def _write_configuration(
+    storage: str, trial: str | None, sweep: str | None, file: str | None, out: Path | None, force: bool
+) -> None:
+    from bissl_ray.export import configuration_of_file, configuration_yaml, read_file
     from bissl_ray.store import atomic_write, open_storage
 
-    text = configuration_yaml(run.row)
+    if file is not None:
+        text, what = configuration_of_file(read_file(file).metadata), file
+    else:
+        run = _choose(storage, trial, sweep)
+        text, what = configuration_yaml(run.row), f"{run.row['trial']} ({run.why})"
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -92,4 +98,4 @@ def _write_configuration(run: "ExportedRun", out: Path | None, force: bool) -> N
         raise BadInputError(f"--out {out}: there is no folder {out.parent}; make it, or give another path")
     filesystem, place = open_storage(out)
     atomic_write(filesystem, place, text.encode())
-    typer.echo(f"{out}: configuration of {run.row['trial']} ({run.why})")
+    typer.echo(f"{out}: configuration of {what}")

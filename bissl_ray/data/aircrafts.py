@@ -37,6 +37,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         validation=validation_images,
         test=test_images,
         classes=len(variants),
+        class_names=variants,
         contents=[(folder / path).read_bytes() for path in (_VARIANTS, *_LISTS.values())],
     )
     return split(published, "aircrafts", None, choice)

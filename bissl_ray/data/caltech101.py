@@ -82,6 +82,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         validation=parts[1] if len(known) == 2 else None,
         test=parts[-1],
         classes=len(by_class),
+        class_names=[images[0].partition("/")[0] for images in by_class],
         contents=["\n".join(names).encode(), *(indices.astype("<i8").tobytes() for indices in known)],
     )
     return split(published, "caltech101", _VALIDATION_SHARE, SplitChoice(choice.seed))

@@ -56,6 +56,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         train=train_images,
         test=test_images,
         classes=len(classes),
+        class_names=classes,
         contents=[(folder / path).read_bytes() for path in (_META, *_ANNOTATIONS.values())],
     )
     return split(published, "cars", _VALIDATION_SHARE, choice)

@@ -103,7 +103,8 @@ def _read(files: _Files, name: str, folder: Path, choice: SplitChoice) -> Datase
 
     contents = {part: (folder / files.folder / part).read_bytes() for part in (*files.train, files.test, files.meta)}
     meta = folder / files.folder / files.meta
-    classes = len(_field(meta, contents[files.meta], files.class_names)[1])
+    class_names = _field(meta, contents[files.meta], files.class_names)[1]
+    classes = len(class_names)
 
     def source(parts: Sequence[str]) -> "TensorImages":
         import numpy as np
@@ -118,7 +119,8 @@ def _read(files: _Files, name: str, folder: Path, choice: SplitChoice) -> Datase
 
     train = source(files.train)
     check_every_class(train.labels, classes, folder / files.folder)
-    published = Published(train, source([files.test]), classes, list(contents.values()))
+    test = source([files.test])
+    published = Published(train, test, classes, list(contents.values()), class_names=class_names)
     return split(published, name, _VALIDATION_SHARE, choice)
 
 

@@ -74,6 +74,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         train=train_images,
         test=test_images,
         classes=len(classes),
+        class_names=classes,
         contents=[(folder / path).read_bytes() for path in (_CLASSES, _NAMES, _LABELS, _PARTS)],
     )
     return split(published, "cub200", _VALIDATION_SHARE, choice)

@@ -57,6 +57,7 @@ def _read(_folder: Path, choice: SplitChoice) -> DatasetSplits:
             [grey.tobytes(), labels.astype("<i8").tobytes()],
             {"pretext": pool, "train": train, "validation": validation, "test": test},
         ),
+        class_names=tuple(str(digit) for digit in digits.target_names),
     )
 
 

@@ -35,6 +35,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         validation=validation_images,
         test=test_images,
         classes=len(classes),
+        class_names=classes,
         contents=[(folder / path).read_bytes() for path in _LISTS.values()],
     )
     return split(published, "dtd", None, choice)

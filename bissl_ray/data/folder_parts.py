@@ -53,6 +53,7 @@ def split_by_hand(folder: Path, found: Sequence[str]) -> Published:
         validation=parts.get("val"),
         test=parts["test"],
         classes=len(classes),
+        class_names=classes,
         contents=[names_content(source.names) for source in parts.values()],
         unlabelled=_unlabelled(folder, found),
     )
@@ -81,6 +82,7 @@ def drawn(folder: Path, found: Sequence[str], test_share: float) -> Published:
         train=images.select(rest.tolist()),
         test=images.select(test.tolist()),
         classes=len(classes),
+        class_names=classes,
         contents=[names_content(images.names)],
         unlabelled=_unlabelled(folder, found),
     )

@@ -41,6 +41,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         train=train_images,
         test=test_images,
         classes=len(classes),
+        class_names=classes,
         contents=[(folder / path).read_bytes() for path in _LISTS.values()],
     )
     return split(published, "food", _VALIDATION_SHARE, choice)

@@ -43,6 +43,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         train=ImageFiles(train, listed.names, listed.labels),
         test=ImageFiles(val, listed_test.names, listed_test.labels),
         classes=len(classes),
+        class_names=classes,
         contents=[names_content(listed.names), names_content(listed_test.names)],
     )
     return split(published, "imagenet", _VALIDATION_SHARE, choice)

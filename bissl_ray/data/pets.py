@@ -40,6 +40,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         train=train_images,
         test=test_images,
         classes=len(breeds),
+        class_names=breeds,
         contents=[(folder / path).read_bytes() for path in _LISTS.values()],
     )
     return split(published, "pets", _VALIDATION_SHARE, choice)

@@ -23,6 +23,7 @@ class Published:
         contents: bytes that change when files or labels do, such as annotation files; not every image.
         validation: labelled images that the authors set apart for choosing; None where they didn't.
         unlabelled: further images for the pretext alone.
+        class_names: of each class, by its label; None where the files have none.
     """
 
     train: ImageSource
@@ -31,6 +32,7 @@ class Published:
     contents: Sequence[bytes]
     validation: ImageSource | None = None
     unlabelled: ImageSource | None = None
+    class_names: Sequence[str] | None = None
 
 
 def split(published: Published, name: str, validation_share: float | None, choice: SplitChoice) -> DatasetSplits:
@@ -78,4 +80,5 @@ def split(published: Published, name: str, validation_share: float | None, choic
         test=published.test,
         classes=published.classes,
         fingerprint=fingerprint(name, published.contents, parts),
+        class_names=None if published.class_names is None else tuple(map(str, published.class_names)),
     )

@@ -68,6 +68,8 @@ class DatasetSplits:
     """Number of classes in the files opened: labels are 0 .. classes - 1."""
     fingerprint: str
     """SHA-256 over the data's identity and the indices of every split, in hexadecimal."""
+    class_names: tuple[str, ...] | None = None
+    """What the files call each class, by its label: a head's outputs mean these; None where they have no names."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         train=train_images,
         test=test_images,
         classes=len(classes),
+        class_names=classes,
         contents=[path.read_bytes() for path in (class_file, *paths)],
     )
     return split(published, "sun397", _VALIDATION_SHARE, choice)

@@ -96,6 +96,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         validation=parts["val"],
         test=parts["test"],
         classes=len(CLASSES),
+        class_names=CLASSES,
         contents=[repr((named[part], parts[part].labels)).encode() for part in named],
     )
     return split(published, "voc07", None, choice)

@@ -1,6 +1,6 @@
 """The model card: what an exported model is, how it is loaded, and where it comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def model_card(
         f"{_origin(row)}: {run.why}.",
         "## Loading",
         f"```python\n{_loading(out, format, weights)}\n```",
-        _classes(weights),
+        _classes(weights, metadata.get("class_names")),
         "## Images",
         _images(int(settings["image_size"]), *pixels),
         "## Scores",
@@ -82,10 +82,11 @@ def _statistics(said: str) -> str:
     return f"{said.capitalize()}. A model without batch normalisation has none."
 
 
-def _classes(weights: ModelWeights) -> str:
+def _classes(weights: ModelWeights, names: Sequence[str] | None) -> str:
     if not weights.classes:
         return "The file holds no classification layer: the model gives features."
-    return f"The classification layer has {weights.classes} outputs, in the order of the dataset's labels."
+    said = f"The classification layer has {weights.classes} outputs, in the order of the dataset's labels"
+    return f"{said}." if names is None else f"{said}: {'; '.join(f'{n} {name}' for n, name in enumerate(names))}."
 
 
 def _images(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> str:

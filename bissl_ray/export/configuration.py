@@ -1,5 +1,6 @@
 """A run's configuration, as a search space that holds all of it."""
 
+from collections.abc import Mapping
 from types import NoneType
 from typing import Any, get_args
 
@@ -22,3 +23,12 @@ def configuration_yaml(row: dict[str, Any]) -> str:
         if value is not None or (PREFIX + name in row and NoneType in get_args(field.annotation)):
             settings[name] = value
     return space_of(row["dataset"], settings) + "\n"
+
+
+def configuration_of_file(metadata: Mapping[str, Any]) -> str:
+    """Write the settings that a checkpoint file of ours was made with, likewise.
+
+    Args:
+        metadata: of the file.
+    """
+    return space_of(metadata["dataset"], metadata["settings"]) + "\n"

@@ -12,7 +12,8 @@ from bissl_ray.export.card import model_card
 from bissl_ray.export.choice import ExportedRun, run_of
 from bissl_ray.export.weights import Keys, model_weights
 from bissl_ray.export.write import Format, card_path, check_targets, write_model
-from bissl_ray.models.tensor_files import read_tensor_file
+from bissl_ray.job.checkpoint_files import read_checkpoint
+from bissl_ray.models import Checkpoint
 from bissl_ray.store import read_sweep_document
 from bissl_ray.training.files import read_tensors
 
@@ -56,7 +57,7 @@ def export_model(
 
 
 def export_file(
-    source: Path,
+    file: Checkpoint,
     out: Path,
     format: Format,
     keys: Keys | None = None,
@@ -66,23 +67,35 @@ def export_file(
     """Write the model of a checkpoint file of ours, such as a stage that was run by itself leaves.
 
     Args:
-        source: the file.
+        file: as `read_file` gives it.
         out, format, keys, with_head, force: as of `export_model`.
 
     Returns:
         What was written, in a sentence or two.
 
     Raises:
-        BadInputError: as `export_model`, or the file is none of ours.
+        BadInputError: as `export_model`.
     """
-    content = read_tensor_file(source)
-    metadata = content.get("metadata") if isinstance(content, dict) else None
-    if not isinstance(metadata, dict) or not {"settings", "dataset", "trial"} <= metadata.keys():
+    content = {"backbone": file.backbone, "downstream": file.downstream, "metadata": file.metadata}
+    return _export(run_of(file.metadata), content, file.metadata, out, format, keys, with_head, force)
+
+
+def read_file(source: str) -> Checkpoint:
+    """Read a checkpoint file that says what run it came from.
+
+    Args:
+        source: a path or a URI.
+
+    Raises:
+        BadInputError: it can't be read, or neither a stage nor a sweep wrote it.
+    """
+    file = read_checkpoint(source)
+    if not {"settings", "dataset", "trial", "model"} <= file.metadata.keys():
         raise BadInputError(
             f"{source} is no checkpoint that a stage or a sweep wrote; only these say what they hold: give the name of "
             "a trial, or such a file"
         )
-    return _export(run_of(metadata), content, metadata, out, format, keys, with_head, force)
+    return file
 
 
 def _export(

@@ -39,7 +39,7 @@ def model_weights(content: Mapping[str, Any], keys: Keys, with_head: bool = True
         with_head: include the downstream head, as the classification layer.
 
     Raises:
-        BadInputError: the architecture isn't one of theirs.
+        BadInputError: the architecture isn't one of theirs, or doesn't classify by one linear layer there.
     """
     settings = content["metadata"]["settings"]
     architecture, image_size = str(settings["backbone"]), int(settings["image_size"])
@@ -55,8 +55,12 @@ def model_weights(content: Mapping[str, Any], keys: Keys, with_head: bool = True
     elif head:
         tensors |= {f"{_timm_classifier(architecture)}.{name}": tensor for name, tensor in head.items()}
     classes = len(head["bias"]) if head else 0
-    build = _in_timm(architecture, image_size, classes) if keys == "timm" else _build(architecture, image_size, classes)
-    return ModelWeights(architecture, tensors, classes, build)
+    if keys == "torchvision":
+        return ModelWeights(architecture, tensors, classes, _build(architecture, image_size, classes))
+    size = {"img_size": image_size} if _fixed_size(architecture) else {}
+    if architecture.startswith(TIMM):
+        tensors = _in_timms_shapes(architecture, tensors, classes, size)
+    return ModelWeights(architecture, tensors, classes, _in_timm(architecture, classes, size))
 
 
 def _head(downstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -77,11 +81,29 @@ def _timm_classifier(architecture: str) -> str:
     return classifier_name(architecture)
 
 
-def _in_timm(architecture: str, image_size: int, classes: int) -> str:
-    size = f", img_size={image_size}" if _fixed_size(architecture) else ""
+def _in_timms_shapes(
+    architecture: str, tensors: Mapping[str, Tensor], classes: int, size: Mapping[str, int]
+) -> dict[str, Tensor]:
+    """The tensors in the shapes that a model of timm's has: some classify by a convolution of one pixel."""
+    from bissl_ray.models.timm_backbone import shapes_in_timm
+
+    expected = shapes_in_timm(architecture, classes, **size)
+    wrong = sorted(tensors.keys() ^ expected.keys())
+    wrong += [name for name in tensors.keys() & expected.keys() if tensors[name].numel() != expected[name].numel()]
+    if wrong and classes:
+        raise BadInputError(
+            f"{architecture} doesn't classify by one linear layer in timm, as here ({wrong[0]}): give --no-head"
+        )
+    if wrong:
+        raise BadInputError(f"{architecture} has other tensors in the timm that is installed ({wrong[0]})")
+    return {name: tensor.reshape(expected[name]) for name, tensor in tensors.items()}
+
+
+def _in_timm(architecture: str, classes: int, size: Mapping[str, int]) -> str:
+    options = "".join(f", {name}={value}" for name, value in size.items())
     return (
         "import timm\n"
-        f'model = timm.create_model("{timm_model(architecture)}", pretrained=False, num_classes={classes}{size})'
+        f'model = timm.create_model("{timm_model(architecture)}", pretrained=False, num_classes={classes}{options})'
     )
 
 

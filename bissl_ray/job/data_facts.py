@@ -15,11 +15,13 @@ class DataFacts:
         fingerprint: of the files and the splits.
         classes: number of classes.
         sizes: images by split.
+        class_names: of each class, by its label; None where the files have none.
     """
 
     fingerprint: str
     classes: int
     sizes: dict[str, int]
+    class_names: tuple[str, ...] | None = None
 
     @property
     def in_words(self) -> str:
@@ -38,7 +40,7 @@ def inspect_data(data: DataChoice) -> DataFacts:
     if not data.spec.embedded:
         check_cache_folder()
     parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
-    return DataFacts(splits.fingerprint, splits.classes, parts)
+    return DataFacts(splits.fingerprint, splits.classes, parts, splits.class_names)
 
 
 def inspect_remotely(data: DataChoice) -> DataFacts:

@@ -17,7 +17,12 @@ def absolute_storage(storage: str | Path) -> str:
             f"--storage {text}: options after '?' don't reach Ray; set them in the environment (AWS_REGION, "
             "AWS_ENDPOINT_URL and the like), and give the plain URI"
         )
-    return text if "://" in text else str(absolute_path(text))
+    return str(absolute_file(text))
+
+
+def absolute_file(path: str | Path | None) -> str | None:
+    """A file as processes in other folders find it: a URI as it is, a path made absolute; None for None."""
+    return str(path) if path is not None and "://" in str(path) else absolute_path(path)
 
 
 def absolute_path(path: str | Path | None) -> str | None:

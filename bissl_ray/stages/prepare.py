@@ -12,7 +12,7 @@ from bissl_ray.config.request import SweepRequest
 from bissl_ray.config.resolved import ResolvedSettings, override, resolve_settings
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.places import absolute_path
+from bissl_ray.job.places import absolute_file, absolute_path
 from bissl_ray.stages.request import StageName, StageRequest, Way
 from bissl_ray.store import check_name
 
@@ -133,8 +133,8 @@ def prepare_stage(
             "origins": dict(source.resolved.origins),
             "seed": flags.seed,
             "workers": flags.workers,
-            "start": flags.start if flags.start is None or "://" in flags.start else absolute_path(flags.start),
-            "start_head": absolute_path(flags.start_head),
+            "start": absolute_file(flags.start),
+            "start_head": absolute_file(flags.start_head),
             "allow_partial": flags.allow_partial,
             "control_budget": control_budget,
             "split": split,
@@ -169,9 +169,9 @@ def _of_trial(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Sourc
 
 def _of_checkpoint(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source | None:
     """What a checkpoint of ours says of how it was made; None for any other file."""
-    from bissl_ray.stages.start import read_start
+    from bissl_ray.job.checkpoint_files import read_checkpoint
 
-    made = read_start(str(flags.start)).metadata
+    made = read_checkpoint(str(flags.start)).metadata
     if "settings" not in made:
         return None
     origin = f"made so: {Path(str(flags.start)).name}"

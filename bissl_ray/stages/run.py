@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from bissl_ray.errors import RunFailedError
+from bissl_ray.job.checkpoint_files import read_checkpoint
 from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
 from bissl_ray.job.interrupt import Interrupt
 from bissl_ray.job.lock import check_free, locked
@@ -14,7 +15,7 @@ from bissl_ray.stages.outcome import StageOutcome, View
 from bissl_ray.stages.place import Runner, somewhere
 from bissl_ray.stages.plan import check_start, check_workers, order_of
 from bissl_ray.stages.request import StageRequest
-from bissl_ray.stages.start import StartingPoint, fit_start, read_start
+from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
 from bissl_ray.training.files import exists, remove_file, write_tensors
 from bissl_ray.training.launch import RunEnd
@@ -45,7 +46,7 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
     check_workers(request)
     if request.stage == "train":
         check_backbone(request.settings["backbone"], request.settings["image_size"])
-    checkpoint = None if request.start is None else read_start(request.start, request.start_head)
+    checkpoint = None if request.start is None else read_checkpoint(request.start, request.start_head)
     check_free(place, folder, what)
     check_writable(place)
 

@@ -1,19 +1,15 @@
-"""The checkpoint that a stage starts from: read here, checked, and put where all workers reach it."""
+"""The checkpoint that a stage starts from: checked, and put into the stage's models."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
-from pyarrow.fs import FileType
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.data_facts import DataFacts
-from bissl_ray.models import Checkpoint, load_backbone, load_checkpoint
+from bissl_ray.models import Checkpoint, load_backbone
 from bissl_ray.stages.request import StageRequest
-from bissl_ray.store import open_storage
 from bissl_ray.training.models import Models
 
 
@@ -30,27 +26,6 @@ class StartingPoint:
     content: dict[str, Any]
     has_head: bool
     notes: Sequence[str]
-
-
-def read_start(path: str, head: str | None = None) -> Checkpoint:
-    """Read a checkpoint.
-
-    Args:
-        path: a file of this machine, or a URI that pyarrow knows.
-        head: file of its pretext head; None: in it, beside it, or none.
-
-    Raises:
-        BadInputError: there is none, or it can't be read.
-    """
-    if "://" not in path:
-        return load_checkpoint(path, head)
-    filesystem, place = open_storage(path)
-    if filesystem.get_file_info(place).type != FileType.File:
-        raise BadInputError(f"no checkpoint file at {path}: check the address")
-    with tempfile.TemporaryDirectory() as folder, filesystem.open_input_file(place) as stream:
-        copy = Path(folder, PurePosixPath(place).name)
-        copy.write_bytes(stream.read())
-        return load_checkpoint(copy, head)
 
 
 def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -> StartingPoint:
@@ -79,18 +54,31 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
             parts.append("pretext")
         else:
             notes.append(left_out)
-    head = checkpoint.downstream if checkpoint.metadata.get("dataset") == request.dataset else None
-    fitting = head is not None and _shapes(head) == _shapes(models.downstream.state_dict())
-    if fitting and request.stage != "train":
+    unfit = _why_no_head(request, checkpoint, facts, models)
+    if unfit is None and request.stage != "train":
         models.downstream.load_state_dict(checkpoint.downstream or {})
         parts.append("downstream")
-    if "score" in request.ways and not fitting:
+    if "score" in request.ways and unfit is not None:
         raise BadInputError(
-            f"{source} has no head for {request.dataset}: fine-tune it first (bissl-ray finetune --start {source}), or "
+            f"{source} has {unfit}: fine-tune it first (bissl-ray finetune --start {source}), or "
             "judge its backbone as it is, with --knn or --linear-probe"
         )
+    if request.stage == "finetune" and unfit is not None and checkpoint.downstream is not None:
+        notes.append(f"{source} has {unfit}: fine-tuning begins with a fresh one")
     content = models.content()
-    return StartingPoint({part: content[part] for part in parts}, fitting, notes)
+    return StartingPoint({part: content[part] for part in parts}, unfit is None, notes)
+
+
+def _why_no_head(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts, models: Models) -> str | None:
+    """Why a checkpoint's downstream head can't be taken, in words; None where it can: its outputs are these classes."""
+    head, made = checkpoint.downstream, checkpoint.metadata
+    if head is None or made.get("dataset") != request.dataset:
+        return f"no head for {request.dataset}"
+    if made.get("class_names") != (None if facts.class_names is None else list(facts.class_names)):
+        return f"a head for other classes of {request.dataset} than are found here"
+    if _shapes(head) != _shapes(models.downstream.state_dict()):
+        return f"a head of another shape than {facts.classes} classes of {request.dataset} need"
+    return None
 
 
 def _about_the_data(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from bissl_ray.config.comparison import Case, Comparison
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.places import absolute_path
+from bissl_ray.job.places import absolute_file, absolute_path
 from bissl_ray.sweep.held_space import held
 from bissl_ray.sweep.starts import Start
 
@@ -103,7 +103,7 @@ def _from(comparison: Comparison, dataset: str, start: Start, allow_partial: boo
     """A case from a checkpoint, the rest as the dataset's other cases have it."""
     own = [case for case in comparison.cases if case.dataset == dataset]
     model = next((case for case in own if case.checkpoint == start.label), own[0]).request
-    space, pretrained = model.space, absolute_path(start.pretrained)
+    space, pretrained = model.space, absolute_file(start.pretrained)
     if start.epochs not in (None, space.settings({}).pretrain_epochs):
         space = held(space, {"pretrain_epochs": start.epochs}, {})
     # How a checkpoint is read has nothing to do with another one.
@@ -111,7 +111,7 @@ def _from(comparison: Comparison, dataset: str, start: Start, allow_partial: boo
     update = {
         "name": f"{comparison.name}-{dataset}-{start.label}",
         "pretrained": pretrained,
-        "pretrained_head": absolute_path(start.head) or (model.pretrained_head if same else None),
+        "pretrained_head": absolute_file(start.head) or (model.pretrained_head if same else None),
         "allow_partial": pretrained is not None and (allow_partial or (same and model.allow_partial)),
         "space": space,
     }

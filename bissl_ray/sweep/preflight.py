@@ -7,8 +7,9 @@ import torch
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import DataChoice, get_dataset
 from bissl_ray.errors import BadInputError
+from bissl_ray.job.checkpoint_files import read_checkpoint
 from bissl_ray.job.shares import CURVATURE, check_shares
-from bissl_ray.models import check_backbone, load_backbone, load_checkpoint
+from bissl_ray.models import check_backbone, load_backbone
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import batches_of
 from bissl_ray.training.pipeline import STAGES
@@ -74,7 +75,7 @@ def fitting_models(request: SweepRequest) -> Pretrained:
         BadInputError: the file can't be read, or backbone or head are of another architecture than the sweep's.
     """
     settings, source = request.space.settings({}), str(request.pretrained)
-    content = load_checkpoint(source, request.pretrained_head)
+    content = read_checkpoint(source, request.pretrained_head)
     models = Models.build(settings, 2, torch.device("cpu"))
     report = load_backbone(models.lower, content.backbone, source, request.allow_partial)
     notes = [str(report), *content.notes]

@@ -14,7 +14,7 @@ from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.job import environment
-from bissl_ray.job.places import absolute_path, absolute_storage
+from bissl_ray.job.places import absolute_file, absolute_path, absolute_storage
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
 from bissl_ray.sweep.held_space import tuned_once
@@ -57,7 +57,7 @@ def prepare_request(
         splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
         pretext_dataset: whose images the lower level sees, such as "imagenet"; None: the dataset's own.
         pretext_data_dir: folder of the pretext's dataset; None: `data_dir`.
-        pretrained: self-supervised checkpoint.
+        pretrained: self-supervised checkpoint, a path or a URI.
         pretrained_head: file of its pretext head, if that is neither in it nor beside it.
         allow_partial: take what of the checkpoint fits the backbone, and keep fresh weights for the rest.
         workers_per_trial: worker processes that share one trial.
@@ -89,8 +89,8 @@ def prepare_request(
         pretext_dataset=pretext_dataset,
         pretext_data_dir=absolute_path(pretext_data_dir),
         split_seed=resolved.protocol.seed,
-        pretrained=absolute_path(pretrained),
-        pretrained_head=absolute_path(pretrained_head),
+        pretrained=absolute_file(pretrained),
+        pretrained_head=absolute_file(pretrained_head),
         allow_partial=allow_partial,
         workers_per_trial=workers_per_trial,
         space=tuned_once(resolved),
@@ -130,7 +130,7 @@ def run_sweep(
         splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
         pretext_dataset: whose images the lower level sees, such as "imagenet"; None: the dataset's own.
         pretext_data_dir: folder of the pretext's dataset; None: `data_dir`.
-        pretrained: self-supervised checkpoint (.pth, .pt, .safetensors).
+        pretrained: self-supervised checkpoint (.pth, .pt, .safetensors), a path or a URI.
         pretrained_head: file of its pretext head, if that is neither in it nor beside it.
         allow_partial: take what of the checkpoint fits the backbone, and keep fresh weights for the rest.
         pretrain: pretrain on the dataset's own images where no checkpoint is given.

@@ -60,7 +60,7 @@ def starts(pretrained: Sequence[str], epochs: str | None, head: str | None = Non
 
 def _labelled(text: str) -> Start:
     label, sign, file = text.partition("=")
-    if not sign or Path(text).is_file():
+    if not sign or "://" in label or Path(text).is_file():
         label, file = _NOT_OF_A_LABEL.sub("-", Path(text).stem)[:40], text
     if not _LABEL.fullmatch(label):
         raise BadInputError(

@@ -168,6 +168,7 @@ class Trial:
             "pretext_dataset": order.pretext_dataset,
             "split_seed": order.split_seed,
             "fingerprint": self.splits.fingerprint,
+            "class_names": None if self.splits.class_names is None else list(self.splits.class_names),
             "statistics": statistics[name],
             **(measured if "objective" in self.totals else {}),
             "settings": order.settings,

@@ -45,7 +45,7 @@ def test_equals_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setattr(datasets.cifar, "check_integrity", lambda path, md5=None: True)
     train, test = reference(tmp_path, train=True), reference(tmp_path, train=False)
     splits = get_dataset(name).open(tmp_path)
-    assert splits.classes == len(train.classes)
+    assert splits.class_names == tuple(train.classes) and splits.classes == len(train.classes)
     assert splits.test.labels == test.targets
     for index in range(len(test)):
         assert np.array_equal(splits.test[index][0].permute(1, 2, 0).numpy(), np.asarray(test[index][0]))

@@ -27,6 +27,7 @@ def test_sizes_and_shapes(splits: DatasetSplits) -> None:
     assert image.max() == 255 and torch.equal(image[0], image[2])
     assert label == splits.test.labels[0]
     assert splits.classes == 10
+    assert splits.class_names == tuple("0123456789")
 
 
 def test_few_labels_the_same_number_of_each_class(splits: DatasetSplits) -> None:

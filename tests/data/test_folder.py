@@ -33,6 +33,13 @@ def test_classes_alone_are_split_60_20_20(tmp_path: Path) -> None:
     assert len({*names(splits.train), *names(splits.validation), *names(splits.test)}) == 40
 
 
+def test_its_classes_are_called_as_their_folders(tmp_path: Path) -> None:
+    classes = FOLDER.open(write_tiny_folder(tmp_path / "alone", classes=3, unlabelled=2)).class_names
+    assert classes == tuple(sorted(path.name for path in (tmp_path / "alone").iterdir() if path.name != "unlabelled"))
+    by_hand = write_split_folder(tmp_path / "by-hand", {"train": 5, "test": 2})
+    assert FOLDER.open(by_hand).class_names == tuple(sorted(path.name for path in (by_hand / "train").iterdir()))
+
+
 def test_test_images_are_the_same_under_every_split_seed(tmp_path: Path) -> None:
     write_tiny_folder(tmp_path)
     first, other = (FOLDER.open(tmp_path, SplitChoice(seed)) for seed in (0, 1))

@@ -51,6 +51,8 @@ def test_every_image_comes_with_its_own_class(tiny):
     name, folder = tiny
     splits = get_dataset(name).open(folder)
     assert splits.classes == CLASSES[name]
+    assert (splits.class_names is None) == (name == "flowers")
+    assert splits.class_names is None or len(set(splits.class_names)) == splits.classes
     colours = 3 if name == "caltech101" else splits.classes
     for source, size in zip((splits.train, splits.validation, splits.test), SIZES[name], strict=True):
         assert len(source) == size

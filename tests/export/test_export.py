@@ -7,8 +7,10 @@ import pytest
 import torch
 import yaml
 
+from bissl_ray.errors import BadInputError
 from bissl_ray.export import choose_run, export_model
-from bissl_ray.models import load_backbone, load_checkpoint
+from bissl_ray.export.weights import model_weights
+from bissl_ray.models import build_backbone, load_backbone, load_checkpoint
 from tests.cli.command import run_here
 from tests.export.stored_sweep import CLASSES, models, write_run, write_sweep
 
@@ -24,6 +26,7 @@ FAMILIES = [
     ("convnext_tiny", 32, "timm"),
     ("timm/convnext_atto", 32, "timm"),
     ("timm/efficientnet_b0", 32, "timm"),
+    ("timm/dla46_c", 32, "timm"),
     ("smallconv", 8, "torchvision"),
 ]
 
@@ -168,9 +171,11 @@ def test_a_file_that_a_stage_wrote_is_exported_by_its_path(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     content = torch.load("sweeps/first/checkpoints/a-seed1/finetuned.pt", weights_only=True)
     origin = {"dataset": "digits", "trial": "run-1", "sweep": "", "fingerprint": "beef", "objective": 0.5}
+    origin |= {"class_names": [*"abcdefg"]}
     torch.save({**content, "metadata": {**content["metadata"], **origin}}, "finetuned.pt")
     done = run_here(monkeypatch, capsys, "export", "finetuned.pt", "--out", "mine.pth")
     assert (done.code, done.err) == (0, "")
+    assert (tmp_path / "mine.md").read_text().count("in the order of the dataset's labels: 0 a; 1 b; 2 c;") == 1
     card = (tmp_path / "mine.md").read_text()
     assert "Backbone smallconv, fine-tuned on the dataset. Made by bissl-ray." in card
     assert "Run run-1: its file was named on the command line." in card
@@ -178,3 +183,51 @@ def test_a_file_that_a_stage_wrote_is_exported_by_its_path(tmp_path, monkeypatch
     done = run_here(monkeypatch, capsys, "export", "sweeps/first/checkpoints/a/aligned.pt")
     assert done.code == 2
     assert "is no checkpoint that a stage or a sweep wrote" in done.err
+
+
+def test_the_configuration_of_a_file(tmp_path, monkeypatch, capsys):
+    write_sweep(tmp_path, "smallconv", 8)
+    monkeypatch.chdir(tmp_path)
+    content = torch.load("sweeps/first/checkpoints/a-seed1/finetuned.pt", weights_only=True)
+    metadata = {**content["metadata"], "dataset": "digits", "trial": "run-1"}
+    torch.save({**content, "metadata": metadata}, "finetuned.pt")
+    done = run_here(monkeypatch, capsys, "export", "finetuned.pt", "--config")
+    assert (done.code, done.err) == (0, "")
+    assert yaml.safe_load(done.out)["fixed"] == metadata["settings"]
+    done = run_here(monkeypatch, capsys, "export", "finetuned.pt", "--config", "--out", "mine.yaml")
+    assert done.out == "mine.yaml: configuration of finetuned.pt\n"
+    assert run_here(monkeypatch, capsys, "sweep", "--space", "mine.yaml", "--dry-run").code == 0
+    done = run_here(monkeypatch, capsys, "export", "sweeps/first/checkpoints/a/aligned.pt", "--config")
+    assert done.code == 2
+    assert "is no checkpoint that a stage or a sweep wrote" in done.err
+
+
+@pytest.mark.parametrize(
+    ("backbone", "said"),
+    [
+        ("timm/resnetv2_50", None),
+        (
+            "timm/caformer_s18",
+            r"doesn't classify by one linear layer .*\(head.fc.fc1.bias\): give --no-head",
+        ),
+        ("timm/deit_tiny_distilled_patch16_224", "has no single classification layer in timm: give --no-head"),
+    ],
+)
+def test_a_model_of_timm_takes_the_head_or_says_that_it_can_not(backbone, said):
+    timm = pytest.importorskip("timm")
+    chosen = {"backbone": backbone, "image_size": 32}
+    with torch.device("meta"):
+        network = build_backbone(backbone, image_size=32)
+        head = {"head.weight": torch.empty(CLASSES, network.feature_dim), "head.bias": torch.empty(CLASSES)}
+    content = {"backbone": network.state_dict(), "downstream": head, "metadata": {"settings": chosen}}
+    if said is None:
+        weights = model_weights(content, "timm")
+        with torch.device("meta"):
+            theirs = timm.create_model(backbone.removeprefix("timm/"), num_classes=CLASSES).state_dict()
+        assert {key: tensor.shape for key, tensor in weights.tensors.items()} == {
+            key: tensor.shape for key, tensor in theirs.items()
+        }
+    else:
+        with pytest.raises(BadInputError, match=said):
+            model_weights(content, "timm")
+    assert model_weights(content, "timm", with_head=False).classes == 0

@@ -122,6 +122,19 @@ def test_a_checkpoint_of_another_split_is_said_to_be(folder: Path) -> None:
     assert document(folder, "leak")["request"]["split_seed"] == 5
 
 
+def test_a_head_for_other_classes_is_no_head(folder: Path) -> None:
+    made = torch.load(file(folder, "finetune"), weights_only=True)
+    assert made["metadata"]["class_names"] == [str(digit) for digit in range(10)]
+    other = folder / "other-classes.pt"
+    torch.save({**made, "metadata": {**made["metadata"], "class_names": [*"abcdefghij"]}}, other)
+    with pytest.raises(BadInputError, match="has a head for other classes of digits than are found here: fine-tune"):
+        run(folder, "evaluate", "others", start=str(other), what={"ways": ("score",)})
+    view = Seen()
+    run(folder, "finetune", "again", "head_epochs=1", start=str(other), view=view)
+    assert any(line.endswith("fine-tuning begins with a fresh one") for line in view.notes)
+    assert document(folder, "again")["stages"] == ["head", "finetune"]
+
+
 def test_a_run_that_diverges_says_so(folder: Path) -> None:
     with pytest.raises(RunFailedError, match=r"nan|inf"):
         run(folder, "finetune", "wild", "finetune_lr=1e30", "clip_norm=null", start=file(folder, "train"))

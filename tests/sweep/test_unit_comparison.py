@@ -274,14 +274,14 @@ def test_data_that_have_moved_are_found() -> None:
 
 def test_what_cases_share_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
-    for module, name in ((data_facts, "inspect_data"), (preflight, "load_checkpoint")):
+    for module, name in ((data_facts, "inspect_data"), (preflight, "read_checkpoint")):
         look = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, name=name, look=look: (looks.append(name), look(*a))[1])
     file = str(tmp_path / "x.pth")
     torch.save(build_backbone("smallconv").state_dict(), file)
     found = [Start("a", file), Start("b", file), Start("5ep", epochs=5), Start("20ep", epochs=20)]
     notes = check_comparison(prepare_comparison("c", starts=found), str(tmp_path / "runs"), None)
-    assert sorted(looks) == ["inspect_data", "load_checkpoint"]
+    assert sorted(looks) == ["inspect_data", "read_checkpoint"]
     assert notes["c-digits-a"] == notes["c-digits-b"] and "24 of its 24 tensors match" in notes["c-digits-a"][0]
     assert "begins with a fresh one" in notes["c-digits-a"][-1] and notes["c-digits-5ep"] == ()
 
