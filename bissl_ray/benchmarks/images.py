@@ -39,7 +39,7 @@ class InMemory:
         places = [(start, *image.shape[:2]) for start, image in zip(starts, decoded, strict=False)]
         # One tensor: each that is sent to a loader process takes a file descriptor, of which few can be sent.
         pixels = torch.from_numpy(np.concatenate([image.reshape(-1) for image in decoded]))
-        return cls(pixels, places, files.labels, [files.name(index) for index in range(len(files))])
+        return cls(pixels, places, list(files.labels), [files.name(index) for index in range(len(files))])
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -24,6 +24,7 @@ from bissl_ray.data import (
 from bissl_ray.data.cache import CachedImages
 from bissl_ray.data.cache_fill import open_or_fill
 from bissl_ray.data.cache_folder import cache_folder
+from bissl_ray.data.cache_news import OnStderr
 from bissl_ray.data.sources import ImageFiles
 from bissl_ray.errors import BadInputError
 
@@ -114,7 +115,7 @@ def measure_input(question: Question) -> Measurement:
         files, spec = _files(question, folder)
         memory = InMemory.of(files)
         begin = time.perf_counter()
-        decoded = open_or_fill(files, _NO_LIMIT)
+        decoded = open_or_fill(files, _NO_LIMIT, OnStderr())
         filling = time.perf_counter() - begin
         if decoded is None or not decoded.complete:
             raise BadInputError(

@@ -30,6 +30,7 @@ def list_datasets(
     from bissl_ray.data import dataset_names, get_dataset
     from bissl_ray.data.spec import METRIC_TITLES
 
+    data_dir = None if data_dir is None else data_dir.expanduser()
     if data_dir is not None and not data_dir.is_dir():
         raise BadInputError(f"--data-dir {data_dir}: found no folder there; expected the one that holds the datasets")
     # Fits into 80 columns; what the folder holds takes the place of the titles.

@@ -8,7 +8,7 @@ import typer
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
-    from bissl_ray.data import DataChoice, DatasetSpec
+    from bissl_ray.data import DataChoice, DatasetSpec, DatasetSplits
     from bissl_ray.data.findings import Finding, Findings
 
 _MOST_EXAMPLES = 20
@@ -27,12 +27,15 @@ def check(
     from bissl_ray.data import DataChoice, get_dataset
 
     spec = get_dataset(name)
+    data_dir, splits_dir = (
+        None if folder is None else folder.expanduser().absolute() for folder in (data_dir, splits_dir)
+    )
     if download:
         _download(spec, data_dir)
     choice = DataChoice(
         name,
-        None if data_dir is None else str(data_dir.expanduser().absolute()),
-        splits_dir=None if splits_dir is None else str(splits_dir.expanduser().absolute()),
+        None if data_dir is None else str(data_dir),
+        splits_dir=None if splits_dir is None else str(splits_dir),
     )
     findings = _check_with_progress(choice, quick)
     _show(spec, findings)
@@ -52,6 +55,17 @@ def _download(spec: "DatasetSpec", data_dir: Path | None) -> None:
         return
     typer.echo(f"Downloading {spec.title} into {data_dir}", err=True)
     spec.download(data_dir)
+    missing = spec.missing(data_dir)
+    if missing:
+        # Some downloads leave alone what looks fetched by the folder's name.
+        begun = [
+            folder for folder in dict.fromkeys(data_dir / path.split("/")[0] for path in missing) if folder.exists()
+        ]
+        raise BadInputError(
+            f"--download: {data_dir} still lacks {', '.join(missing)}; "
+            + (f"delete {' and '.join(map(str, begun))}, which is incomplete, and run this again" if begun else "")
+            + ("" if begun else f"fetch the files by hand: {spec.home}")
+        )
 
 
 def _check_with_progress(choice: "DataChoice", quick: bool) -> "Findings":
@@ -72,22 +86,9 @@ def _check_with_progress(choice: "DataChoice", quick: bool) -> "Findings":
 
 
 def _show(spec: "DatasetSpec", findings: "Findings") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    splits = findings.splits
-    published = dict(zip(("train", "validation", "test"), spec.sizes or (), strict=False))
-    table = Table("split", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("images", justify="right")
-    if published:
-        table.add_column("published", justify="right")
-    for split in ("pretext", "train", "validation", "test"):
-        images = f"{len(getattr(splits, split)):,}"
-        table.add_row(split, images, *([f"{published[split]:,}" if split in published else ""] if published else []))
     typer.echo(f"{spec.title} ({spec.name})\n")
-    Console().print(table)
-    typer.echo()
+    if findings.splits is not None:
+        _show_sizes(spec, findings.splits)
     for heading, found in (("note", findings.notes), ("problem", findings.problems)):
         for finding in found:
             _show_finding(heading, finding)
@@ -97,7 +98,25 @@ def _show(spec: "DatasetSpec", findings: "Findings") -> None:
         opened = f"{findings.opened:,} of {findings.images:,} images open."
     count = len(findings.problems)
     verdict = "Nothing is wrong." if not count else "1 problem." if count == 1 else f"{count} problems."
-    typer.echo(f"{splits.classes:,} classes. {opened} {verdict}")
+    classes = "" if findings.splits is None else f"{findings.splits.classes:,} classes. "
+    typer.echo(f"{classes}{opened} {verdict}")
+
+
+def _show_sizes(spec: "DatasetSpec", splits: "DatasetSplits") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    published = dict(zip(("train", "validation", "test"), spec.sizes or (), strict=False))
+    table = Table("split", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("images", justify="right")
+    if published:
+        table.add_column("published", justify="right")
+    for split in ("pretext", "train", "validation", "test"):
+        images = f"{len(getattr(splits, split)):,}"
+        table.add_row(split, images, *([f"{published[split]:,}" if split in published else ""] if published else []))
+    Console().print(table)
+    typer.echo()
 
 
 def _show_finding(heading: str, finding: "Finding") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from bissl_ray.cli.stage_flags import show_settings
+from bissl_ray.data.cache_news import decoding_words
 from bissl_ray.data.spec import METRIC_TITLES
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bissl_ray.training.watch import Advance
 
 _TITLES: Final = {
+    "decoding": "decoding, once per machine",
     "pretrain": "pretraining",
     "head": "head warm-up",
     "bissl": "BiSSL",
@@ -42,6 +44,8 @@ class StageView:
 
     def advanced(self, advance: "Advance") -> None:
         """Move the bar."""
+        if advance.unit == "image" and self._bars is None and advance.stage != self._stage:
+            self.note(decoding_words(advance.done, advance.total))
         self._enter(advance.stage)
         if advance.loss is not None:
             self._facts["loss"] = f"loss {advance.loss:.3g}"
@@ -78,7 +82,7 @@ class StageView:
         if self._bar is None:
             self._bar = self._bars.add_task(_TITLES.get(advance.stage, advance.stage), where="", facts="")
         counted, total = -(-done // advance.per_epoch), -(-advance.total // advance.per_epoch)
-        where = f"{advance.unit} {counted} of {total}"
+        where = f"{advance.unit} {counted:,} of {total:,}"
         facts = "  ".join(self._facts.values())
         self._bars.update(self._bar, completed=done, total=advance.total, where=where, facts=facts)
 

@@ -5,7 +5,6 @@ only half of the images in it.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,11 @@ from numpy.typing import NDArray
 
 from bissl_ray.data.cache_file import DecodedFile
 from bissl_ray.data.cache_fill import open_or_fill
+from bissl_ray.data.cache_news import CacheNews, OnStderr
+from bissl_ray.data.compact import Labels
+from bissl_ray.data.memory import usable_memory
 from bissl_ray.data.sources import ImageFiles, JoinedImages
-from bissl_ray.data.spec import UNLABELLED, DatasetSplits, ImageSource, Label
+from bissl_ray.data.spec import DatasetSplits, ImageSource, Label
 
 
 class CachedImages:
@@ -59,7 +61,9 @@ class CachedImages:
         return CachedImages(self.files.hidden(), self.decoded, self.places)
 
 
-def cached_splits(splits: DatasetSplits, limit_gib: float | None, shorter_side: int | None) -> DatasetSplits:
+def cached_splits(
+    splits: DatasetSplits, limit_gib: float | None, shorter_side: int | None, news: CacheNews | None = None
+) -> DatasetSplits:
     """Let a dataset's image files come from the node's cache; it is filled first, where they aren't in it yet.
 
     Test images are looked at too seldom to be held. Sources in memory stay as they are.
@@ -67,8 +71,9 @@ def cached_splits(splits: DatasetSplits, limit_gib: float | None, shorter_side: 
     Args:
         splits: the dataset as its reader gives it.
         limit_gib: most that the node's cache may take, all datasets together; 0: no cache; None: a quarter of the
-            node's memory.
+            memory that this process may use.
         shorter_side: images whose shorter side is longer are reduced to this many pixels, test images too; None: none.
+        news: is told how far the filling is, and what a person should know; None: standard error.
 
     Returns:
         The same splits; their fingerprint is another where images are reduced.
@@ -83,12 +88,13 @@ def cached_splits(splits: DatasetSplits, limit_gib: float | None, shorter_side: 
 
         mark = hashlib.sha256(f"{splits.fingerprint} reduced to {shorter_side}".encode()).hexdigest()
         splits = replace(_trained_on(splits, reduced), test=_replaced(splits.test, reduced), fingerprint=mark)
-    limit = _memory() // 4 if limit_gib is None else int(limit_gib * 2**30)
+    limit = usable_memory() // 4 if limit_gib is None else int(limit_gib * 2**30)
     if not limit:
         return splits
     # What is scored and supervised comes first: of a large pretext pool, there may be room for a part only.
     leaves = [leaf for part in (splits.train, splits.validation, splits.pretext) for leaf in _leaves(part)]
-    caches = {files.folder: _Cache(files, open_or_fill(files, limit)) for files in _by_folder(leaves)}
+    news = OnStderr() if news is None else news
+    caches = {files.folder: _Cache(files, open_or_fill(files, limit, news)) for files in _by_folder(leaves)}
     return _trained_on(splits, lambda leaf: caches[leaf.folder].of(leaf))
 
 
@@ -136,8 +142,4 @@ def _by_folder(leaves: Sequence[ImageFiles]) -> list[ImageFiles]:
     for leaf in leaves:
         names.setdefault(leaf.folder, set()).update(leaf.names)
     side = leaves[0].shorter_side if leaves else None
-    return [ImageFiles(folder, sorted(inside), [UNLABELLED] * len(inside), side) for folder, inside in names.items()]
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return [ImageFiles(folder, sorted(inside), Labels.hidden(len(inside)), side) for folder, inside in names.items()]

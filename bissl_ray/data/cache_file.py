@@ -39,7 +39,7 @@ class DecodedFile:
             build: what `build` must be; None: anything.
 
         Raises:
-            OSError: there is none, it is being removed, or it is no such file as this class writes.
+            OSError: there is none, or it is no such file as this class reads.
         """
         self.path = path
         self._file = path.open("rb")
@@ -50,7 +50,8 @@ class DecodedFile:
             raise
 
     def _map(self, build: bytes | None) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Waits for who looks whether it is in use: a moment.
+        fcntl.flock(self._file, fcntl.LOCK_SH)
         header = self._file.read(HEADER.size)
         length = os.fstat(self._file.fileno()).st_size
         if len(header) < HEADER.size:

@@ -7,11 +7,7 @@ What decodes counts as well: another Pillow may round otherwise.
 """
 
 import hashlib
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +16,12 @@ from numpy.typing import NDArray
 from PIL import features
 
 from bissl_ray.data.cache_file import DecodedFile
-from bissl_ray.data.cache_folder import SUFFIX, cache_folder, locked, make_room, room_for, touch
-from bissl_ray.data.cache_write import Plan, plan_decoded, write_decoded
+from bissl_ray.data.cache_folder import SUFFIX, cache_folder, make_room, remove_left_behind, room_for, touch
+from bissl_ray.data.cache_lock import filling, folder_locked
+from bissl_ray.data.cache_news import CacheNews
+from bissl_ray.data.cache_scan import identities, identity, sizes_that_fit
+from bissl_ray.data.cache_write import Plan, plan_decoded, reserved, write_decoded
 from bissl_ray.data.sources import ImageFiles
-from bissl_ray.errors import BadInputError
 
 _DECODING = 1
 """To raise when `decoding.to_rgb` or `ImageFiles` give other pixels than before; older caches are not taken then."""
@@ -31,40 +29,59 @@ _GROWTH = 1.25
 """A cache that some images had no room in is made afresh when it may take this many times the room."""
 
 
-def open_or_fill(files: ImageFiles, limit: int) -> DecodedFile | None:
+def open_or_fill(files: ImageFiles, limit: int, news: CacheNews) -> DecodedFile | None:
     """Map the decoded images of some files.
 
     Args:
         files: each once.
         limit: most bytes of this node's cache, other files' images included.
+        news: is told how far the filling is, and of every image that has no room.
 
     Returns:
-        The images, in the same order; None where there is no room, or the folder can't be written to: that is
-        said once.
+        The images, in the same order; None where there is no room, or the folder can't be written to: `news` is told.
 
     Raises:
         BadInputError: an image can't be decoded, or the folder is none.
     """
-    known = _identities(files)
+    known = identities(files)
+    found = None
     try:
         path = cache_folder() / f"{_key(files, known)}{SUFFIX}"
         found = _opened(path)
         if found is None or not found.complete:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(path.parent):
-                # Another process may have filled it while this one waited.
-                found = _opened(path)
-                room = room_for(path, limit)
-                if found is None or (not found.complete and room > _GROWTH * found.room):
-                    plan = plan_decoded(files, room)
-                    if plan.held:
-                        make_room(path, plan.length, limit)
-                        _fill(path, plan, known)
-                        found = _opened(path)
-                    _say_what_is_left_out(plan, path.parent)
+            found = _filled(path, files, known, limit, news)
     except OSError as error:
-        _say_once(f"there is no cache of decoded images ({error}); every image is decoded each time it is used")
-        return None
+        if found is None:
+            news.note(f"there is no cache of decoded images ({error}); every image is decoded each time it is used")
+    return found
+
+
+def _filled(path: Path, files: ImageFiles, known: NDArray[np.int64], limit: int, news: CacheNews) -> DecodedFile | None:
+    def unchanged(index: int) -> bool:
+        before: list[int] = known[index].tolist()
+        return before == identity(files.name(index))
+
+    with filling(path, news) as tell, ExitStack() as writing:
+        with folder_locked(path.parent):
+            remove_left_behind(path.parent)
+            # Another process may have filled it while this one waited.
+            found = _opened(path)
+            room = room_for(path, limit)
+        if found is not None and (found.complete or room <= _GROWTH * found.room):
+            return found
+        sizes = sizes_that_fit(files, room)
+        with folder_locked(path.parent):
+            plan = plan_decoded(files, sizes, min(room, room_for(path, limit)))
+            if plan.held:
+                make_room(path, plan.length, limit)
+                file = writing.enter_context(reserved(path, plan.length))
+        _say_what_is_left_out(plan, path.parent, news)
+        if plan.held:
+            write_decoded(file, path, plan, unchanged, tell)
+            # Until it is closed, it counts as being written.
+            writing.close()
+            found = _opened(path)
     return found
 
 
@@ -77,31 +94,6 @@ def _opened(path: Path) -> DecodedFile | None:
     return decoded
 
 
-def _fill(path: Path, plan: Plan, known: NDArray[np.int64]) -> None:
-    def unchanged(index: int) -> bool:
-        before: list[int] = known[index].tolist()
-        return before == _identity(plan.files.name(index))
-
-    with _progress(plan.held) as done:
-        write_decoded(path, plan, unchanged, done)
-
-
-def _identity(path: str) -> list[int]:
-    facts = os.stat(path)  # noqa: PTH116 - a Path for each of a million files takes longer than the call
-    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
-
-
-def _identities(files: ImageFiles) -> NDArray[np.int64]:
-    identities = np.empty((len(files), 3), dtype=np.int64)
-    for index in range(len(files)):
-        path = files.name(index)
-        try:
-            identities[index] = _identity(path)
-        except OSError as error:
-            raise BadInputError(f"{path}: this image can't be read ({error}); put an intact copy there") from error
-    return identities
-
-
 def _key(files: ImageFiles, known: NDArray[np.int64]) -> str:
     decoder = f"{_DECODING}, Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
     digest = hashlib.sha256(f"{decoder}\n{files.folder.resolve()}\n{files.shorter_side}\n".encode())
@@ -110,28 +102,10 @@ def _key(files: ImageFiles, known: NDArray[np.int64]) -> str:
     return digest.hexdigest()[:32]
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Show how many images are decoded, at a terminal only; yields what to call with the number of further ones."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("decoding every image once", total=total)
-        yield lambda count: bar.advance(task, count)
-
-
-def _say_what_is_left_out(plan: Plan, folder: Path) -> None:
+def _say_what_is_left_out(plan: Plan, folder: Path, news: CacheNews) -> None:
     count = len(plan.index)
     if plan.held < count:
-        _say_once(
-            f"{folder} has room for {plan.held} of {count} decoded images ({plan.room / 2**30:.1f} GiB; cache_gib sets "
-            "the limit); the others are decoded each time they are used"
+        news.note(
+            f"{folder} has room for {plan.held:,} of {count:,} decoded images ({plan.room / 2**30:.1f} GiB; cache_gib "
+            "sets the limit); the others are decoded each time they are used"
         )
-
-
-@cache
-def _say_once(line: str) -> None:
-    sys.stderr.write(f"bissl-ray: {line}\n")
-    sys.stderr.flush()

@@ -1,18 +1,19 @@
 """Where a node keeps decoded images, how much room they may take, and who has to go when another data set needs it."""
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bissl_ray.data.cache_lock import in_use
 from bissl_ray.errors import BadInputError
 
 SUFFIX = ".images"
+PART = ".part"
 _VARIABLE = "BISSL_RAY_CACHE"
 _DISK_RESERVE = 10 * 2**30
+_DISK_RESERVE_SHARE = 8
 
 
 def cache_folder() -> Path:
@@ -46,14 +47,11 @@ def check_cache_folder() -> None:
         cache_folder()
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Be the only process that adds to the folder or removes from it; wait for others. A killed one holds nothing."""
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left_behind in folder.glob("*.part"):
-            left_behind.unlink(missing_ok=True)
-        yield
+def remove_left_behind(folder: Path) -> None:
+    """Remove what killed processes were writing; call it under the folder's lock."""
+    for part in folder.glob(f"*{PART}"):
+        if not in_use(part):
+            part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -64,22 +62,22 @@ class _Other:
 
 
 def room_for(path: Path, limit: int) -> int:
-    """Bytes that a file may take if everything goes that nobody uses; call it under the lock.
+    """Bytes that a file may take if everything goes that nobody uses; call it under the folder's lock.
+
+    What is being written is in use, and has the size that it will have.
 
     Args:
         path: of the file; what has that name now will be replaced.
         limit: most bytes of the whole folder.
     """
     others = _others(path)
-    removable = sum(other.bytes for other in others if not _in_use(other.path))
+    removable = sum(other.bytes for other in others if not in_use(other.path))
     kept = sum(other.bytes for other in others) - removable
-    disk = shutil.disk_usage(path.parent)
-    spare = disk.free + removable - min(_DISK_RESERVE, disk.total // 10)
-    return max(0, min(limit - kept, spare))
+    return max(0, min(limit - kept, _spare(path.parent) + removable))
 
 
 def make_room(path: Path, wanted: int, limit: int) -> None:
-    """Remove what was used least recently until a file has its room; call it under the lock.
+    """Remove what was used least recently until a file has its room; call it under the folder's lock.
 
     Args:
         path: of the file.
@@ -89,10 +87,9 @@ def make_room(path: Path, wanted: int, limit: int) -> None:
     others = _others(path)
     total = sum(other.bytes for other in others)
     for other in others:
-        disk = shutil.disk_usage(path.parent)
-        if total + wanted <= limit and disk.free - wanted >= min(_DISK_RESERVE, disk.total // 10):
+        if total + wanted <= limit and wanted <= _spare(path.parent):
             return
-        if not _in_use(other.path):
+        if not in_use(other.path):
             other.path.unlink(missing_ok=True)
             total -= other.bytes
 
@@ -103,23 +100,18 @@ def touch(path: Path) -> None:
         os.utime(path)
 
 
+def _spare(folder: Path) -> int:
+    """Bytes of the disk that may be taken: an eighth of it, and at least 10 GiB, stay free for everything else."""
+    disk = shutil.disk_usage(folder)
+    return disk.free - max(_DISK_RESERVE, disk.total // _DISK_RESERVE_SHARE)
+
+
 def _others(path: Path) -> list[_Other]:
     """The folder's files but one, the least recently used first."""
     others = []
-    for file in path.parent.glob(f"*{SUFFIX}"):
+    for file in (*path.parent.glob(f"*{SUFFIX}"), *path.parent.glob(f"*{PART}")):
         with suppress(OSError):
             facts = file.stat()
             if file != path:
                 others.append(_Other(file, facts.st_size, facts.st_mtime))
     return sorted(others, key=lambda other: other.used_at)
-
-
-def _in_use(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False

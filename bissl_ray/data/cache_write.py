@@ -1,10 +1,11 @@
 """Write a file of decoded images, laid out as `cache_file` says: whole or not at all."""
 
+import fcntl
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bissl_ray.data.cache_file import HEADER, MARK
+from bissl_ray.data.cache_folder import PART
+from bissl_ray.data.processors import processors
 from bissl_ray.data.sources import ImageFiles
 
 _CHUNK = 16
@@ -45,38 +48,66 @@ class Plan:
         return int(start + 3 * height * width)
 
 
-def plan_decoded(files: ImageFiles, room: int) -> Plan:
+def plan_decoded(files: ImageFiles, sizes: NDArray[np.int64], room: int) -> Plan:
     """Place the first images that fit into the room.
 
-    Raises:
-        BadInputError: a file is no image.
+    Args:
+        files: the images.
+        sizes: width and height of the first of them, (n, 2): of all, or of more than there is room for.
+        room: bytes that the file may take.
     """
     index = np.zeros((len(files), 3), dtype="<i8")
-    start = -(-(HEADER.size + index.nbytes) // _PAGE) * _PAGE
-    for place in range(len(files)):
-        width, height = files.size(place)
-        end = start + 3 * width * height
-        if end > room:
-            break
-        index[place] = start, height, width
-        start = end
+    ends = -(-(HEADER.size + index.nbytes) // _PAGE) * _PAGE + np.cumsum(3 * sizes.prod(axis=1))
+    held = int(np.searchsorted(ends, room, side="right"))
+    index[:held, 0] = (ends - 3 * sizes.prod(axis=1))[:held]
+    index[:held, 1:] = sizes[:held, ::-1]
     return Plan(files, index, room)
 
 
-def write_decoded(path: Path, plan: Plan, unchanged: Callable[[int], bool], done: Callable[[int], None]) -> None:
+@contextmanager
+def reserved(path: Path, length: int) -> Iterator[FileIO]:
+    """Take room on the disk beside a file, to write it there; what isn't renamed by the end is removed.
+
+    Enter it under the folder's lock: its own lock then says to others, before they look, that it is in use.
+
+    Args:
+        path: of the file to be.
+        length: in bytes.
+
+    Raises:
+        OSError: there is no such room.
+    """
+    aside = path.with_suffix(f".{uuid.uuid4().hex[:12]}{PART}")
+    try:
+        with aside.open("x+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # A full disk is met here, before the work.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, length)
+            else:
+                file.truncate(length)
+            yield file
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def write_decoded(
+    file: FileIO, path: Path, plan: Plan, unchanged: Callable[[int], bool], tell: Callable[[int, int], None]
+) -> None:
     """Decode images and write the file, in threads: Pillow lets go of Python's lock meanwhile.
 
     Args:
-        path: of the file.
+        file: what `reserved` gave.
+        path: the name that it gets when all of it is on the disk.
         plan: which images go where.
         unchanged: whether the file of an image is still what it was when `path` was chosen; else it isn't held.
-        done: called with the number of further images done.
+        tell: called with the number of images done, and of how many.
 
     Raises:
         BadInputError: an image can't be decoded.
-        OSError: the file can't be written; what was written of it is removed.
+        OSError: the file can't be written.
     """
-    aside = path.with_suffix(f".{os.getpid()}.part")
     index, held = plan.index.copy(), plan.held
 
     def decode(first: int) -> int:
@@ -89,25 +120,20 @@ def write_decoded(path: Path, plan: Plan, unchanged: Callable[[int], bool], done
                 index[place] = 0
         return len(chosen)
 
-    try:
-        with aside.open("w+b", buffering=0) as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, plan.length)  # a full disk is met here, before the work
-            with ThreadPoolExecutor(_processors()) as threads:
-                try:
-                    for chunk in as_completed([threads.submit(decode, n) for n in range(0, held, _CHUNK)]):
-                        done(chunk.result())
-                except BaseException:
-                    threads.shutdown(cancel_futures=True)
-                    raise
-            build = uuid.uuid4().bytes
-            _write_at(file, HEADER.pack(MARK, build, len(index), plan.room, plan.length), 0)
-            _write_at(file, index.tobytes(), HEADER.size)
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
+    done = 0
+    tell(done, held)
+    with ThreadPoolExecutor(processors()) as threads:
+        try:
+            for chunk in as_completed([threads.submit(decode, n) for n in range(0, held, _CHUNK)]):
+                done += chunk.result()
+                tell(done, held)
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    _write_at(file, HEADER.pack(MARK, uuid.uuid4().bytes, len(index), plan.room, plan.length), 0)
+    _write_at(file, index.tobytes(), HEADER.size)
+    os.fsync(file.fileno())
+    Path(file.name).replace(path)
 
 
 def _write_at(file: FileIO, content: bytes, start: int) -> None:
@@ -116,8 +142,3 @@ def _write_at(file: FileIO, content: bytes, start: int) -> None:
     while rest:
         written = os.pwrite(file.fileno(), rest, start)
         start, rest = start + written, rest[written:]
-
-
-def _processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,12 +5,13 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bissl_ray.data.absent import AbsentImagesError
 from bissl_ray.data.data_choice import DataChoice
 from bissl_ray.data.examine import examine_images
 from bissl_ray.data.findings import Finding, Findings, count_of
-from bissl_ray.data.image_checks import check_images, places_of
+from bissl_ray.data.image_checks import check_files, check_images, places_of
 from bissl_ray.data.sources import ImageFiles
-from bissl_ray.data.spec import DatasetSpec, DatasetSplits
+from bissl_ray.data.spec import UNLABELLED, DatasetSpec, DatasetSplits
 
 
 def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int], None]) -> Findings:
@@ -22,9 +23,12 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
         progress: told after every few images how many have been opened, and of how many.
 
     Raises:
-        BadInputError: the dataset can't be opened: something is missing, or a file of labels is damaged.
+        BadInputError: the dataset can't be opened: a file or folder is missing, or one of labels is damaged.
     """
-    splits = choice.open()
+    try:
+        splits = choice.open()
+    except AbsentImagesError as error:
+        return _check_remaining(error, quick, progress)
     findings = Findings(splits)
     findings.notes += _compare(choice.spec, splits)
     _check_classes(splits, findings)
@@ -32,19 +36,38 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
     findings.images = len(places)
     findings.notes += _unused({name for name, (source, _) in places.items() if isinstance(source, ImageFiles)})
     if not quick:
-        done = 0
-        progress(done, len(places))
-
-        def opened(more: int) -> None:
-            nonlocal done
-            done += more
-            progress(done, len(places))
-
-        examined = examine_images(list(places.values()), opened)
+        examined = examine_images(list(places.values()), _counting(progress, len(places)))
         check_images(choice.spec, splits, examined, findings)
         findings.problems += _unlike_published(choice, splits)
         findings.opened = sum(image.problem is None for image in examined)
     return findings
+
+
+def _check_remaining(error: AbsentImagesError, quick: bool, progress: Callable[[int, int], None]) -> Findings:
+    """Open the images that are there; without the others, it isn't known what belongs to which split."""
+    findings = Findings(None, images=len(error.remaining))
+    what = f"{count_of(len(error.absent), 'file')} named in the lists but absent; {error.remedy}"
+    findings.problems.append(Finding(what, error.absent))
+    if not quick:
+        files = ImageFiles(Path(), [str(path) for path in error.remaining], [UNLABELLED] * len(error.remaining))
+        images = [(files, index) for index in range(len(files))]
+        examined = examine_images(images, _counting(progress, len(images)))
+        check_files(examined, findings)
+        findings.opened = sum(image.problem is None for image in examined)
+    return findings
+
+
+def _counting(progress: Callable[[int, int], None], total: int) -> Callable[[int], None]:
+    """From how many more there are to how many in all, beginning with none."""
+    done = 0
+    progress(done, total)
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return more
 
 
 def _compare(spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Finding]:

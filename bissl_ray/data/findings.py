@@ -20,7 +20,8 @@ class Finding(NamedTuple):
 class Findings:
     """What a check came to."""
 
-    splits: DatasetSplits
+    splits: DatasetSplits | None
+    """None where images are absent, and the dataset can't be opened."""
     notes: list[Finding] = field(default_factory=list)
     """Worth knowing; nothing is wrong with the data."""
     problems: list[Finding] = field(default_factory=list)

@@ -22,6 +22,18 @@ def places_of(splits: DatasetSplits) -> dict[str, tuple[ImageSource, int]]:
 
 def check_images(spec: DatasetSpec, splits: DatasetSplits, examined: Sequence[Examined], findings: Findings) -> None:
     """Add what was found of the images: damage, orientations, and images that are in several splits."""
+    check_files(examined, findings)
+    shared = list(_in_several_splits(splits, examined))
+    if shared:
+        # Published datasets have such pairs, too, and all published figures with them.
+        where = findings.problems if spec.sizes is None else findings.notes
+        where.append(
+            Finding(f"{count_of(len(shared), 'image')} in several of the training, validation and test splits", shared)
+        )
+
+
+def check_files(examined: Sequence[Examined], findings: Findings) -> None:
+    """Add what was found of each image by itself: damage and orientations."""
     damaged = [image.problem for image in examined if image.problem is not None]
     if damaged:
         findings.problems.append(Finding(f"{count_of(len(damaged), 'image')} can't be opened", damaged))
@@ -33,13 +45,6 @@ def check_images(spec: DatasetSpec, splits: DatasetSplits, examined: Sequence[Ex
                 "torchvision; turn the files themselves if it matters",
                 rotated,
             )
-        )
-    shared = list(_in_several_splits(splits, examined))
-    if shared:
-        # Published datasets have such pairs, too, and all published figures with them.
-        where = findings.problems if spec.sizes is None else findings.notes
-        where.append(
-            Finding(f"{count_of(len(shared), 'image')} in several of the training, validation and test splits", shared)
         )
 
 

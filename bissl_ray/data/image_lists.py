@@ -100,15 +100,16 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
         The images of each part.
 
     Raises:
-        BadInputError: a label outside the classes, a file that is listed but absent, one that is listed twice, or a
-            class without training images.
+        BadInputError: a label outside the classes, a file that is listed twice, or a class without training images.
+        AbsentImagesError: files are listed but absent.
     """
+    from bissl_ray.data.absent import AbsentImagesError
     from bissl_ray.data.class_checks import check_every_class
     from bissl_ray.data.sources import ImageFiles
 
     present = _present(folder, {name.rpartition("/")[0] for part in lists for name in part.names})
     first_seen: dict[str, tuple[ImageList, int]] = {}
-    absent: list[tuple[ImageList, int]] = []
+    absent: list[str] = []
     for part in lists:
         for index, (name, label) in enumerate(zip(part.names, part.labels, strict=True)):
             if not 0 <= label < len(classes):
@@ -124,14 +125,10 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
                 )
             first_seen[name] = (part, index)
             if name not in present:
-                absent.append((part, index))
+                absent.append(f"{folder / name}: named in {part.short_place(index)} but absent")
     if absent:
-        part, index = absent[0]
-        more = f", and so are {len(absent) - 1:,} more" if len(absent) > 1 else ""
-        raise BadInputError(
-            f"{folder / part.names[index]}: named in {part.short_place(index)} but absent{more}; put the complete "
-            "images there, in exactly this folder"
-        )
+        remaining = [folder / name for name in first_seen if name in present]
+        raise AbsentImagesError(absent, remaining, "put the complete images there, in exactly this folder")
     check_every_class(lists[0].labels, len(classes), lists[0].path, classes)
     return [ImageFiles(folder, part.names, part.labels) for part in lists]
 

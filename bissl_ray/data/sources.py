@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from bissl_ray.data.compact import Labels, Names
 from bissl_ray.data.decoding import opened, to_rgb
 from bissl_ray.data.spec import UNLABELLED, ImageSource, Label
 
@@ -67,8 +68,8 @@ class ImageFiles:
         self, folder: Path, names: Sequence[str], labels: Sequence[Label], shorter_side: int | None = None
     ) -> None:
         self.folder = folder
-        self.names = list(names)
-        self.labels = list(labels)
+        self.names = names if isinstance(names, Names) else Names(names)
+        self.labels = labels if isinstance(labels, Labels) else Labels(labels)
         self.shorter_side = shorter_side
 
     def __len__(self) -> int:
@@ -97,12 +98,11 @@ class ImageFiles:
 
     def select(self, indices: Sequence[int]) -> "ImageFiles":
         """The files of these indices."""
-        chosen = [self.names[i] for i in indices], [self.labels[i] for i in indices]
-        return ImageFiles(self.folder, *chosen, self.shorter_side)
+        return ImageFiles(self.folder, self.names.select(indices), self.labels.select(indices), self.shorter_side)
 
     def hidden(self) -> "ImageFiles":
         """The same files without labels."""
-        return ImageFiles(self.folder, self.names, [UNLABELLED] * len(self), self.shorter_side)
+        return ImageFiles(self.folder, self.names, Labels.hidden(len(self)), self.shorter_side)
 
     def reduced(self, shorter_side: int) -> "ImageFiles":
         """The same files, reduced to so many pixels when they are decoded; smaller images stay as they are."""
@@ -121,7 +121,7 @@ class JoinedImages:
 
     def __init__(self, sources: Sequence[ImageSource]) -> None:
         self.sources = list(sources)
-        self.labels: list[Label] = [label for source in sources for label in source.labels]
+        self.labels = Labels(label for source in sources for label in source.labels)
         self._starts = list(accumulate((len(source) for source in sources), initial=0))
 
     def __len__(self) -> int:

@@ -101,8 +101,9 @@ class DatasetSpec:
     """Where it is published and how to get it, in plain sentences."""
     layout: str
     """The exact folder layout expected, one path a line."""
-    required: tuple[str, ...]
-    """Paths under the data folder that must exist, folders with a final slash; none if embedded."""
+    required: tuple[str | tuple[str, ...], ...]
+    """Paths under the data folder that must exist, folders with a final slash; of several in a tuple, one. None if
+    embedded."""
     reader: Callable[[Path, SplitChoice], DatasetSplits]
     """Reads a complete data folder and splits it as chosen; imports what it needs by itself."""
     download: Callable[[Path], None] | None = None
@@ -142,12 +143,13 @@ class DatasetSpec:
         raise BadInputError(self._explain(lines))
 
     def missing(self, folder: Path) -> list[str]:
-        """The paths of `required` that a data folder lacks."""
+        """The paths of `required` that a data folder lacks; where one of several would do, the first of them."""
 
         def exists(path: str) -> bool:
             return (folder / path).is_dir() if path.endswith("/") else (folder / path).is_file()
 
-        return [path for path in self.required if not exists(path)]
+        places = [(path,) if isinstance(path, str) else path for path in self.required]
+        return [either[0] for either in places if not any(map(exists, either))]
 
     def _explain(self, problem: str) -> str:
         layout = "\n".join("  " + line for line in self.layout.splitlines())
@@ -171,7 +173,7 @@ def photographs(
     metric: Literal["top1", "mean_per_class", "map11"],
     home: str,
     layout: str,
-    required: tuple[str, ...],
+    required: tuple[str | tuple[str, ...], ...],
     reader: Callable[[Path, SplitChoice], DatasetSplits],
     download: Callable[[Path], None] | None = None,
     checksums: tuple[tuple[str, str], ...] = (),

@@ -12,15 +12,18 @@ from bissl_ray.errors import BadInputError
 
 _VALIDATION_SHARE = 3970 / 19850
 # The archive of partitions has no folder of its own; people unpack it at either place.
-_PARTITIONS = ("SUN397/Partitions", "Partitions")
+_TRAINING, _TESTING = (
+    (f"SUN397/Partitions/{name}", f"Partitions/{name}") for name in ("Training_01.txt", "Testing_01.txt")
+)
+_CLASSES = ("SUN397/ClassName.txt", "SUN397/Partitions/ClassName.txt", "Partitions/ClassName.txt")
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.image_lists import ImageList, open_lists, read_lines
     from bissl_ray.data.published import Published, split
 
-    class_file = _found(folder, "ClassName.txt", "SUN397", *_PARTITIONS)
-    paths = [_found(folder, name, *_PARTITIONS) for name in ("Training_01.txt", "Testing_01.txt")]
+    class_file = _found(folder, _CLASSES)
+    paths = [_found(folder, places) for places in (_TRAINING, _TESTING)]
     classes = [line[0] for line in read_lines(class_file, r"/\S+", "a scene as /a/abbey")]
     label_of = {scene: label for label, scene in enumerate(classes)}
 
@@ -48,14 +51,8 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "sun397", _VALIDATION_SHARE, choice)
 
 
-def _found(folder: Path, name: str, *places: str) -> Path:
-    for place in places:
-        if (folder / place / name).is_file():
-            return folder / place / name
-    raise BadInputError(
-        f"SUN397 ('sun397') has no {name} in {folder}, looked for in {', '.join(places)}; unpack Partitions.zip, which "
-        f"is published beside the images, in {folder / _PARTITIONS[0]}"
-    )
+def _found(folder: Path, places: tuple[str, ...]) -> Path:
+    return next(folder / place for place in places if (folder / place).is_file())
 
 
 SPEC = photographs(
@@ -71,8 +68,8 @@ SPEC = photographs(
     layout="""\
 SUN397/a/abbey/sun_*.jpg and so on                 39,700 images that the lists name, of 108,754
 SUN397/ClassName.txt
-SUN397/Partitions/Training_01.txt
+SUN397/Partitions/Training_01.txt                  Partitions.zip; the folder may lie beside SUN397, too
 SUN397/Partitions/Testing_01.txt""",
-    required=("SUN397/",),
+    required=("SUN397/", _CLASSES, _TRAINING, _TESTING),
     reader=_read,
 )

@@ -65,17 +65,26 @@ def _label(path: Path) -> tuple[int, ...]:
     return tuple(label)
 
 
-def _images(root: Path, names: list[str], lists: str, present: Mapping[str, set[str]]) -> "ImageFiles":
+def _check_present(root: Path, named: Mapping[str, list[str]]) -> None:
+    from bissl_ray.data.absent import AbsentImagesError
+
+    absent, remaining = [], []
+    for folder, ending in (("JPEGImages", "jpg"), ("Annotations", "xml")):
+        present = {path.name for path in (root / folder).iterdir()}
+        for part, names in named.items():
+            for file in (f"{name}.{ending}" for name in names):
+                if file not in present:
+                    absent.append(f"{root / folder / file}: named in {part}.txt but absent")
+                elif folder == "JPEGImages":
+                    remaining.append(root / folder / file)
+    if absent:
+        archives = "VOC 2007 comes as two archives, trainval and test: unpack both into the same folder"
+        raise AbsentImagesError(absent, remaining, archives)
+
+
+def _images(root: Path, names: list[str]) -> "ImageFiles":
     from bissl_ray.data.sources import ImageFiles
 
-    for folder, ending in (("JPEGImages", "jpg"), ("Annotations", "xml")):
-        absent = [name for name in names if f"{name}.{ending}" not in present[folder]]
-        if absent:
-            more = f", and so are {len(absent) - 1:,} more" if len(absent) > 1 else ""
-            raise BadInputError(
-                f"{root / folder / absent[0]}.{ending}: named in {lists} but absent{more}; VOC 2007 comes as two "
-                "archives, trainval and test: unpack both into the same folder"
-            )
     labels = [_label(root / "Annotations" / f"{name}.xml") for name in names]
     return ImageFiles(root / "JPEGImages", [f"{name}.jpg" for name in names], labels)
 
@@ -86,10 +95,10 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
 
     root = folder / _ROOT
     lists = root / "ImageSets" / "Main"
-    present = {name: {path.name for path in (root / name).iterdir()} for name in ("JPEGImages", "Annotations")}
     first_seen: dict[str, str] = {}
     named = {part: _names(lists, part, first_seen) for part in ("train", "val", "test")}
-    parts = {part: _images(root, names, f"{part}.txt", present) for part, names in named.items()}
+    _check_present(root, named)
+    parts = {part: _images(root, names) for part, names in named.items()}
     check_every_class(parts["train"].labels, len(CLASSES), lists / "train.txt", CLASSES)
     published = Published(
         train=parts["train"],

@@ -35,6 +35,7 @@ class SweepProgress:
         best: trial and objective (a fraction) of the best so far; None before there is one.
         trials: rows of trials as the store has them, for the table.
         trouble: one line on what the person should see to, such as a full disk; None if all is well.
+        doing: what the runs wait for before they begin, such as images that are decoded; None: nothing.
     """
 
     phase: str
@@ -48,6 +49,7 @@ class SweepProgress:
     best: tuple[str, float] | None = None
     trials: Sequence[dict[str, Any]] = field(default_factory=list)
     trouble: str | None = None
+    doing: str | None = None
 
 
 class LiveBoard:
@@ -88,7 +90,7 @@ class LiveBoard:
         if self._live is not None:
             self._live.update(self._picture(progress), refresh=True)
             return
-        news = (progress.phase, progress.done, progress.failed, progress.trouble)
+        news = (progress.phase, progress.done, progress.failed, progress.trouble, progress.doing is None)
         if news != self._said:
             self._said = news
             self._console.print(_line(progress), markup=False, highlight=False, soft_wrap=True)
@@ -104,6 +106,8 @@ class LiveBoard:
         if progress.best is not None:
             trial, score = progress.best
             parts.append(Text.assemble("best so far ", (f"{percent(score)}%", "bold green"), f"  {trial}"))
+        if progress.doing is not None:
+            parts.append(Text(progress.doing, style="dim"))
         if progress.trouble is not None:
             parts.append(Text(progress.trouble, style="bold red"))
         rows = rank(progress.trials)[: max(self._console.height - _AROUND_TABLE, 1)]
@@ -126,6 +130,8 @@ def _line(progress: SweepProgress) -> str:
     parts = [f"{progress.phase}: {progress.done} of {progress.total} done", *_counts(progress)]
     if progress.best is not None:
         parts.append(f"best {percent(progress.best[1])}% ({progress.best[0]})")
+    if progress.doing is not None:
+        parts.append(progress.doing)
     if progress.trouble is not None:
         parts.append(progress.trouble)
     return ", ".join(parts)

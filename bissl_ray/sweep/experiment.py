@@ -12,8 +12,11 @@ from bissl_ray.job.cluster import Cluster
 from bissl_ray.job.interrupt import Interrupt
 from bissl_ray.job.provenance import git_state, versions
 from bissl_ray.store import SweepWriter
+from bissl_ray.sweep.news_callback import NewsCallback
+from bissl_ray.sweep.outcome import View
 from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
-from bissl_ray.sweep.recorder import LiveView, Recorder
+from bissl_ray.sweep.preflight import chosen_data
+from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.replay import control_settings, planner_of
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import PlannedSearcher
@@ -32,7 +35,7 @@ def run_experiment(
     storage: str,
     start: str,
     cluster: Cluster,
-    view: LiveView,
+    view: View,
     stopped: Interrupt,
     budget: Budget | None,
 ) -> Planner:
@@ -71,18 +74,21 @@ def run_experiment(
         stopper = _Stopper(planner, stopped, budget, slots * shape.workers if shape.use_gpu else 0)
         explored = [record for record in planner.records.values() if record.step == "search"]
         alternations = request.space.largest("alternations")
+        # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
+        data = chosen_data(request)
+        news = None if data.spec.embedded and data.pretext_spec.embedded else NewsCallback(view.note, recorder)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         tune.run(
             TrialRunner,
             name="tune",
             storage_path=shape.run_dir,
-            config={"shape": shape.to_mapping()},
+            config={"shape": shape.to_mapping(), "news": None if news is None else news.name},
             resources_per_trial=group_resources(shape),
             num_samples=-1,
             search_alg=searcher,
             scheduler=ExploreASHA(request.space.protocol, alternations, slots, explored),
             reuse_actors=True,
-            callbacks=[recorder],
+            callbacks=[recorder] if news is None else [recorder, news],
             stop=stopper,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
@@ -91,6 +97,9 @@ def run_experiment(
             verbose=0,
             progress_reporter=_Silent(),
         )
+        if news is not None:
+            news.close()
+            recorder.doing = None
         recorder.show()
     return planner
 

@@ -97,6 +97,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._begin = time.monotonic()
         self._losses: Counter[str] = Counter()
         self._durations: dict[str, list[float]] = {}
+        self.doing: str | None = None
+        """What trials wait for before they begin, in words; None: nothing."""
 
     # Tune calls these
 
@@ -248,6 +250,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
                 trials=self._writer.trials,
                 trouble=self._writer.trouble,
+                doing=self.doing,
             )
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bissl_ray.config.budget import Budget
 from bissl_ray.config.request import SweepRequest
+from bissl_ray.data.cache_news import decoding_words
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.cluster import Cluster, connected
 from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
@@ -187,7 +188,13 @@ class _Pretraining:
         self._first: int | None = None
 
     def advanced(self, advance: Advance) -> None:
-        return
+        if advance.unit == "image":
+            doing = None if advance.done == advance.total else decoding_words(advance.done, advance.total)
+            elapsed = time.monotonic() - self._begin
+            self._view.update(SweepProgress("pretraining (epochs)", self._epochs, 0, 1, 0, 0, elapsed, doing=doing))
+
+    def note(self, line: str) -> None:
+        self._view.note(line)
 
     def reported(self, row: dict[str, Any]) -> None:
         epoch, elapsed = row["epoch"], time.monotonic() - self._begin

@@ -8,7 +8,7 @@ from ray import tune
 
 from bissl_ray.sweep.worker_group import WorkerGroup
 from bissl_ray.training.order import Order
-from bissl_ray.training.ray_train import GroupShape
+from bissl_ray.training.ray_train import GroupShape, MessageLine
 
 OVER = "over"
 """Key of a trial's last result: "complete", "pruned" or "failed". A trial that ends without one was stopped."""
@@ -66,4 +66,5 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     @staticmethod
     def _new_group(config: dict[str, Any]) -> WorkerGroup:
-        return WorkerGroup(GroupShape(**config["shape"]), name=f"group-{uuid.uuid4().hex[:8]}")
+        news = None if config["news"] is None else MessageLine.named(config["news"])
+        return WorkerGroup(GroupShape(**config["shape"]), f"group-{uuid.uuid4().hex[:8]}", news)

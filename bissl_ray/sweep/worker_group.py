@@ -13,7 +13,7 @@ import ray
 from bissl_ray.sweep.mailbox import Answer, Mailbox, Message
 from bissl_ray.sweep.worker_loop import Call, worker_loop
 from bissl_ray.training.order import Order
-from bissl_ray.training.ray_train import GroupShape, torch_trainer
+from bissl_ray.training.ray_train import GroupShape, MessageLine, torch_trainer
 
 _POLL_S = 1.0
 _MOST_RESTARTS = 20
@@ -22,14 +22,16 @@ _MOST_RESTARTS = 20
 class WorkerGroup:
     """Runs the trials that it is handed, one after another."""
 
-    def __init__(self, shape: GroupShape, name: str):
+    def __init__(self, shape: GroupShape, name: str, news: MessageLine | None = None):
         """Start the workers; returns at once, they take their first trial when they are up.
 
         Args:
             shape: workers, CPUs and GPUs.
             name: unique name of the Train run.
+            news: takes what trials say of the images that are decoded; None: standard error does.
         """
         self._shape = shape
+        self._news = news
         self._mailbox_actor: Any = None
         self._mailbox: Mailbox | None = None
         if shape.workers == 1:
@@ -81,7 +83,7 @@ class WorkerGroup:
         try:
             torch_trainer(
                 worker_loop,
-                {"call": self._call, "threads": shape.cpus_per_worker},
+                {"call": self._call, "threads": shape.cpus_per_worker, "news": self._news},
                 shape,
                 name=self._name,
                 in_process=shape.workers == 1,

@@ -11,6 +11,7 @@ import torch
 
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.sweep.mailbox import Answer
+from bissl_ray.sweep.trial_news import TrialNews
 from bissl_ray.training.diagnosis import TrialDiagnosedError
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
@@ -32,7 +33,8 @@ def worker_loop(config: dict[str, Any]) -> None:
     """Run trials until the mailbox is closed.
 
     Args:
-        config: "call", a `Call` to the group's mailbox; "threads", CPU threads of this worker.
+        config: "call", a `Call` to the group's mailbox; "threads", CPU threads of this worker; "news", a `MessageLine`
+            to the driver, or None.
 
     Raises:
         Exception: whatever broke one worker of several on its own. The others may be waiting in a
@@ -41,6 +43,7 @@ def worker_loop(config: dict[str, Any]) -> None:
     """
     call: Call = config["call"]
     torch.set_num_threads(config["threads"])
+    news = None if config["news"] is None else TrialNews(config["news"])
     worker = from_ray_train()
     # Ray changes the working directory; relative paths were made absolute by the driver.
     memory = _memory(worker)
@@ -54,7 +57,7 @@ def worker_loop(config: dict[str, Any]) -> None:
         kind, tag, order = taken
         if kind == "close":
             return
-        _run_one(call, worker, tag, Order.from_mapping(order))
+        _run_one(call, worker, tag, Order.from_mapping(order), news)
         gc.collect()
         if worker.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -62,7 +65,7 @@ def worker_loop(config: dict[str, Any]) -> None:
                 raise MemoryNotReturnedError(f"{(_memory(worker) - memory) / 2**20:.0f} MiB are still held")
 
 
-def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
+def _run_one(call: Call, worker: Worker, tag: str, order: Order, news: TrialNews | None) -> None:
     def report(row: dict[str, Any]) -> None:
         answer: Answer | None = None
         if worker.is_chief:
@@ -73,7 +76,7 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order) -> None:
             raise TrialStoppedError
 
     try:
-        result = run_order(order, worker, report)
+        result = run_order(order, worker, report, news=news)
     except TrialStoppedError:
         return
     except TrialDiagnosedError as diagnosis:

@@ -61,24 +61,28 @@ def knn(
     if len(everything) == 0:
         raise refuse_no_images()
     known = F.normalize(everything.rows, dim=1)
-    shown, counted = _ballots(everything.labels, task.classes, known)
     tally = task.tally()
     at_once = max(1, _SIMILARITIES_AT_ONCE // len(known))
     with exact_arithmetic():
         for rows, labels in zip(torch.split(judged.rows, at_once), torch.split(judged.labels, at_once), strict=True):
             similarity = F.normalize(rows, dim=1) @ known.T
-            last = similarity.topk(min(neighbours, len(known))).values[:, -1:]
-            weights = ((similarity - 1) / temperature).exp().where(similarity >= last, 0)
-            # As products of matrices: cheaper than the similarities wherever classes are fewer than features.
-            votes = weights @ shown
-            if counted is not None:
-                votes /= (weights @ counted).clamp_min(torch.finfo(votes.dtype).tiny)
-            tally.add(votes, labels)
+            tally.add(_votes(similarity, everything.labels, task.classes, neighbours, temperature), labels)
     return tally.figures(group)
 
 
-def _ballots(labels: Tensor, classes: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Which classes each image shows, and which count in it (None: all), as numbers (n, classes)."""
+def _votes(similarity: Tensor, labels: Tensor, classes: int, neighbours: int, temperature: float) -> Tensor:
+    """Votes (m, classes) of the neighbours of m images, by their similarity (m, n) to n images with labels."""
+    last = similarity.topk(min(neighbours, similarity.shape[1])).values[:, -1:]
+    voters = int((similarity >= last).sum(dim=1).max()) if len(similarity) else 0
+    nearest, places = similarity.topk(voters)
+    # In double precision, so that in whatever order a GPU adds them, equal sums stay equal.
+    weights = ((nearest.double() - 1) / temperature).exp().where(nearest >= last, 0)
+    votes = weights.new_zeros(len(similarity), classes)
     if labels.ndim == 1:
-        return F.one_hot(labels, classes).to(like), None
-    return (labels == 1).to(like), (labels != UNCERTAIN).to(like)
+        return votes.scatter_add_(1, labels[places], weights).to(similarity.dtype)
+    counted = torch.zeros_like(votes)
+    for number in range(classes):
+        ballots = labels[:, number][places]
+        votes[:, number] = (weights * (ballots == 1)).sum(dim=1)
+        counted[:, number] = (weights * (ballots != UNCERTAIN)).sum(dim=1)
+    return (votes / counted.clamp_min(torch.finfo(votes.dtype).tiny)).to(similarity.dtype)

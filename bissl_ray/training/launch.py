@@ -1,5 +1,6 @@
 """Run one order by itself, in this process or on a group of workers, and follow it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +29,9 @@ class Follower(Protocol):
     def reported(self, row: dict[str, Any]) -> None:
         """See a row of measurements, after an epoch or an alternation."""
 
+    def note(self, line: str) -> None:
+        """See a line that a person should read."""
+
 
 @dataclass(frozen=True)
 class RunEnd:
@@ -55,8 +59,9 @@ def run_here(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -
         RunFailedError: it ended early, for a reason that can be said in words.
         Exception: anything else that broke it.
     """
+    watch = _Here(follower, stop_asked)
     try:
-        return RunEnd(run_order(order, alone(), follower.reported, _Here(follower, stop_asked)))
+        return RunEnd(run_order(order, alone(), follower.reported, watch, watch))
     except TrialStoppedError:
         return RunEnd(None, saved=_has_progress(order))
     except _SAID_IN_WORDS as error:
@@ -102,6 +107,8 @@ class Told:
                 self.follower.advanced(content)
             case "report":
                 self.follower.reported(content)
+            case "note":
+                self.follower.note(content)
             case "result":
                 self.result.update(content)
             case "stopped":
@@ -125,7 +132,7 @@ def _on_worker(config: dict[str, Any]) -> None:
             watch.say("report", row)
 
     try:
-        result = run_order(Order.from_mapping(config["order"]), worker, report, watch)
+        result = run_order(Order.from_mapping(config["order"]), worker, report, watch, watch)
     except TrialStoppedError:
         line.put(("stopped", None))
     except _SAID_IN_WORDS as error:
@@ -141,28 +148,59 @@ def _on_worker(config: dict[str, Any]) -> None:
             line.put(("result", result))
 
 
-class _Here:
+class _WhileDecoding(ABC):
+    """A watch that follows the decoding of images, too, and may stop that."""
+
+    def __init__(self) -> None:
+        self.due = Pause().over
+
+    @abstractmethod
+    def advanced(self, advance: Advance) -> None: ...
+
+    @abstractmethod
+    def stop_asked(self) -> bool: ...
+
+    def decoded(self, done: int, total: int) -> None:
+        if self.due() or done == total:
+            self.advanced(Advance("decoding", done, total, "image"))
+        if self.stop_asked():
+            raise TrialStoppedError
+
+
+class _Here(_WhileDecoding):
     """The watch of a run in this process."""
 
     def __init__(self, follower: Follower, stop_asked: Callable[[], bool]):
-        self.advanced = follower.advanced
-        self.stop_asked = stop_asked
-        self.due = Pause().over
+        super().__init__()
+        self._follower = follower
+        self._stop_asked = stop_asked
+
+    def advanced(self, advance: Advance) -> None:
+        self._follower.advanced(advance)
+
+    def note(self, line: str) -> None:
+        self._follower.note(line)
+
+    def stop_asked(self) -> bool:
+        return self._stop_asked()
 
 
-class _FromAfar:
+class _FromAfar(_WhileDecoding):
     """The watch of a run on workers: what it says, and the answers, go through a message line."""
 
     def __init__(self, line: "MessageLine"):
+        super().__init__()
         self._line = line
         self._stop = False
-        self.due = Pause().over
 
     def say(self, kind: str, content: Any) -> None:
         self._stop = self._line.put((kind, content))
 
     def advanced(self, advance: Advance) -> None:
         self.say("advance", advance)
+
+    def note(self, line: str) -> None:
+        self.say("note", line)
 
     def stop_asked(self) -> bool:
         return self._stop

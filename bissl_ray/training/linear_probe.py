@@ -19,6 +19,7 @@ PENALTIES: Final = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 """Penalties that are tried, the largest first: each fit starts from the one before."""
 _MOST_ITERATIONS: Final = 500
 _ROUNDING: Final = 1e-6
+_VALUES_AT_ONCE: Final = 2**24
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,40 @@ def probe_metrics(task: DownstreamTask, judged: Features, group: Group = None) -
 
 
 class _Problem:
-    """The penalised loss over all workers' training features, standardised, with a column of ones for the bias."""
+    """The penalised loss over all workers' training features, standardised.
+
+    The features stay as they are, and are standardised a part at a time: those of ImageNet under a ResNet-50 are 10 GB
+    in single precision, and several copies in double precision would be more than most machines have.
+    """
 
     def __init__(self, train: Features, task: DownstreamTask, group: Group) -> None:
-        rows = train.rows.double()
-        self._images = float(all_reduce_sum(rows.new_tensor(float(len(rows))), group))
+        self._rows, self._labels, self._task, self._group = train.rows, train.labels, task, group
+        zero = train.rows.new_zeros(train.rows.shape[1], dtype=torch.float64)
+        self._images = float(all_reduce_sum(zero.new_tensor(float(len(train))), group))
         if self._images == 0:
             raise refuse_no_images()
-        self._mean = all_reduce_sum(rows.sum(dim=0), group) / self._images
-        deviation = (all_reduce_sum((rows - self._mean).square().sum(dim=0), group) / self._images).sqrt()
+        parts = self._parts(train.rows)
+        self._mean = all_reduce_sum(sum((part.double().sum(dim=0) for part in parts), zero), group) / self._images
+        squares = sum(((part.double() - self._mean).square().sum(dim=0) for part in parts), zero)
+        deviation = (all_reduce_sum(squares, group) / self._images).sqrt()
         # A feature that never changes, but for rounding, stays 0 and has no say.
         self._deviation = deviation.where(deviation > _ROUNDING * self._mean.abs(), 1)
-        standardised = (rows - self._mean) / self._deviation
-        self._rows = torch.cat([standardised, torch.ones_like(standardised[:, :1])], dim=1)
-        self._labels, self._task, self._group = train.labels, task, group
+
+    def _parts(self, of_images: Tensor) -> tuple[Tensor, ...]:
+        """Cut into as many images as have their features held in double precision at a time."""
+        return torch.split(of_images, max(1, _VALUES_AT_ONCE // self._rows.shape[1]))
+
+    def _own_loss(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """This worker's part of the mean loss, and its gradient (classes, feature_dim + 1)."""
+        loss, gradient = weights.new_zeros(()), torch.zeros_like(weights)
+        leaf = weights.detach().requires_grad_()
+        for rows, labels in zip(self._parts(self._rows), self._parts(self._labels), strict=True):
+            standardised = (rows.double() - self._mean) / self._deviation
+            scores = standardised @ leaf[:, :-1].T + leaf[:, -1]
+            part = self._task.loss_of_scores(scores, labels).sum() / self._images
+            gradient += torch.autograd.grad(part, [leaf])[0]
+            loss += part.detach()
+        return loss, gradient
 
     def minimise(self, start: Tensor, penalty: float) -> Tensor:
         """The weights (classes, feature_dim + 1) of the smallest penalised loss, the bias last."""
@@ -111,9 +132,8 @@ class _Problem:
         )
 
         def objective() -> float:
-            own = self._task.loss_of_scores(self._rows @ weights.T, self._labels).sum() / self._images
-            (gradient,) = torch.autograd.grad(own, [weights])
-            both = all_reduce_sum(torch.cat([gradient.flatten(), own.detach()[None]]), self._group)
+            own, gradient = self._own_loss(weights)
+            both = all_reduce_sum(torch.cat([gradient.flatten(), own[None]]), self._group)
             penalised = weights.detach().clone()
             penalised[:, -1] = 0
             weights.grad = both[:-1].view_as(weights) + penalty * penalised

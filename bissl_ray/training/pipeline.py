@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bissl_ray.data.cache_news import CacheNews
 from bissl_ray.training.bissl import align
 from bissl_ray.training.evaluate import evaluate_on_test
 from bissl_ray.training.finetune import finetune
@@ -27,7 +28,9 @@ STAGES: dict[str, Callable[[Trial, Any], None]] = {
 }
 
 
-def run_order(order: Order, worker: Worker, report: Report, watch: Watch | None = None) -> dict[str, Any]:
+def run_order(
+    order: Order, worker: Worker, report: Report, watch: Watch | None = None, news: CacheNews | None = None
+) -> dict[str, Any]:
     """Run a trial to its end (collective over its workers).
 
     Args:
@@ -35,6 +38,7 @@ def run_order(order: Order, worker: Worker, report: Report, watch: Watch | None 
         worker: this process among the trial's workers.
         report: takes each row; raises TrialStoppedError when the trial is to stop.
         watch: follows the run between reports, and may stop it; None: nobody does.
+        news: as for `Trial`.
 
     Returns:
         The trial's totals: objective, checkpoint, alternations, hvps, cg_residual, test_metric as far as its
@@ -45,7 +49,7 @@ def run_order(order: Order, worker: Worker, report: Report, watch: Watch | None 
         BadInputError: the settings and the workers don't fit together, or a file is damaged.
         Exception: whatever broke a stage.
     """
-    trial = Trial(order, worker, report, watch)
+    trial = Trial(order, worker, report, watch, news)
     try:
         first, saved = trial.start()
         with training_arithmetic(trial.settings.precision):

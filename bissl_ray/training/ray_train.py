@@ -77,9 +77,20 @@ def torch_trainer(
 class MessageLine:
     """From workers to the process that started them, and a wish to stop back. A handle; copies go to the workers."""
 
-    def __init__(self) -> None:
-        """Start the actor that holds what nobody has taken yet; it takes no CPU."""
-        self._actor = ray.remote(num_cpus=0)(_Messages).remote()
+    def __init__(self, name: str | None = None) -> None:
+        """Start the actor that holds what nobody has taken yet; it takes no CPU.
+
+        Args:
+            name: for `named`; None: it is found by its handle alone.
+        """
+        self._actor = ray.remote(num_cpus=0)(_Messages).options(name=name).remote()
+
+    @classmethod
+    def named(cls, name: str) -> "MessageLine":
+        """Another process's line of this job (raises ValueError where there is none)."""
+        line = cls.__new__(cls)
+        line._actor = ray.get_actor(name)
+        return line
 
     def put(self, message: Any) -> bool:
         """Leave a message; returns whether the run shall stop."""

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from bissl_ray.data import (
     train_batches,
 )
 from bissl_ray.data.cache import cached_splits
+from bissl_ray.data.cache_news import CacheNews, Unheard
 from bissl_ray.data.sampling import global_batch
 from bissl_ray.data.seeding import derived_seed
 from bissl_ray.downstream import evaluate
@@ -39,15 +39,33 @@ Report = Callable[[dict[str, Any]], None]
 _EVALUATION_BATCH = 512
 
 
-@lru_cache(maxsize=4)  # a worker runs trial after trial on the same data: it opens it once
-def _open_splits(data: DataChoice, cache_gib: float | None, cache_side: int | None) -> DatasetSplits:
-    return cached_splits(data.open(), cache_gib, cache_side)
+_MOST_OPEN = 4
+_opened: dict[tuple[DataChoice, float | None, int | None], DatasetSplits] = {}
+"""A worker runs trial after trial on the same data: it opens it once. The one used last is the last."""
+
+
+def _open_splits(
+    data: DataChoice, cache_gib: float | None, cache_side: int | None, news: CacheNews | None
+) -> DatasetSplits:
+    key = (data, cache_gib, cache_side)
+    splits = _opened.pop(key, None) or cached_splits(data.open(), cache_gib, cache_side, news)
+    while len(_opened) >= _MOST_OPEN:
+        del _opened[next(iter(_opened))]
+    _opened[key] = splits
+    return splits
 
 
 class Trial:
     """One trial on this worker."""
 
-    def __init__(self, order: Order, worker: Worker, report: Report, watch: Watch | None = None):
+    def __init__(
+        self,
+        order: Order,
+        worker: Worker,
+        report: Report,
+        watch: Watch | None = None,
+        news: CacheNews | None = None,
+    ):
         """Build the models and open the data.
 
         Args:
@@ -55,12 +73,15 @@ class Trial:
             worker: this process among the trial's workers.
             report: takes a row; raises when the trial is to stop.
             watch: follows the run between reports; None: nobody does.
+            news: hears of the images that are decoded before the run begins; None: standard error does. Only the
+                chief's is told.
         """
         self.order = order
         self.settings = order.validated_settings()
         self.worker = worker
         self.dataset = order.data.spec
-        self.splits: DatasetSplits = _open_splits(order.data, self.settings.cache_gib, self.settings.cache_side)
+        news = news if worker.is_chief else Unheard()
+        self.splits: DatasetSplits = _open_splits(order.data, self.settings.cache_gib, self.settings.cache_side, news)
         self.progress = Progress(order.storage, order.folder)
         self.seconds_before = 0.0
         self._evaluations: dict[str, EvaluationBatches] = {}

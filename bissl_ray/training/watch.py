@@ -16,7 +16,8 @@ class Advance:
     """Where a stage is.
 
     Attributes:
-        stage: its name in the pipeline; where scores are all that is wanted, whose images are looked at.
+        stage: its name in the pipeline; where scores are all that is wanted, whose images are looked at; "decoding"
+            before the first of them, where images are decoded into the cache.
         done: how many lie behind.
         total: of how many.
         unit: what is counted; epochs are counted in steps.
@@ -27,7 +28,7 @@ class Advance:
     stage: str
     done: int
     total: int
-    unit: Literal["epoch", "alternation", "batch"]
+    unit: Literal["epoch", "alternation", "batch", "image"]
     per_epoch: int = 1
     loss: float | None = None
 

@@ -39,6 +39,25 @@ def test_the_list_says_what_a_folder_holds(here, tmp_path: Path) -> None:
     assert done.code == 2 and "found no folder there" in done.err
 
 
+def test_a_home_folder_can_be_written_short(here, tmp_path: Path, monkeypatch) -> None:
+    write_tiny("cars", tmp_path / "data")
+    write_tiny("cifar10", tmp_path / "data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert re.search(r"^ *cars +there", here("--data-dir=~/data").out, re.MULTILINE)
+    assert here("check", "cars", "--data-dir=~/data", "--quick").code == 0
+    assert f"is in {tmp_path}/data already" in here("check", "cifar10", "--data-dir=~/data", "--download").err
+
+
+def test_images_without_their_lists_are_not_all_of_sun397(here, tmp_path: Path) -> None:
+    write_tiny("sun397", tmp_path)
+    row = r"^ *sun397 +there"
+    assert re.search(row, here("--data-dir", tmp_path).out, re.MULTILINE)
+    (tmp_path / "SUN397" / "Partitions").rename(tmp_path / "Partitions")
+    assert re.search(row, here("--data-dir", tmp_path).out, re.MULTILINE)
+    (tmp_path / "Partitions" / "Testing_01.txt").unlink()
+    assert not re.search(row, here("--data-dir", tmp_path).out, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_an_intact_copy_is_found_so(here, tmp_path: Path, name: str) -> None:
     done = here("check", name, "--data-dir", write_tiny(name, tmp_path))
@@ -80,6 +99,34 @@ def test_everything_wrong_is_listed(here, tmp_path: Path) -> None:
     assert f"test: {tmp_path}/stanford_cars/cars_test/00001.jpg" in done.out
     quick = here("check", "cars", "--data-dir", tmp_path, "--quick")
     assert quick.code == 0 and "36 images, none opened (--quick). Nothing is wrong." in quick.out
+
+
+def test_absent_images_are_listed_and_the_others_opened(here, tmp_path: Path) -> None:
+    write_tiny("cars", tmp_path)
+    images = tmp_path / "stanford_cars" / "cars_train"
+    for number in (4, 7, 8):
+        (images / f"{number:05d}.jpg").unlink()
+    (images / "00002.jpg").write_bytes(b"")
+    done = here("check", "cars", "--data-dir", tmp_path)
+    assert done.code == 2 and "problem: 3 files named in the lists but absent; put the complete images" in done.out
+    for number in (4, 7, 8):
+        assert f"  {images}/{number:05d}.jpg: named in cars_train_annos.mat but absent" in done.out
+    assert f"problem: 1 image can't be opened:\n  {images}/00002.jpg: this image can't be decoded" in done.out
+    assert "32 of 33 images open. 2 problems." in done.out
+    quick = here("check", "cars", "--data-dir", tmp_path, "--quick")
+    assert quick.code == 2 and "33 images, none opened (--quick). 1 problem." in quick.out
+
+
+def test_absent_files_of_every_list_are_counted(here, tmp_path: Path) -> None:
+    root = write_tiny("voc07", tmp_path) / "VOCdevkit" / "VOC2007"
+    total = len(list((root / "JPEGImages").iterdir()))
+    for part in ("train", "test"):
+        first = (root / "ImageSets" / "Main" / f"{part}.txt").read_text().split()[0]
+        (root / "JPEGImages" / f"{first}.jpg").unlink()
+    (root / "Annotations" / f"{first}.xml").unlink()
+    done = here("check", "voc07", "--data-dir", tmp_path)
+    assert done.code == 2 and "problem: 3 files named in the lists but absent; VOC 2007 comes as two" in done.out
+    assert f"{total - 2} of {total - 2} images open. 1 problem." in done.out
 
 
 def test_a_long_list_is_cut_and_counted(here, tmp_path: Path) -> None:
@@ -148,6 +195,18 @@ def test_raw_files_are_told_from_the_published_ones_by_their_sums(here, tmp_path
 def test_a_download_leaves_what_is_there_alone(here, tmp_path: Path) -> None:
     done = here("check", "cifar10", "--data-dir", write_tiny("cifar10", tmp_path), "--download")
     assert done.code == 0 and "already; nothing is downloaded" in done.err
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_download_that_leaves_files_out_says_how_to_go_on(here, tmp_path: Path, monkeypatch, begun: bool) -> None:
+    # torchvision's readers fetch nothing where a folder of that name is there already.
+    monkeypatch.setitem(registry._SPECS, "dtd", replace(get_dataset("dtd"), download=lambda folder: None))
+    if begun:
+        (tmp_path / "dtd" / "dtd" / "images").mkdir(parents=True)
+    done = here("check", "dtd", "--data-dir", tmp_path, "--download")
+    assert done.code == 2 and f"--download: {tmp_path} still lacks dtd/dtd/" in done.err
+    assert (f"delete {tmp_path}/dtd, which is incomplete, and run this again" in done.err) == begun
+    assert ("fetch the files by hand: https://" in done.err) == (not begun)
 
 
 def test_a_check_in_processes_of_its_own(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import zlib
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -148,6 +149,9 @@ def test_loader_processes_get_no_pixels_but_the_way_to_them(folder: Path, cache:
     source = cached_splits(CARS.open(root), 1.0, None).train
     content = pickle.dumps(source)
     assert len(content) < 10_000
+    # A copy is a few bytes per image, not a Python object for each name and label.
+    many = ImageFiles(root, [f"n{number // 1300:08d}/{number:08d}.jpg" for number in range(20_000)], range(20_000))
+    assert len(pickle.dumps(CachedImages(many, source.decoded, np.arange(len(many))))) < 60 * len(many)
     assert same(pixels(pickle.loads(content)), pixels(source))
     # Another file in its place, or none: decoded there.
     (path,) = made(cache)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,6 +65,95 @@ def test_a_killed_process_leaves_nothing_that_counts(tmp_path: Path, cache: Path
     assert held(cached.validation) == len(cached.validation)
     assert same(pixels(cached.validation), pixels(CARS.open(root).validation))
     assert not list(cache.glob("*.part"))
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from bissl_ray.data import cache_write, get_dataset
+from bissl_ray.data.cache import cached_splits
+from bissl_ray.data.sources import ImageFiles
+decode = ImageFiles.__getitem__
+def slowly(self, index):
+    time.sleep(0.05)
+    return decode(self, index)
+ImageFiles.__getitem__ = slowly
+class Told:
+    def decoded(self, done, total):
+        print("decoded", done, total, flush=True)
+    def note(self, line):
+        print("note", line, flush=True)
+cached_splits(get_dataset("cars").open(Path(sys.argv[1])), float(sys.argv[2]), None, Told())
+"""
+
+
+class Told(list[tuple[object, ...]]):
+    def decoded(self, done: int, total: int) -> None:
+        self.append((done, total))
+
+    def note(self, line: str) -> None:
+        self.append((line,))
+
+
+def slowly_filling(script: Path, folder: Path, cache: Path, limit: float) -> "subprocess.Popen[str]":
+    script.write_text(SLOW)
+    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[2])}
+    arguments = [sys.executable, str(script), str(folder), str(limit)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None and process.stdout.readline().startswith("decoded 0 ")
+    return process
+
+
+def test_while_one_is_filled_another_is_and_has_only_the_room_that_is_left(tmp_path: Path, cache: Path) -> None:
+    slow, other = (write_tiny_cars(tmp_path / name, train_per_class=40) for name in "ab")
+    filling_slowly = slowly_filling(tmp_path / "slow.py", slow, cache, 1.0)
+    (part,) = cache.glob("*.part")
+    limit = part.stat().st_size + 60_000
+    told = Told()
+    cached = cached_splits(CARS.open(other), limit * GIB, None, told)
+    # The other process is still at work: it holds its file, and this one kept to what is left of the room.
+    assert filling_slowly.poll() is None and part.exists()
+    assert 0 < held(cached.pretext) < len(cached.pretext)
+    assert any("has room for" in str(line[0]) for line in told)
+    assert filling_slowly.wait(60) == 0 and len(made(cache)) == 2 and not list(cache.glob("*.part"))
+
+
+def test_who_waits_says_so_once_and_how_far_the_other_is(tmp_path: Path, cache: Path) -> None:
+    root = write_tiny_cars(tmp_path / "data", train_per_class=40)
+    process = slowly_filling(tmp_path / "slow.py", root, cache, 1.0)
+    told = Told()
+    cached = cached_splits(CARS.open(root), 1.0, None, told)
+    assert process.wait(60) == 0
+    waited = ("waiting for another process that fills the cache of decoded images",)
+    assert told[0] == waited and told.count(waited) == 1
+    total = len(cached.pretext) + len(cached.validation)
+    assert len(told) > 1 and {line[1] for line in told[1:]} == {total}
+    assert [line[0] for line in told[1:]] == sorted(line[0] for line in told[1:])
+    assert held(cached.pretext) == len(cached.pretext)
+
+
+def test_news_may_end_the_filling_and_leave_nothing(folder: Path, cache: Path) -> None:
+    class Stops(Told):
+        def decoded(self, done: int, total: int) -> None:
+            if done:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cached_splits(CARS.open(folder), 1.0, None, Stops())
+    assert not made(cache) and not list(cache.glob("*.part"))
+    assert held(cached_splits(CARS.open(folder), 1.0, None).train) == 19
+
+
+def test_an_eighth_of_the_disk_stays_free(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for total, spare in ((40 * 2**30, 10 * 2**30), (800 * 2**30, 100 * 2**30)):
+        disk = SimpleNamespace(total=total, free=spare + 100_000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, disk=disk: disk)
+        told = Told()
+        cached = cached_splits(CARS.open(folder), 1.0, None, told)
+        assert 0 < held(cached.pretext) < 19 and "has room for" in told[0][0]
+        assert sum(path.stat().st_size for path in made(cache)) <= 100_000
+        for path in made(cache):
+            path.unlink()
 
 
 def test_a_damaged_cache_is_made_afresh(folder: Path, cache: Path) -> None:

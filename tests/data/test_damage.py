@@ -248,9 +248,9 @@ DAMAGED: dict[str, list[tuple[Damage, str]]] = {
     "sun397": [
         (
             absent(f"{SUN}/Partitions/Testing_01.txt"),
-            r"has no Testing_01\.txt in \S+, looked for in SUN397/Partitions, Partitions; unpack Partitions\.zip",
+            r"incomplete in \S+; missing: SUN397/Partitions/Testing_01\.txt\.",
         ),
-        (absent(f"{SUN}/ClassName.txt"), r"has no ClassName\.txt in \S+, looked for in SUN397, SUN397/Partitions"),
+        (absent(f"{SUN}/ClassName.txt"), r"incomplete in \S+; missing: SUN397/ClassName\.txt\."),
         (
             changed(f"{SUN}/Partitions/Training_01.txt", 3, "/b/beach/sun_a.jpg"),
             r"/Training_01\.txt, line 3: shows scene '/b/beach', which \S+/ClassName\.txt hasn't",

@@ -69,7 +69,7 @@ def test_an_absent_file_is_named(folder: Path, root: Path, file: str, part: str)
     for number in range(10, 14):
         (root / f"JPEGImages/{number:06d}.jpg").unlink()
     first = root / "JPEGImages" / "000010.jpg"
-    assert refusal(folder).startswith(f"{first}: named in train.txt but absent, and so are 3 more;")
+    assert refusal(folder).startswith(f"{first}: named in train.txt but absent, and so are 4 more;")
 
 
 def test_an_image_in_two_lists_is_named(folder: Path, root: Path) -> None:

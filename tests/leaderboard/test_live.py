@@ -4,6 +4,7 @@ import re
 import pytest
 from rich.console import Console
 
+from bissl_ray.data.cache_news import decoding_words
 from bissl_ray.leaderboard import LiveBoard, SweepProgress
 
 
@@ -26,6 +27,20 @@ def test_without_a_terminal_a_line_is_printed_when_there_is_news():
         "exploring: 1 of 20 done, 2 running, 1m 05s elapsed, about 1h 00m left, best 50.0% (cars-00001)",
         "exploring: 1 of 20 done, 2 running, 1m 05s elapsed, 3 rows wait in memory: No space left on device",
     ]
+
+
+def test_decoding_is_a_line_when_it_begins_and_moves_in_a_terminal():
+    plain = Console(file=io.StringIO(), width=80)
+    drawn = Console(file=io.StringIO(), width=100, height=24, force_terminal=True, color_system=None)
+    for console in (plain, drawn):
+        with LiveBoard(console, "cars-night") as board:
+            for done in (0, 12_000, 30_000):
+                board.update(progress(0, doing=decoding_words(done, 50_000)))
+    assert plain.file.getvalue().splitlines() == [
+        "exploring: 0 of 20 done, 2 running, 1m 05s elapsed, decoding 0 of 50,000 images (once per machine)"
+    ]
+    assert "decoding 12,000 of 50,000 images (once per machine)" in drawn.file.getvalue()
+    assert "decoding 30,000 of 50,000 images (once per machine)" in drawn.file.getvalue()
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (140, 50), (60, 10)])

@@ -7,8 +7,9 @@ import torch
 
 from bissl_ray.data.cache import CachedImages
 from bissl_ray.data.sources import ImageFiles
+from bissl_ray.training.launch import _Here, run_here
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.workers import alone
+from bissl_ray.training.workers import Worker, alone
 from tests.data.tiny.cars import write_tiny_cars
 from tests.training.small_trial import Reports, assert_bit_equal, order, run, saved_models, write_start
 
@@ -45,3 +46,40 @@ def test_settings_say_what_is_held_and_reduced(cars):
     reduced = splits(cache_side=8)
     assert isinstance(reduced.train, CachedImages) and min(reduced.test[0][0].size) == 8
     assert reduced.fingerprint != splits().fingerprint
+
+
+class Heard:
+    """A follower, and what it was told."""
+
+    def __init__(self):
+        self.advances, self.rows, self.notes = [], [], []
+        self.advanced, self.reported, self.note = self.advances.append, self.rows.append, self.notes.append
+
+
+def decoding(heard):
+    return [(advance.done, advance.total) for advance in heard.advances if advance.stage == "decoding"]
+
+
+def test_who_follows_a_run_hears_how_far_decoding_is(cars):
+    heard = Heard()
+    # What fits: some of the 24 images.
+    assert run_here(cars("some", cache_gib=40_000 / 2**30), heard, lambda: False).result is not None
+    (first, total), *_, (last, _) = decoding(heard)
+    assert first == 0 and last == total < 24
+    (note,) = heard.notes
+    assert f"has room for {total} of 24 decoded images" in note
+    assert {advance.unit for advance in heard.advances[: len(decoding(heard))]} == {"image"}
+
+
+def test_a_wish_to_stop_is_heard_while_images_are_decoded(cars, tmp_path):
+    heard = Heard()
+    assert run_here(cars("stopped"), heard, lambda: bool(heard.advances)).result is None
+    assert len(decoding(heard)) == len(heard.advances) == 1 and not heard.rows
+    assert not list((tmp_path / "cache" / "decoded").glob("*.part"))
+
+
+def test_of_several_workers_the_chief_alone_says_it(cars):
+    heard = Heard()
+    watch = _Here(heard, lambda: False)
+    Trial(cars("others"), Worker(1, 2, torch.device("cpu")), Reports(), watch, watch)
+    assert not heard.advances and not heard.notes

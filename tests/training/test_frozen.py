@@ -150,6 +150,26 @@ def test_a_probe_for_several_classes_is_one_regression_for_each():
         torch.testing.assert_close(scores[:, number], expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_probe_takes_its_features_a_part_at_a_time(monkeypatch):
+    train, validation, _ = digits()
+    expected = linear_probe(train, validation, task_for(), "top1", [0.01]).task(validation.rows)
+    monkeypatch.setattr("bissl_ray.training.linear_probe._VALUES_AT_ONCE", 7 * 64)
+    single = Features(train.rows.float(), train.labels)
+    for features in (train, single):
+        found = linear_probe(features, validation, task_for(), "top1", [0.01]).task(validation.rows)
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_neighbours_of_very_many_classes_take_no_table_of_them():
+    # A table of a number for each image and class would be 8 GB.
+    classes = 10**6
+    labels = torch.arange(1000) * 1000
+    train = Features(torch.randn(1000, 2, generator=torch.Generator().manual_seed(0)), labels)
+    assert (
+        knn(train, Features(train.rows[:3], labels[:3]), build_downstream("classification", 2, classes), 1)["top1"] == 1
+    )
+
+
 def test_the_penalty_is_the_best_on_validation_and_the_largest_of_equals():
     train, validation, judged = digits()
     task = task_for()
