@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bissl_ray.downstream import DownstreamTask, evaluate
 from bissl_ray.downstream.tally import refuse_no_images
 from bissl_ray.errors import BadInputError
-from bissl_ray.parallel import Group, all_reduce_sum
+from bissl_ray.parallel import Group, all_reduce_sum, copy_from_first_worker, rank
 from bissl_ray.training.features import Features
 from bissl_ray.training.precision import exact_arithmetic
 
@@ -50,7 +50,8 @@ def linear_probe(
     Minimises the mean loss of the task over the training images plus penalty · ½‖W‖² by L-BFGS, in double precision;
     the bias is not penalised. Features are standardised by their training mean and deviation, so that a penalty
     means the same for every backbone. Equally good penalties: the largest. The head is not refitted on the
-    validation images. Nothing is random, and each worker keeps to its share: sums are what they exchange.
+    validation images. Nothing is random. Each worker keeps to its share, and worker 0 decides each step by everybody's
+    sums: unlike devices round differently, and one that stopped a step earlier would leave the others waiting.
 
     Args:
         train: this worker's share of the training images, without augmentation.
@@ -72,7 +73,9 @@ def linear_probe(
     for penalty in sorted(penalties, reverse=True):
         weights = problem.minimise(weights, penalty)
         fitted[penalty] = problem.head(weights)
-        scores[penalty] = probe_metrics(fitted[penalty], validation, group)[metric]
+        score = weights.new_tensor([probe_metrics(fitted[penalty], validation, group)[metric]])
+        copy_from_first_worker([score], group)
+        scores[penalty] = float(score)
     best = max(scores, key=lambda penalty: scores[penalty])  # the first of equals
     return LinearProbe(fitted[best], best, scores)
 
@@ -102,6 +105,7 @@ class _Problem:
         deviation = (all_reduce_sum(squares, group) / self._images).sqrt()
         # A feature that never changes, but for rounding, stays 0 and has no say.
         self._deviation = deviation.where(deviation > _ROUNDING * self._mean.abs(), 1)
+        copy_from_first_worker([self._mean, self._deviation], group)
 
     def _parts(self, of_images: Tensor) -> tuple[Tensor, ...]:
         """Cut into as many images as have their features held in double precision at a time."""
@@ -113,17 +117,29 @@ class _Problem:
         leaf = weights.detach().requires_grad_()
         for rows, labels in zip(self._parts(self._rows), self._parts(self._labels), strict=True):
             standardised = (rows.double() - self._mean) / self._deviation
-            scores = standardised @ leaf[:, :-1].T + leaf[:, -1]
-            part = self._task.loss_of_scores(scores, labels).sum() / self._images
+            with torch.enable_grad():
+                scores = standardised @ leaf[:, :-1].T + leaf[:, -1]
+                part = self._task.loss_of_scores(scores, labels).sum() / self._images
             gradient += torch.autograd.grad(part, [leaf])[0]
             loss += part.detach()
         return loss, gradient
 
     def minimise(self, start: Tensor, penalty: float) -> Tensor:
         """The weights (classes, feature_dim + 1) of the smallest penalised loss, the bias last."""
-        weights = start.clone().requires_grad_()
+        weights = start.clone()
+        if rank(self._group) == 0:
+            self._descend(weights, penalty)
+            self._agreed(weights, goes_on=False)
+        else:
+            while self._agreed(weights, goes_on=True):
+                self._loss_and_gradient(weights)
+        return weights
+
+    def _descend(self, weights: Tensor, penalty: float) -> None:
+        """Worker 0's part: L-BFGS on `weights`, in place; the others answer each of its questions."""
+        point = nn.Parameter(weights)
         optimizer = torch.optim.LBFGS(
-            [weights],
+            [point],
             max_iter=_MOST_ITERATIONS,
             tolerance_grad=1e-9,
             tolerance_change=1e-14,
@@ -132,15 +148,26 @@ class _Problem:
         )
 
         def objective() -> float:
-            own, gradient = self._own_loss(weights)
-            both = all_reduce_sum(torch.cat([gradient.flatten(), own[None]]), self._group)
-            penalised = weights.detach().clone()
+            self._agreed(weights, goes_on=True)
+            both = self._loss_and_gradient(weights)
+            penalised = weights.clone()
             penalised[:, -1] = 0
-            weights.grad = both[:-1].view_as(weights) + penalty * penalised
+            point.grad = both[:-1].view_as(weights) + penalty * penalised
             return float(both[-1] + penalty / 2 * penalised.square().sum())
 
         optimizer.step(objective)  # type: ignore[no-untyped-call]
-        return weights.detach()
+
+    def _agreed(self, weights: Tensor, goes_on: bool) -> bool:
+        """Overwrite the weights by worker 0's; whether that one goes on (collective)."""
+        message = torch.cat([weights.flatten(), weights.new_tensor([float(goes_on)])])
+        copy_from_first_worker([message], self._group)
+        weights.copy_(message[:-1].view_as(weights))
+        return bool(message[-1])
+
+    def _loss_and_gradient(self, weights: Tensor) -> Tensor:
+        """The gradient of the loss over everybody's images, flat, and behind it the loss; no penalty (collective)."""
+        own, gradient = self._own_loss(weights)
+        return all_reduce_sum(torch.cat([gradient.flatten(), own[None]]), self._group)
 
     def head(self, weights: Tensor) -> DownstreamTask:
         """The task with these weights, brought back to features as they are before standardising."""

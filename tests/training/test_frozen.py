@@ -192,6 +192,20 @@ def test_workers_with_uneven_and_empty_shares_find_what_one_does(several):
             assert found[3] == [pytest.approx(figure, rel=1e-12) for figure in neighbours]
 
 
+def probe_where_only_worker_0_decides(rank, workers):
+    """Validation scores and weights of a probe; a worker that decided for itself would fail, but for worker 0."""
+    train, validation, _ = own_share(rank, workers, several=False)
+    if rank > 0:
+        torch.optim.LBFGS = None
+    probe = linear_probe(train, validation, task_for(), "top1", PENALTIES)
+    return probe.validation, probe.penalty, probe.task.head.weight.tolist(), probe.task.head.bias.tolist()
+
+
+def test_one_worker_decides_for_all():
+    first, second = run_workers(probe_where_only_worker_0_decides, 2)
+    assert first == second
+
+
 def frozen_of_trial(rank, workers, storage, dataset):
     registry._SPECS["attributes"] = several_labels.SPEC
     worker = Worker(rank, workers, torch.device("cpu")) if workers > 1 else alone(torch.device("cpu"))
