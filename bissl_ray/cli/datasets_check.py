@@ -116,7 +116,7 @@ def _show_sizes(spec: "DatasetSpec", splits: "DatasetSplits") -> None:
         images = f"{len(getattr(splits, split)):,}"
         table.add_row(split, images, *([f"{published[split]:,}" if split in published else ""] if published else []))
     Console().print(table)
-    typer.echo()
+    typer.echo(f"\nValidation: {splits.validation_from}.\n")
 
 
 def _show_finding(heading: str, finding: "Finding") -> None:

@@ -116,6 +116,7 @@ def _looked_at(request: "StageRequest") -> list[str]:
     checkpoint = None if request.start is None else read_checkpoint(request.start, request.start_head)
     if request.data_dir is None and not get_dataset(request.dataset).embedded:
         return []
-    facts = inspect_data(request.data)
+    facts = inspect_data(request.data, request.validated_settings.cache_side)
+    facts.require_split(request.dataset)
     notes = () if checkpoint is None else fit_start(request, checkpoint, facts).notes
     return [f"data: {facts.in_words}", *notes]

@@ -70,16 +70,22 @@ def sweep(
         }
         if dry_run:
             _check_rest(budget, address)
-            _show_plan(each, asked, storage, pretrain)
+            _show_plan(each, asked, storage, pretrain, len(names) > 1)
             continue
-        code = max(code, _run(each, asked, storage, pretrain, address, budget))
+        code = max(code, _run(each, asked, storage, pretrain, address, budget, len(names) > 1))
         if code == 130:
             break
     raise typer.Exit(code)
 
 
 def _run(
-    dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool, address: str | None, budget: str | None
+    dataset: str | None,
+    asked: dict[str, Any],
+    storage: str,
+    pretrain: bool,
+    address: str | None,
+    budget: str | None,
+    one_of_several: bool,
 ) -> int:
     from bissl_ray.cli.live import conclude, storage_flag, terminal_view
     from bissl_ray.sweep.run import prepare_request, run_sweep
@@ -88,7 +94,14 @@ def _run(
     try:
         with terminal_view(f"bissl-ray sweep {named['name']}") as view:
             outcome = run_sweep(
-                dataset, storage=storage, pretrain=pretrain, address=address, budget=budget, view=view, **named
+                dataset,
+                storage=storage,
+                pretrain=pretrain,
+                address=address,
+                budget=budget,
+                splits_optional=one_of_several,
+                view=view,
+                **named,
             )
     except KeyboardInterrupt:
         resume = f"bissl-ray resume {named['name']}{storage_flag(storage)}"
@@ -107,7 +120,7 @@ def _check_rest(budget: str | None, address: str | None) -> None:
         check_cluster(address)
 
 
-def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool) -> None:
+def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool, one_of_several: bool) -> None:
     from bissl_ray.config import to_yaml
     from bissl_ray.job.data_facts import inspect_data
     from bissl_ray.store import check_writable
@@ -117,8 +130,11 @@ def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrai
     request = prepare_request(dataset, **asked)
     check_writable(storage)
     check_request(request)
-    notes = check_pretrained(request, pretrain)
-    facts = inspect_data(chosen_data(request))
+    checkpoint = check_pretrained(request, pretrain)
+    facts = inspect_data(chosen_data(request), request.space.settings({}).cache_side)
+    if not one_of_several:
+        facts.require_split(request.dataset)
+    notes = () if checkpoint is None else checkpoint.on_data(request.dataset, facts)
     plan = request.space.protocol
     finalists = min(plan.finalists, plan.trials)
     tuned = plan.finalists * plan.finetune_runs

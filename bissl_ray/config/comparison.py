@@ -31,3 +31,8 @@ class Comparison(BaseModel):
 
     name: str = Field(description="of the comparison; its sweeps are called <name>-<dataset>-<checkpoint>")
     cases: tuple[Case, ...] = Field(description="in the order in which they run and are shown")
+
+    @property
+    def of_several_datasets(self) -> bool:
+        """Whether its cases are of more than one dataset."""
+        return len({case.dataset for case in self.cases}) > 1

@@ -4,7 +4,6 @@ What is held are pixels as decoding gives them, so that results are the same bit
 only half of the images in it.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from bissl_ray.data.compact import Labels
 from bissl_ray.data.memory import usable_memory
 from bissl_ray.data.sources import ImageFiles, JoinedImages
 from bissl_ray.data.spec import DatasetSplits, ImageSource, Label
+from bissl_ray.data.splits import reduced_fingerprint
 
 
 class CachedImages:
@@ -86,7 +86,7 @@ def cached_splits(
         def reduced(files: ImageFiles) -> ImageFiles:
             return files.reduced(shorter_side)
 
-        mark = hashlib.sha256(f"{splits.fingerprint} reduced to {shorter_side}".encode()).hexdigest()
+        mark = reduced_fingerprint(splits.fingerprint, shorter_side)
         splits = replace(_trained_on(splits, reduced), test=_replaced(splits.test, reduced), fingerprint=mark)
     limit = usable_memory() // 4 if limit_gib is None else int(limit_gib * 2**30)
     if not limit:

@@ -9,6 +9,7 @@ The folders are listed here, because torchvision's reader counts whatever lies i
 where there is none.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bissl_ray.data.downloads import by_torchvision
@@ -52,15 +53,29 @@ def _images_of(folder: Path) -> list[str]:
     return [f"{folder.name}/{name}" for name in found]
 
 
+def _refuse_without_test(place: str, names: Sequence[str], labels: Sequence[int], rest: Sequence[int]) -> None:
+    """Refuse index files that leave a class without a test image, as those do that count the training images alone."""
+    shown = {labels[index] for index in rest}
+    missing = sorted({names[index].partition("/")[0] for index, label in enumerate(labels) if label not in shown})
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise BadInputError(
+            f"{place}: leave no image of class {', '.join(missing[:3])}{more} for test; expected files that count all "
+            f"{len(names):,} images of the folder, in the order of torchvision's reader, and leave out those to test on"
+        )
+
+
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     import numpy as np
 
+    from bissl_ray.data.class_checks import check_every_class
     from bissl_ray.data.published import Published, split
     from bissl_ray.data.seeding import permutation
     from bissl_ray.data.sources import ImageFiles
-    from bissl_ray.data.split_files import read_split
+    from bissl_ray.data.split_files import read_split, split_paths
 
-    by_class = [_images_of(entry) for entry in _class_folders(folder / _IMAGES)]
+    folders = _class_folders(folder / _IMAGES)
+    by_class = [_images_of(entry) for entry in folders]
     names = [name for images in by_class for name in images]
     labels = np.repeat(np.arange(len(by_class)), [len(images) for images in by_class])
 
@@ -72,8 +87,12 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     else:
         known = list(from_files)
     rest = np.setdiff1d(np.arange(len(names)), np.concatenate(known))
-    if len(rest) == 0:
-        raise BadInputError(f"{choice.folder}: the caltech101 files leave no image for test; take images out of them")
+    validation_from = "as published"
+    if choice.folder is not None and from_files is not None:
+        train_file, validation_file = split_paths(choice.folder, "caltech101")
+        _refuse_without_test(f"{train_file} and {validation_file.name}", names, labels.tolist(), rest.tolist())
+        check_every_class(labels[known[0]].tolist(), len(by_class), train_file, [path.name for path in folders])
+        validation_from = f"from {validation_file}"
 
     everything = ImageFiles(folder / _IMAGES, names, labels.tolist())
     parts = [everything.select(indices.tolist()) for indices in (*known, rest)]
@@ -84,6 +103,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         classes=len(by_class),
         class_names=[images[0].partition("/")[0] for images in by_class],
         contents=["\n".join(names).encode(), *(indices.astype("<i8").tobytes() for indices in known)],
+        validation_from=validation_from,
     )
     return split(published, "caltech101", _VALIDATION_SHARE, SplitChoice(choice.seed))
 

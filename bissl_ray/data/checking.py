@@ -12,6 +12,7 @@ from bissl_ray.data.findings import Finding, Findings, count_of
 from bissl_ray.data.image_checks import check_files, check_images, places_of
 from bissl_ray.data.sources import ImageFiles
 from bissl_ray.data.spec import UNLABELLED, DatasetSpec, DatasetSplits
+from bissl_ray.data.split_files import holds_split, no_split
 
 
 def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int], None]) -> Findings:
@@ -23,12 +24,15 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
         progress: told after every few images how many have been opened, and of how many.
 
     Raises:
-        BadInputError: the dataset can't be opened: a file or folder is missing, or one of labels is damaged.
+        BadInputError: the dataset can't be opened: a file or folder is missing, or one of labels is damaged; or there
+            are no index files where they were asked for.
     """
     try:
         splits = choice.open()
     except AbsentImagesError as error:
         return _check_remaining(error, quick, progress)
+    if choice.splits_dir is not None and not holds_split(Path(choice.splits_dir), choice.dataset):
+        raise no_split(Path(choice.splits_dir), choice.dataset, splits.validation_from)
     findings = Findings(splits)
     findings.notes += _compare(choice.spec, splits)
     _check_classes(splits, findings)

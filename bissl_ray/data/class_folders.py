@@ -65,6 +65,13 @@ def names_content(names: Sequence[str]) -> bytes:
     return "\n".join(names).encode(errors="surrogateescape")
 
 
+def sizes_content(folder: Path, names: Sequence[str]) -> bytes:
+    """Bytes that change when one of a folder's files is given another size, for a fingerprint."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        sizes = threads.map(lambda name: (folder / name).stat().st_size, names)
+        return " ".join(map(str, sizes)).encode()
+
+
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """Images, and other files, of a folder and those inside it, unsorted."""
     images: list[str] = []

@@ -8,6 +8,7 @@ from bissl_ray.data.labels import check_labels
 from bissl_ray.data.registry import get_dataset
 from bissl_ray.data.spec import DatasetSpec, DatasetSplits
 from bissl_ray.data.split_choice import SplitChoice
+from bissl_ray.errors import BadInputError
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,43 @@ class DataChoice:
         return self.spec if self.pretext_dataset is None else get_dataset(self.pretext_dataset)
 
     def open(self) -> DatasetSplits:
-        """Read and split it (raises BadInputError: not there, incomplete, damaged, or labels that don't fit)."""
+        """Read and split it.
+
+        Raises:
+            BadInputError: not there, incomplete, damaged, or labels that don't fit; or the pretext might see images
+                that are for validation or test.
+        """
+        self._refuse_a_second_folder()
         splits = self.spec.open(_path(self.data_dir), SplitChoice(self.split_seed, _path(self.splits_dir)))
         check_labels(splits, self.spec)
         if self.pretext_dataset in (None, self.dataset):
             return splits
         other = self.pretext_spec.open(_path(self.pretext_data_dir or self.data_dir), SplitChoice(self.split_seed))
+        if self.spec.classes is None and self.pretext_spec.classes is None:
+            self._refuse_shared_images(splits, other)
         both = hashlib.sha256(f"{splits.fingerprint} pretext {other.fingerprint}".encode()).hexdigest()
         return replace(splits, pretext=other.pretext, fingerprint=both)
+
+    def _refuse_a_second_folder(self) -> None:
+        if self.pretext_dataset != self.dataset or self.spec.embedded or None in (self.data_dir, self.pretext_data_dir):
+            return
+        own, second = (Path(str(path)).expanduser().resolve() for path in (self.data_dir, self.pretext_data_dir))
+        if own != second:
+            raise BadInputError(
+                f"--pretext-data-dir {self.pretext_data_dir}: {self.dataset} itself lies in {self.data_dir}, and "
+                "another folder of it may hold its test images; leave it out, or name two folders of your own apart: "
+                "--dataset folder-a --pretext-dataset folder-b"
+            )
+
+    def _refuse_shared_images(self, splits: DatasetSplits, other: DatasetSplits) -> None:
+        """Two names for folders of a person's own may lead to one folder, whose splits they draw differently."""
+        held = {source.name(index) for source in (splits.validation, splits.test) for index in range(len(source))}
+        for index in range(len(other.pretext)):
+            if other.pretext.name(index) in held:
+                raise BadInputError(
+                    f"--pretext-dataset {self.pretext_dataset}: {other.pretext.name(index)} is a validation or test "
+                    f"image of {self.dataset}; leave it out to take the images that {self.dataset} is trained on"
+                )
 
 
 def _path(path: str | None) -> Path | None:

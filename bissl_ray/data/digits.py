@@ -46,17 +46,17 @@ def _read(_folder: Path, choice: SplitChoice) -> DatasetSplits:
     def labelled_source(indices: Indices) -> TensorImages:
         return TensorImages(images[indices], labels[indices].tolist(), "digits", indices.tolist())
 
+    contents = [grey.tobytes(), labels.astype("<i8").tobytes()]
+    parts = {"train": train, "validation": validation, "test": test}
     return DatasetSplits(
         pretext=TensorImages(images[pool], [UNLABELLED] * len(pool), "digits", pool.tolist()),
         train=labelled_source(train),
         validation=labelled_source(validation),
         test=labelled_source(test),
         classes=len(digits.target_names),
-        fingerprint=fingerprint(
-            SPEC.name,
-            [grey.tobytes(), labels.astype("<i8").tobytes()],
-            {"pretext": pool, "train": train, "validation": validation, "test": test},
-        ),
+        fingerprint=fingerprint(SPEC.name, contents, {"pretext": pool, **parts}),
+        labelled_fingerprint=fingerprint(SPEC.name, contents, parts),
+        validation_from=f"drawn, seed {choice.seed}",
         class_names=tuple(str(digit) for digit in digits.target_names),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bissl_ray.data.class_folders import images_by_class, images_in, names_content, subfolders
+from bissl_ray.data.class_folders import images_by_class, images_in, names_content, sizes_content, subfolders
 from bissl_ray.data.published import Published
 from bissl_ray.data.sources import ImageFiles
 from bissl_ray.data.spec import UNLABELLED
@@ -48,14 +48,17 @@ def split_by_hand(folder: Path, found: Sequence[str]) -> Published:
                     f"train/ and {part}/ ({len(unlike)} are in one of them alone)"
                 )
             parts[part] = ImageFiles(folder / part, *images_by_class(folder / part, classes))
+    unlabelled = _unlabelled(folder, found)
     return Published(
         train=parts["train"],
         validation=parts.get("val"),
         test=parts["test"],
         classes=len(classes),
         class_names=classes,
-        contents=[names_content(source.names) for source in parts.values()],
-        unlabelled=_unlabelled(folder, found),
+        contents=[content for source in parts.values() for content in _contents(source)],
+        unlabelled=unlabelled,
+        unlabelled_contents=() if unlabelled is None else _contents(unlabelled),
+        validation_from=f"from {folder / 'val'}",
     )
 
 
@@ -78,13 +81,15 @@ def drawn(folder: Path, found: Sequence[str], test_share: float) -> Published:
     images = ImageFiles(folder, *images_by_class(folder, classes))
     labels = [label for label in images.labels if isinstance(label, int)]
     rest, test = stratified_split(labels, round(len(images) * test_share), _TEST_SEED, "folder test")
+    unlabelled = _unlabelled(folder, found)
     return Published(
         train=images.select(rest.tolist()),
         test=images.select(test.tolist()),
         classes=len(classes),
         class_names=classes,
-        contents=[names_content(images.names)],
-        unlabelled=_unlabelled(folder, found),
+        contents=_contents(images),
+        unlabelled=unlabelled,
+        unlabelled_contents=() if unlabelled is None else _contents(unlabelled),
     )
 
 
@@ -98,6 +103,11 @@ def _check_classes(folder: Path, classes: Sequence[str]) -> None:
         f"{folder}: found {f'the one class folder {classes[0]}/' if classes else 'no class folder'}, expected two or "
         f"more, named as the classes, with images in each{further}"
     )
+
+
+def _contents(images: ImageFiles) -> list[bytes]:
+    """What tells images of a person's own from others: nobody published them, so that a name says little."""
+    return [names_content(images.names), sizes_content(images.folder, images.names)]
 
 
 def _unlabelled(folder: Path, found: Sequence[str]) -> ImageFiles | None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bissl_ray.data.class_checks import check_every_class
 from bissl_ray.data.sources import JoinedImages
 from bissl_ray.data.spec import DatasetSplits, ImageSource
 from bissl_ray.data.split_choice import SplitChoice
-from bissl_ray.data.split_files import read_split
+from bissl_ray.data.split_files import read_split, split_paths
 from bissl_ray.data.splits import Indices, fingerprint, stratified_split
 
 
@@ -23,6 +24,8 @@ class Published:
         contents: bytes that change when files or labels do, such as annotation files; not every image.
         validation: labelled images that the authors set apart for choosing; None where they didn't.
         unlabelled: further images for the pretext alone.
+        unlabelled_contents: as `contents`, of these.
+        validation_from: where `validation` came from, in words.
         class_names: of each class, by its label; None where the files have none.
     """
 
@@ -32,6 +35,8 @@ class Published:
     contents: Sequence[bytes]
     validation: ImageSource | None = None
     unlabelled: ImageSource | None = None
+    unlabelled_contents: Sequence[bytes] = ()
+    validation_from: str = "as published"
     class_names: Sequence[str] | None = None
 
 
@@ -48,16 +53,20 @@ def split(published: Published, name: str, validation_share: float | None, choic
         choice: seed of the draw, and where index files may lie.
 
     Raises:
-        BadInputError: damaged index files.
+        BadInputError: damaged index files, or such as leave a class without a training image.
     """
     known, before = published.train, len(published.train)
     if published.validation is not None:
         known = JoinedImages([published.train, published.validation])
     from_files = None if choice.folder is None else read_split(choice.folder, name, len(known))
+    validation_from = published.validation_from
     train: Indices
     validation: Indices
-    if from_files is not None:
+    if from_files is not None and choice.folder is not None:
         train, validation = from_files
+        train_file, validation_file = split_paths(choice.folder, name)
+        validation_from = f"from {validation_file}"
+        check_every_class([known.labels[index] for index in train], published.classes, train_file)
     elif published.validation is not None:
         train, validation = np.arange(before), np.arange(before, len(known))
     else:
@@ -66,19 +75,24 @@ def split(published: Published, name: str, validation_share: float | None, choic
         classes = [label for label in known.labels if isinstance(label, int)]
         held_out = round(before * validation_share)
         train, validation = stratified_split(classes, held_out, choice.seed, f"{name} validation")
+        validation_from = f"drawn, seed {choice.seed}"
     labelled = known.select(train.tolist())
     # Shares the images with the labelled ones: CIFAR's are 120 MB.
     pool: ImageSource = labelled.hidden()
     parts = {"train": train, "validation": validation, "test": np.arange(len(published.test))}
+    whole = labelled_fingerprint = fingerprint(name, published.contents, parts)
     if published.unlabelled is not None:
         pool = JoinedImages([published.unlabelled.hidden(), pool])
-        parts["pretext"] = np.arange(len(pool))
+        contents = [*published.contents, *published.unlabelled_contents]
+        whole = fingerprint(name, contents, parts | {"pretext": np.arange(len(pool))})
     return DatasetSplits(
         pretext=pool,
         train=labelled,
         validation=known.select(validation.tolist()),
         test=published.test,
         classes=published.classes,
-        fingerprint=fingerprint(name, published.contents, parts),
+        fingerprint=whole,
+        labelled_fingerprint=labelled_fingerprint,
+        validation_from=validation_from,
         class_names=None if published.class_names is None else tuple(map(str, published.class_names)),
     )

@@ -68,6 +68,10 @@ class DatasetSplits:
     """Number of classes in the files opened: labels are 0 .. classes - 1."""
     fingerprint: str
     """SHA-256 over the data's identity and the indices of every split, in hexadecimal."""
+    labelled_fingerprint: str
+    """The same of the labelled images alone: whatever the pretext sees, and however images are reduced."""
+    validation_from: str
+    """Where the validation images came from, in words: "as published", "drawn, seed 0", "from S/cars_val_split.txt"."""
     class_names: tuple[str, ...] | None = None
     """What the files call each class, by its label: a head's outputs mean these; None where they have no names."""
 

@@ -8,6 +8,25 @@ from bissl_ray.data.splits import Indices
 from bissl_ray.errors import BadInputError
 
 
+def split_paths(folder: Path, name: str) -> tuple[Path, Path]:
+    """Where a dataset's two index files lie: of training and of validation."""
+    return folder / f"{name}_train_split.txt", folder / f"{name}_val_split.txt"
+
+
+def holds_split(folder: Path, name: str) -> bool:
+    """Whether a folder has index files of a dataset, or one of the two."""
+    return any(path.is_file() for path in split_paths(folder, name))
+
+
+def no_split(folder: Path, name: str, validation_from: str) -> BadInputError:
+    """The refusal of a folder without a dataset's index files; last, where validation comes from without them."""
+    train, validation = split_paths(folder, name)
+    return BadInputError(
+        f"--splits-dir {folder} has neither {train.name} nor {validation.name}: put them there, or leave it out; "
+        f"validation is then {validation_from}"
+    )
+
+
 def read_split(folder: Path, name: str, count: int) -> tuple[Indices, Indices] | None:
     """Read a dataset's two index files.
 
@@ -25,7 +44,7 @@ def read_split(folder: Path, name: str, count: int) -> tuple[Indices, Indices] |
     """
     if not folder.is_dir():
         raise BadInputError(f"--splits-dir {folder} is no folder; expected one with files as {name}_train_split.txt")
-    train, validation = (folder / f"{name}_{part}_split.txt" for part in ("train", "val"))
+    train, validation = split_paths(folder, name)
     present = [path for path in (train, validation) if path.is_file()]
     if not present:
         return None

@@ -55,6 +55,8 @@ class StageDocument:
             BadInputError: the data or their split have changed.
         """
         known = self.content.setdefault("fingerprint", facts.fingerprint)
+        self.content["labelled_fingerprint"] = facts.labelled_fingerprint
+        self.content["validation_from"] = facts.validation_from
         self.content["data"] = facts.sizes | {"classes": facts.classes}
         if known != facts.fingerprint:
             raise BadInputError(

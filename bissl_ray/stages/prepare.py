@@ -11,6 +11,7 @@ from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.config.resolved import ResolvedSettings, override, resolve_settings
 from bissl_ray.data import get_dataset
+from bissl_ray.data.split_files import holds_split
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.places import absolute_file, absolute_path
 from bissl_ray.stages.request import StageName, StageRequest, Way
@@ -71,6 +72,7 @@ class _Source:
     resolved: ResolvedSettings
     dataset: str
     split_seed: int
+    splits_dir: str | None = None
     sweep: SweepRequest | None = None
 
     def place(self, name: str) -> str | None:
@@ -126,7 +128,7 @@ def prepare_stage(
             "dataset": dataset,
             "data_dir": absolute_path(flags.data_dir) or source.place("data_dir"),
             "split_seed": source.split_seed,
-            "splits_dir": absolute_path(flags.splits_dir) or source.place("splits_dir"),
+            "splits_dir": absolute_path(flags.splits_dir) or source.splits_dir,
             "pretext_dataset": flags.pretext_dataset or source.place("pretext_dataset"),
             "pretext_data_dir": absolute_path(flags.pretext_data_dir) or source.place("pretext_data_dir"),
             "settings": source.resolved.settings.model_dump(),
@@ -164,7 +166,11 @@ def _of_trial(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Sourc
 
     trial = trial_of_sweep(flags.storage, str(flags.from_trial))
     request = trial.request
-    return _Source(override(trial.resolved, assignments), request.dataset, request.split_seed, request)
+    resolved, splits_dir = override(trial.resolved, assignments), request.splits_dir
+    # A sweep that was one of several may have had a folder with files of the others alone.
+    if splits_dir is not None and Path(splits_dir).is_dir() and not holds_split(Path(splits_dir), request.dataset):
+        splits_dir = None
+    return _Source(resolved, request.dataset, request.split_seed, splits_dir, request)
 
 
 def _of_checkpoint(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source | None:
@@ -176,4 +182,8 @@ def _of_checkpoint(flags: StageFlags, assignments: dict[str, SettingValue]) -> _
         return None
     origin = f"made so: {Path(str(flags.start)).name}"
     resolved = override(ResolvedSettings.of(made["settings"], origin), assignments)
-    return _Source(resolved, made["dataset"], made.get("split_seed", 0))
+    dataset, splits_dir = made["dataset"], made.get("splits_dir")
+    # Without the files the split is another, which is said when the fingerprints are compared.
+    if splits_dir is not None and not holds_split(Path(splits_dir), dataset):
+        splits_dir = None
+    return _Source(resolved, dataset, made.get("split_seed", 0), splits_dir)

@@ -50,17 +50,20 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
     check_free(place, folder, what)
     check_writable(place)
 
-    def prepared(facts: DataFacts) -> tuple[Order, StartingPoint | None]:
+    def prepared(facts: DataFacts) -> tuple[Order, StartingPoint | None, str]:
+        facts.require_split(request.dataset)
         document.check_data(facts)
         start = None if checkpoint is None else fit_start(request, checkpoint, facts)
-        return order_of(request, place, start), start
+        return order_of(request, place, start), start, facts.in_words
 
     address = address or os.environ.get("RAY_ADDRESS") or None
     # What can be refused without a cluster is refused before one is started. Of another's, the workers see the data.
-    ready = None if address else prepared(inspect_data(request.data))
+    cache_side = request.validated_settings.cache_side
+    ready = None if address else prepared(inspect_data(request.data, cache_side))
     with somewhere(request, place, address) as (where, interrupt):
-        order, start = ready or prepared(inspect_remotely(request.data))
+        order, start, data = ready or prepared(inspect_remotely(request.data, cache_side))
         with locked(place, folder, what):
+            view.note(f"data: {data}")
             for line in () if start is None else start.notes:
                 view.note(line)
             if exists(place, f"{folder}/progress.pt"):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from bissl_ray.errors import BadInputError
+from bissl_ray.job.checkpoint_data import notes_on_data
 from bissl_ray.job.data_facts import DataFacts
 from bissl_ray.models import Checkpoint, load_backbone
 from bissl_ray.stages.request import StageRequest
@@ -44,7 +45,7 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
     with torch.random.fork_rng(devices=[]):
         models = Models.build(settings, facts.classes, torch.device("cpu"), request.data.spec.task)
     report = load_backbone(models.lower, checkpoint.backbone, source, request.allow_partial)
-    notes = [str(report), *checkpoint.notes, *_about_the_data(request, checkpoint, facts)]
+    notes = [str(report), *checkpoint.notes, *notes_on_data(source, checkpoint.metadata, request.dataset, facts)]
     parts = ["backbone"]
     if request.stage == "train" and checkpoint.pretext is None:
         notes.append(f"{source} has no pretext head: the lower level begins with a fresh one")
@@ -79,18 +80,6 @@ def _why_no_head(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts
     if _shapes(head) != _shapes(models.downstream.state_dict()):
         return f"a head of another shape than {facts.classes} classes of {request.dataset} need"
     return None
-
-
-def _about_the_data(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -> list[str]:
-    made = checkpoint.metadata
-    if (made.get("dataset"), made.get("pretext_dataset")) != (request.dataset, request.pretext_dataset):
-        return []
-    if made.get("fingerprint") in (None, facts.fingerprint):
-        return []
-    return [
-        f"{request.start} was made with another split of {request.dataset}, or with other files: images that are "
-        "validation or test here may have been trained on"
-    ]
 
 
 def _shapes(state: dict[str, torch.Tensor]) -> dict[str, torch.Size]:

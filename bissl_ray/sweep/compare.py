@@ -50,19 +50,20 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         address: of the cluster; None takes RAY_ADDRESS, else this machine, where the data must be.
 
     Returns:
-        By sweep that has not begun, lines that say what was read of its checkpoint and what matched.
+        By sweep that has not begun, lines on its data, where they are here, and on its checkpoint: what was read of it,
+        what matched, and what it may have seen.
 
     Raises:
         BadInputError: settings, checkpoints or data that don't fit.
     """
-    from bissl_ray.job.data_facts import inspect_data
-    from bissl_ray.sweep.preflight import OF_THE_CHECKPOINT, check_pretrained, check_request, chosen_data
+    from bissl_ray.job.data_facts import DataFacts, inspect_data
+    from bissl_ray.sweep.preflight import OF_THE_CHECKPOINT, Provenance, check_pretrained, check_request, chosen_data
 
     known, begun = read_comparison(storage, comparison.name), sweep_names(storage)
     own = set() if known is None else {case.sweep for case in known.cases}
     # Cases share files of hundreds of megabytes, and datasets of a million files: each is looked at once.
-    read: dict[tuple[Any, ...], tuple[str, ...]] = {}
-    seen: set[DataChoice] = set()
+    read: dict[tuple[Any, ...], Provenance | None] = {}
+    seen: dict[tuple[DataChoice, int | None], DataFacts] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for case in comparison.cases:
         if case.sweep in begun:
@@ -76,10 +77,18 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         checkpoint = (request.pretrained, request.pretrained_head, request.allow_partial, *fixed)
         if checkpoint not in read:
             read[checkpoint] = check_pretrained(request, pretrain=True)
-        notes[case.sweep] = read[checkpoint]
-        if data not in seen and not (address or os.environ.get("RAY_ADDRESS")):
-            inspect_data(data)
-            seen.add(data)
+        provenance = read[checkpoint]
+        if address or os.environ.get("RAY_ADDRESS"):
+            notes[case.sweep] = () if provenance is None else provenance.notes
+            continue
+        what = (data, settings.cache_side)
+        if what not in seen:
+            seen[what] = inspect_data(*what)
+        facts = seen[what]
+        if not comparison.of_several_datasets:
+            facts.require_split(case.dataset)
+        told = () if provenance is None else provenance.on_data(case.dataset, facts)
+        notes[case.sweep] = (f"data: {facts.in_words}", *told)
     return notes
 
 
@@ -104,7 +113,14 @@ def run_comparison(
     for case in comparison.cases:
         if case.sweep not in sweep_names(storage):
             with view(case) as shown:
-                yield begin_sweep(case.request, storage=storage, pretrain=True, address=address, view=shown)
+                yield begin_sweep(
+                    case.request,
+                    storage=storage,
+                    pretrain=True,
+                    address=address,
+                    splits_optional=comparison.of_several_datasets,
+                    view=shown,
+                )
         elif not is_finished(planner_of(case.request, storage)[0]):
             with view(case) as shown:
                 folders = {name: at for name in FOLDERS if (at := getattr(case.request, name)) is not None}

@@ -14,7 +14,7 @@ def plan_of(comparison: Comparison, left: Sequence[Case], read: Mapping[str, Seq
     Args:
         comparison: all of it.
         left: the cases that are not finished.
-        read: by sweep, what was read of its checkpoint.
+        read: by sweep, what there is to say of its data and its checkpoint.
     """
     cases = len(comparison.cases)
     lines = [f"{comparison.name}: {cases} case{'' if cases == 1 else 's'}, {len(left)} of them to run", ""]

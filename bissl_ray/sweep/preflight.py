@@ -1,13 +1,17 @@
 """Everything that can be refused before anything starts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import DataChoice, get_dataset
 from bissl_ray.errors import BadInputError
+from bissl_ray.job.checkpoint_data import notes_on_pretrained
 from bissl_ray.job.checkpoint_files import read_checkpoint
+from bissl_ray.job.data_facts import DataFacts
 from bissl_ray.job.shares import CURVATURE, check_shares
 from bissl_ray.models import check_backbone, load_backbone
 from bissl_ray.training.models import Models
@@ -23,7 +27,26 @@ def chosen_data(request: SweepRequest) -> DataChoice:
     return DataChoice(**{field.name: getattr(request, field.name) for field in fields(DataChoice)})
 
 
-def check_pretrained(request: SweepRequest, pretrain: bool) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Provenance:
+    """What is known of a sweep's checkpoint without its weights.
+
+    Attributes:
+        source: the file.
+        notes: lines that say what was read and what matched.
+        made: its metadata.
+    """
+
+    source: str
+    notes: tuple[str, ...]
+    made: Mapping[str, Any]
+
+    def on_data(self, dataset: str, facts: DataFacts) -> tuple[str, ...]:
+        """The notes, and what it may have seen of the data (raises BadInputError: labels of another split)."""
+        return (*self.notes, *notes_on_pretrained(self.source, self.made, dataset, facts))
+
+
+def check_pretrained(request: SweepRequest, pretrain: bool) -> Provenance | None:
     """Make sure that there is a backbone to start from, and that it and its head are of the right architecture.
 
     Args:
@@ -31,15 +54,15 @@ def check_pretrained(request: SweepRequest, pretrain: bool) -> tuple[str, ...]:
         pretrain: whether the user asked for pretraining on the dataset's own images.
 
     Returns:
-        Lines that say what was read of the checkpoint and what matched.
+        What is known of the checkpoint; None where none was given.
 
     Raises:
         BadInputError: no checkpoint and no wish to pretrain, or a checkpoint that doesn't fit.
     """
     settings = request.space.settings({})
-    notes: tuple[str, ...] = ()
+    provenance = None
     if request.pretrained is not None:
-        notes = fitting_models(request).notes
+        provenance = fitting_models(request).provenance
     elif not (pretrain or get_dataset(request.dataset).embedded):
         raise BadInputError(
             f"{request.dataset} needs a self-supervised checkpoint of {settings.backbone}: give --pretrained FILE "
@@ -47,7 +70,7 @@ def check_pretrained(request: SweepRequest, pretrain: bool) -> tuple[str, ...]:
             f"{settings.pretrain_epochs} epochs first"
         )
     check_backbone(settings.backbone, settings.image_size)
-    return notes
+    return provenance
 
 
 @dataclass(frozen=True)
@@ -57,12 +80,12 @@ class Pretrained:
     Attributes:
         models: the lower backbone, and the pretext head where there was one, have the checkpoint's weights.
         with_head: whether there was a pretext head.
-        notes: lines that say what was read and what matched.
+        provenance: what else is known of it.
     """
 
     models: Models
     with_head: bool
-    notes: tuple[str, ...]
+    provenance: Provenance
 
 
 def fitting_models(request: SweepRequest) -> Pretrained:
@@ -85,7 +108,7 @@ def fitting_models(request: SweepRequest) -> Pretrained:
         head = request.pretrained_head or source
         left_out = models.take_pretext_head(content.pretext, head, request.allow_partial)
     notes += [left_out] if left_out else []
-    return Pretrained(models, left_out is None, tuple(notes))
+    return Pretrained(models, left_out is None, Provenance(source, tuple(notes), content.metadata))
 
 
 def check_request(request: SweepRequest) -> None:

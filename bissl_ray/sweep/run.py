@@ -115,6 +115,7 @@ def run_sweep(
     workers_per_trial: int = 1,
     address: str | None = None,
     budget: str | None = None,
+    splits_optional: bool = False,
     view: View | None = None,
 ) -> SweepOutcome:
     """Search, confirm and test: BiSSL's hyperparameters for one dataset, and plain fine-tuning as its control.
@@ -137,6 +138,8 @@ def run_sweep(
         workers_per_trial: worker processes that share one trial; a GPU each where there are GPUs.
         address: of a running Ray cluster ("auto", "host:port"); None takes RAY_ADDRESS, else starts one here.
         budget: limit on exploring, such as "2h" or "40gpuh".
+        splits_optional: whether `splits_dir` may be without files of this dataset, whose split is then as published or
+            drawn.
         view: shows progress; None shows nothing.
 
     Returns:
@@ -165,7 +168,15 @@ def run_sweep(
         allow_partial=allow_partial,
         workers_per_trial=workers_per_trial,
     )
-    return begin_sweep(request, storage=storage, pretrain=pretrain, address=address, budget=budget, view=view)
+    return begin_sweep(
+        request,
+        storage=storage,
+        pretrain=pretrain,
+        address=address,
+        budget=budget,
+        splits_optional=splits_optional,
+        view=view,
+    )
 
 
 def begin_sweep(
@@ -175,6 +186,7 @@ def begin_sweep(
     pretrain: bool = False,
     address: str | None = None,
     budget: str | None = None,
+    splits_optional: bool = False,
     view: View | None = None,
 ) -> SweepOutcome:
     """Run a new sweep as `prepare_request` put it; the rest as for `run_sweep`.
@@ -190,7 +202,7 @@ def begin_sweep(
             f"there is a sweep {request.name!r} in {storage} already: go on with `bissl-ray resume {request.name}`, "
             "or choose another --name"
         )
-    return _run(request, place, {"pretrain": pretrain}, address, limit, view or _Quiet())
+    return _run(request, place, {"pretrain": pretrain}, address, limit, view or _Quiet(), splits_optional)
 
 
 def resume_sweep(
@@ -262,9 +274,10 @@ def _run(
     address: str | None,
     budget: Budget | None,
     view: View,
+    splits_optional: bool = False,
 ) -> SweepOutcome:
     address = address or os.environ.get("RAY_ADDRESS") or None
     environment.prepare(address)
     from bissl_ray.sweep.session import run_session
 
-    return run_session(request, storage, document, address, budget, view)
+    return run_session(request, storage, document, address, budget, view, splits_optional)

@@ -21,7 +21,7 @@ from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import write_sweep_document
 from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.outcome import SweepOutcome, View
-from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data, fitting_models
+from bissl_ray.sweep.preflight import Provenance, check_pretrained, check_request, chosen_data, fitting_models
 from bissl_ray.training.files import exists, remove_folder, write_tensors
 from bissl_ray.training.launch import run_on_workers
 from bissl_ray.training.order import Order
@@ -29,6 +29,15 @@ from bissl_ray.training.pretrain import pretrained_path
 from bissl_ray.training.ray_train import GroupShape
 from bissl_ray.training.watch import Advance
 
+_OF_THE_MAKING = (
+    "model",
+    "dataset",
+    "pretext_dataset",
+    "split_seed",
+    "splits_dir",
+    "fingerprint",
+    "labelled_fingerprint",
+)
 _LEAST_SHARE = 32
 """Images of a pretraining step that a worker is worth its start and its part in every collective for."""
 
@@ -40,6 +49,7 @@ def run_session(
     address: str | None,
     budget: Budget | None,
     view: View,
+    splits_optional: bool = False,
 ) -> SweepOutcome:
     """Run or go on with a sweep.
 
@@ -50,6 +60,7 @@ def run_session(
         address: of the cluster, or None.
         budget: limit on exploring.
         view: shows progress.
+        splits_optional: as for `run_sweep`; matters to a new sweep alone.
 
     Raises:
         BadInputError: something doesn't fit; no trial was started.
@@ -57,10 +68,19 @@ def run_session(
     folder, what = f"sweeps/{request.name}", f"sweep {request.name}"
     check_free(storage, folder, what)
     # Only of a new sweep: what one began with can't be changed any more, and some of its trials may do well.
-    if "fingerprint" not in document:
+    is_new = "fingerprint" not in document
+    checkpoint: Provenance | None = None
+    if is_new:
         check_request(request)
-        document = {**document, "read": check_pretrained(request, bool(document["pretrain"]))}
-    facts = None if address else inspect_data(chosen_data(request))
+        checkpoint = check_pretrained(request, bool(document["pretrain"]))
+
+    def checked(facts: DataFacts) -> tuple[DataFacts, tuple[str, ...]]:
+        if is_new and not splits_optional:
+            facts.require_split(request.dataset)
+        return facts, () if checkpoint is None else checkpoint.on_data(request.dataset, facts)
+
+    data, cache_side = chosen_data(request), request.space.settings({}).cache_side
+    known_here = None if address else checked(inspect_data(data, cache_side))
     # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
     with connected(address, request.workers_per_trial) as cluster, interruptible() as interrupt:
         shape = cluster.shape(request.workers_per_trial, f"{storage}/{folder}/ray")
@@ -68,7 +88,9 @@ def run_session(
             raise BadInputError(
                 f"the budget is in GPU-hours, and {cluster.where} has no GPU: give a time instead, such as --budget 2h"
             )
-        facts = facts or inspect_remotely(chosen_data(request))
+        facts, notes = known_here or checked(inspect_remotely(data, cache_side))
+        if is_new:
+            document = {**document, "read": list(notes)}
         known = document.get("fingerprint", facts.fingerprint)
         if known != facts.fingerprint:
             raise BadInputError(
@@ -83,6 +105,8 @@ def run_session(
                 f"{_count(shape.workers, 'worker')} each, on {'GPUs' if shape.use_gpu else 'CPUs'}; "
                 f"results in {storage}"
             )
+            for line in (f"data: {facts.in_words}", *notes):
+                view.note(line)
             if not _provide_start(request, storage, start, cluster, shape, view, interrupt):
                 return SweepOutcome(request.name, storage, finished=False, completed=0, problem=interrupt.reason)
             planner = run_experiment(request, storage, start, cluster, view, interrupt, budget)
@@ -119,6 +143,8 @@ def _document(request: SweepRequest, document: Mapping[str, Any], facts: DataFac
         **document,
         "request": request.model_dump(mode="json"),
         "fingerprint": facts.fingerprint,
+        "labelled_fingerprint": facts.labelled_fingerprint,
+        "validation_from": facts.validation_from,
         "data": facts.sizes | {"classes": facts.classes},
         "start": start,
         "git": git_state(),
@@ -147,10 +173,11 @@ def _provide_start(
     if request.pretrained is not None:
         read = fitting_models(request)
         parts = ("pretext",) if read.with_head else ()
-        metadata = {"model": "pretrained", "source": request.pretrained, "read": list(read.notes)}
+        # What it was made with goes along: it may start something else one day.
+        known = read.provenance
+        made = {name: known.made[name] for name in _OF_THE_MAKING if name in known.made}
+        metadata = {"model": "pretrained", **made, "source": known.source, "read": list(known.notes)}
         write_tensors(storage, start, read.models.checkpoint(parts, metadata))
-        for note in read.notes:
-            view.note(note)
         return True
     settings = request.space.settings({})
     workers = pretraining_workers(settings.pretrain_batch, cluster.slots(shape) * shape.workers)

@@ -50,8 +50,8 @@ def linear_probe(
     Minimises the mean loss of the task over the training images plus penalty · ½‖W‖² by L-BFGS, in double precision;
     the bias is not penalised. Features are standardised by their training mean and deviation, so that a penalty
     means the same for every backbone. Equally good penalties: the largest. The head is not refitted on the
-    validation images. Nothing is random. Each worker keeps to its share, and worker 0 decides each step by everybody's
-    sums: unlike devices round differently, and one that stopped a step earlier would leave the others waiting.
+    validation images. Nothing is random. Each worker keeps to its share, and worker 0 decides each step by the sums of
+    all: unlike devices round differently, and one that stopped a step earlier would leave the others waiting.
 
     Args:
         train: this worker's share of the training images, without augmentation.

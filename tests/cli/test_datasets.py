@@ -163,6 +163,11 @@ def test_published_splits_are_read(here, tmp_path: Path) -> None:
         (tmp_path / f"cars_{part}_split.txt").write_text("".join(f"{index}\n" for index in indices))
     done = here("check", "cars", "--data-dir", tmp_path, "--splits-dir", tmp_path, "--quick")
     assert done.code == 0 and re.search(r"^train +20 +6,598 *$", done.out, re.MULTILINE)
+    assert f"\nValidation: from {tmp_path}/cars_val_split.txt.\n" in done.out
+    (tmp_path / "other").mkdir()
+    done = here("check", "cars", "--data-dir", tmp_path, "--splits-dir", tmp_path / "other", "--quick")
+    assert done.code == 2 and "has neither cars_train_split.txt nor cars_val_split.txt" in done.err
+    assert "\nValidation: drawn, seed 0.\n" in here("check", "cars", "--data-dir", tmp_path, "--quick").out
 
 
 def test_downloads_that_cannot_be(here, tmp_path: Path) -> None:

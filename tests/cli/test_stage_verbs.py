@@ -81,6 +81,7 @@ def test_what_a_dry_run_prints_gives_the_same_settings_again(
         (["pretrain", "--workers", "2", "--address", "here"], "--address here"),
         (["pretrain", "--name", "42"], "'42'"),
         (["pretrain", "--dataset", "cars"], "needs a data folder"),
+        (["pretrain", "--splits-dir", "."], "has neither digits_train_split.txt nor digits_val_split.txt"),
         (["train"], "train starts from a checkpoint of smallconv, and none was given: add --start FILE"),
         (["train", "--start", "nowhere.pt"], "no checkpoint file at"),
         (["train", "--start", "small.pt", "--workers", "3"], "upper_batch is 32, which 3 workers"),

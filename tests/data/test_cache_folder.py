@@ -248,8 +248,8 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, folder: Path, monk
     with pytest.raises(BadInputError, match=told):
         cached_splits(CARS.open(folder), 1.0, None)
     with pytest.raises(BadInputError, match=told):
-        inspect_data(DataChoice("cars", str(folder)))
-    assert inspect_data(DataChoice("digits")).classes == 10
+        inspect_data(DataChoice("cars", str(folder)), None)
+    assert inspect_data(DataChoice("digits"), None).classes == 10
     digits = get_dataset("digits").open(None)
     assert cached_splits(digits, 1.0, None) == digits
 

@@ -6,6 +6,7 @@ from bissl_ray.data import DataChoice
 from bissl_ray.data.spec import UNLABELLED
 from bissl_ray.errors import BadInputError
 from tests.data.tiny import write_tiny
+from tests.data.tiny.folders import write_tiny_folder
 
 
 def test_the_pretext_sees_another_datasets_pool_and_nothing_else_changes(tmp_path):
@@ -20,6 +21,33 @@ def test_the_pretext_sees_another_datasets_pool_and_nothing_else_changes(tmp_pat
     elsewhere = DataChoice("digits", pretext_dataset="cars", pretext_data_dir=data).open()
     assert elsewhere.fingerprint == splits.fingerprint
     assert DataChoice("digits", pretext_dataset="digits").open().fingerprint == own.fingerprint
+
+
+def test_the_datasets_own_name_is_its_own_pool_and_never_another_folder(tmp_path):
+    write_tiny_folder(tmp_path / "a", unlabelled=0)
+    write_tiny_folder(tmp_path / "b")
+    here, own = str(tmp_path / "a"), DataChoice("folder", str(tmp_path / "a")).open()
+    for again in (None, here, f"{tmp_path}/b/../a"):
+        splits = DataChoice("folder", here, pretext_dataset="folder", pretext_data_dir=again).open()
+        assert (splits.fingerprint, len(splits.pretext)) == (own.fingerprint, 24)
+    with pytest.raises(BadInputError, match=r"may hold its test images; .*--dataset folder-a") as caught:
+        DataChoice("folder", here, pretext_dataset="folder", pretext_data_dir=str(tmp_path / "b")).open()
+    assert "\n" not in str(caught.value)
+    apart = DataChoice("folder-a", here, pretext_dataset="folder-b", pretext_data_dir=str(tmp_path / "b")).open()
+    assert len(apart.pretext) == 6 + 24
+
+
+def test_two_names_of_one_folder_share_no_held_out_image(tmp_path):
+    data = str(write_tiny_folder(tmp_path))
+    with pytest.raises(BadInputError, match=r"is a validation or test image of folder-a"):
+        DataChoice("folder-a", data, pretext_dataset="folder-b").open()
+
+
+def test_the_labelled_fingerprint_leaves_the_pretext_out(tmp_path):
+    data = str(write_tiny("cars", tmp_path))
+    own, other = DataChoice("digits").open(), DataChoice("digits", data, pretext_dataset="cars").open()
+    assert other.fingerprint != own.fingerprint and other.labelled_fingerprint == own.labelled_fingerprint
+    assert DataChoice("digits", split_seed=1).open().labelled_fingerprint != own.labelled_fingerprint
 
 
 def test_the_pretexts_dataset_must_be_known_and_there(tmp_path):

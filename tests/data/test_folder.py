@@ -107,12 +107,32 @@ def test_named_folders_may_lie_in_one_data_folder(tmp_path: Path) -> None:
 def test_index_files_count_the_images_that_are_not_for_the_test(tmp_path: Path) -> None:
     data = write_tiny_folder(tmp_path / "data")
     drawn = get_dataset("folder-birds").open(data)
-    (tmp_path / "folder-birds_train_split.txt").write_text("0\n31\n")
+    (tmp_path / "folder-birds_train_split.txt").write_text("0\n9\n18\n31\n")
     (tmp_path / "folder-birds_val_split.txt").write_text("1\n")
     splits = get_dataset("folder-birds").open(data, SplitChoice(0, tmp_path))
-    assert (len(splits.train), len(splits.validation)) == (2, 1)
+    assert (len(splits.train), len(splits.validation)) == (4, 1)
     assert names(splits.test) == names(drawn.test)
     assert not {*names(splits.train), *names(splits.validation)} & {*names(drawn.test)}
+
+
+def test_the_fingerprint_sees_unlabelled_images_and_the_size_of_each(tmp_path: Path) -> None:
+    write_tiny_folder(tmp_path)
+    first = FOLDER.open(tmp_path)
+    (tmp_path / "unlabelled" / "5.jpg").rename(tmp_path / "unlabelled" / "6.jpg")
+    renamed = FOLDER.open(tmp_path)
+    assert renamed.fingerprint != first.fingerprint and renamed.labelled_fingerprint == first.labelled_fingerprint
+    write_image(tmp_path / "unlabelled" / "0.jpg", 0, 4, np.random.RandomState(1), (64, 64))
+    other = FOLDER.open(tmp_path)
+    assert other.fingerprint != renamed.fingerprint and other.labelled_fingerprint == first.labelled_fingerprint
+    write_image(tmp_path / "kind0" / "0.jpg", 0, 4, np.random.RandomState(1), (64, 64))
+    assert FOLDER.open(tmp_path).labelled_fingerprint != first.labelled_fingerprint
+
+
+def test_the_fingerprint_of_a_folder_split_by_hand_sees_sizes_too(tmp_path: Path) -> None:
+    first = FOLDER.open(write_split_folder(tmp_path, {"train": 5, "val": 3, "test": 2, "unlabelled": 1}))
+    assert first.validation_from == f"from {tmp_path}/val"
+    write_image(tmp_path / "test" / "kind0" / "0.png", 0, 3, np.random.RandomState(1), (64, 64))
+    assert FOLDER.open(tmp_path).labelled_fingerprint != first.labelled_fingerprint
 
 
 def test_no_folder(tmp_path: Path) -> None:

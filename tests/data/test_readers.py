@@ -44,6 +44,11 @@ def class_shown(image, colours):
     return int(np.argmin([np.linalg.norm(bar - colour) for colour in known]))
 
 
+def write_split(folder, name, train, validation):
+    for part, indices in (("train", train), ("val", validation)):
+        (folder / f"{name}_{part}_split.txt").write_text("".join(f"{index}\n" for index in sorted(indices)))
+
+
 def paths(source):
     return [source.name(index) for index in range(len(source))]
 
@@ -86,10 +91,13 @@ def test_index_files_count_what_is_known_before_test(tiny, tmp_path):
     name, folder = tiny
     drawn = get_dataset(name).open(folder)
     count = len(drawn.train) + len(drawn.validation)
-    (tmp_path / f"{name}_train_split.txt").write_text("".join(f"{index}\n" for index in range(0, count, 2)))
-    (tmp_path / f"{name}_val_split.txt").write_text("".join(f"{index}\n" for index in range(1, count, 2)))
+    # Those of Caltech 101 count all images, and leave those of the test out.
+    known = [index for index in range(sum(SIZES[name])) if index % 7] if name == "caltech101" else range(count)
+    validation = known[1::5]
+    write_split(tmp_path, name, set(known) - set(validation), validation)
     read = get_dataset(name).open(folder, SplitChoice(0, tmp_path))
-    assert (len(read.train), len(read.validation)) == ((count + 1) // 2, count // 2)
+    assert (len(read.train), len(read.validation)) == (len(known) - len(validation), len(validation))
+    assert read.validation_from == f"from {tmp_path}/{name}_val_split.txt"
     assert len({*paths(read.train), *paths(read.validation), *paths(read.test)}) == sum(SIZES[name])
     assert read.fingerprint != drawn.fingerprint
     assert read.fingerprint == get_dataset(name).open(folder, SplitChoice(5, tmp_path)).fingerprint
@@ -135,13 +143,13 @@ def test_index_files_count_in_the_order_of_torchvision(tiny, tmp_path, monkeypat
     name, folder = tiny
     images, labels = torchvision_samples(name, folder, monkeypatch)
     expected = dict(enumerate(zip(map(str, images), map(int, labels), strict=True)))
-    last = len(expected) - 2
-    (tmp_path / f"{name}_val_split.txt").write_text("0\n")
-    (tmp_path / f"{name}_train_split.txt").write_text("".join(f"{index}\n" for index in range(1, last)))
+    # Every class of Caltech 101 must be left for the test.
+    train = [index for index in range(1, len(expected) - 2) if name != "caltech101" or index != 5]
+    write_split(tmp_path, name, train, [0])
     splits = get_dataset(name).open(folder, SplitChoice(0, tmp_path))
     read = [*zip(paths(splits.validation), splits.validation.labels, strict=True)]
     read += zip(paths(splits.train), splits.train.labels, strict=True)
-    assert read == [expected[index] for index in range(last)]
+    assert read == [expected[index] for index in (0, *train)]
 
 
 def test_scenes_are_numbered_as_torchvision_does(tmp_path):
@@ -176,6 +184,21 @@ def test_a_published_test_set_of_caltech101_is_what_the_index_files_leave(tmp_pa
     (tmp_path / "caltech101_val_split.txt").write_text("1\n33\n")
     splits = get_dataset("caltech101").open(folder, SplitChoice(0, tmp_path))
     assert (splits.train.labels, splits.validation.labels, len(splits.test)) == ([0, 1, 1], [0, 1], 60)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "told"),
+    [
+        # As files would that count the 60 images known before test.
+        (range(48), range(48, 60), r"_val_split.txt: leave no image of class Faces for test; .* count all 65 images"),
+        ((0, 2), (1, 33), r"caltech101_train_split.txt: no training image shows class accordion"),
+    ],
+)
+def test_index_files_of_caltech101_must_leave_every_class_for_each_split(tmp_path, train, validation, told):
+    folder = write_tiny("caltech101", tmp_path)
+    write_split(tmp_path, "caltech101", train, validation)
+    with pytest.raises(BadInputError, match=told):
+        get_dataset("caltech101").open(folder, SplitChoice(0, tmp_path))
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -5,6 +5,7 @@ import pytest
 from bissl_ray.data import SplitChoice, get_dataset
 from bissl_ray.data.split_files import read_split
 from bissl_ray.errors import BadInputError
+from tests.data.tiny import write_tiny
 from tests.data.tiny.cars import write_tiny_cars
 
 
@@ -61,3 +62,21 @@ def test_a_dataset_is_split_as_its_files_say(tmp_path):
     assert read.test.labels == drawn.test.labels
     assert read.fingerprint != drawn.fingerprint
     assert cars.open(root, SplitChoice(7, folder)).fingerprint == read.fingerprint
+
+
+def test_it_is_said_where_validation_came_from(tmp_path):
+    root = write_tiny_cars(tmp_path)
+    write(tmp_path, "0\n1\n2\n3\n", "5\n")
+    cars = get_dataset("cars")
+    assert cars.open(root, SplitChoice(0, tmp_path)).validation_from == f"from {tmp_path}/cars_val_split.txt"
+    assert cars.open(root, SplitChoice(3)).validation_from == "drawn, seed 3"
+    assert get_dataset("digits").open(None, SplitChoice(2)).validation_from == "drawn, seed 2"
+    dtd = get_dataset("dtd").open(write_tiny("dtd", tmp_path / "dtd"))
+    assert dtd.validation_from == "as published"
+
+
+def test_files_that_leave_a_class_without_training_images_are_refused(tmp_path):
+    root = write_tiny_cars(tmp_path)
+    write(tmp_path, "0\n1\n3\n4\n", "2\n")
+    with pytest.raises(BadInputError, match=r"cars_train_split.txt: no training image shows class 2;"):
+        get_dataset("cars").open(root, SplitChoice(0, tmp_path))

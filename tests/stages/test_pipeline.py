@@ -45,9 +45,10 @@ def test_a_stage_leaves_a_model_and_a_document(folder: Path, name: str, files: l
     assert said["settings"]["pretrain_lr"] == {"value": 0.5, "from": str(folder / "tiny.yaml")}
     assert said["settings"]["temperature"] == {"value": 0.5, "from": "default"}
     assert said["result"]["checkpoint"] == f"stages/{name}/{files[0]}"
-    assert said["data"]["classes"] == 10 and said["fingerprint"] and said["versions"]
+    assert said["data"]["classes"] == 10 and said["data"]["validation"] == 300 and said["versions"]
     made = load_checkpoint(file(folder, name))
-    assert made.metadata["fingerprint"] == said["fingerprint"]
+    assert made.metadata["fingerprint"] == said["fingerprint"] != said["labelled_fingerprint"]
+    assert made.metadata["labelled_fingerprint"] == said["labelled_fingerprint"]
     assert (made.downstream is None) == (name == "pretrain")
 
 
@@ -115,7 +116,8 @@ def test_a_model_without_a_head_can_not_be_scored(folder: Path) -> None:
 def test_a_checkpoint_of_another_split_is_said_to_be(folder: Path) -> None:
     content = torch.load(file(folder, "finetune"), weights_only=True)
     other = folder / "other.pt"
-    torch.save({**content, "metadata": {**content["metadata"], "split_seed": 5, "fingerprint": "other"}}, other)
+    made = {**content["metadata"], "split_seed": 5, "labelled_fingerprint": "other"}
+    torch.save({**content, "metadata": made}, other)
     view = Seen()
     run(folder, "evaluate", "leak", start=str(other), view=view, what={"ways": ("score",)})
     assert any("was made with another split of digits" in line for line in view.notes)
@@ -133,6 +135,24 @@ def test_a_head_for_other_classes_is_no_head(folder: Path) -> None:
     run(folder, "finetune", "again", "head_epochs=1", start=str(other), view=view)
     assert any(line.endswith("fine-tuning begins with a fresh one") for line in view.notes)
     assert document(folder, "again")["stages"] == ["head", "finetune"]
+
+
+def test_a_stage_says_where_validation_came_from(folder: Path) -> None:
+    view = Seen()
+    run(folder, "evaluate", "said", start=file(folder, "finetune"), view=view, what={"ways": ("score",)})
+    assert any(line.startswith("data: 10 classes; ") and "; validation drawn, seed 0; " in line for line in view.notes)
+    assert document(folder, "said")["validation_from"] == "drawn, seed 0"
+    assert not any("another split" in line for line in view.notes)
+
+
+def test_an_evaluation_takes_the_index_files_that_the_checkpoint_was_made_with(folder: Path, tmp_path: Path) -> None:
+    content = torch.load(file(folder, "finetune"), weights_only=True)
+    made = {**content["metadata"], "dataset": "cars", "splits_dir": str(tmp_path)}
+    torch.save({**content, "metadata": made}, tmp_path / "made.pt")
+    flags = StageFlags(start=str(tmp_path / "made.pt"))
+    assert prepare_stage("evaluate", flags, ways=("score",))[0].splits_dir is None
+    (tmp_path / "cars_val_split.txt").write_text("0\n")
+    assert prepare_stage("evaluate", flags, ways=("score",))[0].splits_dir == str(tmp_path)
 
 
 def test_a_run_that_diverges_says_so(folder: Path) -> None:

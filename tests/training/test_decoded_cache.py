@@ -7,6 +7,7 @@ import torch
 
 from bissl_ray.data.cache import CachedImages
 from bissl_ray.data.sources import ImageFiles
+from bissl_ray.job.data_facts import inspect_data
 from bissl_ray.training.launch import _Here, run_here
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.workers import Worker, alone
@@ -46,6 +47,8 @@ def test_settings_say_what_is_held_and_reduced(cars):
     reduced = splits(cache_side=8)
     assert isinstance(reduced.train, CachedImages) and min(reduced.test[0][0].size) == 8
     assert reduced.fingerprint != splits().fingerprint
+    facts = inspect_data(cars("any").data, 8)
+    assert (facts.fingerprint, facts.labelled_fingerprint) == (reduced.fingerprint, splits().labelled_fingerprint)
 
 
 class Heard:
