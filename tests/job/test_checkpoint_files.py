@@ -74,4 +74,5 @@ def test_every_verb_keeps_the_address_that_was_given(published):
 
 def test_a_sweep_reads_a_checkpoint_from_a_storage(published):
     request = prepare_request("digits", pretrained=f"file://{published}/plain.pth")
-    assert f"smallconv from file://{published}/plain.pth" in check_pretrained(request, pretrain=False)[0]
+    read = check_pretrained(request, pretrain=False)
+    assert read is not None and f"smallconv from file://{published}/plain.pth" in read.notes[0]
