@@ -67,8 +67,9 @@ class Way:
 
     Attributes:
         name: in words.
-        rates: images per second of each turn.
-        ratio: to the rate from memory in the same turn, the median over turns.
+        rates: images per second of each turn. The first epoch from the cache has one, computed: the filling as it was
+            measured, then an epoch at the second one's median rate.
+        ratio: to the rate from memory in the same turn, the median over turns; of the first epoch, to its median.
     """
 
     name: str

@@ -53,7 +53,9 @@ def compare(
         str | None, typer.Option(help="Whose images the lower level sees, such as imagenet. [the dataset's own]")
     ] = None,
     pretext_data_dir: Annotated[str | None, typer.Option(help="Folder of the pretext's dataset. [--data-dir]")] = None,
-    workers_per_trial: Annotated[int, typer.Option(help="Workers that share a trial; a GPU each where there are.")] = 1,
+    workers_per_trial: Annotated[
+        int | None, typer.Option(help="Workers that share a trial; a GPU each where there are. [1]")
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]")
     ] = None,
@@ -87,7 +89,7 @@ def compare(
         "splits_dir": splits_dir,
         "pretext_dataset": pretext_dataset,
         "pretext_data_dir": pretext_data_dir,
-        "workers_per_trial": None if workers_per_trial == 1 else workers_per_trial,
+        "workers_per_trial": workers_per_trial,
     }
     place, chosen = absolute_storage(storage), name or f"compare-{datetime.now():%Y%m%d-%H%M%S}"
     comparison = _asked(chosen, place, read_comparison(place, chosen), asked)

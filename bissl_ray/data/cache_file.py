@@ -67,11 +67,6 @@ class DecodedFile:
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             self._pixels = torch.from_numpy(pixels)
 
-    @property
-    def held(self) -> int:
-        """How many images it holds."""
-        return int((self._index[:, 0] > 0).sum())
-
     def image(self, place: int) -> Tensor | None:
         """An image as uint8 (3, H, W), mapped and not copied; None where it isn't held."""
         start, height, width = self._index[place].tolist()

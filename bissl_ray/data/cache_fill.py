@@ -96,7 +96,8 @@ def _opened(path: Path) -> DecodedFile | None:
 
 def _key(files: ImageFiles, known: NDArray[np.int64]) -> str:
     decoder = f"{_DECODING}, Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
-    digest = hashlib.sha256(f"{decoder}\n{files.folder.resolve()}\n{files.shorter_side}\n".encode())
+    about = f"{decoder}\n{files.folder.resolve()}\n{files.shorter_side}\n"
+    digest = hashlib.sha256(about.encode(errors="surrogateescape"))
     digest.update("\0".join(files.names).encode(errors="surrogateescape"))
     digest.update(known.tobytes())
     return digest.hexdigest()[:32]

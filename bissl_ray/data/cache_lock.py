@@ -36,15 +36,19 @@ def filling(path: Path, news: CacheNews) -> Iterator[Callable[[int, int], None]]
         What to call with the number of images done, and of how many: it tells `news` and whoever waits.
     """
     with path.with_suffix(".lock").open("a+b", buffering=0) as lock:
-        waiting = False
+        waiting, total = False, 0
         while not _taken(lock):
             if not waiting:
                 news.note("waiting for another process that fills the cache of decoded images")
                 waiting = True
             said = os.pread(lock.fileno(), _PROGRESS.size, 0)
             if len(said) == _PROGRESS.size:
-                news.decoded(*_PROGRESS.unpack(said))
+                done, total = _PROGRESS.unpack(said)
+                news.decoded(done, total)
             time.sleep(_POLL_S)
+        if total:
+            # Its last word may have come between two looks.
+            news.decoded(total, total)
         lock.truncate(0)
 
         def tell(done: int, total: int) -> None:

@@ -12,6 +12,7 @@ where there is none.
 from collections.abc import Sequence
 from pathlib import Path
 
+from bissl_ray.data.class_folders import names_content, subfolders
 from bissl_ray.data.downloads import by_torchvision
 from bissl_ray.data.spec import DatasetSplits, photographs
 from bissl_ray.data.split_choice import SplitChoice
@@ -26,8 +27,7 @@ _BACKGROUND = "BACKGROUND_Google"
 
 def _class_folders(folder: Path) -> list[Path]:
     """List the folders of the classes, in the order of their names."""
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    found = [path for path in found if path.name != _BACKGROUND]
+    found = [folder / name for name in subfolders(folder) if name != _BACKGROUND]
     if len(found) < 2:
         raise BadInputError(
             f"{folder}: found {len(found)} folders of images, expected one per class; unpack the complete archive there"
@@ -102,7 +102,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         test=parts[-1],
         classes=len(by_class),
         class_names=[images[0].partition("/")[0] for images in by_class],
-        contents=["\n".join(names).encode(), *(indices.astype("<i8").tobytes() for indices in known)],
+        contents=[names_content(names), *(indices.astype("<i8").tobytes() for indices in known)],
         validation_from=validation_from,
     )
     return split(published, "caltech101", _VALIDATION_SHARE, SplitChoice(choice.seed))

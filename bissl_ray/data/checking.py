@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bissl_ray.data.absent import AbsentImagesError
+from bissl_ray.data.class_checks import missing_classes
 from bissl_ray.data.data_choice import DataChoice
 from bissl_ray.data.examine import examine_images
 from bissl_ray.data.findings import Finding, Findings, count_of
@@ -111,14 +112,12 @@ def _unlike_published(choice: DataChoice, splits: DatasetSplits) -> Iterator[Fin
 
 def _check_classes(splits: DatasetSplits, findings: Findings) -> None:
     for split in ("train", "validation", "test"):
-        shown: set[int] = set()
-        for label in getattr(splits, split).labels:
-            shown.update([label] if isinstance(label, int) else (c for c, seen in enumerate(label) if seen == 1))
-        missing = [f"class {number} (counted from 0)" for number in range(splits.classes) if number not in shown]
-        if missing:
+        absent = missing_classes(getattr(splits, split).labels, splits.classes)
+        if absent:
             where = findings.problems if split == "train" else findings.notes
-            classes = count_of(len(missing), "class", "classes")
-            where.append(Finding(f"The {split} split shows no image of {classes}", missing))
+            classes = count_of(len(absent), "class", "classes")
+            named = [f"class {number} (counted from 0)" for number in absent]
+            where.append(Finding(f"The {split} split shows no image of {classes}", named))
 
 
 def _unused(used: set[str]) -> Iterator[Finding]:

@@ -7,6 +7,14 @@ from bissl_ray.data.spec import Label
 from bissl_ray.errors import BadInputError
 
 
+def missing_classes(labels: Sequence[Label], classes: int) -> list[int]:
+    """The classes, in order, that none of these labels shows."""
+    shown: set[int] = set()
+    for label in labels:
+        shown.update([label] if isinstance(label, int) else (c for c, seen in enumerate(label) if seen == 1))
+    return [number for number in range(classes) if number not in shown]
+
+
 def check_every_class(
     labels: Sequence[Label], classes: int, place: str | Path, names: Sequence[str] | None = None
 ) -> None:
@@ -21,10 +29,7 @@ def check_every_class(
     Raises:
         BadInputError: a class has no training image.
     """
-    shown: set[int] = set()
-    for label in labels:
-        shown.update([label] if isinstance(label, int) else (c for c, seen in enumerate(label) if seen == 1))
-    missing = [str(c) if names is None else names[c] for c in range(classes) if c not in shown]
+    missing = [str(c) if names is None else names[c] for c in missing_classes(labels, classes)]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise BadInputError(

@@ -73,7 +73,20 @@ def sizes_content(folder: Path, names: Sequence[str]) -> bytes:
 
 
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
-    """Images, and other files, of a folder and those inside it, unsorted."""
+    """Images, and other files, of a folder and those inside it, unsorted.
+
+    Raises:
+        BadInputError: a folder can't be listed, or a link inside leads back to it; names it.
+    """
+    try:
+        return _walked(folder)
+    except OSError as error:
+        raise BadInputError(
+            f"{error.filename}: can't be looked into ({error.strerror}); make it readable, or take it away"
+        ) from error
+
+
+def _walked(folder: Path) -> tuple[list[str], list[str]]:
     images: list[str] = []
     others: list[str] = []
     waiting = [""]

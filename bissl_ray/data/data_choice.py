@@ -1,7 +1,8 @@
 """Which data, where they lie and how they are split: all that opening them takes."""
 
 import hashlib
-from dataclasses import dataclass, replace
+import os
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from bissl_ray.data.labels import check_labels
@@ -31,6 +32,11 @@ class DataChoice:
     splits_dir: str | None = None
     pretext_dataset: str | None = None
     pretext_data_dir: str | None = None
+
+    @classmethod
+    def of(cls, asked: object) -> "DataChoice":
+        """The data that a request or an order asks for; its attributes have the same names."""
+        return cls(**{field.name: getattr(asked, field.name) for field in fields(cls)})
 
     @property
     def spec(self) -> DatasetSpec:
@@ -73,9 +79,13 @@ class DataChoice:
 
     def _refuse_shared_images(self, splits: DatasetSplits, other: DatasetSplits) -> None:
         """Two names for folders of a person's own may lead to one folder, whose splits they draw differently."""
-        held = {source.name(index) for source in (splits.validation, splits.test) for index in range(len(source))}
+        held = {
+            os.path.realpath(source.name(index))
+            for source in (splits.validation, splits.test)
+            for index in range(len(source))
+        }
         for index in range(len(other.pretext)):
-            if other.pretext.name(index) in held:
+            if os.path.realpath(other.pretext.name(index)) in held:
                 raise BadInputError(
                     f"--pretext-dataset {self.pretext_dataset}: {other.pretext.name(index)} is a validation or test "
                     f"image of {self.dataset}; leave it out to take the images that {self.dataset} is trained on"

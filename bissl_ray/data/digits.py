@@ -25,12 +25,14 @@ def _read(_folder: Path, choice: SplitChoice) -> DatasetSplits:
     from sklearn.datasets import load_digits
 
     from bissl_ray.data.sources import TensorImages
+    from bissl_ray.data.split_files import holds_split, split_paths
     from bissl_ray.data.splits import Indices, fingerprint, stratified_split
 
-    if choice.folder is not None and (choice.folder / "digits_train_split.txt").exists():
+    if choice.folder is not None and holds_split(choice.folder, "digits"):
+        files = " or ".join(path.name for path in split_paths(choice.folder, "digits"))
         raise BadInputError(
-            f"{choice.folder}/digits_train_split.txt: digits have no published training set that its indices could "
-            "count; take the file away"
+            f"{choice.folder}: found {files}, and digits have no published training set that indices could count; "
+            "take the files away"
         )
     digits = load_digits()
     labels = digits.target.astype(np.int64)

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from bissl_ray.data.transforms import evaluation_transform, pretext_transform, t
 from bissl_ray.errors import BadInputError
 
 Batch = tuple[Tensor, Tensor]
+
+_PRELOADED: Final = ["__main__", __name__, "bissl_ray.data.sources", "bissl_ray.data.photographs"]
+"""What loader processes are forked with: importing torchvision, which the last one does, takes each over a second."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,12 @@ def _data_loader(samples: _Samples, batches: Iterable[list[Key]], processes: int
     """Put a DataLoader around samples; with processes, they start by forkserver.
 
     Forking a Ray actor, which has threads, can deadlock the child; spawning imports torch once per process.
-    The fork server is a fresh process without threads that has imported this module once.
+    The fork server is a fresh process without threads that has imported once what every loader process needs.
     """
     if processes < 0:
         raise BadInputError(f"loader_processes is {processes}; give 0 (decode in the worker) or more")
     if processes > 0:
-        multiprocessing.get_context("forkserver").set_forkserver_preload(["__main__", __name__])
+        multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
     return DataLoader(
         samples,
         batch_sampler=batches,

@@ -1,6 +1,6 @@
 """Pickles that hold nothing but numbers, text, lists, dictionaries and NumPy arrays.
 
-A pickle may call any function that it names. CIFAR is published as pickles; these name four, which rebuild arrays.
+A pickle may call any function that it names. CIFAR is published as pickles; these name functions that rebuild arrays.
 """
 
 import io

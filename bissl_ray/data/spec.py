@@ -46,7 +46,7 @@ class ImageSource(Protocol):
         """What a person finds the image by: its path, or its place in a file of many."""
 
     def select(self, indices: Sequence[int]) -> "ImageSource":
-        """The images of these indices, in this order."""
+        """The images of these indices, which ascend."""
 
     def hidden(self) -> "ImageSource":
         """The same images with every label `UNLABELLED`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.leaderboard import find_trial, read_board
+from bissl_ray.leaderboard import Board, find_trial, read_board
 
 Row = dict[str, Any]
 
@@ -45,7 +45,8 @@ def choose_run(storage: str | Path, trial: str | None = None, sweep: str | None 
     """
     if trial is not None:
         row, _ = find_trial(storage, trial, sweep)
-        return ExportedRun(row, *_standing(storage, row), "named on the command line")
+        board = read_board(storage, row["dataset"], row["sweep"])
+        return ExportedRun(row, *_standing(board, row), "named on the command line")
     board = read_board(storage, sweep=sweep)
     if board.empty:
         raise BadInputError(f"no trial in {storage}; start a sweep with `bissl-ray sweep`, or give --storage")
@@ -63,7 +64,7 @@ def choose_run(storage: str | Path, trial: str | None = None, sweep: str | None 
     best = max(runs, key=lambda run: (run["objective"], -run["seed"]))
     return ExportedRun(
         best,
-        *_standing(storage, best),
+        *_standing(board, best),
         f"of the {len(runs)} confirmation runs of {verdict.winner}, the winner of the sweep, the one with the best "
         "objective on the validation split",
     )
@@ -77,9 +78,8 @@ def run_of(metadata: Mapping[str, Any]) -> ExportedRun:
     return ExportedRun(row | unknown, None, None, "its file was named on the command line")
 
 
-def _standing(storage: str | Path, run: Row) -> tuple[Row | None, str | None]:
-    """The board's row of a run's configuration, and the sweep's verdict where that is the winner's or the control's."""
-    board = read_board(storage, run["dataset"], run["sweep"])
+def _standing(board: Board, run: Row) -> tuple[Row | None, str | None]:
+    """The row of a run's configuration on its sweep's board, and the verdict where it is the winner's or control's."""
     verdict = board.verdicts[0]
     head = run["parent"] or run["trial"]
     configuration = next((row for row in board.rows if row["trial"] == head), None)

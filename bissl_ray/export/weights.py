@@ -8,7 +8,9 @@ from torch import Tensor
 
 from bissl_ray.config.backbones import CONVNEXTS, TIMM, VITS
 from bissl_ray.errors import BadInputError
+from bissl_ray.models.timm_backbone import classifier_name, shapes_in_timm, takes_image_size
 from bissl_ray.models.timm_keys import in_timm_keys, timm_model
+from bissl_ray.models.vit import size_of
 
 Keys = Literal["torchvision", "timm"]
 
@@ -53,7 +55,7 @@ def model_weights(content: Mapping[str, Any], keys: Keys, with_head: bool = True
         tensors |= {f"{_classifier(architecture)}.{name}": tensor for name, tensor in head.items()}
         tensors = in_timm_keys(architecture, tensors) if keys == "timm" else tensors
     elif head:
-        tensors |= {f"{_timm_classifier(architecture)}.{name}": tensor for name, tensor in head.items()}
+        tensors |= {f"{classifier_name(architecture)}.{name}": tensor for name, tensor in head.items()}
     classes = len(head["bias"]) if head else 0
     if keys == "torchvision":
         return ModelWeights(architecture, tensors, classes, _build(architecture, image_size, classes))
@@ -75,18 +77,10 @@ def _classifier(architecture: str) -> str:
     return "classifier.2" if architecture in CONVNEXTS else "fc"
 
 
-def _timm_classifier(architecture: str) -> str:
-    from bissl_ray.models.timm_backbone import classifier_name
-
-    return classifier_name(architecture)
-
-
 def _in_timms_shapes(
     architecture: str, tensors: Mapping[str, Tensor], classes: int, size: Mapping[str, int]
 ) -> dict[str, Tensor]:
     """The tensors in the shapes that a model of timm's has: some classify by a convolution of one pixel."""
-    from bissl_ray.models.timm_backbone import shapes_in_timm
-
     expected = shapes_in_timm(architecture, classes, **size)
     wrong = sorted(tensors.keys() ^ expected.keys())
     wrong += [name for name in tensors.keys() & expected.keys() if tensors[name].numel() != expected[name].numel()]
@@ -108,11 +102,7 @@ def _in_timm(architecture: str, classes: int, size: Mapping[str, int]) -> str:
 
 
 def _fixed_size(architecture: str) -> bool:
-    if architecture.startswith(TIMM):
-        from bissl_ray.models.timm_backbone import takes_image_size
-
-        return takes_image_size(architecture)
-    return architecture in VITS
+    return takes_image_size(architecture) if architecture.startswith(TIMM) else architecture in VITS
 
 
 def _build(architecture: str, image_size: int, classes: int) -> str:
@@ -122,8 +112,6 @@ def _build(architecture: str, image_size: int, classes: int) -> str:
         return "\n".join([*lines, head] if classes else lines)
     outputs = f", num_classes={classes}" if classes else ""
     if architecture in VITS:
-        from bissl_ray.models.vit import size_of
-
         size = size_of(architecture)
         lines = [
             "from torchvision.models import VisionTransformer",

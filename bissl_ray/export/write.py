@@ -15,7 +15,7 @@ Format = Literal["safetensors", "pth"]
 
 
 def check_targets(out: Path, format: Format, force: bool) -> None:
-    """Make sure, before anything is read, that a model and its card can be written.
+    """Make sure, before anything is written, that a model and its card can be written.
 
     Raises:
         BadInputError: the name has another ending than the format's, the folder is missing, a file is there already, or

@@ -6,6 +6,9 @@ from typing import Any
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.data_facts import DataFacts
 
+_TRAINED_ON_LABELS = {"aligned": "aligned with", "finetuned": "fine-tuned on"}
+"""What was done to a model whose training saw labels, in words."""
+
 
 def notes_on_data(source: str, made: Mapping[str, Any], dataset: str, facts: DataFacts) -> list[str]:
     """Say what a checkpoint may have seen of a dataset's validation and test images.
@@ -29,15 +32,16 @@ def notes_on_pretrained(source: str, made: Mapping[str, Any], dataset: str, fact
     """As `notes_on_data`, of a checkpoint that both pipelines are to start from.
 
     Raises:
-        BadInputError: it was fine-tuned on another split of the same dataset.
+        BadInputError: it was trained on the labels of another split of the same dataset.
     """
+    trained = _TRAINED_ON_LABELS.get(made.get("model", ""))
+    if trained is not None and _made_with_another_split(made, dataset, facts):
+        raise BadInputError(
+            f"{source} was {trained} another split of {dataset}, or other files: it may know the labels of images "
+            f"that are validation here; give a self-supervised checkpoint, or one {trained} this split"
+        )
     if made.get("model") != "finetuned":
         return notes_on_data(source, made, dataset, facts)
-    if _made_with_another_split(made, dataset, facts):
-        raise BadInputError(
-            f"{source} was fine-tuned on another split of {dataset}, or on other files: it may know the labels of "
-            "images that are validation here; give a self-supervised checkpoint, or one fine-tuned on this split"
-        )
     return [
         f"{source} was fine-tuned on {made.get('dataset')} with labels: BiSSL and its control both start from that, "
         "and not from a self-supervised checkpoint"

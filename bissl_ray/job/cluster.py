@@ -1,7 +1,6 @@
 """Join the Ray cluster that is there, or start one on this machine, and see what fits on it."""
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import ray
 
+from bissl_ray.data.processors import processors
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.environment import worker_environment
 from bissl_ray.training.ray_train import GroupShape
@@ -113,7 +113,7 @@ def connected(address: str | None, workers: int) -> Iterator[Cluster]:
 def _start_local(workers: int) -> None:
     ray.init(
         address="local",
-        num_cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        num_cpus=processors(),
         # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
         include_dashboard=workers > 1,
         **_QUIET,

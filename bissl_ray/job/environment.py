@@ -30,7 +30,12 @@ _ALWAYS = {
 # The cluster is for this process alone, and so is its token; every Ray process listens on 127.0.0.1 only.
 # (ray.init(_node_ip_address="127.0.0.1") does not do that, see `attach.LOOPBACK_ONLY`: the daemons would
 # listen on every interface.)
-_LOCAL = {"RAY_AUTH_MODE": "token", LOOPBACK_ONLY: "0"}
+_LOCAL = {
+    "RAY_AUTH_MODE": "token",
+    LOOPBACK_ONLY: "0",
+    # Nobody takes this one machine away with a warning beforehand; the watcher is a process more for each Train run.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
 
 
 def prepare(address: str | None) -> None:

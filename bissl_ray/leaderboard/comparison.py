@@ -89,7 +89,10 @@ def _side(
 
 
 def _overall(label: str, cases: Sequence[Compared]) -> Overall | None:
-    means = [case.gain.mean for case in cases if case.facts.checkpoint == label and case.gain is not None]
+    own = [case for case in cases if case.facts.checkpoint == label and case.gain is not None]
+    if len({case.split for case in own}) > 1:
+        return None
+    means = [case.gain.mean for case in own if case.gain is not None]
     gain = estimate(means)
     return None if gain is None or gain.n < 2 else Overall(label, gain, paired_tests(means))
 

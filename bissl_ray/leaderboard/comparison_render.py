@@ -5,17 +5,15 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from bissl_ray.leaderboard.columns import Column
 from bissl_ray.leaderboard.compared import Compared, ComparisonBoard, Side
 from bissl_ray.leaderboard.comparison_words import findings, notes
 from bissl_ray.leaderboard.numbers import count, duration, percent, points, probability
-from bissl_ray.leaderboard.render import VERDICT_STYLES, as_csv, dumped, fitting, folded, markdown_table
-from bissl_ray.leaderboard.statistics import Estimate
+from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, fitting_table, markdown_table
+from bissl_ray.leaderboard.statistics import Estimate, with_ends
 
 Row = dict[str, Any]
 
@@ -27,8 +25,7 @@ def comparison_table(board: ComparisonBoard, console: Console) -> RenderableType
     parts: list[RenderableType] = []
     for _, group in groupby(board.cases, key=lambda case: case.facts.dataset):
         cases = list(group)
-        columns = _columns(cases)
-        parts.append(fitting(lambda chosen, cases=cases: _lay_out(board, cases, chosen), columns, console))  # type: ignore[misc]
+        parts.append(fitting_table(_title(board, cases), _lines(cases), _columns(cases), console))
     parts += [Text(case.sentence, style=_style(case)) for case in board.cases]
     parts += [Text(sentence, style="bold") for sentence in findings(board)]
     parts += [Text(line, style="dim") for line in notes(board)]
@@ -76,9 +73,9 @@ def _flat(case: Compared) -> Row:
         "metric": facts.metric,
         "split": case.split,
         "outcome": case.outcome,
-        **_ends("bissl", case.bissl.score),
-        **_ends("finetuning", case.finetuning.score),
-        **_ends("gain", case.gain),
+        **with_ends("bissl", case.bissl.score),
+        **with_ends("finetuning", case.finetuning.score),
+        **with_ends("gain", case.gain),
         "seeds": case.tests.n,
         "seeds_better": case.tests.positive,
         "seeds_worse": case.tests.negative,
@@ -89,11 +86,6 @@ def _flat(case: Compared) -> Row:
         **_cost("finetuning", case.finetuning),
         "sentence": case.sentence,
     }
-
-
-def _ends(name: str, value: Estimate | None) -> Row:
-    ends = (None, None, None) if value is None else (value.mean, value.low, value.high)
-    return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
 
 
 def _cost(name: str, side: Side) -> Row:
@@ -107,6 +99,13 @@ def _rows(cases: Sequence[Compared]) -> list[Row]:
         {"pipeline": name, "side": side, "case": case, "first": name == "bissl"}
         for case in cases
         for name, side in (("bissl", case.bissl), ("finetuning", case.finetuning))
+    ]
+
+
+def _lines(cases: Sequence[Compared]) -> list[Line]:
+    styles = {"wins": "green", "loses": "red"}
+    return [
+        Line(row, styles.get(row["case"].outcome) if row["first"] else "cyan", not row["first"]) for row in _rows(cases)
     ]
 
 
@@ -148,20 +147,3 @@ def _with_half(value: Estimate | None, written: Callable[[float | None], str]) -
 def _title(board: ComparisonBoard, cases: Sequence[Compared]) -> str:
     splits = sorted({case.split for case in cases if case.gain is not None})
     return " · ".join([cases[0].facts.dataset, board.name, *(f"{split} split" for split in splits)])
-
-
-def _lay_out(board: ComparisonBoard, cases: Sequence[Compared], chosen: Sequence[Column]) -> Table:
-    laid_out = Table(
-        title=_title(board, cases),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for column in chosen:
-        laid_out.add_column(folded(column.header), justify="right" if column.number else "left", no_wrap=True)
-    for row in _rows(cases):
-        style = {"wins": "green", "loses": "red"}.get(row["case"].outcome) if row["first"] else "cyan"
-        laid_out.add_row(*(Text(column.cell(row)) for column in chosen), style=style, end_section=not row["first"])
-    return laid_out

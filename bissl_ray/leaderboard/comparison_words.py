@@ -18,7 +18,7 @@ def findings(board: ComparisonBoard) -> list[str]:
 def notes(board: ComparisonBoard) -> list[str]:
     """What a reader must know to take the figures rightly."""
     lines = [case.failures for case in board.cases if case.failures is not None]
-    decided = [case for case in board.cases if case.tests.t is not None]
+    decided = [case for case in board.cases if case.outcome != "unconfirmed"]
     return [*lines, *(_about_figures(decided) if decided else []), *_about_checkpoints(board.cases)]
 
 
@@ -30,7 +30,9 @@ def _about_figures(decided: Sequence[Compared]) -> list[str]:
             "all, and is left out below that."
         )
     if len(decided) > 1:
-        stand = sum(p < _SURPRISING for p in holm([case.tests.t for case in decided if case.tests.t is not None]))
+        # Differences that are all the same have no t test, and count as one of the comparisons nevertheless.
+        ps = [1.0 if case.tests.t is None else case.tests.t for case in decided]
+        stand = sum(p < _SURPRISING for p in holm(ps))
         lines.append(
             f"Each p and interval is for its own comparison; corrected for all {len(decided)} (Holm), "
             f"{stand or 'none'} of them stay{'s' if stand == 1 else ''} below {_SURPRISING}."

@@ -11,10 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bissl_ray.leaderboard.columns import columns
 from bissl_ray.leaderboard.notes import marks_explained
 from bissl_ray.leaderboard.numbers import duration, percent
 from bissl_ray.leaderboard.ranking import rank
-from bissl_ray.leaderboard.render import fitting_table
+from bissl_ray.leaderboard.render import board_lines, fitting_table
 
 _AROUND_TABLE: Final = 10  # lines: title, bar, counts, best, a table's heading and rules, what its mark means, a spare
 
@@ -112,7 +113,7 @@ class LiveBoard:
             parts.append(Text(progress.trouble, style="bold red"))
         rows = rank(progress.trials)[: max(self._console.height - _AROUND_TABLE, 1)]
         if rows:
-            parts.append(fitting_table("", rows, self._console))
+            parts.append(fitting_table("", board_lines(rows), columns(rows), self._console))
             parts.extend(Text(line, style="dim") for line in marks_explained(rows))
         return Group(*parts)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather, place
 from bissl_ray.leaderboard.identity import acts_as_identity, largest_change
-from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
+from bissl_ray.leaderboard.statistics import estimate, paired_gain, with_ends
 from bissl_ray.leaderboard.unsolved import unsolved
 
 PREFIX: Final = "param_"
@@ -82,13 +82,13 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "trial": head["trial"],
         "kind": configuration.kind,
         "standing": "explored" if confirmed is None else "confirmed",
-        **_columns("objective", confirmed),
+        **with_ends("objective", confirmed),
         "objective": configuration.explored if confirmed is None else confirmed.mean,
         "objective_name": _name_of_objective(configuration),
         "seeds": 0 if confirmed is None else confirmed.n,
-        **_columns("gain", gain),
+        **with_ends("gain", gain),
         "gain_seeds": 0 if gain is None else gain.n,
-        **_columns("test_metric", estimate(list(configuration.test_scores.values()))),
+        **with_ends("test_metric", estimate(list(configuration.test_scores.values()))),
         "explore_objective": configuration.explored if head["step"] == "search" else None,
         **{name: head[name] for name in _FROM_TRIAL},
         "implicit_change": change,
@@ -98,12 +98,6 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
         **_parameters(configuration),
     }
-
-
-def _columns(name: str, value: Estimate | None) -> Row:
-    if value is None:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
 
 
 def _name_of_objective(configuration: Configuration) -> str | None:

@@ -5,10 +5,10 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -26,6 +26,7 @@ Row = dict[str, Any]
 _LONG_HEADER: Final = 8  # characters
 _WIDER_THAN_ANY_TABLE: Final = 10_000
 _STYLES: Final = {"control": "cyan", "failed": "red", "pruned": "dim", "running": "yellow"}
+
 VERDICT_STYLES: Final[dict[Outcome, str]] = {
     "wins": "bold green",
     "wins_with_failures": "bold yellow",
@@ -33,6 +34,14 @@ VERDICT_STYLES: Final[dict[Outcome, str]] = {
     "loses": "bold red",
     "unconfirmed": "yellow",
 }
+
+
+class Line(NamedTuple):
+    """A row of a table, its style, and whether a section ends below it."""
+
+    row: Row
+    style: str | None
+    ends_section: bool
 
 
 def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) -> RenderableType:
@@ -47,27 +56,34 @@ def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) ->
     """
     parts: list[RenderableType] = []
     for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
-        parts.append(fitting_table(_title(dataset, rows), list(group), console))
+        members = list(group)
+        parts.append(fitting_table(_title(dataset, rows), board_lines(members), columns(members), console))
     notes = [*marks_explained(rows), *ended_early(rows)]
     parts.extend(Text(line, style="dim") for line in [*notes, *([""] if notes else [])])
     parts.extend(Text(verdict.in_words, style=VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
     return Group(*parts)
 
 
-def fitting_table(title: str, rows: Sequence[Row], console: Console) -> Table:
-    """Lay out rows of one dataset with as many columns as the console is wide enough for."""
-    return fitting(lambda chosen: _lay_out(title, rows, chosen), columns(rows), console)
-
-
-def fitting(lay_out: Callable[[Sequence[Column]], Table], chosen: Sequence[Column], console: Console) -> Table:
+def fitting_table(title: str, lines: Sequence[Line], chosen: Sequence[Column], console: Console) -> Table:
     """Lay out as many columns as a console is wide enough for; the least important are left out first."""
     kept = list(chosen)
     unlimited = console.options.update_width(_WIDER_THAN_ANY_TABLE)
     while True:
-        laid_out = lay_out(kept)
+        laid_out = _lay_out(title, lines, kept)
         if len(kept) == 1 or Measurement.get(console, unlimited, laid_out).maximum <= console.width:
             return laid_out
         kept.remove(min(kept, key=lambda column: column.priority))
+
+
+def board_lines(rows: Sequence[Row]) -> list[Line]:
+    """Rows of a board as a table shows them: the winner stands out, explored and confirmed ones stand apart."""
+    lines = []
+    for row, below in zip(rows, [*rows[1:], None], strict=True):
+        style = "bold green" if row["rank"] == 1 and row["standing"] == "confirmed" else None
+        style = style or _STYLES.get(row["kind"]) or _STYLES.get(row["status"])
+        # A score before fine-tuning doesn't compare with one after it.
+        lines.append(Line(row, style, below is not None and below["standing"] != row["standing"]))
+    return lines
 
 
 def as_json(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
@@ -116,7 +132,7 @@ def _title(dataset: str, rows: Sequence[Row]) -> str:
     return " · ".join([dataset, *(sweeps if len(sweeps) == 1 else []), *names])
 
 
-def _lay_out(title: str, rows: Sequence[Row], chosen: Sequence[Column]) -> Table:
+def _lay_out(title: str, lines: Sequence[Line], chosen: Sequence[Column]) -> Table:
     laid_out = Table(
         title=title,
         title_justify="left",
@@ -126,17 +142,13 @@ def _lay_out(title: str, rows: Sequence[Row], chosen: Sequence[Column]) -> Table
         collapse_padding=True,
     )
     for column in chosen:
-        laid_out.add_column(folded(column.header), justify="right" if column.number else "left", no_wrap=True)
-    for row, below in zip(rows, [*rows[1:], None], strict=True):
-        style = "bold green" if row["rank"] == 1 and row["standing"] == "confirmed" else None
-        style = style or _STYLES.get(row["kind"]) or _STYLES.get(row["status"])
-        laid_out.add_row(*(Text(column.cell(row)) for column in chosen), style=style)
-        if below is not None and below["standing"] != row["standing"]:
-            laid_out.add_section()  # a score before fine-tuning doesn't compare with one after it
+        laid_out.add_column(_folded(column.header), justify="right" if column.number else "left", no_wrap=True)
+    for row, style, ends_section in lines:
+        laid_out.add_row(*(Text(column.cell(row)) for column in chosen), style=style, end_section=ends_section)
     return laid_out
 
 
-def folded(header: str) -> str:
+def _folded(header: str) -> str:
     """Break a long heading at its last underscore or space, so that it doesn't widen its column."""
     if len(header) <= _LONG_HEADER:
         return header

@@ -42,6 +42,12 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     return Estimate(mean, mean - half, mean + half, len(values))
 
 
+def with_ends(name: str, value: Estimate | None) -> dict[str, float | None]:
+    """A mean by name, and the ends of its interval by name_low and name_high; None where there are none."""
+    found = (None, None, None) if value is None else (value.mean, value.low, value.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
+
+
 def paired_gain(treated: Mapping[int, float], control: Mapping[int, float]) -> Estimate | None:
     """Estimate the mean difference treated - control over the seeds that both have; None if there are none.
 

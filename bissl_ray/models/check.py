@@ -7,7 +7,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.models.backbones import build_backbone
 
 
-def check_backbone(name: str, image_size: int) -> None:
+def check_twice_differentiable(name: str, image_size: int) -> None:
     """Refuse a backbone that can't take images of a size, or of which no curvature can be taken.
 
     timm's hundreds of models are tried, on tensors that have a shape but no memory: building the graph of the second

@@ -1,7 +1,6 @@
 """Loads weights into a backbone, strictly unless told otherwise, and says what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from bissl_ray.models.timm_keys import from_timm_keys
 _HEADS = (
     "fc.",
     "head.",
+    "head_dist.",
     "heads.",
     "classifier.",
     "projector.",
@@ -98,8 +98,9 @@ def _compare(
             if key not in found
         ),
         heads=len(heads),
+        notes=notes,
     )
-    return found, replace(report, notes=notes)
+    return found, report
 
 
 def _fit_positions(expected: Mapping[str, Tensor], candidates: dict[str, Tensor]) -> tuple[str, ...]:

@@ -112,9 +112,10 @@ def _create(architecture: str, image_size: int) -> Any:
             f"unknown backbone {architecture!r}: timm {timm.__version__} has no model {name!r}"
             f"{nearest(name, timm.list_models())}"
         )
-    size = {"img_size": image_size} if takes_image_size(architecture) else {}
-    # Exportable: without activations and attention kernels that have a derivative of their own, but no second one.
     try:
+        # Raises for a tag (resnet18.TAG) that timm doesn't know.
+        size = {"img_size": image_size} if takes_image_size(architecture) else {}
+        # Exportable: without activations and attention kernels that have a derivative of their own, but no second one.
         return timm.create_model(name, pretrained=False, num_classes=0, exportable=True, **size)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise BadInputError(

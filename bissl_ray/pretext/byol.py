@@ -73,7 +73,7 @@ class BYOL(PretextTask):
         predictions = [self.predictor(self.projector(backbone(view))) for view in views]
         with torch.no_grad():
             targets = [self.target_projector(self.target_backbone(view)) for view in views]
-        return unit_rows(predictions), unit_rows(targets[::-1])
+        return unit_rows(torch.cat(predictions)), unit_rows(torch.cat(targets[::-1]))
 
     def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared distances (2 - 2 cos), both directions of an image together, mean over this worker's images."""

@@ -1,23 +1,14 @@
 """Embeddings of which only the direction counts."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def unit_rows(views: Sequence[Tensor]) -> Tensor:
-    """Rows of length 1 of all views, one view after another.
-
-    Args:
-        views: each (n, d).
-
-    Returns:
-        (views · n, d), in float32 at least: under autocast the network ends in bfloat16.
-    """
-    rows = torch.cat(tuple(views))
+def unit_rows(rows: Tensor) -> Tensor:
+    """Rows (n, d) brought to length 1, in float32 at least: under autocast the network ends in bfloat16."""
     return F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)
 
 

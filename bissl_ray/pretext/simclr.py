@@ -10,6 +10,7 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, all_gather, convert_batch_norm, rank
 from bissl_ray.pretext.base import PretextTask, Views
+from bissl_ray.pretext.directions import unit_rows
 from bissl_ray.pretext.heads import projection_head
 
 
@@ -72,9 +73,9 @@ def similarities(embeddings: Tensor, temperature: float, group: Group = None) ->
         Similarities (2n, workers · 2n), differentiable to any order through the gather, and each anchor's partner, the
         column of the other view of its image, (2n).
     """
-    # Under autocast the network ends in bfloat16: too coarse for similarities, and for the sum over many negatives.
+    # bfloat16 is too coarse for similarities, and for the sum over many negatives.
     with torch.autocast(embeddings.device.type, enabled=False):
-        own = F.normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)), dim=1)
+        own = unit_rows(embeddings)
         everyone = all_gather(own, group)
         found = own @ everyone.T / temperature
     anchors = torch.arange(own.shape[0], device=own.device)

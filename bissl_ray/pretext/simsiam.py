@@ -2,6 +2,7 @@
 
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
@@ -57,7 +58,7 @@ class SimSiam(PretextTask):
         """Unit predictions of both views (2n, d), and the unit embeddings of the other view each, detached."""
         embeddings = [self.projector(backbone(view)) for view in views]
         predictions = [self.predictor(embedding) for embedding in embeddings]
-        return unit_rows(predictions), unit_rows([embedding.detach() for embedding in embeddings[::-1]])
+        return unit_rows(torch.cat(predictions)), unit_rows(torch.cat(embeddings[::-1]).detach())
 
     def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """−cos of prediction and target, in [−1, 1], mean over both directions of this worker's images."""

@@ -65,8 +65,8 @@ class StageDocument:
             )
 
     def write(self, status: Status, **facts: Any) -> None:
-        """Write it, with the status and further facts."""
-        self.content |= {"status": status, "status_at": datetime.now(UTC).isoformat(), **facts}
+        """Write it, with the status and further facts; the reason of an earlier failure goes."""
+        self.content |= {"status": status, "status_at": datetime.now(UTC).isoformat(), "reason": None, **facts}
         write_stage_document(self._storage, self._name, self.content)
 
 

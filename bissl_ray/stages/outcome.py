@@ -1,23 +1,9 @@
-"""What a stage tells its caller: how it goes, and how it ended."""
+"""How a stage ended, as its caller is told."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bissl_ray.stages.request import StageRequest
-from bissl_ray.training.watch import Advance
-
-
-class View(Protocol):
-    """What shows how a stage goes."""
-
-    def advanced(self, advance: Advance) -> None:
-        """Show where it is."""
-
-    def reported(self, row: dict[str, Any]) -> None:
-        """Show what was measured after an epoch or an alternation."""
-
-    def note(self, line: str) -> None:
-        """Show a line that stays."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """From a request to the order that workers run."""
 
-from dataclasses import fields
+from dataclasses import asdict
 
-from bissl_ray.data import DataChoice
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.shares import CURVATURE, check_shares
 from bissl_ray.stages.request import MODEL_FILES, StageRequest
@@ -57,7 +56,7 @@ def order_of(request: StageRequest, storage: str, start: StartingPoint | None) -
     folder = stage_folder(request.name)
     return Order(
         trial=request.name,
-        **{field.name: getattr(request, field.name) for field in fields(DataChoice)},
+        **asdict(request.data),
         storage=storage,
         sweep=None,
         settings=request.settings,

@@ -13,6 +13,7 @@ from bissl_ray.config.resolved import ResolvedSettings, override, resolve_settin
 from bissl_ray.data import get_dataset
 from bissl_ray.data.split_files import holds_split
 from bissl_ray.errors import BadInputError
+from bissl_ray.job.flags import check_pretext_flags, check_reading_flags, check_worker_count
 from bissl_ray.job.places import absolute_file, absolute_path
 from bissl_ray.stages.request import StageName, StageRequest, Way
 from bissl_ray.store import check_name
@@ -106,15 +107,9 @@ def prepare_stage(
     """
     if flags.dataset is not None:
         get_dataset(flags.dataset)
-    if flags.pretext_dataset is not None:
-        get_dataset(flags.pretext_dataset)
-    elif flags.pretext_data_dir is not None:
-        raise BadInputError(f"--pretext-data-dir {flags.pretext_data_dir} needs --pretext-dataset NAME beside it")
-    if flags.start is None and (flags.start_head is not None or flags.allow_partial):
-        flag = "--allow-partial" if flags.start_head is None else "--start-head"
-        raise BadInputError(f"{flag} says how a checkpoint is read, and none was given: add --start FILE")
-    if flags.workers < 1:
-        raise BadInputError(f"--workers {flags.workers}: expected 1 or more")
+    check_pretext_flags(flags.pretext_dataset, flags.pretext_data_dir)
+    check_reading_flags("--start", flags.start, flags.start_head, flags.allow_partial)
+    check_worker_count("--workers", flags.workers)
     if not 0 <= flags.seed <= _LARGEST_SEED:
         raise BadInputError(f"--seed {flags.seed}: expected 0 to {_LARGEST_SEED}")
     source = _source(stage, flags, parse_assignments(flags.assignments or ()))
@@ -166,10 +161,13 @@ def _of_trial(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Sourc
 
     trial = trial_of_sweep(flags.storage, str(flags.from_trial))
     request = trial.request
-    resolved, splits_dir = override(trial.resolved, assignments), request.splits_dir
-    # A sweep that was one of several may have had a folder with files of the others alone.
-    if splits_dir is not None and Path(splits_dir).is_dir() and not holds_split(Path(splits_dir), request.dataset):
+    dataset, splits_dir = flags.dataset or request.dataset, request.splits_dir
+    # A sweep that was one of several may have had a folder with files of the others alone; another dataset than the
+    # sweep's has its files elsewhere.
+    may_lack = dataset != request.dataset or (splits_dir is not None and Path(splits_dir).is_dir())
+    if splits_dir is not None and may_lack and not holds_split(Path(splits_dir), dataset):
         splits_dir = None
+    resolved = override(trial.resolved, assignments)
     return _Source(resolved, request.dataset, request.split_seed, splits_dir, request)
 
 
@@ -177,13 +175,13 @@ def _of_checkpoint(flags: StageFlags, assignments: dict[str, SettingValue]) -> _
     """What a checkpoint of ours says of how it was made; None for any other file."""
     from bissl_ray.job.checkpoint_files import read_checkpoint
 
-    made = read_checkpoint(str(flags.start)).metadata
+    made = read_checkpoint(str(absolute_file(flags.start))).metadata
     if "settings" not in made:
         return None
     origin = f"made so: {Path(str(flags.start)).name}"
     resolved = override(ResolvedSettings.of(made["settings"], origin), assignments)
     dataset, splits_dir = made["dataset"], made.get("splits_dir")
     # Without the files the split is another, which is said when the fingerprints are compared.
-    if splits_dir is not None and not holds_split(Path(splits_dir), dataset):
+    if splits_dir is not None and not holds_split(Path(splits_dir), flags.dataset or dataset):
         splits_dir = None
     return _Source(resolved, dataset, made.get("split_seed", 0), splits_dir)

@@ -1,7 +1,6 @@
 """What one stage was asked for: the part of stage.json that running it again is compared with."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,7 +49,7 @@ class StageRequest(BaseModel):
     @property
     def data(self) -> DataChoice:
         """The data asked for."""
-        return DataChoice(**{field.name: getattr(self, field.name) for field in fields(DataChoice)})
+        return DataChoice.of(self)
 
     @property
     def validated_settings(self) -> Settings:

@@ -9,20 +9,20 @@ from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
 from bissl_ray.job.interrupt import Interrupt
 from bissl_ray.job.lock import check_free, locked
 from bissl_ray.job.places import absolute_storage
-from bissl_ray.models import check_backbone
+from bissl_ray.models import check_twice_differentiable
 from bissl_ray.stages.document import StageDocument, open_document
-from bissl_ray.stages.outcome import StageOutcome, View
+from bissl_ray.stages.outcome import StageOutcome
 from bissl_ray.stages.place import Runner, somewhere
 from bissl_ray.stages.plan import check_start, check_workers, order_of
 from bissl_ray.stages.request import StageRequest
 from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
 from bissl_ray.training.files import exists, remove_file, write_tensors
-from bissl_ray.training.launch import RunEnd
+from bissl_ray.training.launch import Follower, RunEnd
 from bissl_ray.training.order import Order, stage_folder
 
 
-def run_stage(request: StageRequest, storage: str | Path, address: str | None, view: View) -> StageOutcome:
+def run_stage(request: StageRequest, storage: str | Path, address: str | None, view: Follower) -> StageOutcome:
     """Run a stage, or go on with it where it was interrupted.
 
     Args:
@@ -45,7 +45,7 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
     check_start(request)
     check_workers(request)
     if request.stage == "train":
-        check_backbone(request.settings["backbone"], request.settings["image_size"])
+        check_twice_differentiable(request.settings["backbone"], request.settings["image_size"])
     checkpoint = None if request.start is None else read_checkpoint(request.start, request.start_head)
     check_free(place, folder, what)
     check_writable(place)
@@ -77,7 +77,7 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
     return StageOutcome(request, place, end.result is not None, end.result or {}, saved=end.saved)
 
 
-def _run(order: Order, run: Runner, document: StageDocument, view: View, interrupt: Interrupt) -> RunEnd:
+def _run(order: Order, run: Runner, document: StageDocument, view: Follower, interrupt: Interrupt) -> RunEnd:
     """Run the order, and write down how that ended."""
     try:
         end = run(order, view, interrupt)
@@ -90,7 +90,7 @@ def _run(order: Order, run: Runner, document: StageDocument, view: View, interru
     if end.result is None:
         document.write("interrupted")
         return end
-    document.write("complete", reason=None, result=end.result)
+    document.write("complete", result=end.result)
     if order.stages[0] != "pretrain":
         remove_file(order.storage, order.start)
     return end

@@ -43,6 +43,8 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
     """
     source, settings = str(request.start), request.validated_settings
     with torch.random.fork_rng(devices=[]):
+        # What a partial checkpoint doesn't fill stays as it is drawn here.
+        torch.default_generator.manual_seed(request.seed)
         models = Models.build(settings, facts.classes, torch.device("cpu"), request.data.spec.task)
     report = load_backbone(models.lower, checkpoint.backbone, source, request.allow_partial)
     notes = [str(report), *checkpoint.notes, *notes_on_data(source, checkpoint.metadata, request.dataset, facts)]

@@ -12,15 +12,11 @@ from bissl_ray.config.comparison import Case, Comparison
 from bissl_ray.data import DataChoice
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.provenance import git_state, versions
-from bissl_ray.store import (
-    read_comparison_document,
-    sweep_names,
-    write_comparison_document,
-)
+from bissl_ray.store import read_comparison_document, read_sweep_document, sweep_names, write_comparison_document
 from bissl_ray.sweep.going_on import FOLDERS
 from bissl_ray.sweep.outcome import SweepOutcome, View
 from bissl_ray.sweep.replay import is_finished, planner_of
-from bissl_ray.sweep.run import begin_sweep, resume_sweep
+from bissl_ray.sweep.run import begin_sweep, read_request, resume_sweep
 
 
 def read_comparison(storage: str, name: str) -> Comparison | None:
@@ -57,12 +53,18 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         BadInputError: settings, checkpoints or data that don't fit.
     """
     from bissl_ray.job.data_facts import DataFacts, inspect_data
-    from bissl_ray.sweep.preflight import OF_THE_CHECKPOINT, Provenance, check_pretrained, check_request, chosen_data
+    from bissl_ray.sweep.preflight import (
+        OF_THE_CHECKPOINT,
+        CheckpointFacts,
+        check_pretrained,
+        check_request,
+        chosen_data,
+    )
 
     known, begun = read_comparison(storage, comparison.name), sweep_names(storage)
     own = set() if known is None else {case.sweep for case in known.cases}
     # Cases share files of hundreds of megabytes, and datasets of a million files: each is looked at once.
-    read: dict[tuple[Any, ...], Provenance | None] = {}
+    read: dict[tuple[Any, ...], CheckpointFacts | None] = {}
     seen: dict[tuple[DataChoice, int | None], DataFacts] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for case in comparison.cases:
@@ -77,9 +79,9 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         checkpoint = (request.pretrained, request.pretrained_head, request.allow_partial, *fixed)
         if checkpoint not in read:
             read[checkpoint] = check_pretrained(request, pretrain=True)
-        provenance = read[checkpoint]
+        of_checkpoint = read[checkpoint]
         if address or os.environ.get("RAY_ADDRESS"):
-            notes[case.sweep] = () if provenance is None else provenance.notes
+            notes[case.sweep] = () if of_checkpoint is None else of_checkpoint.notes
             continue
         what = (data, settings.cache_side)
         if what not in seen:
@@ -87,7 +89,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         facts = seen[what]
         if not comparison.of_several_datasets:
             facts.require_split(case.dataset)
-        told = () if provenance is None else provenance.on_data(case.dataset, facts)
+        told = () if of_checkpoint is None else of_checkpoint.on_data(case.dataset, facts)
         notes[case.sweep] = (f"data: {facts.in_words}", *told)
     return notes
 
@@ -121,7 +123,7 @@ def run_comparison(
                     splits_optional=comparison.of_several_datasets,
                     view=shown,
                 )
-        elif not is_finished(planner_of(case.request, storage)[0]):
+        elif not _has_ended(case, storage):
             with view(case) as shown:
                 folders = {name: at for name in FOLDERS if (at := getattr(case.request, name)) is not None}
                 yield resume_sweep(case.sweep, storage=storage, address=address, folders=folders, view=shown)
@@ -130,11 +132,13 @@ def run_comparison(
 def unfinished(comparison: Comparison, storage: str) -> list[Case]:
     """The cases that have something left to run."""
     begun = sweep_names(storage)
-    return [
-        case
-        for case in comparison.cases
-        if case.sweep not in begun or not is_finished(planner_of(case.request, storage)[0])
-    ]
+    return [case for case in comparison.cases if case.sweep not in begun or not _has_ended(case, storage)]
+
+
+def _has_ended(case: Case, storage: str) -> bool:
+    """Whether nothing is left to run of what its sweep asks for now: it may have been extended by itself."""
+    request = read_request(read_sweep_document(storage, case.sweep), case.sweep)
+    return is_finished(planner_of(request, storage)[0])
 
 
 def _write(comparison: Comparison, storage: str) -> None:

@@ -9,12 +9,11 @@ from bissl_ray.config.comparison import Case, Comparison
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.places import absolute_file
 from bissl_ray.store import check_name, read_sweep_document
 from bissl_ray.sweep.held_space import held, one_configuration
 from bissl_ray.sweep.replay import planner_of
 from bissl_ray.sweep.run import prepare_request, read_request
-from bissl_ray.sweep.starts import Start
+from bissl_ray.sweep.starts import Start, case_name, started_from
 
 
 def prepare_comparison(
@@ -68,7 +67,7 @@ def prepare_comparison(
             request = prepare_request(
                 chosen,
                 space=chosen_space,
-                name=f"{check_name('comparison', name)}-{chosen}-{start.label}",
+                name=case_name(check_name("comparison", name), chosen, start.label),
                 pretrained=start.pretrained,
                 pretrained_head=start.head,
                 allow_partial=allow_partial and start.pretrained is not None,
@@ -119,14 +118,8 @@ def comparison_of_winner(
     cases = []
     for start in starts or [Start("own", pretrained=request.pretrained)]:
         pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
-        pretrained = absolute_file(start.pretrained)
-        # How the sweep's own checkpoint is read has nothing to do with another one.
-        same = pretrained is not None and pretrained == request.pretrained
         update = {
-            "name": f"{check_name('comparison', name)}-{request.dataset}-{start.label}",
-            "pretrained": pretrained,
-            "pretrained_head": absolute_file(start.head) or (request.pretrained_head if same else None),
-            "allow_partial": pretrained is not None and (allow_partial or (same and request.allow_partial)),
+            **started_from(request, check_name("comparison", name), start, allow_partial),
             "space": one_configuration(space, point, pretraining, fresh),
         }
         cases.append(Case(checkpoint=start.label, request=SweepRequest.model_validate({**dict(request), **update})))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 from ray import tune
 
@@ -124,12 +125,7 @@ def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order
         start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
     return Order(
         trial=record.trial,
-        dataset=request.dataset,
-        data_dir=request.data_dir,
-        split_seed=request.split_seed,
-        splits_dir=request.splits_dir,
-        pretext_dataset=request.pretext_dataset,
-        pretext_data_dir=request.pretext_data_dir,
+        **asdict(chosen_data(request)),
         storage=storage,
         sweep=request.name,
         settings=settings.model_dump(),

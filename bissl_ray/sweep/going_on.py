@@ -6,9 +6,9 @@ from typing import Any, Final
 from bissl_ray.config.comparison import Case, Comparison
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.places import absolute_file, absolute_path
+from bissl_ray.job.places import absolute_path
 from bissl_ray.sweep.held_space import held
-from bissl_ray.sweep.starts import Start
+from bissl_ray.sweep.starts import Start, started_from
 
 FOLDERS: Final = ("data_dir", "splits_dir", "pretext_data_dir")
 """Of a request: where data lie, which may change while they stay what they are."""
@@ -103,16 +103,8 @@ def _from(comparison: Comparison, dataset: str, start: Start, allow_partial: boo
     """A case from a checkpoint, the rest as the dataset's other cases have it."""
     own = [case for case in comparison.cases if case.dataset == dataset]
     model = next((case for case in own if case.checkpoint == start.label), own[0]).request
-    space, pretrained = model.space, absolute_file(start.pretrained)
+    space = model.space
     if start.epochs not in (None, space.settings({}).pretrain_epochs):
         space = held(space, {"pretrain_epochs": start.epochs}, {})
-    # How a checkpoint is read has nothing to do with another one.
-    same = pretrained is not None and model.pretrained == pretrained
-    update = {
-        "name": f"{comparison.name}-{dataset}-{start.label}",
-        "pretrained": pretrained,
-        "pretrained_head": absolute_file(start.head) or (model.pretrained_head if same else None),
-        "allow_partial": pretrained is not None and (allow_partial or (same and model.allow_partial)),
-        "space": space,
-    }
+    update = {**started_from(model, comparison.name, start, allow_partial), "space": space}
     return Case(checkpoint=start.label, request=model.model_copy(update=update))

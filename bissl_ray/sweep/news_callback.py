@@ -10,7 +10,7 @@ from ray import tune
 from ray.exceptions import RayError
 
 from bissl_ray.data.cache_news import decoding_words
-from bissl_ray.training.ray_train import MessageLine
+from bissl_ray.training.message_line import MessageLine
 
 if TYPE_CHECKING:
     from bissl_ray.sweep.recorder import Recorder

@@ -1,7 +1,7 @@
 """Everything that can be refused before anything starts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from bissl_ray.job.checkpoint_data import notes_on_pretrained
 from bissl_ray.job.checkpoint_files import read_checkpoint
 from bissl_ray.job.data_facts import DataFacts
 from bissl_ray.job.shares import CURVATURE, check_shares
-from bissl_ray.models import check_backbone, load_backbone
+from bissl_ray.models import check_twice_differentiable, load_backbone
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import batches_of
 from bissl_ray.training.pipeline import STAGES
@@ -24,12 +24,12 @@ OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "pr
 
 def chosen_data(request: SweepRequest) -> DataChoice:
     """The data that a sweep was asked to use."""
-    return DataChoice(**{field.name: getattr(request, field.name) for field in fields(DataChoice)})
+    return DataChoice.of(request)
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """What is known of a sweep's checkpoint without its weights.
+class CheckpointFacts:
+    """What is known of a sweep's checkpoint, without its weights.
 
     Attributes:
         source: the file.
@@ -46,7 +46,7 @@ class Provenance:
         return (*self.notes, *notes_on_pretrained(self.source, self.made, dataset, facts))
 
 
-def check_pretrained(request: SweepRequest, pretrain: bool) -> Provenance | None:
+def check_pretrained(request: SweepRequest, pretrain: bool) -> CheckpointFacts | None:
     """Make sure that there is a backbone to start from, and that it and its head are of the right architecture.
 
     Args:
@@ -60,17 +60,17 @@ def check_pretrained(request: SweepRequest, pretrain: bool) -> Provenance | None
         BadInputError: no checkpoint and no wish to pretrain, or a checkpoint that doesn't fit.
     """
     settings = request.space.settings({})
-    provenance = None
+    facts = None
     if request.pretrained is not None:
-        provenance = fitting_models(request).provenance
+        facts = fitting_models(request).facts
     elif not (pretrain or get_dataset(request.dataset).embedded):
         raise BadInputError(
             f"{request.dataset} needs a self-supervised checkpoint of {settings.backbone}: give --pretrained FILE "
             f"(.pth, .pt or .safetensors), or --pretrain to pretrain on its own training images for "
             f"{settings.pretrain_epochs} epochs first"
         )
-    check_backbone(settings.backbone, settings.image_size)
-    return provenance
+    check_twice_differentiable(settings.backbone, settings.image_size)
+    return facts
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,12 @@ class Pretrained:
     Attributes:
         models: the lower backbone, and the pretext head where there was one, have the checkpoint's weights.
         with_head: whether there was a pretext head.
-        provenance: what else is known of it.
+        facts: what else is known of it.
     """
 
     models: Models
     with_head: bool
-    provenance: Provenance
+    facts: CheckpointFacts
 
 
 def fitting_models(request: SweepRequest) -> Pretrained:
@@ -99,7 +99,10 @@ def fitting_models(request: SweepRequest) -> Pretrained:
     """
     settings, source = request.space.settings({}), str(request.pretrained)
     content = read_checkpoint(source, request.pretrained_head)
-    models = Models.build(settings, 2, torch.device("cpu"))
+    with torch.random.fork_rng(devices=[]):
+        # What a partial checkpoint doesn't fill stays as it is drawn here.
+        torch.default_generator.manual_seed(request.space.protocol.seed)
+        models = Models.build(settings, 2, torch.device("cpu"))
     report = load_backbone(models.lower, content.backbone, source, request.allow_partial)
     notes = [str(report), *content.notes]
     if content.pretext is None:
@@ -108,7 +111,7 @@ def fitting_models(request: SweepRequest) -> Pretrained:
         head = request.pretrained_head or source
         left_out = models.take_pretext_head(content.pretext, head, request.allow_partial)
     notes += [left_out] if left_out else []
-    return Pretrained(models, left_out is None, Provenance(source, tuple(notes), content.metadata))
+    return Pretrained(models, left_out is None, CheckpointFacts(source, tuple(notes), content.metadata))
 
 
 def check_request(request: SweepRequest) -> None:

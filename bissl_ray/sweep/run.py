@@ -14,6 +14,7 @@ from bissl_ray.config.request import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.job import environment
+from bissl_ray.job.flags import check_pretext_flags, check_reading_flags, check_worker_count
 from bissl_ray.job.places import absolute_file, absolute_path, absolute_storage
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
@@ -70,15 +71,9 @@ def prepare_request(
     resolved = space if isinstance(space, SearchSpace) else load_search_space(space or dataset or "digits", overrides)
     chosen = dataset or resolved.dataset
     get_dataset(chosen)
-    if pretext_dataset is not None:
-        get_dataset(pretext_dataset)
-    elif pretext_data_dir is not None:
-        raise BadInputError(f"--pretext-data-dir {pretext_data_dir} needs --pretext-dataset NAME beside it")
-    if pretrained is None and (pretrained_head is not None or allow_partial):
-        flag = "--allow-partial" if pretrained_head is None else "--pretrained-head"
-        raise BadInputError(f"{flag} says how a checkpoint is read, and none was given: add --pretrained FILE")
-    if workers_per_trial < 1:
-        raise BadInputError(f"--workers-per-trial {workers_per_trial}: expected 1 or more")
+    check_pretext_flags(pretext_dataset, pretext_data_dir)
+    check_reading_flags("--pretrained", pretrained, pretrained_head, allow_partial)
+    check_worker_count("--workers-per-trial", workers_per_trial)
     if name is None:
         name = f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
     return SweepRequest(

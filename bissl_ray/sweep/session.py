@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import write_sweep_document
 from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.outcome import SweepOutcome, View
-from bissl_ray.sweep.preflight import Provenance, check_pretrained, check_request, chosen_data, fitting_models
+from bissl_ray.sweep.preflight import CheckpointFacts, check_pretrained, check_request, chosen_data, fitting_models
 from bissl_ray.training.files import exists, remove_folder, write_tensors
 from bissl_ray.training.launch import run_on_workers
 from bissl_ray.training.order import Order
@@ -69,7 +70,7 @@ def run_session(
     check_free(storage, folder, what)
     # Only of a new sweep: what one began with can't be changed any more, and some of its trials may do well.
     is_new = "fingerprint" not in document
-    checkpoint: Provenance | None = None
+    checkpoint: CheckpointFacts | None = None
     if is_new:
         check_request(request)
         checkpoint = check_pretrained(request, bool(document["pretrain"]))
@@ -174,7 +175,7 @@ def _provide_start(
         read = fitting_models(request)
         parts = ("pretext",) if read.with_head else ()
         # What it was made with goes along: it may start something else one day.
-        known = read.provenance
+        known = read.facts
         made = {name: known.made[name] for name in _OF_THE_MAKING if name in known.made}
         metadata = {"model": "pretrained", **made, "source": known.source, "read": list(known.notes)}
         write_tensors(storage, start, read.models.checkpoint(parts, metadata))
@@ -183,12 +184,7 @@ def _provide_start(
     workers = pretraining_workers(settings.pretrain_batch, cluster.slots(shape) * shape.workers)
     order = Order(
         trial="pretrain",
-        dataset=request.dataset,
-        data_dir=request.data_dir,
-        split_seed=request.split_seed,
-        splits_dir=request.splits_dir,
-        pretext_dataset=request.pretext_dataset,
-        pretext_data_dir=request.pretext_data_dir,
+        **asdict(chosen_data(request)),
         storage=storage,
         sweep=request.name,
         settings=settings.model_dump(),

@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from bissl_ray.config.request import SweepRequest
 from bissl_ray.errors import BadInputError
+from bissl_ray.job.places import absolute_file
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _NOT_OF_A_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -56,6 +58,31 @@ def starts(pretrained: Sequence[str], epochs: str | None, head: str | None = Non
         if labels.count(label) > 1:
             raise BadInputError(f"two checkpoints are called {label}: tell them apart, --pretrained LABEL=FILE")
     return found
+
+
+def case_name(comparison: str, dataset: str, label: str) -> str:
+    """The name of the sweep that runs a comparison's case."""
+    return f"{comparison}-{dataset}-{label}"
+
+
+def started_from(request: SweepRequest, comparison: str, start: Start, allow_partial: bool) -> dict[str, Any]:
+    """What of a request is another from another start.
+
+    Args:
+        request: of a sweep on the same dataset.
+        comparison: the name that the case is of.
+        start: what the case starts from.
+        allow_partial: take what of its checkpoint fits the backbone.
+    """
+    pretrained = absolute_file(start.pretrained)
+    # How the request's own checkpoint is read has nothing to do with another one.
+    same = pretrained is not None and pretrained == request.pretrained
+    return {
+        "name": case_name(comparison, request.dataset, start.label),
+        "pretrained": pretrained,
+        "pretrained_head": absolute_file(start.head) or (request.pretrained_head if same else None),
+        "allow_partial": pretrained is not None and (allow_partial or (same and request.allow_partial)),
+    }
 
 
 def _labelled(text: str) -> Start:

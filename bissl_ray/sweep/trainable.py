@@ -7,8 +7,9 @@ from typing import Any
 from ray import tune
 
 from bissl_ray.sweep.worker_group import WorkerGroup
+from bissl_ray.training.message_line import MessageLine
 from bissl_ray.training.order import Order
-from bissl_ray.training.ray_train import GroupShape, MessageLine
+from bissl_ray.training.ray_train import GroupShape
 
 OVER = "over"
 """Key of a trial's last result: "complete", "pruned" or "failed". A trial that ends without one was stopped."""

@@ -11,7 +11,7 @@ from ray.exceptions import RayError
 from bissl_ray.training.watch import Pause
 
 if TYPE_CHECKING:
-    from bissl_ray.training.ray_train import MessageLine
+    from bissl_ray.training.message_line import MessageLine
 
 
 class TrialNews:

@@ -12,8 +12,9 @@ import ray
 
 from bissl_ray.sweep.mailbox import Answer, Mailbox, Message
 from bissl_ray.sweep.worker_loop import Call, worker_loop
+from bissl_ray.training.message_line import MessageLine
 from bissl_ray.training.order import Order
-from bissl_ray.training.ray_train import GroupShape, MessageLine, torch_trainer
+from bissl_ray.training.ray_train import GroupShape, torch_trainer
 
 _POLL_S = 1.0
 _MOST_RESTARTS = 20

@@ -42,8 +42,9 @@ def evaluate_frozen(trial: Trial, split: str = "validation", ways: Sequence[str]
         features = {name: extract_features(backbone, task, trial.evaluation(name)) for name in names}
     found: dict[str, dict[str, float]] = {}
     if "knn" in ways:
-        for neighbours in dict.fromkeys(min(k, len(trial.splits.train)) for k in NEIGHBOURS):
-            found[f"knn{neighbours}"] = knn(features["train"], features[split], task, neighbours)
+        neighbours = list(dict.fromkeys(min(k, len(trial.splits.train)) for k in NEIGHBOURS))
+        judged = knn(features["train"], features[split], task, neighbours)
+        found |= {f"knn{k}": figures for k, figures in zip(neighbours, judged, strict=True)}
     if "linear_probe" in ways:
         probe = linear_probe(features["train"], features["validation"], task, trial.dataset.metric)
         found["linear_probe"] = probe_metrics(probe.task, features[split])

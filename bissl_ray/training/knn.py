@@ -3,6 +3,7 @@
 Wu et al. 2018, "Unsupervised feature learning via non-parametric instance discrimination", section 3.4.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -28,10 +29,10 @@ def knn(
     train: Features,
     judged: Features,
     task: DownstreamTask,
-    neighbours: int = 20,
+    neighbours: Sequence[int] = NEIGHBOURS,
     temperature: float = TEMPERATURE,
     group: Group = None,
-) -> dict[str, float]:
+) -> list[dict[str, float]]:
     """Let the training images most like an image vote on its classes (collective).
 
     Images are alike by the cosine of their features; a neighbour at cosine s votes with weight exp(s / temperature) for
@@ -43,31 +44,32 @@ def knn(
         train: this worker's share of the training images, without augmentation.
         judged: this worker's share of the images to judge.
         task: gives the figures; its weights are not used.
-        neighbours: k; of fewer training images, all vote.
+        neighbours: k, one for each judgement; of fewer training images, all vote.
         temperature: above 0; the lower, the more the nearest decide.
         group: the workers that share both splits.
 
     Returns:
-        The figures of the task's tally; votes have no loss.
+        The figures of the task's tally for each k; votes have no loss.
 
     Raises:
         BadInputError: no training images or none to judge, or fewer than one neighbour.
     """
-    if neighbours < 1:
-        raise BadInputError(f"{neighbours} neighbours can't vote; expected at least 1")
+    if min(neighbours) < 1:
+        raise BadInputError(f"{min(neighbours)} neighbours can't vote; expected at least 1")
     if not temperature > 0:
         raise BadInputError(f"the temperature of the votes is {temperature:g}; expected a number above 0")
     everything = train.gathered(group)
     if len(everything) == 0:
         raise refuse_no_images()
     known = F.normalize(everything.rows, dim=1)
-    tally = task.tally()
+    tallies = [task.tally() for _ in neighbours]
     at_once = max(1, _SIMILARITIES_AT_ONCE // len(known))
     with exact_arithmetic():
         for rows, labels in zip(torch.split(judged.rows, at_once), torch.split(judged.labels, at_once), strict=True):
             similarity = F.normalize(rows, dim=1) @ known.T
-            tally.add(_votes(similarity, everything.labels, task.classes, neighbours, temperature), labels)
-    return tally.figures(group)
+            for tally, k in zip(tallies, neighbours, strict=True):
+                tally.add(_votes(similarity, everything.labels, task.classes, k, temperature), labels)
+    return [tally.figures(group) for tally in tallies]
 
 
 def _votes(similarity: Tensor, labels: Tensor, classes: int, neighbours: int, temperature: float) -> Tensor:

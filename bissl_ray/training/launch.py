@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.training.diagnosis import TrialDiagnosedError
-from bissl_ray.training.order import SCORING, Order
+from bissl_ray.training.files import exists
+from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.watch import Advance, Pause, TrialStoppedError
 from bissl_ray.training.workers import alone, from_ray_train, lost_a_peer
 
 if TYPE_CHECKING:
-    from bissl_ray.training.ray_train import GroupShape, MessageLine
+    from bissl_ray.training.message_line import MessageLine
+    from bissl_ray.training.ray_train import GroupShape
 
 _SAID_IN_WORDS = (BadInputError, TrialDiagnosedError, DivergedError, FloatingPointError)
 """What a run may end with that is no fault of the program: its message is all that a person needs."""
@@ -39,8 +41,8 @@ class RunEnd:
 
     Attributes:
         result: as `run_order` gives it; None where it was stopped.
-        saved: where it was stopped: whether it saved where it was. Scoring has nothing to save, and workers that don't
-            answer have only what they saved earlier.
+        saved: where it was stopped: whether it saved where it was. Scoring and decoding have nothing to save, and
+            workers that don't answer have only what they saved earlier.
     """
 
     result: dict[str, Any] | None
@@ -82,7 +84,7 @@ def run_on_workers(order: Order, shape: "GroupShape", follower: Follower, stop_a
 
 
 def _has_progress(order: Order) -> bool:
-    return order.stages[0] not in SCORING
+    return exists(order.storage, f"{order.folder}/progress.pt")
 
 
 @dataclass

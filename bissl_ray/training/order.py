@@ -1,7 +1,7 @@
 """What a worker group is asked to do: one trial, described completely and serialisably."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bissl_ray.config.settings import Settings
@@ -65,7 +65,7 @@ class Order:
     @property
     def data(self) -> DataChoice:
         """What the workers open."""
-        return DataChoice(**{field.name: getattr(self, field.name) for field in fields(DataChoice)})
+        return DataChoice.of(self)
 
     @property
     def folder(self) -> str:

@@ -38,9 +38,12 @@ def test_the_datasets_own_name_is_its_own_pool_and_never_another_folder(tmp_path
 
 
 def test_two_names_of_one_folder_share_no_held_out_image(tmp_path):
-    data = str(write_tiny_folder(tmp_path))
+    data = str(write_tiny_folder(tmp_path / "data"))
     with pytest.raises(BadInputError, match=r"is a validation or test image of folder-a"):
         DataChoice("folder-a", data, pretext_dataset="folder-b").open()
+    (tmp_path / "link").symlink_to(data)
+    with pytest.raises(BadInputError, match=r"is a validation or test image of folder-a"):
+        DataChoice("folder-a", data, pretext_dataset="folder-b", pretext_data_dir=str(tmp_path / "link")).open()
 
 
 def test_the_labelled_fingerprint_leaves_the_pretext_out(tmp_path):

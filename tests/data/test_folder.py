@@ -54,6 +54,13 @@ def test_unlabelled_images_join_the_pretext(tmp_path: Path) -> None:
     assert names(splits.pretext)[0] == f"{tmp_path}/unlabelled/0.jpg"
 
 
+def test_a_link_back_to_its_own_folder_is_named(tmp_path: Path) -> None:
+    write_tiny_folder(tmp_path)
+    (tmp_path / "kind1/again").symlink_to(tmp_path)
+    said = refusal(tmp_path)
+    assert str(tmp_path / "kind") in said and "can't be looked into (Too many levels of symbolic links)" in said
+
+
 def test_split_by_hand(tmp_path: Path) -> None:
     splits = FOLDER.open(write_split_folder(tmp_path, {"train": 5, "val": 3, "test": 2}))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (15, 9, 6)

@@ -50,7 +50,7 @@ def test_the_index_files_that_it_was_made_with_are_named(facts: DataFacts) -> No
     assert "split of digits (--splits-dir /s)" in notes_on_data("a.pt", made(1, splits_dir="/s"), "digits", facts)[0]
 
 
-def test_a_fine_tuned_checkpoint_is_no_self_supervised_one(facts: DataFacts) -> None:
+def test_a_checkpoint_that_saw_labels_is_no_self_supervised_one(facts: DataFacts) -> None:
     (note,) = notes_on_pretrained("a.pt", made(0, "finetuned"), "digits", facts)
     assert "a.pt was fine-tuned on digits with labels" in note
     (note,) = notes_on_pretrained("a.pt", {"model": "finetuned", "dataset": "cars"}, "digits", facts)
@@ -58,4 +58,6 @@ def test_a_fine_tuned_checkpoint_is_no_self_supervised_one(facts: DataFacts) -> 
     with pytest.raises(BadInputError, match=r"a.pt was fine-tuned on another split of digits"):
         notes_on_pretrained("a.pt", made(1, "finetuned"), "digits", facts)
     assert notes_on_pretrained("a.pt", made(0, "pretrained"), "digits", facts) == []
-    assert len(notes_on_pretrained("a.pt", made(1, "aligned"), "digits", facts)) == 1
+    assert notes_on_pretrained("a.pt", made(0, "aligned"), "digits", facts) == []
+    with pytest.raises(BadInputError, match=r"a.pt was aligned with another split of digits"):
+        notes_on_pretrained("a.pt", made(1, "aligned"), "digits", facts)

@@ -6,7 +6,7 @@ from torchvision.models import get_model
 from bissl_ray.config.backbones import RESNETS, VITS
 from bissl_ray.config.stages import stages_of
 from bissl_ray.errors import BadInputError
-from bissl_ray.models import backbone_names, build_backbone, check_backbone
+from bissl_ray.models import backbone_names, build_backbone, check_twice_differentiable
 
 TIMM = ("timm/resnet18", "timm/vit_tiny_patch16_224", "timm/convnext_atto", "timm/efficientnet_b0", "timm/vgg11")
 UNGROUPED = ("timm/poolformer_s12", "timm/caformer_s18", "timm/pit_ti_224")
@@ -165,9 +165,9 @@ def test_a_size_of_images_that_it_cannot_take(name, size, said):
 
 
 def test_models_of_timm_are_tried_before_anything_starts():
-    check_backbone("timm/resnet18", 32)
-    check_backbone(RESNETS[0], 8)
+    check_twice_differentiable("timm/resnet18", 32)
+    check_twice_differentiable(RESNETS[0], 8)
     with pytest.raises(BadInputError, match=r"can't be differentiated twice \(derivative for aten::hardsigmoid"):
-        check_backbone("timm/mobilenetv3_small_050", 32)
+        check_twice_differentiable("timm/mobilenetv3_small_050", 32)
     with pytest.raises(BadInputError, match="can't take images of 8 pixels"):
-        check_backbone("timm/convnext_atto", 8)
+        check_twice_differentiable("timm/convnext_atto", 8)

@@ -1,4 +1,4 @@
-"""The README's example of adding a pretext task: one file, one line that registers it, and this test."""
+"""The README's example of adding a pretext task: one file, its name in two places, and this test."""
 
 import pytest
 import torch

@@ -47,7 +47,6 @@ def test_the_hessian_holds_the_targets_fixed_and_is_symmetric(problem):
     """The Jacobian of the steps' gradient, with targets that move, is another matrix, and has no symmetry."""
     backbone, task, views = problem
     theta = list(backbone.parameters())
-    # The predictor starts at random: its gradient counts for more once it predicts something.
     start = torch.nn.utils.parameters_to_vector(theta).detach()
     u, v = torch.randn(2, len(start), dtype=torch.float64)
     fixed = task.outputs(backbone, views)[1]

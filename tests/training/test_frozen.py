@@ -66,7 +66,7 @@ def judged_both_ways(rank, workers, several):
     train, validation, judged = own_share(rank, workers, several)
     task = task_for(several)
     probe = linear_probe(train, validation, task, "map11" if several else "top1", PENALTIES)
-    neighbours = [knn(train, judged, task, k) for k in (1, 20, 500)]
+    neighbours = knn(train, judged, task, (1, 20, 500))
     return probe_metrics(probe.task, judged), probe.penalty, probe.validation, neighbours
 
 
@@ -79,7 +79,7 @@ def test_neighbours_vote_as_scikit_learns_do(k):
     right = (votes.argmax(1) == judged.labels.numpy()).mean()
     own = np.take_along_axis(votes, judged.labels.numpy()[:, None], 1)
     before = (votes > own).sum(1) + ((votes == own) & (np.arange(10) < judged.labels.numpy()[:, None])).sum(1)
-    found = knn(train, judged, task_for(), k)
+    (found,) = knn(train, judged, task_for(), [k])
     assert found["top1"] == pytest.approx(right, rel=1e-12)
     assert found["top5"] == pytest.approx((before < 5).mean(), rel=1e-12)
     assert "loss" not in found
@@ -91,12 +91,12 @@ def test_neighbours_that_are_alike_all_vote_whatever_their_order():
     task = build_downstream("classification", 2, 3)
     for order_ in ([0, 1, 1], [1, 0, 1], [1, 1, 0]):
         train = Features(torch.cat([2 * near, near, near, far]), torch.tensor([*order_, 2]))
-        assert knn(train, Features(near, torch.tensor([1])), task, 2)["top1"] == 1
+        assert knn(train, Features(near, torch.tensor([1])), task, [2])[0]["top1"] == 1
 
 
 def test_votes_for_several_classes_are_shares_of_the_neighbours_that_count():
     train, _, judged = digits(several=True)
-    found = knn(train, judged, task_for(several=True), 20)
+    (found,) = knn(train, judged, task_for(several=True), [20])
     known, rows = (nn.functional.normalize(split.rows, dim=1) for split in (train, judged))
     expected = []
     for number in range(4):
@@ -166,7 +166,8 @@ def test_neighbours_of_very_many_classes_take_no_table_of_them():
     labels = torch.arange(1000) * 1000
     train = Features(torch.randn(1000, 2, generator=torch.Generator().manual_seed(0)), labels)
     assert (
-        knn(train, Features(train.rows[:3], labels[:3]), build_downstream("classification", 2, classes), 1)["top1"] == 1
+        knn(train, Features(train.rows[:3], labels[:3]), build_downstream("classification", 2, classes), [1])[0]["top1"]
+        == 1
     )
 
 
@@ -238,9 +239,9 @@ def test_what_cannot_be_judged_is_refused():
     with pytest.raises(BadInputError, match=r"called 'linear'; .* did you mean 'linear_probe'"):
         evaluate_frozen(None, ways=["linear"])
     with pytest.raises(BadInputError, match="0 neighbours"):
-        knn(train, judged, task, 0)
+        knn(train, judged, task, [20, 0])
     with pytest.raises(BadInputError, match="temperature of the votes is 0"):
-        knn(train, judged, task, 5, 0.0)
+        knn(train, judged, task, [5], 0.0)
     for pair in ((nothing, judged), (train, nothing)):
         with pytest.raises(BadInputError, match="no images"):
             knn(*pair, task)

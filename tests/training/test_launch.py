@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bissl_ray.errors import RunFailedError
+from bissl_ray.training.files import write_tensors
 from bissl_ray.training.launch import RunEnd, Told, run_on_workers
 from bissl_ray.training.ray_train import GroupShape
 from bissl_ray.training.watch import Advance
@@ -36,14 +37,14 @@ def test_what_workers_say():
 
 
 @pytest.mark.parametrize(
-    ("messages", "stages", "saved"),
+    ("messages", "progress", "saved"),
     [
-        ([("stopped", None)], ("head", "bissl"), True),
-        ([("report", {"alternation": 1})], ("head", "bissl"), False),  # its minute was over before the chief answered
-        ([("stopped", None)], ("score",), False),
+        ([("stopped", None)], True, True),
+        ([("report", {"alternation": 1})], True, False),  # its minute was over before the chief answered
+        ([("stopped", None)], False, False),  # while images were decoded, or it only scores
     ],
 )
-def test_what_is_saved_is_what_the_chief_said_it_saved(tmp_path, monkeypatch, messages, stages, saved):
+def test_what_is_saved_is_what_the_chief_said_it_saved(tmp_path, monkeypatch, messages, progress, saved):
     def stopped(loop, config, shape, *, name, on_message, stopped):
         """Ends as a run on workers does that was asked to stop, after these messages."""
         for message in messages:
@@ -51,5 +52,8 @@ def test_what_is_saved_is_what_the_chief_said_it_saved(tmp_path, monkeypatch, me
         return False
 
     monkeypatch.setattr("bissl_ray.training.ray_train.run_with_messages", stopped)
-    end = run_on_workers(order(tmp_path, stages=stages), SHAPE, Follower(), lambda: True)
+    asked = order(tmp_path)
+    if progress:
+        write_tensors(asked.storage, f"{asked.folder}/progress.pt", {})
+    end = run_on_workers(asked, SHAPE, Follower(), lambda: True)
     assert end == RunEnd(None, saved=saved)

@@ -1,0 +1,59 @@
+"""Messages from workers to the process that started them. Imports no torch: the actor that holds them needs none."""
+
+from typing import Any
+
+import ray
+
+
+class MessageLine:
+    """From workers to the process that started them, and a wish to stop back. A handle; copies go to the workers."""
+
+    def __init__(self, name: str | None = None) -> None:
+        """Start the actor that holds what nobody has taken yet; it takes no CPU.
+
+        Args:
+            name: for `named`; None: it is found by its handle alone.
+        """
+        self._actor = ray.remote(num_cpus=0)(_Messages).options(name=name).remote()
+
+    @classmethod
+    def named(cls, name: str) -> "MessageLine":
+        """Another process's line of this job (raises ValueError where there is none)."""
+        line = cls.__new__(cls)
+        line._actor = ray.get_actor(name)
+        return line
+
+    def put(self, message: Any) -> bool:
+        """Leave a message; returns whether the run shall stop."""
+        asked: bool = ray.get(self._actor.put.remote(message))
+        return asked
+
+    def take(self) -> list[Any]:
+        """Take what was left, oldest first."""
+        messages: list[Any] = ray.get(self._actor.take.remote())
+        return messages
+
+    def ask_to_stop(self) -> None:
+        """Let the next message be answered by a wish to stop."""
+        ray.get(self._actor.ask_to_stop.remote())
+
+    def close(self) -> None:
+        """End the actor."""
+        ray.kill(self._actor)
+
+
+class _Messages:
+    def __init__(self) -> None:
+        self._waiting: list[Any] = []
+        self._stop = False
+
+    def put(self, message: Any) -> bool:
+        self._waiting.append(message)
+        return self._stop
+
+    def take(self) -> list[Any]:
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def ask_to_stop(self) -> None:
+        self._stop = True
