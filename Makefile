@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 ## Every test, those that start Ray included (under 20 minutes on 2 cores).
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray"
-	$(BIN)/pytest -m ray
+	$(BIN)/pytest -n 2 --dist loadfile -m ray
 
 ## The quick ones of those that start no Ray (under 2 minutes).
 fast: $(INSTALLED)

@@ -82,6 +82,18 @@ def tiny_space(folder: Path, **changes: dict[str, Any]) -> Path:
     return path
 
 
+def checkpoint(folder: Path) -> Path:
+    """Write a checkpoint of the tiny space's backbone, for sweeps whose subject is not the pretraining before them."""
+    import torch
+
+    from bissl_ray.models import build_backbone
+
+    torch.manual_seed(0)
+    path = folder / "ssl.pth"
+    torch.save(build_backbone(TINY["fixed"]["backbone"]).state_dict(), path)
+    return path
+
+
 def environment(**extra: str) -> dict[str, str]:
     """The test's environment without anything of Ray's, and with `extra`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from bissl_ray.store import read_trials, to_rows
-from tests.cli.command import run, tiny_space
-from tests.sweep.conftest import RunningCluster
+from tests.cli.command import checkpoint, run, tiny_space
+from tests.conftest import RunningCluster
 
 pytestmark = pytest.mark.ray
 
 
 def test_two_workers_per_trial_on_an_attached_cluster(cluster: RunningCluster, tmp_path: Path) -> None:
-    space = tiny_space(tmp_path, protocol={"trials": 4})
+    space = tiny_space(tmp_path, protocol={"trials": 4, "finalists": 1})
     done = run(
-        *("sweep", "--space", space, "--name", "attached", "--workers-per-trial", "2", "--address", cluster.address),
+        *("sweep", "--pretrained", checkpoint(tmp_path), "--space", space, "--name", "attached"),
+        *("--workers-per-trial", "2", "--address", cluster.address),
         cwd=tmp_path,
         **cluster.token,
     )
@@ -57,16 +58,3 @@ def test_something_else_listens_there(tmp_path: Path) -> None:
         done = run("sweep", "--address", f"127.0.0.1:{other.getsockname()[1]}", cwd=tmp_path)
     assert done.code == 2 and "no Ray cluster could be joined" in done.err, done
     assert time.monotonic() - begin < 60, "that is for ever, to a person"
-
-
-def test_a_stage_on_an_attached_cluster(cluster: RunningCluster, tmp_path: Path) -> None:
-    space = ("--space", tiny_space(tmp_path))
-    done = run("pretrain", *space, "--address", cluster.address, "--name", "pre", cwd=tmp_path, **cluster.token)
-    assert done.code == 0, done
-    assert f"on 1 worker of the cluster at {cluster.address}" in done.out
-    assert sorted(path.name for path in (tmp_path / "runs/stages/pre").iterdir()) == ["pretrained.pt", "stage.json"]
-    broken = ("finetune", *space, "--start", "runs/stages/pre/pretrained.pt", "--name", "wild", "--set")
-    wild = ("finetune_lr=1.0e+30", "--set", "clip_norm=null", "--address", cluster.address)
-    failed = run(*broken, *wild, cwd=tmp_path, **cluster.token)
-    assert failed.code == 1 and "Traceback" not in failed.err
-    assert len(failed.err.strip().splitlines()) == 1 and ("nan" in failed.err or "inf" in failed.err)

@@ -9,7 +9,7 @@ from bissl_ray.config import load_search_space
 from bissl_ray.store import read_reports, read_trials, to_rows
 from bissl_ray.sweep.proposals import Proposals
 from bissl_ray.sweep.record import records_from_store
-from tests.cli.command import TINY, run, tiny_space
+from tests.cli.command import TINY, checkpoint, run, tiny_space
 
 pytestmark = pytest.mark.ray
 
@@ -24,7 +24,7 @@ def test_a_trial_that_ends_itself_is_pruned_and_says_why(tmp_path: Path) -> None
         known_good=[{**TINY["known_good"][0], **SUFFERING}],
         protocol={"trials": 2, "finalists": 1, "finetune_runs": 1, "seeds": 2, "early_stopping": False},
     )
-    done = run("sweep", "--space", space, "--name", "ill", cwd=tmp_path)
+    done = run("sweep", "--pretrained", checkpoint(tmp_path), "--space", space, "--name", "ill", cwd=tmp_path)
     assert done.code == 0, done
     trials, reports = (to_rows(read(tmp_path / "runs")) for read in (read_trials, read_reports))
     ill = next(row for row in trials if row["trial"] == "t000")

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from bissl_ray.store import read_reports, read_trials, to_rows
-from tests.cli.command import run, start, tiny_space
+from tests.cli.command import checkpoint, run, start, tiny_space
 
 pytestmark = pytest.mark.ray
+
+SWEEP = ("sweep", "--pretrained")
 
 
 def wait_for_reports(storage: Path, process: "subprocess.Popen[str]", enough: Callable[[list[Any]], bool]) -> None:
@@ -32,7 +34,7 @@ def some_trials(reports: list[Any]) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupt_and_resume(tmp_path: Path, number: signal.Signals) -> None:
     storage = tmp_path / "runs"
-    process = start("sweep", "--space", tiny_space(tmp_path), "--name", "cut", cwd=tmp_path)
+    process = start(*SWEEP, checkpoint(tmp_path), "--space", tiny_space(tmp_path), "--name", "cut", cwd=tmp_path)
     wait_for_reports(storage, process, some_trials)
     time.sleep(1.0)  # "what was reported a second before a kill -9 is on disk"
     seen = to_rows(read_reports(storage))
@@ -71,7 +73,8 @@ def processes(title: str, mark: str) -> list[int]:
 
 def test_a_lost_worker_group_costs_no_trial(tmp_path: Path) -> None:
     storage, mark = tmp_path / "runs", f"lost-{os.getpid()}"
-    process = start("sweep", "--space", tiny_space(tmp_path), "--name", "lost", cwd=tmp_path, BISSL_TEST=mark)
+    asked = (*SWEEP, checkpoint(tmp_path), "--space", tiny_space(tmp_path), "--name", "lost")
+    process = start(*asked, cwd=tmp_path, BISSL_TEST=mark)
     wait_for_reports(storage, process, some_trials)
     second = run("resume", "lost", cwd=tmp_path)
     assert second.code == 2 and f"is being run by process {process.pid}" in second.err
