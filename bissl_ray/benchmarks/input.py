@@ -31,6 +31,8 @@ from bissl_ray.errors import BadInputError
 FILES, FIRST, SECOND, MEMORY = "decode each time", "cache, first epoch", "cache, from the second epoch", "in memory"
 _PREFETCHED = 2
 """Batches that a loader process prepares ahead (torch's default)."""
+_REST = 1.5
+"""How long loader processes are given for what they prepare ahead, in the time that it should take."""
 _NO_LIMIT = 2**60
 
 
@@ -210,5 +212,8 @@ def _turns(sources: Mapping[str, ImageSource], spec: DatasetSpec, question: Ques
             order = list(streams)
             for name in order[turn % len(order) :] + order[: turn % len(order)]:
                 _seconds(streams[name], ahead)
-                rates[name].append(batch * counts[name] / _seconds(streams[name], counts[name]))
+                took = _seconds(streams[name], counts[name]) / counts[name]
+                rates[name].append(batch / took)
+                # Its loader processes go on until they are as far ahead as before; the next one's turn waits for that.
+                time.sleep(_REST * ahead * took)
     return rates

@@ -9,8 +9,8 @@ def percent(fraction: float | None) -> str:
 
 
 def points(fraction: float | None) -> str:
-    """Write a difference of scores with its sign: 0.018 is "+1.8"; nothing for None."""
-    return "" if fraction is None else f"{100 * fraction:+.1f}"
+    """Write a difference of scores with its sign, never "-0.0": 0.018 is "+1.8"; nothing for None."""
+    return "" if fraction is None else f"{100 * fraction:+z.1f}"
 
 
 def relative(fraction: float | None) -> str:
