@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 
 .PHONY: demo test fast lint format types clean
 
-## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 5 minutes on 2 cores).
+## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 4 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
 	$(BIN)/bissl-ray sweep --dataset digits
 
