@@ -55,15 +55,16 @@ def export(
     suffixes = {f".{each.value}": each for each in FileFormat}
     chosen = format or suffixes.get(out.suffix if out is not None else "", FileFormat.safetensors)
     stem = Path(file).stem if file is not None else str(run.row["trial"]) if run is not None else ""
-    target = out if out is not None else Path(f"{stem}.{chosen.value}")
+    path = out if out is not None else Path(f"{stem}.{chosen.value}")
     names: Keys | None = None if keys is None else keys.value
 
-    from bissl_ray.export import export_file, export_model, read_file
+    from bissl_ray.export import Target, export_file, export_model, read_file
 
+    target = Target(path, chosen.value, names, head, force)
     if run is not None:
-        typer.echo(export_model(run, storage, target, chosen.value, names, head, force))
+        typer.echo(export_model(run, storage, target))
     elif file is not None:
-        typer.echo(export_file(read_file(file), target, chosen.value, names, head, force))
+        typer.echo(export_file(read_file(file), target))
 
 
 def _choose(storage: str, trial: str | None, sweep: str | None) -> "ExportedRun":

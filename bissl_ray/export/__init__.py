@@ -2,10 +2,11 @@
 
 from bissl_ray.export.choice import ExportedRun, choose_run
 from bissl_ray.export.configuration import configuration_of_file, configuration_yaml
-from bissl_ray.export.model import export_file, export_model, read_file
+from bissl_ray.export.model import Target, export_file, export_model, read_file
 
 __all__ = [
     "ExportedRun",
+    "Target",
     "choose_run",
     "configuration_of_file",
     "configuration_yaml",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +19,32 @@ from bissl_ray.store import read_sweep_document
 from bissl_ray.training.files import read_tensors
 
 
-def export_model(
-    run: ExportedRun,
-    storage: str | Path,
-    out: Path,
-    format: Format,
-    keys: Keys | None = None,
-    with_head: bool = True,
-    force: bool = False,
-) -> str:
-    """Write the model of a run, and its card beside it.
+@dataclass(frozen=True)
+class Target:
+    """What is written where.
 
-    Args:
-        run: as `choose_run` gives it.
-        storage: where its sweep is.
+    Attributes:
         out: the file; its name ends in the format.
         format: of the file.
         keys: whose parameter names; None: torchvision's, and timm's for a backbone of timm's.
         with_head: include the downstream head as the classification layer, where the run has one.
         force: replace what is there.
+    """
+
+    out: Path
+    format: Format
+    keys: Keys | None = None
+    with_head: bool = True
+    force: bool = False
+
+
+def export_model(run: ExportedRun, storage: str | Path, target: Target) -> str:
+    """Write the model of a run, and its card beside it.
+
+    Args:
+        run: as `choose_run` gives it.
+        storage: where its sweep is.
+        target: what is written where.
 
     Returns:
         What was written, in a sentence or two.
@@ -53,22 +61,15 @@ def export_model(
             f"bissl-ray leaderboard --sweep {row['sweep']} lists them"
         )
     document = read_sweep_document(storage, row["sweep"])
-    return _export(run, content, document, out, format, keys, with_head, force)
+    return _export(run, content, document, target)
 
 
-def export_file(
-    file: Checkpoint,
-    out: Path,
-    format: Format,
-    keys: Keys | None = None,
-    with_head: bool = True,
-    force: bool = False,
-) -> str:
+def export_file(file: Checkpoint, target: Target) -> str:
     """Write the model of a checkpoint file of ours, such as a stage that was run by itself leaves.
 
     Args:
         file: as `read_file` gives it.
-        out, format, keys, with_head, force: as of `export_model`.
+        target: what is written where.
 
     Returns:
         What was written, in a sentence or two.
@@ -77,7 +78,7 @@ def export_file(
         BadInputError: as `export_model`.
     """
     content = {"backbone": file.backbone, "downstream": file.downstream, "metadata": file.metadata}
-    return _export(run_of(file.metadata), content, file.metadata, out, format, keys, with_head, force)
+    return _export(run_of(file.metadata), content, file.metadata, target)
 
 
 def read_file(source: str) -> Checkpoint:
@@ -98,21 +99,12 @@ def read_file(source: str) -> Checkpoint:
     return file
 
 
-def _export(
-    run: ExportedRun,
-    content: Mapping[str, Any],
-    document: Mapping[str, Any],
-    out: Path,
-    format: Format,
-    keys: Keys | None,
-    with_head: bool,
-    force: bool,
-) -> str:
-    check_targets(out, format, force)
-    row = run.row
+def _export(run: ExportedRun, content: Mapping[str, Any], document: Mapping[str, Any], target: Target) -> str:
+    out, format, row = target.out, target.format, run.row
+    check_targets(out, format, target.force)
     architecture = str(content["metadata"]["settings"]["backbone"])
-    chosen: Keys = keys or ("timm" if architecture.startswith(TIMM) else "torchvision")
-    weights = model_weights(content, chosen, with_head)
+    chosen: Keys = target.keys or ("timm" if architecture.startswith(TIMM) else "torchvision")
+    weights = model_weights(content, chosen, target.with_head)
     spec = get_dataset(row["dataset"])
     card = model_card(out, format, run, weights, content["metadata"], document, (spec.mean, spec.std))
     facts = {
