@@ -58,13 +58,14 @@ def export(
     path = out if out is not None else Path(f"{stem}.{chosen.value}")
     names: Keys | None = None if keys is None else keys.value
 
-    from bissl_ray.export import Target, export_file, export_model, read_file
+    from bissl_ray.export import Target, document_beside, export_file, export_model, read_file
 
     target = Target(path, chosen.value, names, head, force)
     if run is not None:
         typer.echo(export_model(run, storage, target))
     elif file is not None:
-        typer.echo(export_file(read_file(file), target))
+        content = read_file(file)
+        typer.echo(export_file(content, target, document_beside(file, content)))
 
 
 def _choose(storage: str, trial: str | None, sweep: str | None) -> "ExportedRun":
@@ -82,8 +83,7 @@ def _choose(storage: str, trial: str | None, sweep: str | None) -> "ExportedRun"
 def _write_configuration(
     storage: str, trial: str | None, sweep: str | None, file: str | None, out: Path | None, force: bool
 ) -> None:
-    from bissl_ray.export import configuration_of_file, configuration_yaml, read_file
-    from bissl_ray.store import atomic_write, open_storage
+    from bissl_ray.export import configuration_of_file, configuration_yaml, read_file, write_out
 
     if file is not None:
         text, what = configuration_of_file(read_file(file).metadata), file
@@ -97,6 +97,5 @@ def _write_configuration(
         raise BadInputError(f"{out} is there already; give another --out, or --force to replace it")
     if not out.parent.is_dir():
         raise BadInputError(f"--out {out}: there is no folder {out.parent}; make it, or give another path")
-    filesystem, place = open_storage(out)
-    atomic_write(filesystem, place, text.encode())
+    write_out(out, text.encode())
     typer.echo(f"{out}: configuration of {what}")

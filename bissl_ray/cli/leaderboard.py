@@ -52,17 +52,18 @@ def leaderboard(
         if format is not Format.table or not console.is_terminal:
             raise BadInputError("--watch redraws a table in a terminal; leave it out to write elsewhere")
         rows = min(top, max(1, console.height - _AROUND_ROWS))
-        _watch(console, lambda: _read(storage, dataset, sweep, where, sort, rows))
+        _watch(console, lambda: _read(storage, dataset, sweep, where, sort, rows), sort)
         return
     board, notes = _read(storage, dataset, sweep, where, sort, top)
     for note in notes:
         typer.echo(note, err=True)
     if format is Format.table:
-        console.print(table(board.rows, board.verdicts, console))
+        console.print(table(board.rows, board.verdicts, console, sort))
     elif format is Format.json:
         typer.echo(as_json(board.rows, board.verdicts))
     else:
-        typer.echo(as_csv(board.rows) if format is Format.csv else as_markdown(board.rows, board.verdicts))
+        text = as_csv(board.rows) if format is Format.csv else as_markdown(board.rows, board.verdicts)
+        typer.echo(text, nl=bool(text))
 
 
 def _read(
@@ -78,11 +79,14 @@ def _read(
     if board.empty:
         notes.append(f"no trial in {storage} yet; start one with: bissl-ray sweep --storage {storage}")
     elif not board.rows:
-        notes.append(f"no trial satisfies --where {where!r}")
+        # The table's word says more than the column that it is called by.
+        told = "'confirmed'" in str(where) or "'control'" in str(where)
+        hint = "; what the table calls confirmed is standing = 'confirmed', and control is kind = 'control'"
+        notes.append(f"no trial satisfies --where {where!r}{hint if told else ''}")
     return board, notes
 
 
-def _watch(console: "Console", read: "Callable[[], tuple[Board, list[str]]]") -> None:
+def _watch(console: "Console", read: "Callable[[], tuple[Board, list[str]]]", sort: str | None) -> None:
     """Redraw until Ctrl-C, which is how a watch ends: nothing is interrupted by it."""
     from rich.console import Group
     from rich.live import Live
@@ -95,7 +99,7 @@ def _watch(console: "Console", read: "Callable[[], tuple[Board, list[str]]]") ->
             while True:
                 board, notes = read()
                 warned = [Text(note, style="yellow") for note in notes]
-                live.update(Group(table(board.rows, board.verdicts, console), *warned), refresh=True)
+                live.update(Group(table(board.rows, board.verdicts, console, sort), *warned), refresh=True)
                 time.sleep(_REDRAW_INTERVAL)
     except KeyboardInterrupt:
         return

@@ -66,7 +66,11 @@ def main() -> None:
             raise
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "bissl-ray"
-        _say(f"{error.format_message().rstrip('.')}; see {path} --help")
+        said = error.format_message()
+        if said.startswith("Usage:"):  # a verb was left out, and this is the help
+            typer.echo(said, err=True)
+        else:
+            _say(f"{said.rstrip('.')}; see {path} --help")
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -125,10 +125,11 @@ def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrai
     from bissl_ray.job.data_facts import inspect_data
     from bissl_ray.store import check_writable
     from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data
-    from bissl_ray.sweep.run import prepare_request
+    from bissl_ray.sweep.run import check_new, prepare_request
 
     request = prepare_request(dataset, **asked)
     check_writable(storage)
+    check_new(request.name, storage)
     check_request(request)
     checkpoint = check_pretrained(request, pretrain)
     facts = inspect_data(chosen_data(request), request.space.settings({}).cache_side)

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bissl_ray.data.decoding import remedy_for
 from bissl_ray.data.sources import ImageFiles
 from bissl_ray.errors import BadInputError
 
@@ -64,7 +65,7 @@ def _identity(path: str) -> list[int]:
     try:
         return identity(path)
     except OSError as error:
-        raise BadInputError(f"{path}: this image can't be read ({error}); put an intact copy there") from error
+        raise BadInputError(f"{path}: this image can't be read ({error}); {remedy_for(error)}") from error
 
 
 def _chunks(count: int) -> Iterator[range]:

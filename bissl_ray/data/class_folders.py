@@ -22,10 +22,33 @@ class Labelled(NamedTuple):
     labels: list[int]
 
 
+def unlisted(error: OSError) -> BadInputError:
+    """What to say of a folder that can't be listed."""
+    return BadInputError(
+        f"{error.filename}: can't be looked into ({error.strerror}); make it readable, or take it away"
+    )
+
+
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; those that begin with a dot are left out."""
+    """Names of the folders in a folder, sorted; those that begin with a dot are left out.
+
+    Raises:
+        BadInputError: a link among them leads to nothing.
+    """
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder (raises BadInputError where it leads to nothing: a disk that isn't there?)."""
+    if entry.is_dir():
+        return True
+    if entry.is_symlink() and not entry.is_file():
+        raise BadInputError(
+            f"{entry.path}: this link leads to nothing ({Path(entry.path).readlink()}); put there what it "
+            "should lead to, or take the link away"
+        )
+    return False
 
 
 def images_in(folder: Path) -> list[str]:
@@ -81,9 +104,7 @@ def _walk(folder: Path) -> tuple[list[str], list[str]]:
     try:
         return _walked(folder)
     except OSError as error:
-        raise BadInputError(
-            f"{error.filename}: can't be looked into ({error.strerror}); make it readable, or take it away"
-        ) from error
+        raise unlisted(error) from error
 
 
 def _walked(folder: Path) -> tuple[list[str], list[str]]:
@@ -100,7 +121,7 @@ def _walked(folder: Path) -> tuple[list[str], list[str]]:
                 # The ending first: asking an entry what it is can cost a network disk a visit.
                 if entry.name.lower().endswith(FORMATS) and entry.is_file():
                     images.append(name)
-                elif entry.is_dir():
+                elif _is_folder(entry):
                     waiting.append(f"{name}/")
                 else:
                     others.append(name)

@@ -28,7 +28,12 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
             yield image
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
         what = " ".join(str(error).split()) or type(error).__name__
-        raise BadInputError(f"{path}: this image can't be decoded ({what}); put an intact copy there") from error
+        raise BadInputError(f"{path}: this image can't be decoded ({what}); {remedy_for(error)}") from error
+
+
+def remedy_for(error: Exception) -> str:
+    """What to do about a file that could not be read."""
+    return "make it readable" if isinstance(error, PermissionError) else "put an intact copy there"
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bissl_ray.data.class_folders import unlisted
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -139,5 +140,12 @@ def _present(folder: Path, parents: set[str]) -> set[str]:
     for parent in parents:
         if (folder / parent).is_dir():
             prefix = f"{parent}/" if parent else ""
-            present |= {prefix + path.name for path in (folder / parent).iterdir()}
+            present |= {prefix + name for name in _names_in(folder / parent)}
     return present
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise unlisted(error) from error

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from bissl_ray.data.processors import processors
 from bissl_ray.data.sampling import EveryImageOnce, Key, RandomBatches
 from bissl_ray.data.seeding import derived_seed
 from bissl_ray.data.spec import DatasetSpec, ImageSource, Label
@@ -98,6 +99,8 @@ def _data_loader(samples: _Samples, batches: Iterable[list[Key]], processes: int
     """
     if processes < 0:
         raise BadInputError(f"loader_processes is {processes}; give 0 (decode in the worker) or more")
+    # More than there are processors only share them; torch warns of it.
+    processes = min(processes, processors())
     if processes > 0:
         multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
     return DataLoader(

@@ -2,7 +2,8 @@
 
 from bissl_ray.export.choice import ExportedRun, choose_run
 from bissl_ray.export.configuration import configuration_of_file, configuration_yaml
-from bissl_ray.export.model import Target, export_file, export_model, read_file
+from bissl_ray.export.model import Target, document_beside, export_file, export_model, read_file
+from bissl_ray.export.write import write_out
 
 __all__ = [
     "ExportedRun",
@@ -10,7 +11,9 @@ __all__ = [
     "choose_run",
     "configuration_of_file",
     "configuration_yaml",
+    "document_beside",
     "export_file",
     "export_model",
     "read_file",
+    "write_out",
 ]

@@ -60,9 +60,9 @@ def model_card(
         "## Settings",
         "As a search space for `bissl-ray sweep --space`:",
         f"```yaml\n{space_of(row['dataset'], settings)}\n```",
-        "## Software",
-        f"git {row['git'] or 'unknown'}; versions {row['versions'] or 'unknown'}",
     ]
+    if row["git"] or row["versions"]:
+        parts += ["## Software", f"git {row['git'] or 'unknown'}; versions {row['versions'] or 'unknown'}"]
     return "\n\n".join(parts) + "\n"
 
 

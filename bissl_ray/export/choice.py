@@ -72,9 +72,9 @@ def choose_run(storage: str | Path, trial: str | None = None, sweep: str | None 
 
 def run_of(metadata: Mapping[str, Any]) -> ExportedRun:
     """The run that a checkpoint file came from, as far as the file says."""
-    known = ("dataset", "sweep", "trial", "objective", "objective_name")
+    known = ("dataset", "sweep", "trial", "objective", "objective_name", "git", "versions")
     row = {name: metadata.get(name) for name in known}
-    unknown: Row = dict.fromkeys(("phase", "test_metric", "git", "versions"))
+    unknown: Row = dict.fromkeys(("phase", "test_metric"))
     return ExportedRun(row | unknown, None, None, "its file was named on the command line")
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bissl_ray.config.backbones import TIMM
@@ -15,7 +15,7 @@ from bissl_ray.export.weights import Keys, model_weights
 from bissl_ray.export.write import Format, card_path, check_targets, write_model
 from bissl_ray.job.checkpoint_files import read_checkpoint
 from bissl_ray.models import Checkpoint
-from bissl_ray.store import read_sweep_document
+from bissl_ray.store import read_stage_document, read_sweep_document
 from bissl_ray.training.files import read_tensors
 
 
@@ -64,12 +64,13 @@ def export_model(run: ExportedRun, storage: str | Path, target: Target) -> str:
     return _export(run, content, document, target)
 
 
-def export_file(file: Checkpoint, target: Target) -> str:
+def export_file(file: Checkpoint, target: Target, beside: Mapping[str, Any]) -> str:
     """Write the model of a checkpoint file of ours, such as a stage that was run by itself leaves.
 
     Args:
         file: as `read_file` gives it.
         target: what is written where.
+        beside: what stage.json says of it, as `document_beside` gives it.
 
     Returns:
         What was written, in a sentence or two.
@@ -78,7 +79,8 @@ def export_file(file: Checkpoint, target: Target) -> str:
         BadInputError: as `export_model`.
     """
     content = {"backbone": file.backbone, "downstream": file.downstream, "metadata": file.metadata}
-    return _export(run_of(file.metadata), content, file.metadata, target)
+    document = {**file.metadata, **beside}
+    return _export(run_of(document), content, document, target)
 
 
 def read_file(source: str) -> Checkpoint:
@@ -97,6 +99,15 @@ def read_file(source: str) -> Checkpoint:
             "a trial, or such a file"
         )
     return file
+
+
+def document_beside(source: str, file: Checkpoint) -> Mapping[str, Any]:
+    """What stage.json says of the data and the software of a stage's model; nothing where it lies elsewhere by now."""
+    folder = PurePosixPath(source).parent
+    if "://" in source or folder.name != file.metadata["trial"] or folder.parent.name != "stages":
+        return {}
+    document = read_stage_document(Path(folder.parent.parent), folder.name) or {}
+    return {name: document[name] for name in ("data", "git", "versions") if name in document}
 
 
 def _export(run: ExportedRun, content: Mapping[str, Any], document: Mapping[str, Any], target: Target) -> str:

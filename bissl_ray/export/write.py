@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bissl_ray.errors import BadInputError
-from bissl_ray.store import atomic_write, open_storage
+from bissl_ray.errors import BadInputError, RunFailedError
+from bissl_ray.store import atomic_write, open_storage, reason
 
 Format = Literal["safetensors", "pth"]
 
@@ -22,7 +22,8 @@ def check_targets(out: Path, format: Format, force: bool) -> None:
             the safetensors package is not installed.
     """
     if out.suffix != f".{format}":
-        raise BadInputError(f"--out {out}: expected a name that ends in .{format}, or another --format")
+        other = ", or another --format" if out.suffix in (".safetensors", ".pth") else ""
+        raise BadInputError(f"--out {out}: expected a name that ends in .{format}{other}")
     if not out.parent.is_dir():
         raise BadInputError(f"--out {out}: there is no folder {out.parent}; make it, or give another path")
     for path in (out, card_path(out)):
@@ -63,5 +64,19 @@ def write_model(out: Path, format: Format, tensors: Mapping[str, Tensor], card: 
         torch.save(own, buffer)
         data = buffer.getvalue()
     for path, content in ((out, data), (card_path(out), card.encode())):
-        filesystem, place = open_storage(path)
+        write_out(path, content)
+
+
+def write_out(path: Path, content: bytes) -> None:
+    """Write a file that a person named, whole or not at all.
+
+    Raises:
+        RunFailedError: it can't be written, for a full disk or the like; says why and what to do.
+    """
+    filesystem, place = open_storage(path)
+    try:
         atomic_write(filesystem, place, content)
+    except OSError as error:
+        raise RunFailedError(
+            f"{path} can't be written ({reason(error)}), and nothing of it was: make room, or give another --out"
+        ) from error

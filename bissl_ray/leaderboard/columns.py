@@ -1,7 +1,7 @@
 """The columns that the board shows, and which to leave out first when the terminal is narrow."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bissl_ray.leaderboard.identity import IDENTITY_MARK
@@ -13,6 +13,7 @@ Row = dict[str, Any]
 
 _FIRST_PARAMETERS: Final = ("lower_lr", "upper_lr", "cg_iterations", "proximity_weight", "damping")
 _PARAMETER_PRIORITY: Final = 40
+_SORTED_BY: Final = 97
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Column:
         priority: the column with the smallest is left out first.
         cell: row of the board -> its text.
         number: whether it is aligned to the right.
+        key: of the row's value that it shows, where people may sort by it.
     """
 
     header: str
     priority: int
     cell: Callable[[Row], str]
     number: bool = True
+    key: str = ""
 
 
 _BEFORE: Final = (
@@ -37,23 +40,24 @@ _BEFORE: Final = (
     Column("trial", 99, lambda row: _marked(row), number=False),
     Column("sweep", 60, lambda row: row["sweep"], number=False),
     Column("status", 90, lambda row: describe_status(row), number=False),
-    Column("score %", 98, lambda row: percent(row["objective"])),
+    Column("score %", 98, lambda row: percent(row["objective"]), key="objective"),
     Column("±", 80, lambda row: _half_width(row, "objective")),
-    Column("seeds", 50, lambda row: str(row["seeds"]) if row["seeds"] else ""),
-    Column("gain", 85, lambda row: points(row["gain"])),
+    Column("seeds", 50, lambda row: str(row["seeds"]) if row["seeds"] else "", key="seeds"),
+    Column("gain", 85, lambda row: points(row["gain"]), key="gain"),
     Column("± gain", 70, lambda row: _half_width(row, "gain")),
-    Column("test %", 84, lambda row: percent(row["test_metric"])),
+    Column("test %", 84, lambda row: percent(row["test_metric"]), key="test_metric"),
 )
 _AFTER: Final = (
-    Column("alternations", 22, lambda row: setting(row["alternations"])),
-    Column("HVPs", 21, lambda row: setting(row["hvps"])),
-    Column("residual", 20, lambda row: setting(row["cg_residual"])),
-    Column("implicit change", 19, lambda row: relative(row["implicit_change"])),
-    Column("time", 45, lambda row: duration(row["total_seconds"])),
+    Column("alternations", 22, lambda row: setting(row["alternations"]), key="alternations"),
+    Column("HVPs", 21, lambda row: setting(row["hvps"]), key="hvps"),
+    Column("residual", 20, lambda row: setting(row["cg_residual"]), key="cg_residual"),
+    Column("implicit change", 19, lambda row: relative(row["implicit_change"]), key="implicit_change"),
+    Column("time", 45, lambda row: duration(row["total_seconds"]), key="total_seconds"),
     Column(
         "GPU h",
         23,
         lambda row: "" if row["total_gpu_seconds"] is None else f"{row['total_gpu_seconds'] / 3600:.2f}",
+        key="total_gpu_seconds",
     ),
     Column("proposed by", 15, lambda row: row["origin"] or "", number=False),
 )
@@ -71,13 +75,21 @@ def _marked(row: Row) -> str:
     return " ".join([str(row["trial"]), *(mark for mark, holds in marks.items() if holds)])
 
 
-def columns(rows: Sequence[Row]) -> list[Column]:
+def columns(rows: Sequence[Row], sort: str | None = None) -> list[Column]:
     """Choose the columns that have something to say about these rows, in the order in which they stand.
 
     Of the hyperparameters these are the ones that differ between rows.
+
+    Args:
+        rows: of the board.
+        sort: what they are sorted by, whose column is as important as any: without it the order says nothing.
     """
     one_sweep = len({row["sweep"] for row in rows}) == 1
-    chosen = [*_BEFORE, *_parameters(rows), *_AFTER]
+    key = None if sort is None else sort.removeprefix("-")
+    chosen = [
+        replace(column, priority=_SORTED_BY) if column.key == key else column
+        for column in (*_BEFORE, *_parameters(rows), *_AFTER)
+    ]
     return [
         column
         for column in chosen
@@ -97,7 +109,7 @@ def _parameters(rows: Sequence[Row]) -> list[Column]:
     ours = [row for row in rows if row["kind"] == "bissl"]
     differing = [n for n in parameter_names(rows) if len({row[PREFIX + n] for row in ours}) > 1]
     return [
-        Column(name, max(_PARAMETER_PRIORITY - place, 24), _reading(PREFIX + name))
+        Column(name, max(_PARAMETER_PRIORITY - place, 24), _reading(PREFIX + name), key=PREFIX + name)
         for place, name in enumerate(differing)
     ]
 

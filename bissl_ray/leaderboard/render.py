@@ -44,7 +44,9 @@ class Line(NamedTuple):
     ends_section: bool
 
 
-def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) -> RenderableType:
+def table(
+    rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console, sort: str | None = None
+) -> RenderableType:
     """Lay out the board for a console: a table per dataset that fits its width, notes, then the verdicts.
 
     Columns that don't fit are left out, the least important first; no number is ever cut.
@@ -53,11 +55,12 @@ def table(rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console) ->
         rows: rows of the board, those of a dataset together.
         verdicts: of the sweeps to speak of.
         console: where it will be printed; gives the width.
+        sort: the column that they are ordered by, which is not left out; None: by rank.
     """
     parts: list[RenderableType] = []
     for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
         members = list(group)
-        parts.append(fitting_table(_title(dataset, rows), board_lines(members), columns(members), console))
+        parts.append(fitting_table(_title(dataset, rows), board_lines(members), columns(members, sort), console))
     notes = [*marks_explained(rows), *ended_early(rows)]
     parts.extend(Text(line, style="dim") for line in [*notes, *([""] if notes else [])])
     parts.extend(Text(verdict.in_words, style=VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)

@@ -124,9 +124,9 @@ def _is_state(part: object) -> bool:
 def _foreign(content: Any, source: Path) -> Checkpoint:
     found = find_backbone(content)
     if found is None:
-        keys = f" with keys {', '.join(map(str, list(content)[:3]))}" if isinstance(content, dict) else ""
+        keys = f" with keys {', '.join(map(str, list(content)[:3]))}" if isinstance(content, dict) and content else ""
         raise BadInputError(
-            f"{source} holds a {type(content).__name__}{keys}; "
+            f"{source} holds {'a' if content else 'an empty'} {type(content).__name__}{keys}; "
             "expected tensors by name, bare or under 'state_dict' or 'model': "
             "save the state dict with torch.save(model.state_dict(), path)"
         )

@@ -13,9 +13,9 @@ class LoadReport:
     Attributes:
         source: the file.
         architecture: the backbone.
-        matched: how many of the backbone's tensors came from the file.
-        expected: how many tensors the backbone has.
-        missing: names of those that the file lacks; counters of batches seen are not among them.
+        matched: how many of the backbone's tensors came from the file, counters of batches seen left out.
+        expected: how many tensors the backbone has, these counters left out.
+        missing: names of those that the file lacks.
         unexpected: names in the file that the backbone hasn't; heads are not among them.
         misshapen: what has another shape, as "NAME (2, 3) instead of (2, 4)".
         heads: how many tensors of classification layers, projectors and the like were left out.
@@ -54,8 +54,10 @@ class LoadReport:
         parts = [f"{self.architecture} from {self.source}: {self.counts}"]
         if self.heads:
             parts.append(f"{self.heads} of heads left out")
-        if not self.complete:
+        if self.missing or self.misshapen:
             parts.append("what did not match keeps fresh weights")
+        if self.unexpected:
+            parts.append("the unexpected are left out")
         return "; ".join([*parts, *self.notes])
 
 

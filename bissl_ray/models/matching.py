@@ -13,6 +13,8 @@ from bissl_ray.models.load_report import LoadReport
 from bissl_ray.models.positions import POSITIONS, fitted_positions, side
 from bissl_ray.models.timm_keys import from_timm_keys
 
+_COUNTER = "num_batches_tracked"
+
 _HEADS = (
     "fc.",
     "head.",
@@ -88,9 +90,9 @@ def _compare(
     report = LoadReport(
         source=source,
         architecture=architecture,
-        matched=len(found),
-        expected=len(expected),
-        missing=tuple(key for key in expected if key not in candidates and not key.endswith("num_batches_tracked")),
+        matched=sum(not key.endswith(_COUNTER) for key in found),
+        expected=sum(not key.endswith(_COUNTER) for key in expected),
+        missing=tuple(key for key in expected if key not in candidates and not key.endswith(_COUNTER)),
         unexpected=tuple(key for key in candidates if key not in expected),
         misshapen=tuple(
             f"{key} {tuple(candidates[key].shape)} instead of {tuple(expected[key].shape)}"

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import warnings
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -37,7 +38,10 @@ def read_tensor_file(source: Path) -> Any:
 
 def _read_torch(source: Path) -> Any:
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of pickles that torch did not write; they are refused below.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            return torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises OSError, KeyError, EOFError or RuntimeError, as the bytes fall
         foreign = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, UnpicklingError) else None
         if foreign:
@@ -47,8 +51,8 @@ def _read_torch(source: Path) -> Any:
                 f"{_how_to_extract(source)}"
             ) from None
         raise BadInputError(
-            f"{source} is not a readable torch file ({type(error).__name__}), it may be cut short: "
-            "fetch or write it again"
+            f"{source} is not a readable torch file ({type(error).__name__}): it is cut short, or was not written by "
+            "torch.save; fetch it again, or write the tensors with torch.save(model.state_dict(), FILE)"
         ) from error
 
 

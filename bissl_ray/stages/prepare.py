@@ -152,8 +152,18 @@ def _source(stage: StageName, flags: StageFlags, assignments: dict[str, SettingV
             return made
     # Which pretext task it is decides which known-good points there are.
     asked = {"fixed": {"pretext": assignments["pretext"]}} if "pretext" in assignments else None
-    space = load_search_space(flags.space or flags.dataset or "digits", asked)
+    space = load_search_space(flags.space or flags.dataset or _made_on(flags) or "digits", asked)
     return _Source(resolve_settings(space, assignments, flags.point), space.dataset, space.protocol.seed)
+
+
+def _made_on(flags: StageFlags) -> str | None:
+    """The dataset that a checkpoint of ours was made on; None for any other file, or none."""
+    from bissl_ray.job.checkpoint_files import read_checkpoint
+
+    if flags.start is None:
+        return None
+    made: str | None = read_checkpoint(str(absolute_file(flags.start))).metadata.get("dataset")
+    return made
 
 
 def _of_trial(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source:

@@ -1,5 +1,6 @@
 """The checkpoint that a stage starts from: checked, and put into the stage's models."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,13 +64,20 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
         parts.append("downstream")
     if "score" in request.ways and unfit is not None:
         raise BadInputError(
-            f"{source} has {unfit}: fine-tune it first (bissl-ray finetune --start {source}), or "
-            "judge its backbone as it is, with --knn or --linear-probe"
+            f"{source} has {unfit}: fine-tune it first ({_how_to_finetune(request)}), or judge its backbone as it is, "
+            "with --knn or --linear-probe"
         )
     if request.stage == "finetune" and unfit is not None and checkpoint.downstream is not None:
         notes.append(f"{source} has {unfit}: fine-tuning begins with a fresh one")
     content = models.content()
     return StartingPoint({part: content[part] for part in parts}, unfit is None, notes)
+
+
+def _how_to_finetune(request: StageRequest) -> str:
+    words = ["bissl-ray", "finetune", "--start", str(request.start), "--dataset", request.dataset]
+    words += [] if request.data_dir is None else ["--data-dir", request.data_dir]
+    said = [name for name, origin in request.origins.items() if origin == "--set"]
+    return shlex.join([*words, *(word for name in said for word in ("--set", f"{name}={request.settings[name]}"))])
 
 
 def _why_no_head(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts, models: Models) -> str | None:

@@ -10,7 +10,7 @@ from bissl_ray.store.documents import (
     write_stage_document,
     write_sweep_document,
 )
-from bissl_ray.store.filesystem import atomic_write, check_writable, open_storage
+from bissl_ray.store.filesystem import atomic_write, check_writable, open_storage, reason
 from bissl_ray.store.layout import check_name
 from bissl_ray.store.reader import DamagedFileWarning, load_trials, read_reports, read_trials
 from bissl_ray.store.schema import REPORT_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS
@@ -32,6 +32,7 @@ __all__ = [
     "read_stage_document",
     "read_sweep_document",
     "read_trials",
+    "reason",
     "sweep_names",
     "to_rows",
     "write_comparison_document",

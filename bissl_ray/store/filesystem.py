@@ -25,6 +25,8 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
         BadInputError: the URI's scheme is unknown or the URI is malformed.
     """
     text = str(storage)
+    if not text:
+        raise BadInputError("found an empty storage; expected a folder, or a URI such as s3://bucket/folder")
     if "://" not in text:
         return LocalFileSystem(), Path(text).expanduser().absolute().as_posix()
     try:

@@ -41,7 +41,7 @@ def check_name(what: str, name: str) -> str:
     if _NAME.fullmatch(name) is None or name.lower() in _READ_AS_DATE_OR_NULL:
         raise BadInputError(
             f"{what} name {name!r} can't be used: start with a letter, then letters, digits, '.', '_' or '-' "
-            f"(100 at most, and not a word that reads as a date or null), for example '{what}-1'"
+            f"(100 at most, and not a word that reads as a date or null), for example '{what.replace(' ', '-')}-1'"
         )
     return name
 
@@ -74,10 +74,9 @@ def list_files(
     root = f"{base}/results" if dataset is None else f"{base}/results/dataset={dataset}"
     if dataset is not None and sweep is not None:
         root = sweep_folder(base, dataset, sweep)
-    try:
-        infos = filesystem.get_file_info(FileSelector(root, recursive=True, allow_not_found=True))
-    except NotADirectoryError:
-        raise BadInputError(f"storage {base} is a file, a folder was expected; give another --storage") from None
+    infos = filesystem.get_file_info(FileSelector(root, recursive=True, allow_not_found=True))
+    if not infos and filesystem.get_file_info(base).type == FileType.File:
+        raise BadInputError(f"storage {base} is a file, a folder was expected; give another --storage")
     found = [stored for stored in _of_kind(infos, kind) if sweep is None or stored.sweep == sweep]
     return sorted(found, key=lambda stored: (stored.dataset, stored.sweep, PurePosixPath(stored.path).name))
 

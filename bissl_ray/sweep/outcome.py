@@ -1,9 +1,12 @@
 """What a sweep tells its caller: how it stands, while it runs, and how it ended."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from bissl_ray.job.interrupt import Interrupt
 from bissl_ray.leaderboard.live import SweepProgress
+from bissl_ray.sweep.planner import Planner
 
 
 class View(Protocol):
@@ -35,3 +38,26 @@ class SweepOutcome:
     finished: bool
     completed: int
     problem: str | None = None
+
+
+def outcome_of(name: str, storage: str, planner: Planner, interrupt: Interrupt | None = None) -> SweepOutcome:
+    """How a sweep ended that ran until now, or had ended before.
+
+    Args:
+        name: of the sweep.
+        storage: where it is, absolute.
+        planner: knows its runs.
+        interrupt: what may have stopped it; None: nothing.
+    """
+    records = planner.records.values()
+    untested = [r.trial for r in records if r.test_metric is not None and math.isnan(r.test_metric)]
+    problem = None if interrupt is None else interrupt.reason
+    if untested and problem is None:
+        problem = f"the test split could not be scored for {', '.join(untested)}: resume the sweep to try again"
+    return SweepOutcome(
+        name=name,
+        storage=storage,
+        finished=planner.finished and not (interrupt is not None and interrupt()),
+        completed=sum(record.status == "complete" for record in records),
+        problem=problem,
+    )

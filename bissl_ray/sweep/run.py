@@ -19,7 +19,8 @@ from bissl_ray.job.places import absolute_file, absolute_path, absolute_storage
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
 from bissl_ray.sweep.held_space import tuned_once
-from bissl_ray.sweep.outcome import SweepOutcome, View
+from bissl_ray.sweep.outcome import SweepOutcome, View, outcome_of
+from bissl_ray.sweep.replay import is_finished, planner_of
 
 
 class _Quiet:
@@ -192,12 +193,17 @@ def begin_sweep(
     limit = None if budget is None else parse_budget(budget)
     place = absolute_storage(storage)
     check_writable(place)
-    if request.name in sweep_names(place):
-        raise BadInputError(
-            f"there is a sweep {request.name!r} in {storage} already: go on with `bissl-ray resume {request.name}`, "
-            "or choose another --name"
-        )
+    check_new(request.name, storage)
     return _run(request, place, {"pretrain": pretrain}, address, limit, view or _Quiet(), splits_optional)
+
+
+def check_new(name: str, storage: str | Path) -> None:
+    """Make sure that a storage holds no sweep of that name yet (raises BadInputError)."""
+    if name in sweep_names(absolute_storage(storage)):
+        raise BadInputError(
+            f"there is a sweep {name!r} in {storage} already: go on with `bissl-ray resume {name}`, or choose another "
+            "--name"
+        )
 
 
 def resume_sweep(
@@ -240,6 +246,9 @@ def resume_sweep(
         protocol = request.space.protocol.model_copy(update={"trials": trials})
         space = request.space.model_copy(update={"protocol": protocol})
         request = request.model_copy(update={"space": space})
+    planner, _ = planner_of(request, place)
+    if is_finished(planner):
+        return outcome_of(request.name, place, planner)
     return _run(request, place, document, address, limit, view or _Quiet())
 
 

@@ -1,6 +1,5 @@
 """One session of a sweep on a cluster: connect, provide the pretrained models, run the experiment."""
 
-import math
 import shlex
 import sys
 import time
@@ -21,7 +20,7 @@ from bissl_ray.job.provenance import git_state, versions
 from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import write_sweep_document
 from bissl_ray.sweep.experiment import run_experiment
-from bissl_ray.sweep.outcome import SweepOutcome, View
+from bissl_ray.sweep.outcome import SweepOutcome, View, outcome_of
 from bissl_ray.sweep.preflight import CheckpointFacts, check_pretrained, check_request, chosen_data, fitting_models
 from bissl_ray.training.files import exists, remove_folder, write_tensors
 from bissl_ray.training.launch import run_on_workers
@@ -113,18 +112,7 @@ def run_session(
             planner = run_experiment(request, storage, start, cluster, view, interrupt, budget)
     # Ray's own state of the run: resuming replays Parquet and never reads it.
     remove_folder(storage, f"{folder}/ray")
-    records = planner.records.values()
-    untested = [r.trial for r in records if r.test_metric is not None and math.isnan(r.test_metric)]
-    problem = interrupt.reason
-    if untested and problem is None:
-        problem = f"the test split could not be scored for {', '.join(untested)}: resume the sweep to try again"
-    return SweepOutcome(
-        name=request.name,
-        storage=storage,
-        finished=planner.finished and not interrupt(),
-        completed=sum(record.status == "complete" for record in records),
-        problem=problem,
-    )
+    return outcome_of(request.name, storage, planner, interrupt)
 
 
 def _count(number: int, noun: str) -> str:

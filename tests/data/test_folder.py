@@ -61,6 +61,13 @@ def test_a_link_back_to_its_own_folder_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "kind") in said and "can't be looked into (Too many levels of symbolic links)" in said
 
 
+@pytest.mark.parametrize("link", ["kindz", "kind1/z.jpg"])
+def test_a_link_to_nothing_is_named_and_not_passed_over(tmp_path: Path, link: str) -> None:
+    write_tiny_folder(tmp_path)
+    (tmp_path / link).symlink_to("/nowhere/at/all")
+    assert f"{tmp_path / link}: this link leads to nothing (/nowhere/at/all)" in refusal(tmp_path)
+
+
 def test_split_by_hand(tmp_path: Path) -> None:
     splits = FOLDER.open(write_split_folder(tmp_path, {"train": 5, "val": 3, "test": 2}))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (15, 9, 6)

@@ -1,7 +1,9 @@
 """Exported files, loaded by the libraries that they are for, give the scores of the model that was trained."""
 
+import json
 import re
 import runpy
+import sys
 
 import pytest
 import torch
@@ -125,8 +127,8 @@ def test_the_verb_writes_a_file_or_the_configuration(tmp_path, monkeypatch, caps
     [
         (("--out", "there.pth"), "there.pth is there already; give another --out, or --force to replace it"),
         (("--out", "nowhere/x.pth"), "there is no folder nowhere"),
-        (("--out", "x.bin"), "expected a name that ends in .safetensors, or another --format"),
-        (("--out", "x.pth", "--format", "safetensors"), "expected a name that ends in .safetensors"),
+        (("--out", "x.bin"), "expected a name that ends in .safetensors"),
+        (("--out", "x.pth", "--format", "safetensors"), "ends in .safetensors, or another --format"),
         (("--keys", "timm"), "timm has no model like smallconv"),
         (("a-seed0",), "trial a-seed0 (complete) has no saved model"),
         (("a-sed0",), "did you mean 'a-seed0'"),
@@ -179,10 +181,28 @@ def test_a_file_that_a_stage_wrote_is_exported_by_its_path(tmp_path, monkeypatch
     card = (tmp_path / "mine.md").read_text()
     assert "Backbone smallconv, fine-tuned on the dataset. Made by bissl-ray." in card
     assert "Run run-1: its file was named on the command line." in card
-    assert "SHA-256: beef" in card
+    assert "SHA-256: beef" in card and "Software" not in card
+    # Where stage.json lies beside it, as the stage left both, the card has what that says.
+    folder = tmp_path / "runs/stages/run-1"
+    folder.mkdir(parents=True)
+    (tmp_path / "finetuned.pt").rename(folder / "finetuned.pt")
+    document = {"data": {"train": 7, "classes": 7}, "git": "v1-3-gabc", "versions": "torch 9"}
+    (folder / "stage.json").write_text(json.dumps(document))
+    done = run_here(monkeypatch, capsys, "export", "runs/stages/run-1/finetuned.pt", "--out", "mine.pth", "--force")
+    card = (tmp_path / "mine.md").read_text()
+    assert done.code == 0 and "git v1-3-gabc; versions torch 9" in card and "images: 7 train" in card
     done = run_here(monkeypatch, capsys, "export", "sweeps/first/checkpoints/a/aligned.pt")
     assert done.code == 2
     assert "is no checkpoint that a stage or a sweep wrote" in done.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="writes where Linux lets nobody write")
+def test_a_file_that_cannot_be_written_is_named_with_the_reason(tmp_path, monkeypatch, capsys):
+    write_sweep(tmp_path, "smallconv", 8)
+    for more in (("--format", "pth", "--out", "/proc/x.pth"), ("--config", "--out", "/proc/x.yaml")):
+        done = run_here(monkeypatch, capsys, "export", "--storage", tmp_path, *more)
+        assert done.code == 1 and done.err.count("\n") == 1, done
+        assert f"{more[-1]} can't be written (" in done.err and "give another --out" in done.err
 
 
 def test_the_configuration_of_a_file(tmp_path, monkeypatch, capsys):

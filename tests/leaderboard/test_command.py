@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from bissl_ray.cli.leaderboard import leaderboard
 from bissl_ray.cli.show import show
 from bissl_ray.errors import BadInputError
+from tests.cli.command import run_here
 
 
 @pytest.fixture
@@ -64,6 +65,22 @@ def test_bad_input_is_refused_in_one_line(decided, run, arguments, message):
     with pytest.raises(BadInputError, match=message) as caught:
         run(*arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_table_calls_a_row_is_told_from_its_columns(decided, run):
+    result = run("leaderboard", "--where", "status = 'confirmed'")
+    assert "what the table calls confirmed is standing = 'confirmed'" in result.stderr
+    empty = run("leaderboard", "--where", "status = 'nothing'", "--format", "csv")
+    assert (empty.stdout, empty.stderr) == ("", "no trial satisfies --where \"status = 'nothing'\"\n")
+
+
+@pytest.mark.parametrize(("storage", "said"), [("", "an empty storage"), ("file", "is a file, a folder was expected")])
+def test_a_storage_that_can_be_none_is_refused(tmp_path, monkeypatch, capsys, storage, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    for verb in (("leaderboard",), ("show", "t000"), ("export",)):
+        done = run_here(monkeypatch, capsys, *verb, "--storage", storage)
+        assert done.code == 2 and said in done.err and done.err.count("\n") == 1, verb
 
 
 def test_top_must_be_positive(decided, run):

@@ -35,6 +35,14 @@ def test_a_wider_terminal_shows_more(decided):
     assert "solver" not in wide, "a setting that no trial has is not shown"
 
 
+def test_the_column_that_rows_are_sorted_by_stays(decided):
+    rows = rank(decided)
+    narrow, sorted_by = (
+        drawn(lambda console, by=by: table(rows, [], console, by), 60) for by in (None, "-param_upper_lr")
+    )
+    assert "upper_lr" not in narrow and "upper_lr" in sorted_by
+
+
 def test_piped_and_no_color_are_plain(decided, monkeypatch):
     board = lambda console: table(rank(decided), verdicts(decided), console)  # noqa: E731
     assert "\x1b" not in drawn(board, 80)

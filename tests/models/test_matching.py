@@ -18,12 +18,12 @@ def test_a_part_is_refused_unless_it_is_allowed():
     backbone = build_backbone("smallconv")
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     with pytest.raises(
-        BadInputError, match=r"17 of its 24 .* 5 missing .* 1 unexpected \(extra.weight\).*--allow-partial"
+        BadInputError, match=r"14 of its 20 .* 5 missing .* 1 unexpected \(extra.weight\).*--allow-partial"
     ):
         load_backbone(backbone, part, "part.pth")
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
     report = load_backbone(backbone, part, "part.pth", allow_partial=True)
-    assert (report.matched, report.expected, len(report.missing)) == (17, 24, 5)
+    assert (report.matched, report.expected, len(report.missing)) == (14, 20, 5)
     assert report.misshapen == ("layer2.0.weight (1,) instead of (64, 32, 3, 3)",)
     assert "keeps fresh weights" in str(report)
     after = backbone.state_dict()
@@ -31,8 +31,18 @@ def test_a_part_is_refused_unless_it_is_allowed():
     assert all(torch.equal(after[key], (before if key in fresh else state)[key]) for key in after)
 
 
+def test_what_the_backbone_has_no_place_for_is_said_to_be_left_out():
+    torch.manual_seed(0)
+    state = build_backbone("smallconv").state_dict()
+    report = load_backbone(build_backbone("smallconv"), {**state, "extra.weight": torch.ones(1)}, "a.pth", True)
+    assert str(report).endswith(
+        "20 of its 20 tensors match, 0 missing, 1 unexpected (extra.weight), 0 of another "
+        "shape; the unexpected are left out"
+    )
+
+
 def test_what_shares_nothing_is_refused_even_then():
-    with pytest.raises(BadInputError, match="0 of its 24 tensors match"):
+    with pytest.raises(BadInputError, match="0 of its 20 tensors match"):
         load_backbone(build_backbone("smallconv"), {"a": torch.ones(1)}, "a.pth", allow_partial=True)
 
 

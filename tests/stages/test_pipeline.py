@@ -1,6 +1,8 @@
 """The stages one after another, each by itself: what they write, and what they start from."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,23 @@ def test_finetuning_of_a_pretrained_backbone_begins_with_a_head(folder: Path) ->
     run(folder, "finetune", "control", start=file(folder, "pretrain"), view=more, what=what)
     # 4 alternations of 2 upper steps on 16 images are 128 images: 7 steps of 20 on top of 10.
     assert more.rows[-1]["epoch"] == 4
+
+
+def test_without_another_word_the_dataset_is_that_of_the_checkpoint(folder: Path, tmp_path: Path) -> None:
+    content = torch.load(file(folder, "pretrain"), weights_only=True)
+    content["metadata"]["dataset"] = "cars"
+    torch.save(content, tmp_path / "made.pt")
+    flags = StageFlags(start=str(tmp_path / "made.pt"))
+    assert prepare_stage("finetune", flags)[0].dataset == "cars"
+    assert prepare_stage("finetune", replace(flags, dataset="digits"))[0].dataset == "digits"
+
+
+def test_the_way_to_a_head_is_a_command_that_works(folder: Path) -> None:
+    with pytest.raises(BadInputError) as refused:
+        run(folder, "evaluate", "none", "loader_processes=0", start=file(folder, "pretrain"), what={"ways": ("score",)})
+    said = re.search(r"\((bissl-ray finetune .*?)\)", str(refused.value))
+    assert said is not None
+    assert said[1] == f"bissl-ray finetune --start {file(folder, 'pretrain')} --dataset digits --set loader_processes=0"
 
 
 def test_evaluation_takes_the_settings_that_the_checkpoint_was_made_with(folder: Path) -> None:

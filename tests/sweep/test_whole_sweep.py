@@ -208,8 +208,12 @@ def test_same_name_is_refused_and_resume_of_a_finished_sweep_adds_nothing(finish
     assert again.code == 2 and "resume tiny" in again.err
     before = rows_of(finished.storage)
     resumed = run("resume", "tiny", cwd=finished.folder)
-    assert resumed.code == 0, resumed
+    assert (resumed.code, resumed.err) == (0, "")
+    assert "for plain fine-tuning on the test split" in " ".join(resumed.out.split())
+    assert "at a time" not in resumed.out, "a cluster was started to do nothing"
     assert rows_of(finished.storage) == before
+    checked = run("sweep", "--space", finished.folder / "tiny.yaml", "--name", "tiny", "--dry-run", cwd=finished.folder)
+    assert (checked.code, checked.err) == (2, again.err)
 
 
 def test_extend_a_finished_sweep(finished: FinishedSweep) -> None:
