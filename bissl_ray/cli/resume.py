@@ -23,10 +23,8 @@ def resume(
 ) -> None:
     """Go on with a sweep where it was interrupted, or extend a finished one."""
     from bissl_ray.cli.live import conclude, terminal_view
-    from bissl_ray.job.places import absolute_path
     from bissl_ray.sweep.run import resume_sweep
 
-    folders = {"data_dir": data_dir, "splits_dir": splits_dir, "pretext_data_dir": pretext_data_dir}
     with terminal_view(f"bissl-ray resume {name}") as view:
         outcome = resume_sweep(
             name,
@@ -34,7 +32,7 @@ def resume(
             trials=trials,
             address=address,
             budget=budget,
-            folders={place: moved for place, given in folders.items() if (moved := absolute_path(given)) is not None},
+            folders={"data_dir": data_dir, "splits_dir": splits_dir, "pretext_data_dir": pretext_data_dir},
             view=view,
         )
     raise typer.Exit(conclude(outcome, storage))

@@ -122,9 +122,10 @@ def _check_rest(budget: str | None, address: str | None) -> None:
 
 def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool, one_of_several: bool) -> None:
     from bissl_ray.config import to_yaml
+    from bissl_ray.data import DataChoice
     from bissl_ray.job.data_facts import inspect_data
     from bissl_ray.store import check_writable
-    from bissl_ray.sweep.preflight import check_pretrained, check_request, chosen_data
+    from bissl_ray.sweep.preflight import check_pretrained, check_request
     from bissl_ray.sweep.run import check_new, prepare_request
 
     request = prepare_request(dataset, **asked)
@@ -132,7 +133,7 @@ def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrai
     check_new(request.name, storage)
     check_request(request)
     checkpoint = check_pretrained(request, pretrain)
-    facts = inspect_data(chosen_data(request), request.space.settings({}).cache_side)
+    facts = inspect_data(DataChoice.of(request), request.space.settings({}).cache_side)
     if not one_of_several:
         facts.require_split(request.dataset)
     notes = () if checkpoint is None else checkpoint.on_data(request.dataset, facts)

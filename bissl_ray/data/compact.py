@@ -1,15 +1,42 @@
 """Names and labels of many images in a few bytes each: every loader process holds a copy of them."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bissl_ray.data.spec import UNLABELLED, Label
 
+_Item = TypeVar("_Item")
 
-class Names(Sequence[str]):
+
+class _Compact(Sequence[_Item]):
+    """Is sliced, compared and shown as the list that it reads as."""
+
+    @abstractmethod
+    def _one(self, index: int) -> _Item: ...
+
+    @overload
+    def __getitem__(self, index: int) -> _Item: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[_Item]: ...
+
+    def __getitem__(self, index: int | slice) -> _Item | list[_Item]:
+        if isinstance(index, slice):
+            return [self._one(i) for i in range(len(self))[index]]
+        return self._one(index)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+class Names(_Compact[str]):
     """Strings as bytes of UTF-8 in one buffer; reads as a list of them does.
 
     Args:
@@ -26,15 +53,7 @@ class Names(Sequence[str]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
+    def _one(self, index: int) -> str:
         return self._encoded(range(len(self))[index]).decode("utf-8", "surrogateescape")
 
     def __iter__(self) -> Iterator[str]:
@@ -42,12 +61,6 @@ class Names(Sequence[str]):
         for end in self._ends.tolist():
             yield self._bytes[start:end].decode("utf-8", "surrogateescape")
             start = end
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    def __repr__(self) -> str:
-        return repr(list(self))
 
     def select(self, indices: Iterable[int]) -> "Names":
         """Those of these indices, from 0, in this order."""
@@ -60,7 +73,7 @@ class Names(Sequence[str]):
         return self._bytes[start : int(self._ends[index])]
 
 
-class Labels(Sequence[Label]):
+class Labels(_Compact[Label]):
     """Labels as one array of integers; reads as a list of `int` or of tuples of them does.
 
     Args:
@@ -91,25 +104,11 @@ class Labels(Sequence[Label]):
     def __len__(self) -> int:
         return len(self._values)
 
-    @overload
-    def __getitem__(self, index: int) -> Label: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Label]: ...
-
-    def __getitem__(self, index: int | slice) -> Label | list[Label]:
-        if isinstance(index, slice):
-            return list(self._of(self._values[index]))
+    def _one(self, index: int) -> Label:
         return _plain(self._values[index])
 
     def __iter__(self) -> Iterator[Label]:
         return map(_plain, self._values) if self._values.ndim > 1 else iter(self._values.tolist())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    def __repr__(self) -> str:
-        return repr(list(self))
 
     def select(self, indices: Iterable[int]) -> "Labels":
         """Those of these indices, in this order."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from bissl_ray.config.backbones import TIMM
@@ -103,10 +103,13 @@ def read_file(source: str) -> Checkpoint:
 
 def document_beside(source: str, file: Checkpoint) -> Mapping[str, Any]:
     """What stage.json says of the data and the software of a stage's model; nothing where it lies elsewhere by now."""
-    folder = PurePosixPath(source).parent
-    if "://" in source or folder.name != file.metadata["trial"] or folder.parent.name != "stages":
+    if "://" in source:
         return {}
-    document = read_stage_document(Path(folder.parent.parent), folder.name) or {}
+    folder = Path(source).absolute().parent
+    stages = folder.parent
+    if stages.name != "stages" or folder.name != file.metadata["trial"] or not (folder / "stage.json").is_file():
+        return {}
+    document = read_stage_document(stages.parent, folder.name) or {}
     return {name: document[name] for name in ("data", "git", "versions") if name in document}
 
 

@@ -76,8 +76,8 @@ def check_column(option: str, column: str, rows: Sequence[Row]) -> None:
         BadInputError: naming the nearest column.
     """
     if column not in rows[0]:
-        hint = nearest(column, rows[0]) or "; `bissl-ray leaderboard --format csv | head -1` lists them"
-        hint += ", and texts stand in quotes: 'pruned'" if option == "--where" and "lists them" in hint else ""
+        texts = ", and texts stand in quotes: 'pruned'" if option == "--where" else ""
+        hint = nearest(column, rows[0]) or f"; `bissl-ray leaderboard --format csv | head -1` lists them{texts}"
         raise BadInputError(f"{option} names no column of the board: {column!r}{hint}")
 
 

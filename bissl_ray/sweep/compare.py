@@ -58,7 +58,6 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         CheckpointFacts,
         check_pretrained,
         check_request,
-        chosen_data,
     )
 
     known, begun = read_comparison(storage, comparison.name), sweep_names(storage)
@@ -72,7 +71,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
             if case.sweep not in own:
                 raise BadInputError(f"there is a sweep {case.sweep!r} in {storage} already: choose another --name")
             continue
-        request, data = case.request, chosen_data(case.request)
+        request, data = case.request, DataChoice.of(case.request)
         check_request(request)
         settings = request.space.settings({})
         fixed = [getattr(settings, name) for name in OF_THE_CHECKPOINT]
@@ -125,7 +124,7 @@ def run_comparison(
                 )
         elif not _has_ended(case, storage):
             with view(case) as shown:
-                folders = {name: at for name in FOLDERS if (at := getattr(case.request, name)) is not None}
+                folders = {name: getattr(case.request, name) for name in FOLDERS}
                 yield resume_sweep(case.sweep, storage=storage, address=address, folders=folders, view=shown)
 
 

@@ -9,6 +9,7 @@ from ray import tune
 from bissl_ray.config.budget import Budget
 from bissl_ray.config.request import SweepRequest
 from bissl_ray.config.settings import Settings
+from bissl_ray.data import DataChoice
 from bissl_ray.job.cluster import Cluster
 from bissl_ray.job.interrupt import Interrupt
 from bissl_ray.job.provenance import git_state, versions
@@ -16,7 +17,6 @@ from bissl_ray.store import SweepWriter
 from bissl_ray.sweep.news_callback import NewsCallback
 from bissl_ray.sweep.outcome import View
 from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
-from bissl_ray.sweep.preflight import chosen_data
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.replay import control_settings, planner_of
 from bissl_ray.sweep.scheduler import ExploreASHA
@@ -76,7 +76,7 @@ def run_experiment(
         explored = [record for record in planner.records.values() if record.step == "search"]
         alternations = request.space.largest("alternations")
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
-        data = chosen_data(request)
+        data = DataChoice.of(request)
         news = None if data.spec.embedded and data.pretext_spec.embedded else NewsCallback(view.note, recorder)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         tune.run(
@@ -125,7 +125,7 @@ def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order
         start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
     return Order(
         trial=record.trial,
-        **asdict(chosen_data(request)),
+        **asdict(DataChoice.of(request)),
         storage=storage,
         sweep=request.name,
         settings=settings.model_dump(),

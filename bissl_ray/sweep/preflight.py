@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from bissl_ray.config.request import SweepRequest
-from bissl_ray.data import DataChoice, get_dataset
+from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.checkpoint_data import notes_on_pretrained
 from bissl_ray.job.checkpoint_files import read_checkpoint
@@ -20,11 +20,6 @@ from bissl_ray.training.pipeline import STAGES
 
 OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
 """Settings that a pretrained checkpoint fixes."""
-
-
-def chosen_data(request: SweepRequest) -> DataChoice:
-    """The data that a sweep was asked to use."""
-    return DataChoice.of(request)
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def resume_sweep(
     trials: int | None = None,
     address: str | None = None,
     budget: str | None = None,
-    folders: Mapping[str, str] | None = None,
+    folders: Mapping[str, str | None] | None = None,
     view: View | None = None,
 ) -> SweepOutcome:
     """Finish a sweep that was interrupted, or extend a finished one.
@@ -221,7 +221,7 @@ def resume_sweep(
     Args:
         name: of the sweep.
         storage: where it is.
-        folders: where data lie now that have moved since, absolute: data_dir, splits_dir, pretext_data_dir.
+        folders: where data lie that have moved since, by data_dir, splits_dir and pretext_data_dir; None: they haven't.
         trials: explore trials in all from now on; None as asked for before.
         address: as for `run_sweep`; need not be the same cluster.
         budget: as for `run_sweep`, from now on.
@@ -234,7 +234,8 @@ def resume_sweep(
     place = absolute_storage(storage)
     document = read_sweep_document(place, name)
     check_writable(place)
-    request = read_request(document, name).model_copy(update=dict(folders or {}))
+    moved = {place: absolute_path(at) for place, at in (folders or {}).items() if at is not None}
+    request = read_request(document, name).model_copy(update=moved)
     if trials is not None:
         planned = request.space.protocol.trials
         if trials < planned:

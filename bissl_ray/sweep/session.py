@@ -10,6 +10,7 @@ from typing import Any
 
 from bissl_ray.config.budget import Budget
 from bissl_ray.config.request import SweepRequest
+from bissl_ray.data import DataChoice
 from bissl_ray.data.cache_news import decoding_words
 from bissl_ray.errors import BadInputError
 from bissl_ray.job.cluster import Cluster, connected
@@ -21,7 +22,7 @@ from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.store import write_sweep_document
 from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.outcome import SweepOutcome, View, outcome_of
-from bissl_ray.sweep.preflight import CheckpointFacts, check_pretrained, check_request, chosen_data, fitting_models
+from bissl_ray.sweep.preflight import CheckpointFacts, check_pretrained, check_request, fitting_models
 from bissl_ray.training.files import exists, remove_folder, write_tensors
 from bissl_ray.training.launch import run_on_workers
 from bissl_ray.training.order import Order
@@ -79,7 +80,7 @@ def run_session(
             facts.require_split(request.dataset)
         return facts, () if checkpoint is None else checkpoint.on_data(request.dataset, facts)
 
-    data, cache_side = chosen_data(request), request.space.settings({}).cache_side
+    data, cache_side = DataChoice.of(request), request.space.settings({}).cache_side
     known_here = None if address else checked(inspect_data(data, cache_side))
     # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
     with connected(address, request.workers_per_trial) as cluster, interruptible() as interrupt:
@@ -172,7 +173,7 @@ def _provide_start(
     workers = pretraining_workers(settings.pretrain_batch, cluster.slots(shape) * shape.workers)
     order = Order(
         trial="pretrain",
-        **asdict(chosen_data(request)),
+        **asdict(DataChoice.of(request)),
         storage=storage,
         sweep=request.name,
         settings=settings.model_dump(),

@@ -104,6 +104,9 @@ def test_data_that_have_moved_are_looked_for_where_they_are(
     begun(tmp_path, prepare_comparison("c", ["cars"], start, data_dir="/gone", seeds=2), **looks_that_failed)
     moved = run_here(monkeypatch, capsys, "compare", "--name", "c", "--data-dir", tmp_path / "new")
     assert moved.code == 2 and f"{tmp_path}/new" in moved.err and "/gone" not in moved.err
+    resumed = run_here(monkeypatch, capsys, "resume", "c-cars-x", "--data-dir", "newer")
+    assert resumed.code == 2 and f"{tmp_path}/newer" in resumed.err and "/gone" not in resumed.err
+    assert "/gone" in run_here(monkeypatch, capsys, "resume", "c-cars-x").err
 
 
 def test_a_comparison_without_a_result_has_failed(
