@@ -1,9 +1,11 @@
-"""Help and the board come up at once: they import neither torch nor Ray."""
+"""What starts often starts quickly: help and the board import neither torch nor Ray, other processes what they need."""
 
 import subprocess
 import sys
 
 import pytest
+
+from bissl_ray.data.loaders import _PRELOADED
 
 HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
 
@@ -30,4 +32,20 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("modules", "absent", "present"),
+    [
+        # The actor that holds messages is a process of its own for each run.
+        (["bissl_ray.training.message_line"], "torch", "ray"),
+        # The fork server passes silently over a module that isn't there, and every loader process would import it.
+        (_PRELOADED[1:], "ray", "torchvision.transforms.v2"),
+    ],
+)
+def test_processes_import_what_they_need(modules: list[str], absent: str, present: str) -> None:
+    script = f"import sys\nfor name in {modules!r}:\n    __import__(name)\n"
+    script += f"assert {absent!r} not in sys.modules and {present!r} in sys.modules\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
