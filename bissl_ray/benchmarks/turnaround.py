@@ -93,7 +93,7 @@ def _worker_group(orders: list[Order], shape: GroupShape) -> Turnaround:
         TrialRunner,
         name="bench",
         storage_path=shape.run_dir,
-        config={"shape": shape.to_mapping()},
+        config={"shape": shape.to_mapping(), "news": None},
         resources_per_trial=group_resources(shape),
         num_samples=-1,
         search_alg=_InTurn(orders),
