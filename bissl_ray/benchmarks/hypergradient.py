@@ -13,10 +13,10 @@ from torch import Tensor
 from bissl_ray.benchmarks.problem import Problem, Question, build_problem
 from bissl_ray.benchmarks.ways import ITERATIONS, RECYCLED, Way, ways
 from bissl_ray.bilevel import CurvatureOperator, KnownProducts, Solution, solve
-from bissl_ray.bilevel.flat import flatten
-from bissl_ray.bilevel.peak_bytes import PeakBytes
+from bissl_ray.bilevel.curvature.memory import PeakBytes
+from bissl_ray.bilevel.curvature.vectors import flatten
 from bissl_ray.training.precision import exact_arithmetic
-from bissl_ray.training.workers import Worker
+from bissl_ray.training.worker import Worker
 
 _CONDITION = 2.5
 _LANCZOS_STEPS = 12

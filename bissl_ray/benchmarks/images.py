@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
-from bissl_ray.data.sources import ImageFiles
+from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.spec import UNLABELLED, Label
 
 

@@ -21,11 +21,11 @@ from bissl_ray.data import (
     pretext_batches,
     train_batches,
 )
-from bissl_ray.data.cache import CachedImages
-from bissl_ray.data.cache_fill import open_or_fill
-from bissl_ray.data.cache_folder import cache_folder
-from bissl_ray.data.cache_news import OnStderr
-from bissl_ray.data.sources import ImageFiles
+from bissl_ray.data.cache.fill import open_or_fill
+from bissl_ray.data.cache.folder import cache_folder
+from bissl_ray.data.cache.images import CachedImages
+from bissl_ray.data.cache.news import OnStderr
+from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.errors import BadInputError
 
 FILES, FIRST, SECOND, MEMORY = "decode each time", "cache, first epoch", "cache, from the second epoch", "in memory"

@@ -21,7 +21,7 @@ from bissl_ray.models.timm_backbone import NormAct2d
 from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import all_gather, frozen_statistics, mean_over_workers
 from bissl_ray.pretext import SimCLR
-from bissl_ray.training.workers import Worker
+from bissl_ray.training.worker import Worker
 
 _DATASET = "digits"
 _CLASSES = 10

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.training.workers import Worker, alone
+from bissl_ray.training.worker import Worker, alone
 
 T = TypeVar("T")
 

@@ -15,15 +15,15 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from bissl_ray.config import load_search_space
-from bissl_ray.job.cluster import connected
 from bissl_ray.sweep.experiment import group_resources
-from bissl_ray.sweep.trainable import TrialRunner
 from bissl_ray.training.files import write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
-from bissl_ray.training.ray_train import GroupShape, run_with_messages
-from bissl_ray.training.workers import from_ray_train
+from bissl_ray.training.worker import from_ray_train
+from bissl_ray.workers.cluster import connected
+from bissl_ray.workers.train_run import GroupShape, run_with_messages
+from bissl_ray.workers.trainable import TrialRunner
 
 _TINY = {"alternations": 2, "lower_steps": 2, "upper_steps": 2, "head_epochs": 1, "cg_iterations": 1}
 

@@ -1,19 +1,15 @@
 """The mathematics of BiSSL: Hessian, linear solvers, hypergradient, alternation. Imports torch only."""
 
 from bissl_ray.bilevel.alternation_report import AlternationReport
-from bissl_ray.bilevel.curvature_graph import CurvatureGraph
-from bissl_ray.bilevel.diverged import DivergedError
-from bissl_ray.bilevel.gauss_newton import GaussNewton
-from bissl_ray.bilevel.gradient_graph import GradientGraph
-from bissl_ray.bilevel.hessian import LowerHessian
+from bissl_ray.bilevel.curvature.gauss_newton import GaussNewton
+from bissl_ray.bilevel.curvature.graphs import CurvatureGraph, GradientGraph, OutputGraph
+from bissl_ray.bilevel.curvature.hessian import LowerHessian, RecomputedHessian
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator
+from bissl_ray.bilevel.curvature.operators import KeptCurvature, RecomputedCurvature
 from bissl_ray.bilevel.hypergradient import Hypergradient, hypergradient
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
-from bissl_ray.bilevel.kept_curvature import KeptCurvature
 from bissl_ray.bilevel.known_products import KnownProducts
-from bissl_ray.bilevel.operator import CurvatureOperator
-from bissl_ray.bilevel.output_graph import OutputGraph
-from bissl_ray.bilevel.recomputed_curvature import RecomputedCurvature
-from bissl_ray.bilevel.recomputed_hessian import RecomputedHessian
+from bissl_ray.bilevel.measurements import DivergedError
 from bissl_ray.bilevel.report import SolveReport, StopReason
 from bissl_ray.bilevel.solve import Solution, solve
 from bissl_ray.bilevel.solver_settings import SolverSettings

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.flat import flatten
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator, check_shapes
+from bissl_ray.bilevel.curvature.vectors import flatten
 from bissl_ray.bilevel.known_products import KnownProducts
-from bissl_ray.bilevel.operator import CurvatureOperator, check_shapes
 from bissl_ray.bilevel.solve import Solution, solve
 from bissl_ray.bilevel.solver_settings import SolverSettings
 

@@ -8,13 +8,12 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.bilevel.diverged import check_finite
-from bissl_ray.bilevel.hessian import LowerHessian
+from bissl_ray.bilevel.curvature.hessian import LowerHessian
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator
+from bissl_ray.bilevel.curvature.operators import NoCurvature
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
-from bissl_ray.bilevel.no_curvature import NoCurvature
-from bissl_ray.bilevel.operator import CurvatureOperator
-from bissl_ray.bilevel.stage import mean, next_batch, on_host, trainable
-from bissl_ray.bilevel.stepping import Stepper
+from bissl_ray.bilevel.measurements import check_finite, mean, next_batch, on_host, trainable
+from bissl_ray.bilevel.stepper import Stepper
 from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.flat import flatten, unflatten
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator, check_shapes
+from bissl_ray.bilevel.curvature.vectors import flatten, unflatten
 from bissl_ray.bilevel.known_products import KnownProducts
-from bissl_ray.bilevel.operator import CurvatureOperator, check_shapes
 from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.bilevel.solver_settings import SolverSettings
 from bissl_ray.bilevel.solvers import SOLVERS, LinearSystem, Outcome, identity

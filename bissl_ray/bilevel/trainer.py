@@ -8,11 +8,10 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor, nn
 
 from bissl_ray.bilevel.alternation_report import AlternationReport, summarise
-from bissl_ray.bilevel.diverged import DivergedError
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
 from bissl_ray.bilevel.lower_level import LowerLevel
-from bissl_ray.bilevel.operator import CurvatureOperator
-from bissl_ray.bilevel.stage import next_batch, trainable
+from bissl_ray.bilevel.measurements import DivergedError, next_batch, trainable
 from bissl_ray.bilevel.upper_level import UpperLevel
 from bissl_ray.parallel import Group, copy_from_first_worker
 

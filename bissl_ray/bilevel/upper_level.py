@@ -8,15 +8,14 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.bilevel.diverged import check_finite
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.hypergradient import hypergradient
 from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
 from bissl_ray.bilevel.known_products import KnownProducts
-from bissl_ray.bilevel.operator import CurvatureOperator
+from bissl_ray.bilevel.measurements import check_finite, mean, mean_where_defined, next_batch, on_host, trainable
 from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.bilevel.solver_settings import SolverSettings
-from bissl_ray.bilevel.stage import mean, mean_where_defined, next_batch, on_host, trainable
-from bissl_ray.bilevel.stepping import Stepper
+from bissl_ray.bilevel.stepper import Stepper
 from bissl_ray.optim import WarmupCosine
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
 

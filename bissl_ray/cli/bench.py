@@ -43,7 +43,7 @@ def turnaround(
     from rich.console import Console
     from rich.table import Table
 
-    from bissl_ray.job import environment
+    from bissl_ray.workers import environment
 
     environment.prepare(None)
     from bissl_ray.benchmarks.turnaround import measure_turnaround
@@ -94,7 +94,7 @@ def hypergradient(
     from bissl_ray.benchmarks.hypergradient import measure_hypergradient
     from bissl_ray.benchmarks.problem import Question
     from bissl_ray.benchmarks.processes import on_workers
-    from bissl_ray.benchmarks.table import measurement_table
+    from bissl_ray.benchmarks.tables import measurement_table
 
     question = Question(backbone, size, batch, upper_steps, pretrain_steps, pretrained)
     question.check(workers)
@@ -138,7 +138,7 @@ def input_rates(
     from rich.console import Console
 
     from bissl_ray.benchmarks.input import Question, measure_input
-    from bissl_ray.benchmarks.input_table import input_table
+    from bissl_ray.benchmarks.tables import input_table
     from bissl_ray.data import DataChoice, get_dataset
 
     if dataset is not None:

@@ -8,8 +8,8 @@ import typer
 from bissl_ray.cli.leaderboard import Format
 
 if TYPE_CHECKING:
-    from bissl_ray.config.comparison import Comparison
-    from bissl_ray.sweep.starts import Start
+    from bissl_ray.compare.starts import Start
+    from bissl_ray.config.requests import Comparison
 
 _INTERRUPTED = 130
 
@@ -66,11 +66,11 @@ def compare(
     """Compare BiSSL with plain fine-tuning from the same checkpoints, both tuned alike, over the same seeds."""
     from datetime import datetime
 
-    from bissl_ray.job.places import absolute_storage
-    from bissl_ray.leaderboard.comparison_plot import check_plot
+    from bissl_ray.compare.plan import plan_of
+    from bissl_ray.compare.run import check_comparison, read_comparison, unfinished
+    from bissl_ray.leaderboard.comparison.plot import check_plot
     from bissl_ray.store import check_writable
-    from bissl_ray.sweep.compare import check_comparison, read_comparison, unfinished
-    from bissl_ray.sweep.plan_words import plan_of
+    from bissl_ray.store.paths import absolute_storage
 
     if plot is not None:
         check_plot(plot)
@@ -110,9 +110,9 @@ def compare(
 
 def _asked(name: str, storage: str, known: "Comparison | None", asked: dict[str, Any]) -> "Comparison":
     """What was asked for: a comparison, or something of one that has begun."""
-    from bissl_ray.config.assignments import parse_assignments
-    from bissl_ray.sweep.going_on import gone_on, joined
-    from bissl_ray.sweep.starts import starts
+    from bissl_ray.compare.extend import gone_on, joined
+    from bissl_ray.compare.starts import starts
+    from bissl_ray.config.resolved import parse_assignments
 
     checkpoints = starts(asked["pretrained"] or [], asked["pretrain_epochs"], asked["pretrained_head"])
     given = {key: value for key, value in asked.items() if value is not None}
@@ -125,9 +125,9 @@ def _asked(name: str, storage: str, known: "Comparison | None", asked: dict[str,
 
 
 def _prepare(name: str, storage: str, checkpoints: "list[Start]", given: dict[str, Any]) -> "Comparison":
+    from bissl_ray.compare.extend import flag_of
+    from bissl_ray.compare.prepare import comparison_of_winner, prepare_comparison
     from bissl_ray.errors import BadInputError
-    from bissl_ray.sweep.comparison import comparison_of_winner, prepare_comparison
-    from bissl_ray.sweep.going_on import flag_of
 
     if (sweep := given.get("from_sweep")) is not None:
         how = ("pretrained_head", "allow_partial") if "pretrained" in given else ()
@@ -158,7 +158,7 @@ def _prepare(name: str, storage: str, checkpoints: "list[Start]", given: dict[st
 def _run(comparison: "Comparison", place: str, storage: str, address: str | None, format: Format) -> int:
     """Run what is left; the exit code: 1 something failed that a person must see to, 130 interrupted."""
     from bissl_ray.cli.live import storage_flag, terminal_view
-    from bissl_ray.sweep.compare import run_comparison
+    from bissl_ray.compare.run import run_comparison
 
     code = 0
     go_on = f"bissl-ray compare --name {comparison.name}{storage_flag(storage)}"
@@ -180,14 +180,14 @@ def _run(comparison: "Comparison", place: str, storage: str, address: str | None
 
 def _show(comparison: "Comparison", place: str, format: Format, plot: Path | None) -> bool:
     """Show what was found; whether every case that has run has a result."""
-    from bissl_ray.leaderboard.comparison_plot import write_plot
-    from bissl_ray.leaderboard.comparison_render import (
+    from bissl_ray.compare.results import board_of
+    from bissl_ray.leaderboard.comparison.plot import write_plot
+    from bissl_ray.leaderboard.comparison.render import (
         comparison_csv,
         comparison_json,
         comparison_markdown,
         comparison_table,
     )
-    from bissl_ray.sweep.comparison_board import board_of
 
     board = board_of(comparison, place)
     if format is Format.table:

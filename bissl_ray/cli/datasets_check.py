@@ -9,7 +9,7 @@ from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
     from bissl_ray.data import DataChoice, DatasetSpec, DatasetSplits
-    from bissl_ray.data.findings import Finding, Findings
+    from bissl_ray.data.checks.findings import Finding, Findings
 
 _MOST_EXAMPLES = 20
 
@@ -72,7 +72,7 @@ def _check_with_progress(choice: "DataChoice", quick: bool) -> "Findings":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from bissl_ray.data.checking import check_dataset
+    from bissl_ray.data.checks.dataset import check_dataset
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -25,8 +25,7 @@ def finetune(
 
     One that BiSSL aligned brings its head along; beside any other, a fresh head is warmed up first.
     """
-    from bissl_ray.cli.stage_end import conclude
-    from bissl_ray.cli.stage_view import run_to_end
+    from bissl_ray.cli.stage_view import conclude, run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 
     flags = replace(flags, start=start, allow_partial=allow_partial)

@@ -14,8 +14,7 @@ def pretrain(flags: "StageFlags") -> None:
 
     From fresh weights, on the dataset's pretext pool, by the pretext task that the settings name.
     """
-    from bissl_ray.cli.stage_end import conclude
-    from bissl_ray.cli.stage_view import run_to_end
+    from bissl_ray.cli.stage_view import conclude, run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 
     outcome = run_to_end(flags, *prepare_stage("pretrain", flags))

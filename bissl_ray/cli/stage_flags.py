@@ -109,8 +109,8 @@ def show_settings(request: "StageRequest", resolved: "ResolvedSettings") -> None
 def _looked_at(request: "StageRequest") -> list[str]:
     """What there is to say of the data and the checkpoint, as far as they were given."""
     from bissl_ray.data import get_dataset
-    from bissl_ray.job.checkpoint_files import read_checkpoint
-    from bissl_ray.job.data_facts import inspect_data
+    from bissl_ray.preflight.checkpoints import read_checkpoint
+    from bissl_ray.preflight.data import inspect_data
     from bissl_ray.stages.start import fit_start
 
     checkpoint = None if request.start is None else read_checkpoint(request.start, request.start_head)

@@ -111,8 +111,8 @@ def _run(
 
 
 def _check_rest(budget: str | None, address: str | None) -> None:
-    from bissl_ray.config.budget import parse_budget
-    from bissl_ray.job.attach import check_cluster
+    from bissl_ray.config.protocol import parse_budget
+    from bissl_ray.workers.attach import check_cluster
 
     if budget is not None:
         parse_budget(budget)
@@ -123,9 +123,9 @@ def _check_rest(budget: str | None, address: str | None) -> None:
 def _show_plan(dataset: str | None, asked: dict[str, Any], storage: str, pretrain: bool, one_of_several: bool) -> None:
     from bissl_ray.config import to_yaml
     from bissl_ray.data import DataChoice
-    from bissl_ray.job.data_facts import inspect_data
+    from bissl_ray.preflight.data import inspect_data
+    from bissl_ray.preflight.sweeps import check_pretrained, check_request
     from bissl_ray.store import check_writable
-    from bissl_ray.sweep.preflight import check_pretrained, check_request
     from bissl_ray.sweep.run import check_new, prepare_request
 
     request = prepare_request(dataset, **asked)

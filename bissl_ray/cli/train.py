@@ -33,8 +33,7 @@ def train(
 
     First the downstream head is warmed up on the frozen backbone, then both levels take turns.
     """
-    from bissl_ray.cli.stage_end import conclude
-    from bissl_ray.cli.stage_view import run_to_end
+    from bissl_ray.cli.stage_view import conclude, run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 
     flags = replace(

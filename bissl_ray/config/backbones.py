@@ -1,6 +1,6 @@
-"""The names that the setting `backbone` can have, and what an image's side must be for them.
+"""The names that the setting `backbone` can have, what an image's side must be for them, and their parts.
 
-They stand here because a search space is checked without torch; `bissl_ray.models` builds them.
+They stand here because a search space is checked without torch; `bissl_ray.models` builds them, and must agree.
 """
 
 import re
@@ -72,3 +72,22 @@ def wrong_image_size(image_size: int, backbone: str) -> str | None:
         sizes = f"{below} or {above}" if below else str(above)
         return f"a multiple of {patch}, the side of this backbone's patches: {sizes}"
     return None
+
+
+STAGES: Final = ("stem", "layer1", "layer2", "layer3", "layer4")
+"""Names of the stages, in the order in which an image passes through them.
+
+Of a residual network and a ConvNeXt they are the published ones. A transformer's stem is its patch embedding, with
+class token and positions; its blocks are divided evenly, and the norm at the end belongs to the last of them. Models of
+timm are divided likewise, by the groups that timm gives them.
+"""
+
+
+def stages_of(backbone: str) -> tuple[str, ...]:
+    """Names of a backbone's stages, from its input on."""
+    return STAGES[:-1] if backbone == "smallconv" else STAGES
+
+
+def stage_weight(stage: str) -> str:
+    """The setting that gives a stage its own proximity weight."""
+    return f"proximity_weight_{stage}"

@@ -6,9 +6,8 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from bissl_ray.config.backbones import wrong_image_size
+from bissl_ray.config.backbones import STAGES, stage_weight, stages_of, wrong_image_size
 from bissl_ray.config.refusal import shown
-from bissl_ray.config.stages import STAGES, stage_weight, stages_of
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from bissl_ray.config.backbones import stage_weight
 from bissl_ray.config.parameters import CategoricalParameter, Parameter, SettingValue
 from bissl_ray.config.refusal import RuleError, found_and_expected, shown, unknown_key
 from bissl_ray.config.settings import Settings
-from bissl_ray.config.stages import stage_weight
 from bissl_ray.config.yaml_document import KeyPath
 
 _FIRST_STAGES = ("stem", "layer1")

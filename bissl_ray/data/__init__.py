@@ -6,10 +6,9 @@ The registry costs next to nothing to import. What needs torch is imported when 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bissl_ray.data.data_choice import DataChoice
-from bissl_ray.data.registry import dataset_names, get_dataset
-from bissl_ray.data.spec import DatasetSpec, DatasetSplits, ImageSource
-from bissl_ray.data.split_choice import SplitChoice
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.data.datasets.registry import dataset_names, get_dataset
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, ImageSource, SplitChoice
 
 if TYPE_CHECKING:
     from bissl_ray.data.loaders import (

@@ -16,16 +16,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from bissl_ray.data.processors import processors
-from bissl_ray.data.sampling import EveryImageOnce, Key, RandomBatches
-from bissl_ray.data.seeding import derived_seed
+from bissl_ray.data.machine import processors
+from bissl_ray.data.sampling import EveryImageOnce, Key, RandomBatches, derived_seed
 from bissl_ray.data.spec import DatasetSpec, ImageSource, Label
 from bissl_ray.data.transforms import evaluation_transform, pretext_transform, train_transform
 from bissl_ray.errors import BadInputError
 
 Batch = tuple[Tensor, Tensor]
 
-_PRELOADED: Final = ["__main__", __name__, "bissl_ray.data.sources", "bissl_ray.data.photographs"]
+_PRELOADED: Final = ["__main__", __name__, "bissl_ray.data.files.sources", "bissl_ray.data.photographs"]
 """What loader processes are forked with: importing torchvision, which the last one does, takes each over a second."""
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-from bissl_ray.data.split_choice import SplitChoice
 from bissl_ray.errors import BadInputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -50,6 +49,19 @@ class ImageSource(Protocol):
 
     def hidden(self) -> "ImageSource":
         """The same images with every label `UNLABELLED`."""
+
+
+@dataclass(frozen=True)
+class SplitChoice:
+    """Which of the possible train/validation splits.
+
+    Attributes:
+        seed: of a drawn split; doesn't matter where a split is published with the data or in `folder`.
+        folder: holds index files as the paper's authors publish them (see `files.split_files`); None: none are read.
+    """
+
+    seed: int = 0
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bissl_ray.data.seeding import permutation
+from bissl_ray.data.sampling import permutation
 
 Indices = NDArray[np.int64]
 

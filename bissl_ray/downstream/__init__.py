@@ -1,11 +1,9 @@
 """Supervised objectives of the upper level, and exact metrics over a split."""
 
-from bissl_ray.downstream.base import DownstreamTask, LabelledImages
+from bissl_ray.downstream.base import DownstreamTask, LabelledImages, Tally, evaluate, evaluation_mode
 from bissl_ray.downstream.build import build_downstream, downstream_names
 from bissl_ray.downstream.classification import ClassificationTask
-from bissl_ray.downstream.metrics import evaluate, evaluation_mode
 from bissl_ray.downstream.multi_label import MultiLabelTask
-from bissl_ray.downstream.tally import Tally
 
 __all__ = [
     "ClassificationTask",

@@ -8,7 +8,7 @@ from bissl_ray.export.choice import ExportedRun
 from bissl_ray.export.weights import ModelWeights
 from bissl_ray.export.write import Format
 from bissl_ray.leaderboard.numbers import percent
-from bissl_ray.leaderboard.run_again import space_of
+from bissl_ray.leaderboard.trial import space_of
 
 Row = dict[str, Any]
 

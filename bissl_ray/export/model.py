@@ -13,8 +13,8 @@ from bissl_ray.export.card import model_card
 from bissl_ray.export.choice import ExportedRun, run_of
 from bissl_ray.export.weights import Keys, model_weights
 from bissl_ray.export.write import Format, card_path, check_targets, write_model
-from bissl_ray.job.checkpoint_files import read_checkpoint
 from bissl_ray.models import Checkpoint
+from bissl_ray.preflight.checkpoints import read_checkpoint
 from bissl_ray.store import read_stage_document, read_sweep_document
 from bissl_ray.training.files import read_tensors
 

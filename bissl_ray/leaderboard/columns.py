@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bissl_ray.leaderboard.identity import IDENTITY_MARK
+from bissl_ray.leaderboard.marks import IDENTITY_MARK, UNSOLVED_MARK
 from bissl_ray.leaderboard.numbers import duration, percent, points, relative, setting
 from bissl_ray.leaderboard.ranking import PREFIX
-from bissl_ray.leaderboard.unsolved import UNSOLVED_MARK
 
 Row = dict[str, Any]
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bissl_ray.leaderboard.columns import columns
-from bissl_ray.leaderboard.notes import marks_explained
+from bissl_ray.leaderboard.marks import marks_explained
 from bissl_ray.leaderboard.numbers import duration, percent
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.render import board_lines, fitting_table

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather, place
-from bissl_ray.leaderboard.identity import acts_as_identity, largest_change
+from bissl_ray.leaderboard.marks import acts_as_identity, largest_change, unsolved
 from bissl_ray.leaderboard.statistics import estimate, paired_gain, with_ends
-from bissl_ray.leaderboard.unsolved import unsolved
 
 PREFIX: Final = "param_"
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bissl_ray.leaderboard.columns import Column, columns
-from bissl_ray.leaderboard.notes import ended_early, marks_explained
+from bissl_ray.leaderboard.marks import ended_early, marks_explained
 from bissl_ray.leaderboard.verdict import Verdict
 from bissl_ray.leaderboard.verdict_words import Outcome
 

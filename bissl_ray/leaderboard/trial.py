@@ -1,5 +1,6 @@
 """One trial in full: configuration, curve, diagnostics, why it was proposed and why it stopped."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,10 +11,9 @@ from rich.text import Text
 from bissl_ray.leaderboard.columns import parameter_names
 from bissl_ray.leaderboard.configurations import finite
 from bissl_ray.leaderboard.curve import curve
-from bissl_ray.leaderboard.identity import describe_change
+from bissl_ray.leaderboard.marks import describe_change
 from bissl_ray.leaderboard.numbers import duration, percent, setting
 from bissl_ray.leaderboard.ranking import PREFIX
-from bissl_ray.leaderboard.run_again import space_of
 
 Row = dict[str, Any]
 
@@ -198,3 +198,20 @@ def _children(children: Sequence[Row]) -> Table:
             "" if test is None else f"test {percent(test)}%",
         )
     return grid
+
+
+def space_of(dataset: str, settings: Mapping[str, Any]) -> str:
+    """Write a search space that holds all settings and runs them as one trial: YAML, every digit kept.
+
+    It searches nothing, so one fine-tuning run says what several would.
+    """
+    lines = [f"  {name}: {_yaml(value)}" for name, value in settings.items()]
+    return "\n".join([f"dataset: {dataset}", "fixed:", *lines, "protocol: {trials: 1, finalists: 1, finetune_runs: 1}"])
+
+
+def _yaml(value: Any) -> str:
+    """Write a scalar that a YAML reader gives back as it was; it takes 1e-06, without a point, for text."""
+    if value is None or isinstance(value, bool | str):
+        return json.dumps(value)
+    text = repr(value) if isinstance(value, float) else str(value)
+    return text.replace("e", ".0e", 1) if isinstance(value, float) and "e" in text and "." not in text else text

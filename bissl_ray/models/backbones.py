@@ -4,10 +4,8 @@ from bissl_ray.config.backbones import BACKBONES, CONVNEXTS, RESNETS, TIMM, VITS
 from bissl_ray.config.refusal import RuleError
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.base import Backbone
-from bissl_ray.models.convnext import ConvNeXt
+from bissl_ray.models.convnets import ConvNeXt, ResNet, SmallConv
 from bissl_ray.models.convolution import convert_convolutions
-from bissl_ray.models.resnet import ResNet
-from bissl_ray.models.smallconv import SmallConv
 from bissl_ray.models.timm_backbone import TimmBackbone
 from bissl_ray.models.vit import VisionTransformer
 from bissl_ray.parallel import BatchNormMode, convert_batch_norm

@@ -15,7 +15,7 @@ class Backbone(nn.Module):
         architecture: the name that `build_backbone` knows it by.
         feature_dim: width of the features.
         stages: names of the stages from the input on, each with its parameters, or modules that hold them; agrees with
-            `bissl_ray.config.stages`.
+            `bissl_ray.config.backbones`.
     """
 
     def __init__(self, architecture: str, feature_dim: int, stages: Mapping[str, tuple[str, ...]]) -> None:

@@ -14,10 +14,9 @@ from typing import Any
 from torch import Tensor
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.models.finite import check_finite
+from bissl_ray.models.checks import check_finite
 from bissl_ray.models.layouts import FoundBackbone, find_backbone
-from bissl_ray.models.published_files import beside, head_name, read_settings, settings_name
-from bissl_ray.models.tensor_files import read_tensor_file
+from bissl_ray.models.tensor_files import beside, head_name, read_settings, read_tensor_file, settings_name
 
 _FORMAT = "bissl-ray checkpoint"
 _VERSION = 1

@@ -10,8 +10,8 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.models.backbones import backbone_names, build_backbone
 from bissl_ray.models.base import Backbone
 from bissl_ray.models.load_report import LoadReport
-from bissl_ray.models.positions import POSITIONS, fitted_positions, side
 from bissl_ray.models.timm_keys import from_timm_keys
+from bissl_ray.models.vit import POSITIONS, fitted_positions, side
 
 _COUNTER = "num_batches_tracked"
 

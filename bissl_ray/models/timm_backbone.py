@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bissl_ray.config.backbones import TIMM
-from bissl_ray.config.stages import STAGES
+from bissl_ray.config.backbones import STAGES, TIMM
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.models.attention import twice_differentiable_attention
 from bissl_ray.models.base import Backbone

@@ -14,12 +14,13 @@ from bissl_ray.parallel.collectives import (
     all_gather,
     all_reduce_sum,
     copy_from_first_worker,
+    differentiable_upstream_only,
     gather_rows,
     mean_over_workers,
     rank,
+    upstream_only,
     world_size,
 )
-from bissl_ray.parallel.upstream_only import differentiable_upstream_only, upstream_only
 
 __all__ = [
     "BatchNormMode",

@@ -16,8 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bissl_ray.parallel.collectives import Group, all_gather, world_size
-from bissl_ray.parallel.upstream_only import upstream_only
+from bissl_ray.parallel.collectives import Group, all_gather, upstream_only, world_size
 
 
 def batch_norm(

@@ -1,22 +1,37 @@
-"""Collectives that autograd sees, to any order, and the average of gradients over workers.
+"""Backward passes whose graph will be differentiated by what came from above, and by nothing else.
 
-Convention: the scalar that is differentiated is the SUM over workers of each worker's own scalar. Each
-worker calls `torch.autograd.grad` on its own scalar; the result is the derivative of that sum with respect
-to the worker's own copy of the parameters. Summed over workers (and divided by their number, when the
-global loss is the mean), it is the derivative with respect to the shared parameters.
-
-A collective whose backward is an in-place `all_reduce` is right once and silently wrong when
-differentiated twice, because autograd can't see it. Here every backward is itself made of these functions.
-All workers must call the same collectives in the same order, in backward too; they do when they run the
-same code on tensors of the same shapes.
+A Jacobian-vector product differentiates Jᵀ u by u. torch's own operations see at that moment which derivatives are
+wanted; an autograd Function of ours doesn't, and would compute, and keep the tensors for, those by activations and
+parameters too. So it asks here when the graph of Jᵀ u is built, and leaves activations and parameters out of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+# Of the whole process, not of a thread: on CUDA, backward runs on a thread of its own.
+_active = False
+
+
+@contextmanager
+def differentiable_upstream_only() -> Iterator[None]:
+    """Backward passes with `create_graph=True` inside can be differentiated by their upstream gradients only."""
+    global _active
+    before, _active = _active, True
+    try:
+        yield
+    finally:
+        _active = before
+
+
+def upstream_only() -> bool:
+    """Whether the backward that runs now is such a one."""
+    return _active
+
 
 Group = dist.ProcessGroup | None
 

@@ -4,7 +4,7 @@ from bissl_ray.pretext.barlow_twins import BarlowTwins, cross_correlation
 from bissl_ray.pretext.base import PretextTask, Views
 from bissl_ray.pretext.build import build_pretext, pretext_names
 from bissl_ray.pretext.byol import BYOL
-from bissl_ray.pretext.directions import on_sphere
+from bissl_ray.pretext.heads import on_sphere
 from bissl_ray.pretext.simclr import SimCLR, nt_xent
 from bissl_ray.pretext.simsiam import SimSiam
 from bissl_ray.pretext.vicreg import VICReg, statistics

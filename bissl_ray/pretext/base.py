@@ -10,7 +10,7 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import Group
-from bissl_ray.pretext.directions import on_sphere
+from bissl_ray.pretext.heads import on_sphere
 
 Views = tuple[Tensor, Tensor]
 

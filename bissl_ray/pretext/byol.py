@@ -12,8 +12,7 @@ from bissl_ray.config.settings import Settings, TargetSchedule
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, convert_batch_norm
 from bissl_ray.pretext.base import PretextTask, Views
-from bissl_ray.pretext.directions import unit_rows
-from bissl_ray.pretext.heads import projection_head
+from bissl_ray.pretext.heads import projection_head, unit_rows
 
 
 class BYOL(PretextTask):

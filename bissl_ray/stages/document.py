@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.data_facts import DataFacts
-from bissl_ray.job.provenance import git_state, versions
+from bissl_ray.preflight.data import DataFacts
 from bissl_ray.stages.request import StageRequest
 from bissl_ray.store import read_stage_document, write_stage_document
+from bissl_ray.store.provenance import git_state, versions
 
 Status = Literal["running", "complete", "interrupted", "failed"]
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.shares import CURVATURE, check_shares
+from bissl_ray.preflight.requests import CURVATURE, check_shares
 from bissl_ray.stages.request import MODEL_FILES, StageRequest
 from bissl_ray.stages.start import StartingPoint
 from bissl_ray.training.order import Order, batches_of, stage_folder

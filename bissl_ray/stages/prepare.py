@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
+
+from pydantic import ValidationError
 
 from bissl_ray.config import load_search_space
-from bissl_ray.config.assignments import parse_assignments
 from bissl_ray.config.parameters import SettingValue
-from bissl_ray.config.request import SweepRequest
-from bissl_ray.config.resolved import ResolvedSettings, override, resolve_settings
+from bissl_ray.config.requests import SweepRequest
+from bissl_ray.config.resolved import ResolvedSettings, override, parse_assignments, resolve_settings
+from bissl_ray.config.settings import Settings
 from bissl_ray.data import get_dataset
-from bissl_ray.data.split_files import holds_split
+from bissl_ray.data.files.split_files import holds_split
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.flags import check_pretext_flags, check_reading_flags, check_worker_count
-from bissl_ray.job.places import absolute_file, absolute_path
+from bissl_ray.leaderboard import find_trial
+from bissl_ray.preflight.requests import check_pretext_flags, check_reading_flags, check_worker_count
 from bissl_ray.stages.request import StageName, StageRequest, Way
-from bissl_ray.store import check_name
+from bissl_ray.store import check_name, read_sweep_document
+from bissl_ray.store.paths import absolute_file, absolute_path
 
 _LARGEST_SEED = 2**32 - 1
 
@@ -158,7 +163,7 @@ def _source(stage: StageName, flags: StageFlags, assignments: dict[str, SettingV
 
 def _made_on(flags: StageFlags) -> str | None:
     """The dataset that a checkpoint of ours was made on; None for any other file, or none."""
-    from bissl_ray.job.checkpoint_files import read_checkpoint
+    from bissl_ray.preflight.checkpoints import read_checkpoint
 
     if flags.start is None:
         return None
@@ -167,7 +172,6 @@ def _made_on(flags: StageFlags) -> str | None:
 
 
 def _of_trial(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source:
-    from bissl_ray.stages.from_trial import trial_of_sweep
 
     trial = trial_of_sweep(flags.storage, str(flags.from_trial))
     request = trial.request
@@ -183,7 +187,7 @@ def _of_trial(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Sourc
 
 def _of_checkpoint(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source | None:
     """What a checkpoint of ours says of how it was made; None for any other file."""
-    from bissl_ray.job.checkpoint_files import read_checkpoint
+    from bissl_ray.preflight.checkpoints import read_checkpoint
 
     made = read_checkpoint(str(absolute_file(flags.start))).metadata
     if "settings" not in made:
@@ -195,3 +199,49 @@ def _of_checkpoint(flags: StageFlags, assignments: dict[str, SettingValue]) -> _
     if splits_dir is not None and not holds_split(Path(splits_dir), flags.dataset or dataset):
         splits_dir = None
     return _Source(resolved, dataset, made.get("split_seed", 0), splits_dir)
+
+
+_PREFIX = "param_"
+
+
+@dataclass(frozen=True)
+class SweptTrial:
+    """What a sweep knows of one of its trials.
+
+    Attributes:
+        resolved: the trial's settings.
+        request: what the sweep was asked for: dataset, split and where the data lie.
+    """
+
+    resolved: ResolvedSettings
+    request: SweepRequest
+
+
+def trial_of_sweep(storage: str, text: str) -> SweptTrial:
+    """Look up a trial.
+
+    Args:
+        storage: where its sweep is.
+        text: "SWEEP/TRIAL", or "TRIAL" where one sweep alone has it.
+
+    Raises:
+        BadInputError: there is no such trial, or its sweep can't be read.
+    """
+    sweep, _, trial = text.rpartition("/")
+    row, _ = find_trial(storage, trial, sweep or None)
+    settings = {name: row[_PREFIX + name] for name in Settings.model_fields if _has(row, name)}
+    document = read_sweep_document(storage, row["sweep"])
+    try:
+        request = SweepRequest.model_validate(document["request"])
+    except (KeyError, ValidationError) as error:
+        raise BadInputError(
+            f"--from-trial {text}: sweep {row['sweep']} was written by another release, whose sweep.json this "
+            "one can't read; give its settings with --set, or with a file and --space"
+        ) from error
+    return SweptTrial(ResolvedSettings.of(settings, f"trial {row['sweep']}/{trial}"), request)
+
+
+def _has(row: dict[str, Any], name: str) -> bool:
+    """Whether a row gives a setting; null is a value of some; of others it says that the row is older."""
+    nullable = NoneType in get_args(Settings.model_fields[name].annotation)
+    return row.get(_PREFIX + name) is not None or (nullable and _PREFIX + name in row)

@@ -4,22 +4,22 @@ import os
 from pathlib import Path
 
 from bissl_ray.errors import RunFailedError
-from bissl_ray.job.checkpoint_files import read_checkpoint
-from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
-from bissl_ray.job.interrupt import Interrupt
-from bissl_ray.job.lock import check_free, locked
-from bissl_ray.job.places import absolute_storage
 from bissl_ray.models import check_twice_differentiable
+from bissl_ray.preflight.checkpoints import read_checkpoint
+from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
 from bissl_ray.stages.document import StageDocument, open_document
 from bissl_ray.stages.outcome import StageOutcome
-from bissl_ray.stages.place import Runner, somewhere
 from bissl_ray.stages.plan import check_start, check_workers, order_of
 from bissl_ray.stages.request import StageRequest
 from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
+from bissl_ray.store.lock import check_free, locked
+from bissl_ray.store.paths import absolute_storage
 from bissl_ray.training.files import exists, remove_file, write_tensors
-from bissl_ray.training.launch import Follower, RunEnd
 from bissl_ray.training.order import Order, stage_folder
+from bissl_ray.workers.interrupt import Interrupt
+from bissl_ray.workers.launch import Follower, RunEnd
+from bissl_ray.workers.place import Runner, somewhere
 
 
 def run_stage(request: StageRequest, storage: str | Path, address: str | None, view: Follower) -> StageOutcome:

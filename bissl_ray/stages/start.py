@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.checkpoint_data import notes_on_data
-from bissl_ray.job.data_facts import DataFacts
 from bissl_ray.models import Checkpoint, load_backbone
+from bissl_ray.preflight.checkpoints import notes_on_data
+from bissl_ray.preflight.data import DataFacts
 from bissl_ray.stages.request import StageRequest
 from bissl_ray.training.models import Models
 

@@ -1,6 +1,5 @@
 """Parquet store of sweeps: trials, reports and what was asked for (DESIGN section 6)."""
 
-from bissl_ray.store.arrays import to_rows
 from bissl_ray.store.documents import (
     read_comparison_document,
     read_stage_document,
@@ -11,9 +10,10 @@ from bissl_ray.store.documents import (
     write_sweep_document,
 )
 from bissl_ray.store.filesystem import atomic_write, check_writable, open_storage, reason
-from bissl_ray.store.layout import check_name
+from bissl_ray.store.paths import check_name
 from bissl_ray.store.reader import DamagedFileWarning, load_trials, read_reports, read_trials
 from bissl_ray.store.schema import REPORT_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS
+from bissl_ray.store.tables import to_rows
 from bissl_ray.store.writer import SweepWriter
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Final
 from pyarrow.fs import FileSystem
 
 from bissl_ray.store.filesystem import atomic_write
-from bissl_ray.store.layout import list_files, new_file_name, sweep_folder
+from bissl_ray.store.paths import list_files, new_file_name, sweep_folder
 from bissl_ray.store.reader import read_files
 from bissl_ray.store.schema import Kind
 from bissl_ray.store.tables import encode, newest, unify

@@ -9,7 +9,7 @@ from pyarrow.fs import FileSelector, FileType
 
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.store.filesystem import atomic_write, open_storage
-from bissl_ray.store.layout import check_name
+from bissl_ray.store.paths import check_name
 
 
 def write_sweep_document(storage: str | Path, name: str, document: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow.fs import FileSystem
 
 from bissl_ray.store.filesystem import open_storage
-from bissl_ray.store.layout import StoredFile, list_files
+from bissl_ray.store.paths import StoredFile, list_files
 from bissl_ray.store.schema import Kind
 from bissl_ray.store.tables import newest, read_file, unify
 

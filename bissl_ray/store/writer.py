@@ -13,10 +13,9 @@ from typing import Any, Final, Self
 import pyarrow as pa
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.store.arrays import to_rows
 from bissl_ray.store.compaction import compact
 from bissl_ray.store.filesystem import atomic_write, open_storage, reason
-from bissl_ray.store.layout import check_name, list_files, new_file_name, sweep_folder
+from bissl_ray.store.paths import check_name, list_files, new_file_name, sweep_folder
 from bissl_ray.store.reader import read_trials
 from bissl_ray.store.schema import (
     COLUMNS,
@@ -29,7 +28,7 @@ from bissl_ray.store.schema import (
     coerce,
     file_schema,
 )
-from bissl_ray.store.tables import encode
+from bissl_ray.store.tables import encode, to_rows
 
 Row = dict[str, Any]
 

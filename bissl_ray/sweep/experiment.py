@@ -6,25 +6,25 @@ from dataclasses import asdict
 
 from ray import tune
 
-from bissl_ray.config.budget import Budget
-from bissl_ray.config.request import SweepRequest
+from bissl_ray.config.protocol import Budget
+from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.settings import Settings
 from bissl_ray.data import DataChoice
-from bissl_ray.job.cluster import Cluster
-from bissl_ray.job.interrupt import Interrupt
-from bissl_ray.job.provenance import git_state, versions
+from bissl_ray.search.history import control_settings, planner_of
+from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
 from bissl_ray.store import SweepWriter
+from bissl_ray.store.provenance import git_state, versions
 from bissl_ray.sweep.news_callback import NewsCallback
 from bissl_ray.sweep.outcome import View
-from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
 from bissl_ray.sweep.recorder import Recorder
-from bissl_ray.sweep.replay import control_settings, planner_of
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import PlannedSearcher
-from bissl_ray.sweep.trainable import TrialRunner
 from bissl_ray.training.files import Progress
 from bissl_ray.training.order import Order, trial_folder
-from bissl_ray.training.ray_train import GroupShape
+from bissl_ray.workers.cluster import Cluster
+from bissl_ray.workers.interrupt import Interrupt
+from bissl_ray.workers.train_run import GroupShape
+from bissl_ray.workers.trainable import TrialRunner
 
 _TUNE_ACTOR = {"CPU": 0, "memory": 2**28}
 """What the Tune actor of a group of several workers takes: its workers take the CPUs. (Tune refuses {"CPU": 0}

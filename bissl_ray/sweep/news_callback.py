@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ray import tune
 from ray.exceptions import RayError
 
-from bissl_ray.data.cache_news import decoding_words
-from bissl_ray.training.message_line import MessageLine
+from bissl_ray.data.cache.news import decoding_words
+from bissl_ray.workers.message_line import MessageLine
 
 if TYPE_CHECKING:
     from bissl_ray.sweep.recorder import Recorder

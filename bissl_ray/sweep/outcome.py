@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from bissl_ray.job.interrupt import Interrupt
 from bissl_ray.leaderboard.live import SweepProgress
-from bissl_ray.sweep.planner import Planner
+from bissl_ray.search.planner import Planner
+from bissl_ray.workers.interrupt import Interrupt
 
 
 class View(Protocol):

@@ -15,12 +15,12 @@ from ray.tune.experiment import Trial
 
 from bissl_ray.config.settings import Settings
 from bissl_ray.leaderboard.live import SweepProgress
+from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
+from bissl_ray.search.proposals import Proposals
+from bissl_ray.search.records import Record, Status
 from bissl_ray.store import REPORT_COLUMNS, SweepWriter
-from bissl_ray.sweep.mailbox import MOST_ATTEMPTS
-from bissl_ray.sweep.planner import TEST_STAGES, Plan, Planner
-from bissl_ray.sweep.proposals import Proposals
-from bissl_ray.sweep.record import Record, Status
-from bissl_ray.sweep.trainable import OVER
+from bissl_ray.workers.mailbox import MOST_ATTEMPTS
+from bissl_ray.workers.trainable import OVER
 
 _STORAGE_FULL = re.compile(r"No space left on device|Disk quota exceeded|QuotaExceeded")
 _PHASES = {

@@ -9,18 +9,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from bissl_ray.config import SearchSpace, load_search_space
-from bissl_ray.config.budget import Budget, parse_budget
-from bissl_ray.config.request import SweepRequest
+from bissl_ray.config.fixing import tuned_once
+from bissl_ray.config.protocol import Budget, parse_budget
+from bissl_ray.config.requests import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.job import environment
-from bissl_ray.job.flags import check_pretext_flags, check_reading_flags, check_worker_count
-from bissl_ray.job.places import absolute_file, absolute_path, absolute_storage
 from bissl_ray.leaderboard.live import SweepProgress
+from bissl_ray.preflight.requests import check_pretext_flags, check_reading_flags, check_worker_count
+from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
-from bissl_ray.sweep.held_space import tuned_once
+from bissl_ray.store.paths import absolute_file, absolute_path, absolute_storage
 from bissl_ray.sweep.outcome import SweepOutcome, View, outcome_of
-from bissl_ray.sweep.replay import is_finished, planner_of
+from bissl_ray.workers import environment
 
 
 class _Quiet:

@@ -8,7 +8,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from bissl_ray.config.protocol import Protocol
-from bissl_ray.sweep.record import Record
+from bissl_ray.search.records import Record
 
 
 class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]

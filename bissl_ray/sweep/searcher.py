@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from bissl_ray.sweep.planner import Plan, Planner
+from bissl_ray.search.planner import Plan, Planner
 from bissl_ray.training.order import Order
 
 

@@ -8,27 +8,27 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bissl_ray.config.budget import Budget
-from bissl_ray.config.request import SweepRequest
+from bissl_ray.config.protocol import Budget
+from bissl_ray.config.requests import SweepRequest
 from bissl_ray.data import DataChoice
-from bissl_ray.data.cache_news import decoding_words
+from bissl_ray.data.cache.news import decoding_words
 from bissl_ray.errors import BadInputError
-from bissl_ray.job.cluster import Cluster, connected
-from bissl_ray.job.data_facts import DataFacts, inspect_data, inspect_remotely
-from bissl_ray.job.interrupt import interruptible
-from bissl_ray.job.lock import check_free, locked
-from bissl_ray.job.provenance import git_state, versions
 from bissl_ray.leaderboard.live import SweepProgress
+from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
+from bissl_ray.preflight.sweeps import CheckpointFacts, check_pretrained, check_request, fitting_models
 from bissl_ray.store import write_sweep_document
+from bissl_ray.store.lock import check_free, locked
+from bissl_ray.store.provenance import git_state, versions
 from bissl_ray.sweep.experiment import run_experiment
 from bissl_ray.sweep.outcome import SweepOutcome, View, outcome_of
-from bissl_ray.sweep.preflight import CheckpointFacts, check_pretrained, check_request, fitting_models
 from bissl_ray.training.files import exists, remove_folder, write_tensors
-from bissl_ray.training.launch import run_on_workers
 from bissl_ray.training.order import Order
-from bissl_ray.training.pretrain import pretrained_path
-from bissl_ray.training.ray_train import GroupShape
+from bissl_ray.training.stages.pretrain import pretrained_path
 from bissl_ray.training.watch import Advance
+from bissl_ray.workers.cluster import Cluster, connected
+from bissl_ray.workers.interrupt import interruptible
+from bissl_ray.workers.launch import run_on_workers
+from bissl_ray.workers.train_run import GroupShape
 
 _OF_THE_MAKING = (
     "model",

@@ -1,8 +1,9 @@
-"""The curvature that a trial's settings ask for, always in IEEE float32."""
+"""The curvature that a trial's settings ask for, always in IEEE float32; its memory; proximity weights of tensors."""
 
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from bissl_ray.bilevel import (
@@ -13,8 +14,12 @@ from bissl_ray.bilevel import (
     OutputGraph,
     RecomputedCurvature,
 )
-from bissl_ray.bilevel.stage import trainable
+from bissl_ray.bilevel.curvature.memory import CurvatureMemory, curvature_memory, solver_vectors
+from bissl_ray.bilevel.measurements import trainable
+from bissl_ray.config.backbones import stage_weight
 from bissl_ray.config.settings import Settings
+from bissl_ray.models import Backbone
+from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import Views
 from bissl_ray.training.models import Models
 from bissl_ray.training.precision import exact_arithmetic
@@ -84,3 +89,44 @@ class _Exact(CurvatureOperator):
     def close(self) -> None:
         """Close the other operator."""
         self._operator.close()
+
+
+def estimate_curvature_memory(settings: Settings, workers: int = 1) -> CurvatureMemory:
+    """Estimate on one worker, in seconds, on the CPU; it takes the memory of the models alone.
+
+    Args:
+        settings: the trial's.
+        workers: how many share the curvature batch.
+    """
+    images = (settings.curvature_batch or settings.lower_batch) // (workers * settings.curvature_chunks)
+    shape = (images, 3, settings.image_size, settings.image_size)
+    # The weights don't matter, but drawing them must not change what the caller draws.
+    with torch.random.fork_rng(devices=[]):
+        models = Models.build(settings, classes=2, device=torch.device("cpu"))
+
+    def build() -> CurvatureGraph:
+        return curvature_graph(settings, models, (torch.empty(shape), torch.empty(shape)))
+
+    vectors = solver_vectors(settings.solver, settings.cg_iterations, settings.recycled_products, settings.upper_steps)
+    with frozen_statistics(models.lower, models.pretext):
+        return curvature_memory(build, trainable(models.lower), keeps_graph(settings), vectors)
+
+
+def proximity_weights(settings: Settings, backbone: Backbone) -> float | tuple[float, ...]:
+    """λ of every trainable parameter tensor of a backbone.
+
+    Stage i, counted from the input, has the weight that is set for it, else proximity_weight · proximity_decay^i.
+
+    Args:
+        settings: proximity_weight, proximity_decay and proximity_weight_<stage> are read.
+        backbone: the architecture that they are for.
+
+    Returns:
+        One weight per tensor, in the module's order; a single number where all are equal.
+    """
+    by_stage: dict[str, float] = {}
+    for depth, stage in enumerate(backbone.stages):
+        own: float | None = getattr(settings, stage_weight(stage))
+        by_stage[stage] = settings.proximity_weight * settings.proximity_decay**depth if own is None else own
+    weights = tuple(by_stage[stage] for stage in backbone.parameter_stages())
+    return weights[0] if len(set(weights)) == 1 else weights

@@ -4,18 +4,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bissl_ray.data.cache_news import CacheNews
-from bissl_ray.training.bissl import align
-from bissl_ray.training.evaluate import evaluate_on_test
-from bissl_ray.training.finetune import finetune
-from bissl_ray.training.head import warm_up_head
+from bissl_ray.data.cache.news import CacheNews
+from bissl_ray.training.evaluation.scoring import evaluate_on_test, score_frozen, score_model
 from bissl_ray.training.order import Order
 from bissl_ray.training.precision import training_arithmetic
-from bissl_ray.training.pretrain import pretrain
-from bissl_ray.training.scoring import score_frozen, score_model
+from bissl_ray.training.stages.bissl import align
+from bissl_ray.training.stages.finetune import finetune
+from bissl_ray.training.stages.head import warm_up_head
+from bissl_ray.training.stages.pretrain import pretrain
 from bissl_ray.training.trial import Report, Trial
 from bissl_ray.training.watch import Watch
-from bissl_ray.training.workers import Worker
+from bissl_ray.training.worker import Worker
 
 STAGES: dict[str, Callable[[Trial, Any], None]] = {
     "pretrain": pretrain,

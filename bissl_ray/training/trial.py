@@ -22,10 +22,9 @@ from bissl_ray.data import (
     steps_per_epoch,
     train_batches,
 )
-from bissl_ray.data.cache import cached_splits
-from bissl_ray.data.cache_news import CacheNews, Unheard
-from bissl_ray.data.sampling import global_batch
-from bissl_ray.data.seeding import derived_seed
+from bissl_ray.data.cache.images import cached_splits
+from bissl_ray.data.cache.news import CacheNews, Unheard
+from bissl_ray.data.sampling import derived_seed, global_batch
 from bissl_ray.downstream import evaluate
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.files import Progress, read_tensors, write_tensors
@@ -33,7 +32,7 @@ from bissl_ray.training.models import Models
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast, drawn_outside_autocast
 from bissl_ray.training.watch import Advance, TrialStoppedError, Unwatched, Watch
-from bissl_ray.training.workers import Worker, in_step
+from bissl_ray.training.worker import Worker, in_step
 
 Report = Callable[[dict[str, Any]], None]
 _EVALUATION_BATCH = 512

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from bissl_ray.benchmarks.hypergradient import Measurement, Row
 from bissl_ray.benchmarks.problem import Question
-from bissl_ray.benchmarks.table import measurement_table
+from bissl_ray.benchmarks.tables import measurement_table
 
 
 def shown(damping: float) -> str:

@@ -15,7 +15,7 @@ from bissl_ray.bilevel import LowerHessian, SolverSettings, hypergradient
 from bissl_ray.parallel import mean_over_workers
 from bissl_ray.pretext import pretext_names
 from tests.bilevel.pretext_problem import NUMBERS, PerWorkerSimulation, WorkerProblem
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 pytestmark = pytest.mark.slow
 MODES = ("synchronised", "per_worker")

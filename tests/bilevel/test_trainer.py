@@ -11,7 +11,7 @@ from torch.func import functional_call
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, DivergedError
 from tests.bilevel.pretext_problem import WorkerProblem
 from tests.bilevel.small_problem import SmallProblem, nt_xent
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 
 def two_alternations(worker, workers, numbers):

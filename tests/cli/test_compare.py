@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from bissl_ray.config.comparison import Comparison
+from bissl_ray.compare.prepare import prepare_comparison
+from bissl_ray.compare.starts import Start
+from bissl_ray.config.requests import Comparison
 from bissl_ray.models import build_backbone
 from bissl_ray.store import read_trials, to_rows, write_comparison_document
-from bissl_ray.sweep.comparison import prepare_comparison
-from bissl_ray.sweep.starts import Start
 from tests.cli.command import Done, run, run_here, tiny_space
+from tests.search.whole_sweep import WholeSweep
 from tests.sweep.stored_sweep import write_sweep
-from tests.sweep.whole_sweep import WholeSweep
 
 
 @pytest.mark.parametrize(

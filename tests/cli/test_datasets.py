@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bissl_ray.data import dataset_names, get_dataset, registry
+from bissl_ray.data import dataset_names, get_dataset
+from bissl_ray.data.datasets import registry
 from tests.cli.command import Done, run, run_here
 from tests.data.tiny import WRITERS, write_tiny
 from tests.data.tiny.folders import write_split_folder

@@ -39,7 +39,7 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
     ("modules", "absent", "present"),
     [
         # The actor that holds messages is a process of its own for each run.
-        (["bissl_ray.training.message_line"], "torch", "ray"),
+        (["bissl_ray.workers.message_line"], "torch", "ray"),
         # The fork server passes silently over a module that isn't there, and every loader process would import it.
         (_PRELOADED[1:], "ray", "torchvision.transforms.v2"),
     ],

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from bissl_ray.config import Settings, load_search_space
-from bissl_ray.config.backbones import BACKBONES
+from bissl_ray.config.backbones import BACKBONES, STAGES, stage_weight, stages_of
 from bissl_ray.config.combinations import broken_combination
 from bissl_ray.config.settings import NULL_MEANS
-from bissl_ray.config.stages import STAGES, stage_weight, stages_of
 from bissl_ray.errors import BadInputError
 
 PARENT = """\

@@ -20,9 +20,9 @@ from bissl_ray.data import (
     steps_per_epoch,
     train_batches,
 )
-from bissl_ray.data.cache import cached_splits
+from bissl_ray.data.cache.images import cached_splits
+from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.sampling import RandomBatches
-from bissl_ray.data.sources import ImageFiles
 from bissl_ray.data.spec import UNCERTAIN
 from bissl_ray.errors import BadInputError
 from tests.data.tiny.cars import write_tiny_cars

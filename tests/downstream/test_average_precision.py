@@ -7,9 +7,9 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from bissl_ray.data.spec import UNCERTAIN
-from bissl_ray.downstream.average_precision import RankingTally, average_precision
+from bissl_ray.downstream.multi_label import RankingTally, average_precision
 from bissl_ray.errors import BadInputError
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 pytestmark = pytest.mark.slow
 

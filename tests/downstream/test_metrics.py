@@ -4,11 +4,11 @@ from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from torch import nn
 
 from bissl_ray.downstream import build_downstream, evaluate
-from bissl_ray.downstream.accuracy import AccuracyTally
+from bissl_ray.downstream.classification import AccuracyTally
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import rank, world_size
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 # The identity as head makes the images the scores. Class 2 never occurs; of class 0 three in four are
 # right, of class 1 none in one, of class 3 one in two: top-1 is 4/7, mean per class (3/4 + 0 + 1/2) / 3.

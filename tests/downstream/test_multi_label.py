@@ -10,7 +10,7 @@ from bissl_ray.data.spec import UNCERTAIN
 from bissl_ray.downstream import build_downstream, evaluate
 from bissl_ray.errors import BadInputError
 from bissl_ray.parallel import mean_over_workers
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 LABELS = torch.tensor(
     [[1, 0, 1], [0, UNCERTAIN, 1], [UNCERTAIN, UNCERTAIN, UNCERTAIN], [UNCERTAIN, UNCERTAIN, 0], [1, 1, 0], [0, 0, 1]]

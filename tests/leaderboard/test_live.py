@@ -4,7 +4,7 @@ import re
 import pytest
 from rich.console import Console
 
-from bissl_ray.data.cache_news import decoding_words
+from bissl_ray.data.cache.news import decoding_words
 from bissl_ray.leaderboard import LiveBoard, SweepProgress
 
 

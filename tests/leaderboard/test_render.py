@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bissl_ray.config import SearchSpace
 from bissl_ray.leaderboard import as_csv, as_json, as_markdown, rank, render_trial, table, verdicts
-from bissl_ray.leaderboard.run_again import space_of
+from bissl_ray.leaderboard.trial import space_of
 from bissl_ray.store import REPORT_COLUMNS
 
 

@@ -3,8 +3,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from bissl_ray.config.backbones import RESNETS, VITS
-from bissl_ray.config.stages import stages_of
+from bissl_ray.config.backbones import RESNETS, VITS, stages_of
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import backbone_names, build_backbone, check_twice_differentiable
 

@@ -6,7 +6,7 @@ from torchvision.models import VisionTransformer, get_model
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import architecture_of, build_backbone, load_backbone
-from bissl_ray.models.positions import fitted_positions
+from bissl_ray.models.vit import fitted_positions
 
 
 def test_a_part_is_refused_unless_it_is_allowed():

@@ -7,7 +7,7 @@ from torch import nn
 from bissl_ray.config.settings import Settings
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import frozen_statistics
-from bissl_ray.training.curvature_memory import estimate_curvature_memory
+from bissl_ray.training.curvature import estimate_curvature_memory
 
 pytestmark = pytest.mark.slow
 FAMILIES = [

@@ -15,7 +15,7 @@ from bissl_ray.parallel import (
     frozen_statistics,
     rank,
 )
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 
 def network(momentum=0.1):

@@ -3,7 +3,7 @@
 import torch
 
 from bissl_ray.parallel import SynchronisedBatchNorm2d
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 
 def _normalised(rank: int, world_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

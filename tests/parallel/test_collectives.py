@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bissl_ray.parallel import all_gather, all_reduce_sum, copy_from_first_worker, gather_rows, mean_over_workers
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 DATA = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3)
 

@@ -16,7 +16,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call
 
 from bissl_ray.parallel import all_gather, all_reduce_sum, convert_batch_norm, rank, world_size
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 pytestmark = pytest.mark.slow
 

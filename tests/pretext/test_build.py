@@ -9,7 +9,7 @@ import torch
 from bissl_ray.config.settings import Settings
 from bissl_ray.models import build_backbone
 from bissl_ray.pretext import build_pretext, pretext_names
-from bissl_ray.training.embeddings import embedding_statistics, measure_embeddings
+from bissl_ray.training.evaluation.embeddings import embedding_statistics, measure_embeddings
 
 
 def build(pretext):

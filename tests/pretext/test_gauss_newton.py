@@ -9,7 +9,7 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import frozen_statistics, rank, world_size
 from bissl_ray.pretext import build_pretext, pretext_names
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 pytestmark = pytest.mark.slow
 

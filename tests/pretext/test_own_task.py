@@ -7,7 +7,7 @@ from bissl_ray.bilevel import GaussNewton, LowerHessian
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import rank, world_size
 from tests.pretext.own_task import SpectralContrastive
-from tests.workers import run_workers
+from tests.processes import run_workers
 
 
 def derivatives():

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from bissl_ray.config.request import SweepRequest
+from bissl_ray.config.requests import SweepRequest
 from bissl_ray.store import SweepWriter, write_sweep_document
 from bissl_ray.sweep.experiment import parameter_types
-from tests.sweep.small_space import store_rows
-from tests.sweep.whole_sweep import WholeSweep
+from tests.search.small_space import store_rows
+from tests.search.whole_sweep import WholeSweep
 
 
 def write_sweep(storage: Path, sweep: WholeSweep, request: SweepRequest) -> None:

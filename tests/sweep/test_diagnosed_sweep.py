@@ -6,9 +6,9 @@ import pytest
 from optuna.trial import TrialState
 
 from bissl_ray.config import load_search_space
+from bissl_ray.search.proposals import Proposals
+from bissl_ray.search.records import records_from_store
 from bissl_ray.store import read_reports, read_trials, to_rows
-from bissl_ray.sweep.proposals import Proposals
-from bissl_ray.sweep.record import records_from_store
 from tests.cli.command import TINY, checkpoint, run, tiny_space
 
 pytestmark = pytest.mark.ray

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from bissl_ray.data import DatasetSplits, digits
-from bissl_ray.data.sources import TensorImages
+from bissl_ray.data import DatasetSplits
+from bissl_ray.data.datasets import digits
+from bissl_ray.data.files.sources import TensorImages
 from bissl_ray.data.spec import UNCERTAIN
 
 CLASSES = 4

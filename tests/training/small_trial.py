@@ -14,7 +14,7 @@ from bissl_ray.training.models import Models
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.watch import TrialStoppedError
-from bissl_ray.training.workers import Worker, alone
+from bissl_ray.training.worker import Worker, alone
 
 START = "pretrained/start.pt"
 WHOLE = ("head", "bissl", "finetune")

@@ -7,10 +7,10 @@ import torch
 
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import frozen_statistics
-from bissl_ray.training.statistics import reestimate_statistics
-from bissl_ray.training.workers import alone
+from bissl_ray.training.evaluation.statistics import reestimate_statistics
+from bissl_ray.training.worker import alone
+from tests.processes import run_workers
 from tests.training.small_trial import Reports, order, run, write_start
-from tests.workers import run_workers
 
 pytestmark = pytest.mark.slow
 

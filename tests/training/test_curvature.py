@@ -6,8 +6,7 @@ import torch
 from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, DivergedError, GaussNewton, LowerHessian
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import pretext_names
-from bissl_ray.training.curvature import exact_curvature
-from bissl_ray.training.curvature_memory import estimate_curvature_memory
+from bissl_ray.training.curvature import estimate_curvature_memory, exact_curvature
 from bissl_ray.training.models import Models
 from bissl_ray.training.precision import training_arithmetic
 from tests.training.small_trial import Reports, order, run, settings, write_start

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bissl_ray.data.cache import CachedImages
-from bissl_ray.data.sources import ImageFiles
-from bissl_ray.job.data_facts import inspect_data
-from bissl_ray.training.launch import _Here, run_here
+from bissl_ray.data.cache.images import CachedImages
+from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.preflight.data import inspect_data
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.workers import Worker, alone
+from bissl_ray.training.worker import Worker, alone
+from bissl_ray.workers.launch import _Here, run_here
 from tests.data.tiny.cars import write_tiny_cars
 from tests.training.small_trial import Reports, assert_bit_equal, order, run, saved_models, write_start
 

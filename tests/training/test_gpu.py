@@ -5,7 +5,7 @@ import torch
 
 from bissl_ray.pretext import pretext_names
 from bissl_ray.training.pipeline import run_order
-from bissl_ray.training.workers import Worker
+from bissl_ray.training.worker import Worker
 from tests.training.small_trial import order, write_start
 
 pytestmark = [

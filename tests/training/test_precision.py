@@ -14,7 +14,7 @@ from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import build_pretext, cross_correlation, nt_xent, pretext_names, statistics
 from bissl_ray.training.precision import autocast, exact_arithmetic, training_arithmetic
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.workers import alone
+from bissl_ray.training.worker import alone
 from tests.training.small_trial import (
     Reports,
     assert_bit_equal,

@@ -5,7 +5,7 @@ import torch
 
 from bissl_ray.config import Settings
 from bissl_ray.models import build_backbone
-from bissl_ray.training.proximity import proximity_weights
+from bissl_ray.training.curvature import proximity_weights
 from tests.training.small_trial import assert_bit_equal, order, renamed, run, saved_models, write_start
 
 

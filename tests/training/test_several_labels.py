@@ -6,13 +6,13 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from bissl_ray.data import registry
+from bissl_ray.data.datasets import registry
 from bissl_ray.training.order import Order
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.workers import Worker, alone
+from bissl_ray.training.worker import Worker, alone
+from tests.processes import run_workers
 from tests.training.several_labels import SPEC
 from tests.training.small_trial import Reports, order, run, write_start
-from tests.workers import run_workers
 
 pytestmark = pytest.mark.slow
 

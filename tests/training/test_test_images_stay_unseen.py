@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bissl_ray.data import folder, registry
-from bissl_ray.data.sources import ImageFiles
+from bissl_ray.data.datasets import folder, registry
+from bissl_ray.data.files.sources import ImageFiles
 from tests.data.tiny.folders import write_tiny_folder
 from tests.training.small_trial import order, run, write_start
 

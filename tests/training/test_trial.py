@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from bissl_ray.bilevel import DivergedError
-from bissl_ray.data import digits, registry
-from bissl_ray.data.sources import TensorImages
+from bissl_ray.data.datasets import digits, registry
+from bissl_ray.data.files.sources import TensorImages
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.files import read_tensors
 from bissl_ray.training.order import Order
-from bissl_ray.training.workers import Worker
+from bissl_ray.training.worker import Worker
 from tests.data.tiny.cars import write_tiny_cars
 from tests.training.small_trial import (
     Reports,

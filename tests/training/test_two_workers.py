@@ -5,7 +5,8 @@ import torch
 
 from bissl_ray.training import files
 from bissl_ray.training.watch import TrialStoppedError
-from bissl_ray.training.workers import Worker
+from bissl_ray.training.worker import Worker
+from tests.processes import run_workers
 from tests.training.small_trial import (
     Reports,
     assert_bit_equal,
@@ -16,7 +17,6 @@ from tests.training.small_trial import (
     without_clock,
     write_start,
 )
-from tests.workers import run_workers
 
 pytestmark = pytest.mark.slow
 

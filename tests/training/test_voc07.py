@@ -6,13 +6,13 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from bissl_ray.data.voc07 import CLASSES
+from bissl_ray.data.datasets.voc07 import CLASSES
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.workers import Worker
+from bissl_ray.training.worker import Worker
 from tests.data.tiny.voc07 import write_tiny_voc07
 from tests.downstream.test_average_precision import eleven_points_by_hand
+from tests.processes import run_workers
 from tests.training.small_trial import Reports, order, run, write_start
-from tests.workers import run_workers
 
 pytestmark = pytest.mark.slow
 

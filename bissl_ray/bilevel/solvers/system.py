@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.known_products import KnownProducts
-from bissl_ray.bilevel.operator import CurvatureOperator
 from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.parallel import copy_from_first_worker
 

@@ -1,0 +1,1 @@
+"""Second derivatives of the pretext loss as operators: graphs, products, memory."""

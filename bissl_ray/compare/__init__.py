@@ -1,0 +1,1 @@
+"""A comparison of BiSSL with plain fine-tuning: several sweeps, paired over seeds."""

@@ -1,0 +1,97 @@
+"""What both pipelines of a comparison start from, as a person gives it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from bissl_ray.config.requests import SweepRequest
+from bissl_ray.errors import BadInputError
+from bissl_ray.store.paths import absolute_file
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_NOT_OF_A_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What both pipelines start from.
+
+    Attributes:
+        label: how tables call it, and part of the sweep's name.
+        pretrained: checkpoint file; None: pretrained here on the dataset's own images.
+        epochs: length of that pretraining; None: as the space says.
+        head: file of the checkpoint's pretext head; None: in it, beside it, or none.
+    """
+
+    label: str
+    pretrained: str | None = None
+    epochs: int | None = None
+    head: str | None = None
+
+
+def starts(pretrained: Sequence[str], epochs: str | None, head: str | None = None) -> list[Start]:
+    """Read the checkpoints that were given.
+
+    Args:
+        pretrained: FILE or LABEL=FILE each; a file without a label is called by its name.
+        epochs: lengths of pretraining, such as "5,20,80".
+        head: file of the pretext head of the one checkpoint.
+
+    Raises:
+        BadInputError: a label or a length that can't be used, two of one label, or a head without its one checkpoint.
+    """
+    if head is not None and (len(pretrained) != 1 or epochs is not None):
+        also = "" if epochs is None else f" and --pretrain-epochs {epochs}"
+        raise BadInputError(
+            f"--pretrained-head {head}: found {len(pretrained)} checkpoints{also}, expected the one --pretrained FILE "
+            "that it belongs to; compare others in a call of their own, with the same --name"
+        )
+    found = [replace(_labelled(text), head=head) for text in pretrained]
+    for text in epochs.split(",") if epochs is not None else []:
+        if not (text.strip().isdecimal() and int(text) >= 1):
+            raise BadInputError(f"--pretrain-epochs {epochs}: found {text!r}, expected whole numbers such as 5,20,80")
+        found.append(Start(f"{int(text)}ep", epochs=int(text)))
+    labels = [start.label for start in found]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BadInputError(f"two checkpoints are called {label}: tell them apart, --pretrained LABEL=FILE")
+    return found
+
+
+def case_name(comparison: str, dataset: str, label: str) -> str:
+    """The name of the sweep that runs a comparison's case."""
+    return f"{comparison}-{dataset}-{label}"
+
+
+def started_from(request: SweepRequest, comparison: str, start: Start, allow_partial: bool) -> dict[str, Any]:
+    """What of a request is another from another start.
+
+    Args:
+        request: of a sweep on the same dataset.
+        comparison: the name that the case is of.
+        start: what the case starts from.
+        allow_partial: take what of its checkpoint fits the backbone.
+    """
+    pretrained = absolute_file(start.pretrained)
+    # How the request's own checkpoint is read has nothing to do with another one.
+    same = pretrained is not None and pretrained == request.pretrained
+    return {
+        "name": case_name(comparison, request.dataset, start.label),
+        "pretrained": pretrained,
+        "pretrained_head": absolute_file(start.head) or (request.pretrained_head if same else None),
+        "allow_partial": pretrained is not None and (allow_partial or (same and request.allow_partial)),
+    }
+
+
+def _labelled(text: str) -> Start:
+    label, sign, file = text.partition("=")
+    if not sign or "://" in label or Path(text).is_file():
+        label, file = _NOT_OF_A_LABEL.sub("-", Path(text).stem)[:40], text
+    if not _LABEL.fullmatch(label):
+        raise BadInputError(
+            f"--pretrained {text}: found the label {label!r}, expected up to 40 letters, digits, dots, dashes and "
+            "underscores"
+        )
+    return Start(label, pretrained=file)

@@ -1,0 +1,52 @@
+"""A search space with more of it fixed, and what is then left to run: what a comparison runs BiSSL at."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from bissl_ray.config import SearchSpace, Settings
+from bissl_ray.config.refusal import refusal
+
+
+def one_configuration(
+    space: SearchSpace, point: Mapping[str, Any], pretraining: Mapping[str, Any], protocol: Mapping[str, Any]
+) -> SearchSpace:
+    """The space held at a point: what is left to search is fine-tuning, as long as before."""
+    plan = space.protocol
+    own = {name: value for name, value in point.items() if name not in space.finetune_parameters}
+    one = {"trials": 1, "finalists": 1, "finetune_runs": plan.finalists * plan.finetune_runs, "early_stopping": False}
+    return held(space, {**own, **pretraining}, {**one, **protocol})
+
+
+def held(space: SearchSpace, fixed: Mapping[str, Any], protocol: Mapping[str, Any]) -> SearchSpace:
+    """The space with more of it fixed and another plan, tuned as `tuned_once` says."""
+    mapping = space.to_mapping()
+    for section in ("parameters", "finetune_parameters"):
+        mapping[section] = {name: value for name, value in mapping[section].items() if name not in fixed}
+    points = [{name: value for name, value in point.items() if name not in fixed} for point in mapping["known_good"]]
+    changed = {
+        **mapping,
+        "fixed": {**mapping["fixed"], **fixed},
+        "known_good": points if mapping["parameters"] else [],
+        "protocol": {**mapping["protocol"], **protocol},
+    }
+    try:
+        return tuned_once(SearchSpace.model_validate(changed))
+    except ValidationError as error:
+        raise refusal(error, lambda _: "command line", lambda _: Settings.model_fields) from error
+
+
+def tuned_once(space: SearchSpace) -> SearchSpace:
+    """The space with one fine-tuning run per finalist where it searches nothing there: others would repeat it.
+
+    Where it searches nothing at all, there is one finalist. For what begins now; a sweep that has begun keeps its
+    numbers.
+    """
+    if space.finetune_parameters:
+        return space
+    once = {"finetune_runs": 1} if space.parameters else {"finetune_runs": 1, "finalists": 1}
+    why = {f"protocol.{name}": "nothing to search in fine-tuning" for name in once}
+    return space.model_copy(
+        update={"protocol": space.protocol.model_copy(update=once), "sources": {**space.sources, **why}}
+    )

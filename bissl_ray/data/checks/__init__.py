@@ -1,0 +1,1 @@
+"""Whether a data folder is what it should be."""

@@ -1,0 +1,130 @@
+"""Whether a dataset on disk is what it should be: everything that is wrong with it, not only the first thing."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.data.checks.examine import examine_images
+from bissl_ray.data.checks.findings import Finding, Findings, count_of
+from bissl_ray.data.checks.images import check_files, check_images, places_of
+from bissl_ray.data.files.absent import AbsentImagesError, missing_classes
+from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.data.files.split_files import holds_split, no_split
+from bissl_ray.data.spec import UNLABELLED, DatasetSpec, DatasetSplits
+
+
+def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int], None]) -> Findings:
+    """Open a dataset, count it against what is published, and open each of its images.
+
+    Args:
+        choice: the data.
+        quick: only look at the layout, the labels and the counts.
+        progress: told after every few images how many have been opened, and of how many.
+
+    Raises:
+        BadInputError: the dataset can't be opened: a file or folder is missing, or one of labels is damaged; or there
+            are no index files where they were asked for.
+    """
+    try:
+        splits = choice.open()
+    except AbsentImagesError as error:
+        return _check_remaining(error, quick, progress)
+    if choice.splits_dir is not None and not holds_split(Path(choice.splits_dir), choice.dataset):
+        raise no_split(Path(choice.splits_dir), choice.dataset, splits.validation_from)
+    findings = Findings(splits)
+    findings.notes += _compare(choice.spec, splits)
+    _check_classes(splits, findings)
+    places = places_of(splits)
+    findings.images = len(places)
+    findings.notes += _unused({name for name, (source, _) in places.items() if isinstance(source, ImageFiles)})
+    if not quick:
+        examined = examine_images(list(places.values()), _counting(progress, len(places)))
+        check_images(choice.spec, splits, examined, findings)
+        findings.problems += _unlike_published(choice, splits)
+        findings.opened = sum(image.problem is None for image in examined)
+    return findings
+
+
+def _check_remaining(error: AbsentImagesError, quick: bool, progress: Callable[[int, int], None]) -> Findings:
+    """Open the images that are there; without the others, it isn't known what belongs to which split."""
+    findings = Findings(None, images=len(error.remaining))
+    what = f"{count_of(len(error.absent), 'file')} named in the lists but absent; {error.remedy}"
+    findings.problems.append(Finding(what, error.absent))
+    if not quick:
+        files = ImageFiles(Path(), [str(path) for path in error.remaining], [UNLABELLED] * len(error.remaining))
+        images = [(files, index) for index in range(len(files))]
+        examined = examine_images(images, _counting(progress, len(images)))
+        check_files(examined, findings)
+        findings.opened = sum(image.problem is None for image in examined)
+    return findings
+
+
+def _counting(progress: Callable[[int, int], None], total: int) -> Callable[[int], None]:
+    """From how many more there are to how many in all, beginning with none."""
+    done = 0
+    progress(done, total)
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return more
+
+
+def _compare(spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Finding]:
+    """Compare with the published counts."""
+    if spec.classes is not None and splits.classes != spec.classes:
+        yield Finding(f"It has {splits.classes:,} classes, and the published one {spec.classes:,}")
+    if spec.sizes is None:
+        return
+    train, validation, test = spec.sizes
+    known = len(splits.train) + len(splits.validation)
+    for what, found, published in (
+        ("training and validation images", known, train + validation),
+        ("test images", len(splits.test), test),
+    ):
+        if found < published:
+            yield Finding(f"It is smaller than the published one: {found:,} of {published:,} {what}")
+        elif found > published:
+            yield Finding(f"It is larger than the published one: {found:,} {what} instead of {published:,}")
+
+
+def _unlike_published(choice: DataChoice, splits: DatasetSplits) -> Iterator[Finding]:
+    """Compare the sums of raw files with the published ones; a smaller copy has others and is left alone."""
+    sizes = (len(splits.train) + len(splits.validation), len(splits.test))
+    published = choice.spec.sizes
+    if choice.data_dir is None or published is None or sizes != (published[0] + published[1], published[2]):
+        return
+    unlike = []
+    for path, md5 in choice.spec.checksums:
+        with (Path(choice.data_dir) / path).open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != md5:
+                unlike.append(f"{choice.data_dir}/{path}")
+    if unlike:
+        yield Finding(
+            f"{count_of(len(unlike), 'file')} with another MD5 than the published; fetch the data again", unlike
+        )
+
+
+def _check_classes(splits: DatasetSplits, findings: Findings) -> None:
+    for split in ("train", "validation", "test"):
+        absent = missing_classes(getattr(splits, split).labels, splits.classes)
+        if absent:
+            where = findings.problems if split == "train" else findings.notes
+            classes = count_of(len(absent), "class", "classes")
+            named = [f"class {number} (counted from 0)" for number in absent]
+            where.append(Finding(f"The {split} split shows no image of {classes}", named))
+
+
+def _unused(used: set[str]) -> Iterator[Finding]:
+    """Files that lie beside images that are used."""
+    unused: list[str] = []
+    for folder in sorted({name.rpartition("/")[0] for name in used}):
+        with os.scandir(folder) as entries:
+            others = [entry.path for entry in entries if not entry.name.startswith(".") and entry.path not in used]
+        unused.extend(path for path in sorted(others) if not Path(path).is_dir())
+    if unused:
+        yield Finding(f"Beside the images {count_of(len(unused), 'file')} of no split", unused)

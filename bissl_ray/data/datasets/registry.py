@@ -1,0 +1,65 @@
+"""Every dataset by name. A new one is a file with a `SPEC` and a line in the tuple below."""
+
+from bissl_ray.data.datasets import (
+    aircrafts,
+    caltech101,
+    cars,
+    cifar,
+    cub200,
+    digits,
+    dtd,
+    flowers,
+    folder,
+    food,
+    imagenet,
+    pets,
+    stl10,
+    sun397,
+    voc07,
+)
+from bissl_ray.data.spec import DatasetSpec
+from bissl_ray.errors import BadInputError, nearest
+
+_SPECS: dict[str, DatasetSpec] = {
+    spec.name: spec
+    for spec in (
+        aircrafts.SPEC,
+        caltech101.SPEC,
+        cars.SPEC,
+        cifar.CIFAR10,
+        cifar.CIFAR100,
+        cub200.SPEC,
+        digits.SPEC,
+        dtd.SPEC,
+        flowers.SPEC,
+        folder.SPEC,
+        food.SPEC,
+        imagenet.SPEC,
+        pets.SPEC,
+        stl10.SPEC,
+        sun397.SPEC,
+        voc07.SPEC,
+    )
+}
+
+
+def dataset_names() -> list[str]:
+    """List the names of all datasets, in alphabetical order; any folder-NAME is one as well."""
+    return sorted(_SPECS)
+
+
+def get_dataset(name: str) -> DatasetSpec:
+    """Look up a dataset.
+
+    Args:
+        name: one of `dataset_names`, or folder-NAME for one of several folders of a person's own.
+
+    Raises:
+        BadInputError: no dataset has that name.
+    """
+    if folder.is_named(name):
+        return folder.named(name)
+    if name not in _SPECS:
+        known = ", ".join(dataset_names())
+        raise BadInputError(f"no dataset is called {name!r}; there are: {known}{nearest(name, _SPECS)}")
+    return _SPECS[name]

@@ -1,0 +1,1 @@
+"""File formats that readers share: lists, folders, raw bytes, split files, image files."""

@@ -1,0 +1,97 @@
+"""From a dataset's parts as they are published to the splits that training and selection use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bissl_ray.data.files.absent import check_every_class
+from bissl_ray.data.files.sources import JoinedImages
+from bissl_ray.data.files.split_files import read_split, split_paths
+from bissl_ray.data.spec import DatasetSplits, ImageSource
+from bissl_ray.data.splits import Indices, SplitChoice, fingerprint, stratified_split
+
+
+@dataclass(frozen=True)
+class Published:
+    """The parts of a dataset as its authors publish it.
+
+    Attributes:
+        train: labelled training images, in the order of the torchvision reader: index files count by it.
+        test: labelled test images.
+        classes: how many classes the labels tell apart, 0 .. classes - 1.
+        contents: bytes that change when files or labels do, such as annotation files; not every image.
+        validation: labelled images that the authors set apart for choosing; None where they didn't.
+        unlabelled: further images for the pretext alone.
+        unlabelled_contents: as `contents`, of these.
+        validation_from: where `validation` came from, in words.
+        class_names: of each class, by its label; None where the files have none.
+    """
+
+    train: ImageSource
+    test: ImageSource
+    classes: int
+    contents: Sequence[bytes]
+    validation: ImageSource | None = None
+    unlabelled: ImageSource | None = None
+    unlabelled_contents: Sequence[bytes] = ()
+    validation_from: str = "as published"
+    class_names: Sequence[str] | None = None
+
+
+def split(published: Published, name: str, validation_share: float | None, choice: SplitChoice) -> DatasetSplits:
+    """Set validation apart: by index files, else as published, else drawn stratified by class.
+
+    Index files count the training images and, where validation images are published, these after them. The pretext
+    pool is all that is trained on, and what was published without labels.
+
+    Args:
+        published: the parts.
+        name: of the dataset.
+        validation_share: of the training images to draw, as in PAPER's table; None where validation is published.
+        choice: seed of the draw, and where index files may lie.
+
+    Raises:
+        BadInputError: damaged index files, or such as leave a class without a training image.
+    """
+    known, before = published.train, len(published.train)
+    if published.validation is not None:
+        known = JoinedImages([published.train, published.validation])
+    from_files = None if choice.folder is None else read_split(choice.folder, name, len(known))
+    validation_from = published.validation_from
+    train: Indices
+    validation: Indices
+    if from_files is not None and choice.folder is not None:
+        train, validation = from_files
+        train_file, validation_file = split_paths(choice.folder, name)
+        validation_from = f"from {validation_file}"
+        check_every_class([known.labels[index] for index in train], published.classes, train_file)
+    elif published.validation is not None:
+        train, validation = np.arange(before), np.arange(before, len(known))
+    else:
+        assert validation_share is not None, f"{name} has no validation images, and no share to draw"
+        # Datasets of several labels an image come with validation images.
+        classes = [label for label in known.labels if isinstance(label, int)]
+        held_out = round(before * validation_share)
+        train, validation = stratified_split(classes, held_out, choice.seed, f"{name} validation")
+        validation_from = f"drawn, seed {choice.seed}"
+    labelled = known.select(train.tolist())
+    # Shares the images with the labelled ones: CIFAR's are 120 MB.
+    pool: ImageSource = labelled.hidden()
+    parts = {"train": train, "validation": validation, "test": np.arange(len(published.test))}
+    whole = labelled_fingerprint = fingerprint(name, published.contents, parts)
+    if published.unlabelled is not None:
+        pool = JoinedImages([published.unlabelled.hidden(), pool])
+        contents = [*published.contents, *published.unlabelled_contents]
+        whole = fingerprint(name, contents, parts | {"pretext": np.arange(len(pool))})
+    return DatasetSplits(
+        pretext=pool,
+        train=labelled,
+        validation=known.select(validation.tolist()),
+        test=published.test,
+        classes=published.classes,
+        fingerprint=whole,
+        labelled_fingerprint=labelled_fingerprint,
+        validation_from=validation_from,
+        class_names=None if published.class_names is None else tuple(map(str, published.class_names)),
+    )

@@ -1,0 +1,1 @@
+"""A comparison as a table, in words and as a picture."""

@@ -1,0 +1,139 @@
+"""What a comparison of BiSSL with plain fine-tuning consists of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bissl_ray.leaderboard.comparison.significance import PairedTests
+from bissl_ray.leaderboard.statistics import Estimate
+from bissl_ray.leaderboard.verdict_words import Outcome, Split
+
+Pipeline = Literal["bissl", "finetuning"]
+
+
+@dataclass(frozen=True)
+class CaseFacts:
+    """What a comparison knows of one of its sweeps beyond the rows of the store.
+
+    Attributes:
+        dataset: name of the dataset.
+        checkpoint: label of the pretrained checkpoint.
+        sweep: name of the sweep.
+        metric: of the dataset, such as top1.
+        metric_title: what tables call it, such as top-1.
+        finished: whether all of it has run.
+        labelled: labelled images that one run of each pipeline trains on.
+        unlabelled: images without labels likewise.
+        read: lines that say what was read of the checkpoint and what matched.
+    """
+
+    dataset: str
+    checkpoint: str
+    sweep: str
+    metric: str
+    metric_title: str
+    finished: bool
+    labelled: Mapping[Pipeline, int] = field(default_factory=dict)
+    unlabelled: Mapping[Pipeline, int] = field(default_factory=dict)
+    read: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Side:
+    """One pipeline in one case: its best configuration over the seeds that both pipelines have.
+
+    Attributes:
+        trial: of the configuration; None before there is one.
+        score: mean with its interval over seeds, a fraction.
+        failed: seeds that it failed on; the score and the gain leave them out.
+        seconds: of one confirmation run, the mean.
+        total_seconds: of every run, those that searched and tuned included.
+        runs: how many those are.
+        labelled: labelled images that one run trains on.
+        unlabelled: images without labels likewise.
+    """
+
+    trial: str | None
+    score: Estimate | None
+    failed: int
+    seconds: float | None
+    total_seconds: float
+    runs: int
+    labelled: int | None
+    unlabelled: int | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One dataset from one checkpoint.
+
+    Attributes:
+        facts: which, and how far it is.
+        split: that the scores are of: test once two seeds of both sides were looked at there, else validation.
+        bissl: pretraining, BiSSL, fine-tuning.
+        finetuning: pretraining, fine-tuning.
+        gains: seed -> bissl - finetuning.
+        gain: their mean with its interval.
+        tests: of the gains.
+        outcome: by the interval of the gain.
+        sentence: the outcome in words.
+        failures: on how many seeds either side failed, in a sentence; None where none did.
+    """
+
+    facts: CaseFacts
+    split: Split
+    bissl: Side
+    finetuning: Side
+    gains: Mapping[int, float]
+    gain: Estimate | None
+    tests: PairedTests
+    outcome: Outcome
+    sentence: str
+    failures: str | None
+
+    @property
+    def without_result(self) -> bool:
+        """Whether all of it has run, and there is no verdict to come any more."""
+        return self.facts.finished and self.outcome == "unconfirmed"
+
+
+@dataclass(frozen=True)
+class Overall:
+    """One checkpoint over several datasets.
+
+    Attributes:
+        checkpoint: its label.
+        gain: mean of the datasets' gains with its interval over datasets.
+        tests: of the datasets' gains.
+    """
+
+    checkpoint: str
+    gain: Estimate
+    tests: PairedTests
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How the gain on one dataset changes from the first checkpoint to the last.
+
+    Attributes:
+        dataset: its name.
+        first: label of the first checkpoint.
+        last: label of the last one.
+        change: gain at the last - gain at the first, paired over seeds.
+    """
+
+    dataset: str
+    first: str
+    last: str
+    change: Estimate
+
+
+@dataclass(frozen=True)
+class ComparisonBoard:
+    """What a comparison has found so far."""
+
+    name: str
+    cases: Sequence[Compared]
+    overall: Sequence[Overall]
+    trends: Sequence[Trend]

@@ -1,0 +1,103 @@
+"""BiSSL against plain fine-tuning from the same checkpoints: what several sweeps say together."""
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from bissl_ray.leaderboard.comparison.cases import CaseFacts, Compared, ComparisonBoard, Overall, Pipeline, Side, Trend
+from bissl_ray.leaderboard.comparison.significance import paired_tests
+from bissl_ray.leaderboard.configurations import Configuration, Row, best_bissl, best_control, finite, gather
+from bissl_ray.leaderboard.statistics import estimate, paired_gain
+from bissl_ray.leaderboard.verdict import judge
+from bissl_ray.leaderboard.verdict_words import Split, without_result
+
+
+def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) -> ComparisonBoard:
+    """Compare both pipelines in every case.
+
+    Args:
+        name: of the comparison.
+        facts: its cases; those of a dataset in the order of their checkpoints.
+        trials: rows of their sweeps, as `to_rows(read_trials(...))` gives them.
+    """
+    configurations = gather(trials)
+    several = len({case.checkpoint for case in facts}) > 1
+    cases = [_compare(case, configurations, several) for case in facts]
+    labels = list(dict.fromkeys(case.checkpoint for case in facts))
+    datasets = list(dict.fromkeys(case.dataset for case in facts))
+    return ComparisonBoard(
+        name,
+        cases,
+        [row for label in labels if (row := _overall(label, cases)) is not None],
+        [trend for dataset in datasets if (trend := _trend(dataset, cases)) is not None],
+    )
+
+
+def _compare(case: CaseFacts, configurations: list[Configuration], several: bool) -> Compared:
+    sweep = (case.dataset, case.sweep)
+    ours, theirs = best_bissl(configurations, sweep), best_control(configurations, sweep)
+    where = f"{case.dataset} from {case.checkpoint}" if several else case.dataset
+    verdict = judge(configurations, sweep, where)
+    split: Split = "test" if verdict.decided_on == "test" else "validation"
+    scores = [{} if c is None else c.test_scores if split == "test" else c.scores for c in (ours, theirs)]
+    shared = sorted(scores[0].keys() & scores[1].keys())
+    gains = {seed: scores[0][seed] - scores[1][seed] for seed in shared}
+    of_sweep = [c for c in configurations if c.sweep == sweep]
+    if not of_sweep:
+        sentence = f"No run so far on {case.dataset} from {case.checkpoint}."
+    elif not case.finished:
+        sentence = f"{verdict.sentence} Runs are still to come."
+    else:
+        sentence = without_result(where, of_sweep) if verdict.outcome == "unconfirmed" else verdict.sentence
+    return Compared(
+        facts=case,
+        split=split,
+        bissl=_side(case, "bissl", ours, [scores[0][seed] for seed in shared], split, of_sweep),
+        finetuning=_side(case, "finetuning", theirs, [scores[1][seed] for seed in shared], split, of_sweep),
+        gains=gains,
+        gain=estimate(list(gains.values())),
+        tests=paired_tests(list(gains.values())),
+        outcome=verdict.outcome,
+        sentence=sentence,
+        failures=verdict.failures,
+    )
+
+
+def _side(
+    case: CaseFacts,
+    pipeline: Pipeline,
+    chosen: Configuration | None,
+    scores: Sequence[float],
+    split: Split,
+    of_sweep: Sequence[Configuration],
+) -> Side:
+    kind = "bissl" if pipeline == "bissl" else "control"
+    own = [c for c in of_sweep if c.kind == kind]
+    runs = [run for c in own for run in c.runs]
+    # Where every seed failed, there is no best configuration.
+    judged = own if chosen is None else [chosen]
+    confirmed = [] if chosen is None else [run["seconds"] for run in chosen.seeds if finite(run["seconds"])]
+    return Side(
+        trial=None if chosen is None else chosen.head["trial"],
+        score=estimate(scores),
+        failed=sum(c.failed_seeds(split == "test") for c in judged),
+        seconds=fmean(confirmed) if confirmed else None,
+        total_seconds=sum(finite(run["seconds"]) or 0.0 for run in runs),
+        runs=len(runs),
+        labelled=case.labelled.get(pipeline),
+        unlabelled=case.unlabelled.get(pipeline),
+    )
+
+
+def _overall(label: str, cases: Sequence[Compared]) -> Overall | None:
+    own = [case for case in cases if case.facts.checkpoint == label and case.gain is not None]
+    if len({case.split for case in own}) > 1:
+        return None
+    means = [case.gain.mean for case in own if case.gain is not None]
+    gain = estimate(means)
+    return None if gain is None or gain.n < 2 else Overall(label, gain, paired_tests(means))
+
+
+def _trend(dataset: str, cases: Sequence[Compared]) -> Trend | None:
+    own = [case for case in cases if case.facts.dataset == dataset and case.gain is not None]
+    change = paired_gain(own[-1].gains, own[0].gains) if len(own) > 1 and own[0].split == own[-1].split else None
+    return None if change is None else Trend(dataset, own[0].facts.checkpoint, own[-1].facts.checkpoint, change)

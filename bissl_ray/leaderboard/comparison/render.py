@@ -1,0 +1,149 @@
+"""A comparison as a table for people, as JSON and CSV for programs, as Markdown for reports."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from bissl_ray.leaderboard.columns import Column
+from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard, Side
+from bissl_ray.leaderboard.comparison.words import findings, notes
+from bissl_ray.leaderboard.numbers import count, duration, percent, points, probability
+from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, fitting_table, markdown_table
+from bissl_ray.leaderboard.statistics import Estimate, with_ends
+
+Row = dict[str, Any]
+
+_NAMES: Final = {"bissl": "BiSSL", "finetuning": "fine-tuning"}
+
+
+def comparison_table(board: ComparisonBoard, console: Console) -> RenderableType:
+    """Lay out a comparison for a console: a table per dataset, what was found, what to know about it."""
+    parts: list[RenderableType] = []
+    for _, group in groupby(board.cases, key=lambda case: case.facts.dataset):
+        cases = list(group)
+        parts.append(fitting_table(_title(board, cases), _lines(cases), _columns(cases), console))
+    parts += [Text(case.sentence, style=_style(case)) for case in board.cases]
+    parts += [Text(sentence, style="bold") for sentence in findings(board)]
+    parts += [Text(line, style="dim") for line in notes(board)]
+    return Group(*parts)
+
+
+def comparison_markdown(board: ComparisonBoard) -> str:
+    """Write the same as Markdown, every column."""
+    parts = []
+    for _, group in groupby(board.cases, key=lambda case: case.facts.dataset):
+        cases = list(group)
+        parts.append(f"### {_title(board, cases)}\n\n{markdown_table(_rows(cases), _columns(cases))}")
+    return "\n\n".join([*parts, *(case.sentence for case in board.cases), *findings(board), *notes(board)])
+
+
+def comparison_json(board: ComparisonBoard) -> str:
+    """Write every figure as JSON, unrounded: a row per case, the datasets together, the changes over checkpoints."""
+    document = {
+        "comparison": board.name,
+        "rows": [{**_flat(case), "gain_by_seed": dict(case.gains)} for case in board.cases],
+        "overall": [asdict(overall) for overall in board.overall],
+        "trends": [asdict(trend) for trend in board.trends],
+        "findings": findings(board),
+        "notes": notes(board),
+    }
+    return dumped(document)
+
+
+def comparison_csv(board: ComparisonBoard) -> str:
+    """Write a row per case as CSV."""
+    return as_csv([_flat(case) for case in board.cases])
+
+
+def _style(case: Compared) -> str:
+    return "bold red" if case.without_result else VERDICT_STYLES[case.outcome]
+
+
+def _flat(case: Compared) -> Row:
+    facts = case.facts
+    return {
+        "dataset": facts.dataset,
+        "checkpoint": facts.checkpoint,
+        "sweep": facts.sweep,
+        "finished": facts.finished,
+        "metric": facts.metric,
+        "split": case.split,
+        "outcome": case.outcome,
+        **with_ends("bissl", case.bissl.score),
+        **with_ends("finetuning", case.finetuning.score),
+        **with_ends("gain", case.gain),
+        "seeds": case.tests.n,
+        "seeds_better": case.tests.positive,
+        "seeds_worse": case.tests.negative,
+        "p_t": case.tests.t,
+        "p_wilcoxon": case.tests.wilcoxon,
+        "p_sign": case.tests.sign,
+        **_cost("bissl", case.bissl),
+        **_cost("finetuning", case.finetuning),
+        "sentence": case.sentence,
+    }
+
+
+def _cost(name: str, side: Side) -> Row:
+    keys = ("trial", "failed", "seconds", "total_seconds", "runs", "labelled", "unlabelled")
+    return {f"{name}_{key}": getattr(side, key) for key in keys}
+
+
+def _rows(cases: Sequence[Compared]) -> list[Row]:
+    """Two rows per case, one for each pipeline; what is of both stands in the first."""
+    return [
+        {"pipeline": name, "side": side, "case": case, "first": name == "bissl"}
+        for case in cases
+        for name, side in (("bissl", case.bissl), ("finetuning", case.finetuning))
+    ]
+
+
+def _lines(cases: Sequence[Compared]) -> list[Line]:
+    styles = {"wins": "green", "loses": "red"}
+    return [
+        Line(row, styles.get(row["case"].outcome) if row["first"] else "cyan", not row["first"]) for row in _rows(cases)
+    ]
+
+
+def _columns(cases: Sequence[Compared]) -> list[Column]:
+    """Choose the columns that have something to say about these cases."""
+    metric = cases[0].facts.metric_title
+
+    def of_case(text: Callable[[Compared], str]) -> Callable[[Row], str]:
+        return lambda row: text(row["case"]) if row["first"] else ""
+
+    def of_side(text: Callable[[Side], str]) -> Callable[[Row], str]:
+        return lambda row: text(row["side"])
+
+    every = [
+        Column("from", 99, of_case(lambda case: case.facts.checkpoint), number=False),
+        Column("pipeline", 100, lambda row: _NAMES[row["pipeline"]], number=False),
+        Column(f"{metric} %", 98, of_side(lambda side: _with_half(side.score, percent))),
+        Column("gain", 97, of_case(lambda case: _with_half(case.gain, points))),
+        Column("p", 84, of_case(lambda case: probability(case.tests.t))),
+        Column("Wilcoxon p", 60, of_case(lambda case: probability(case.tests.wilcoxon))),
+        Column("seeds", 40, of_case(lambda case: str(case.tests.n or ""))),
+        Column("time", 70, of_side(lambda side: duration(side.seconds))),
+        Column("in all", 50, of_side(lambda side: duration(side.total_seconds) if side.runs else "")),
+        Column("labelled", 65, of_side(lambda side: count(side.labelled))),
+        Column("unlabelled", 64, of_side(lambda side: count(side.unlabelled))),
+    ]
+    rows = _rows(cases)
+    return [column for column in every if column.priority >= 90 or any(column.cell(row) for row in rows)]
+
+
+def _with_half(value: Estimate | None, written: Callable[[float | None], str]) -> str:
+    """A mean with half the width of its interval: 94.7 ± 1.1."""
+    if value is None:
+        return ""
+    half = value.half_width
+    return written(value.mean) if half is None else f"{written(value.mean)} ± {percent(half)}"
+
+
+def _title(board: ComparisonBoard, cases: Sequence[Compared]) -> str:
+    splits = sorted({case.split for case in cases if case.gain is not None})
+    return " · ".join([cases[0].facts.dataset, board.name, *(f"{split} split" for split in splits)])

@@ -1,0 +1,87 @@
+"""What a comparison found, in sentences."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard, Overall, Side, Trend
+from bissl_ray.leaderboard.comparison.significance import FEWEST_FOR_RANKS, holm
+from bissl_ray.leaderboard.numbers import duration, points, probability
+
+_SURPRISING: Final = 0.05
+
+
+def findings(board: ComparisonBoard) -> list[str]:
+    """Sentences on how the gain changes over checkpoints, and on all datasets together."""
+    return [*map(_of_trend, board.trends), *map(_of_overall, board.overall)]
+
+
+def notes(board: ComparisonBoard) -> list[str]:
+    """What a reader must know to take the figures rightly."""
+    lines = [case.failures for case in board.cases if case.failures is not None]
+    decided = [case for case in board.cases if case.outcome != "unconfirmed"]
+    return [*lines, *(_about_figures(decided) if decided else []), *_about_checkpoints(board.cases)]
+
+
+def _about_figures(decided: Sequence[Compared]) -> list[str]:
+    lines = [_about_cost(decided)]
+    if any(case.tests.wilcoxon is None for case in decided):
+        lines.append(
+            f"p: paired t test over seeds. A rank test takes {FEWEST_FOR_RANKS} seeds that differ to reach 0.05 at "
+            "all, and is left out below that."
+        )
+    if len(decided) > 1:
+        # Differences that are all the same have no t test, and count as one of the comparisons nevertheless.
+        ps = [1.0 if case.tests.t is None else case.tests.t for case in decided]
+        stand = sum(p < _SURPRISING for p in holm(ps))
+        lines.append(
+            f"Each p and interval is for its own comparison; corrected for all {len(decided)} (Holm), "
+            f"{stand or 'none'} of them stay{'s' if stand == 1 else ''} below {_SURPRISING}."
+        )
+    if any(case.split == "validation" for case in decided):
+        lines.append("Scores on the validation split also chose the configurations, which flatters both sides.")
+    return lines
+
+
+def _about_checkpoints(cases: Sequence[Compared]) -> list[str]:
+    """What was read of each checkpoint, once for all datasets."""
+    return list(dict.fromkeys(f"{case.facts.checkpoint}: {line}" for case in cases for line in case.facts.read))
+
+
+def _about_cost(cases: Sequence[Compared]) -> str:
+    ours, theirs = _took([case.bissl for case in cases]), _took([case.finetuning for case in cases])
+    return (
+        "Time and images are of one run after pretraining, from the head's warm-up on. With all tuning, BiSSL took "
+        f"{ours}, fine-tuning {theirs}."
+    )
+
+
+def _took(sides: Sequence[Side]) -> str:
+    return f"{sum(side.runs for side in sides)} runs and {duration(sum(side.total_seconds for side in sides))}"
+
+
+def _of_trend(trend: Trend) -> str:
+    change = trend.change
+    word = "does not change beyond seed noise"
+    if change.low is not None and change.low > 0:
+        word = "grows"
+    elif change.high is not None and change.high < 0:
+        word = "shrinks"
+    interval = "" if change.low is None else f"95% interval {points(change.low)} to {points(change.high)}, "
+    return (
+        f"From {trend.first} to {trend.last} the gain on {trend.dataset} {word}: {points(change.mean)} points "
+        f"({interval}{change.n} seed{'' if change.n == 1 else 's'})."
+    )
+
+
+def _of_overall(overall: Overall) -> str:
+    gain, tests = overall.gain, overall.tests
+    ranked = (
+        f"sign test p {probability(tests.sign)}, Wilcoxon p {probability(tests.wilcoxon)}"
+        if tests.wilcoxon is not None
+        else f"a rank test takes {FEWEST_FOR_RANKS} datasets that differ"
+    )
+    return (
+        f"Over {gain.n} datasets from {overall.checkpoint}: {points(gain.mean)} points on average (95% interval over "
+        f"datasets {points(gain.low)} to {points(gain.high)}); better on {tests.positive}, worse on {tests.negative} "
+        f"({ranked})."
+    )

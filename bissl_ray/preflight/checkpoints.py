@@ -1,0 +1,118 @@
+"""Checkpoints that a person names: how they are read, and what they may have seen of the data that they are used on."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+from pyarrow.fs import FileType, LocalFileSystem, copy_files
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.models import Checkpoint, load_checkpoint
+from bissl_ray.models.tensor_files import head_name, settings_name
+from bissl_ray.preflight.data import DataFacts
+from bissl_ray.store import open_storage
+from bissl_ray.store.filesystem import reason
+
+
+def read_checkpoint(path: str, head: str | None = None) -> Checkpoint:
+    """Read a checkpoint, and what was published beside it.
+
+    Args:
+        path: a file of this machine, or a URI such as s3://bucket/file.pth.
+        head: likewise, a file of its pretext head; None: in it, beside it, or none.
+
+    Raises:
+        BadInputError: there is none, or it can't be read.
+    """
+    with ExitStack() as files:
+        file = files.enter_context(fetched(path))
+        return load_checkpoint(file, None if head is None else files.enter_context(fetched(head)))
+
+
+@contextmanager
+def fetched(path: str) -> Iterator[Path]:
+    """A file that a person names, for the duration of a `with` block; of a storage a copy, with what belongs to it.
+
+    In a BadInputError of the block the file has its own address.
+
+    Raises:
+        BadInputError: there is no such file in the storage, or it doesn't answer.
+    """
+    if "://" not in path:
+        yield Path(path)
+        return
+    filesystem, place = open_storage(path)
+    source = PurePosixPath(place)
+    with TemporaryDirectory() as folder:
+        try:
+            for name in (source.name, head_name(source.name), settings_name(source.name)):
+                each = None if name is None else source.with_name(name).as_posix()
+                if each is not None and filesystem.get_file_info(each).type == FileType.File:
+                    copy_files(each, f"{folder}/{name}", filesystem, LocalFileSystem())
+        except (pa.ArrowException, OSError) as error:
+            raise BadInputError(f"{path} can't be fetched: {reason(error)}; check the address and the access") from None
+        if not Path(folder, source.name).is_file():
+            raise BadInputError(f"no checkpoint file at {path}: check the address")
+        try:
+            yield Path(folder, source.name)
+        except BadInputError as error:
+            if folder not in str(error):
+                raise
+            address = path.partition("?")[0].rpartition("/")[0]
+            raise BadInputError(f"in {address}: {str(error).replace(f'{folder}/', '')}") from error
+
+
+_TRAINED_ON_LABELS = {"aligned": "aligned with", "finetuned": "fine-tuned on"}
+"""What was done to a model whose training saw labels, in words."""
+
+
+def notes_on_data(source: str, made: Mapping[str, Any], dataset: str, facts: DataFacts) -> list[str]:
+    """Say what a checkpoint may have seen of a dataset's validation and test images.
+
+    Args:
+        source: the file, for the line.
+        made: its metadata.
+        dataset: that it is used on.
+        facts: about that.
+    """
+    if not _made_with_another_split(made, dataset, facts):
+        return []
+    files = f" (--splits-dir {made['splits_dir']})" if made.get("splits_dir") else ""
+    return [
+        f"{source} was made with another split of {dataset}{files}, or with other files: images that are validation or "
+        "test here may have been trained on"
+    ]
+
+
+def notes_on_pretrained(source: str, made: Mapping[str, Any], dataset: str, facts: DataFacts) -> list[str]:
+    """As `notes_on_data`, of a checkpoint that both pipelines are to start from.
+
+    Raises:
+        BadInputError: it was trained on the labels of another split of the same dataset.
+    """
+    trained = _TRAINED_ON_LABELS.get(made.get("model", ""))
+    if trained is not None and _made_with_another_split(made, dataset, facts):
+        raise BadInputError(
+            f"{source} was {trained} another split of {dataset}, or other files: it may know the labels of images "
+            f"that are validation here; give a self-supervised checkpoint, or one {trained} this split"
+        )
+    if made.get("model") != "finetuned":
+        return notes_on_data(source, made, dataset, facts)
+    return [
+        f"{source} was fine-tuned on {made.get('dataset')} with labels: BiSSL and its control both start from that, "
+        "and not from a self-supervised checkpoint"
+    ]
+
+
+def _made_with_another_split(made: Mapping[str, Any], dataset: str, facts: DataFacts) -> bool:
+    if made.get("dataset") != dataset:
+        return False
+    if made.get("model") == "pretrained" and made.get("pretext_dataset") not in (None, dataset):
+        return False  # its images were all of another dataset
+    known = made.get("labelled_fingerprint")
+    if known is None:  # an earlier release's
+        return made.get("fingerprint") not in (None, facts.fingerprint)
+    return bool(known != facts.labelled_fingerprint)

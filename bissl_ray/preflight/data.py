@@ -1,0 +1,95 @@
+"""What a job writes down about its data, looked at here or where its workers will be."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bissl_ray.data import DataChoice
+from bissl_ray.data.cache.folder import check_cache_folder
+from bissl_ray.data.files.split_files import holds_split, no_split
+from bissl_ray.data.splits import reduced_fingerprint
+from bissl_ray.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a job writes down about its data, and shows.
+
+    Attributes:
+        fingerprint: of the files and the splits, as the workers will see them.
+        classes: number of classes.
+        sizes: images by split.
+        labelled_fingerprint: of the labelled images alone (`DatasetSplits.labelled_fingerprint`).
+        validation_from: where validation came from, in words.
+        without_split: the folder of index files that has none of this dataset; None: it has, or none was given.
+        class_names: of each class, by its label; None where the files have none.
+    """
+
+    fingerprint: str
+    classes: int
+    sizes: dict[str, int]
+    labelled_fingerprint: str
+    validation_from: str
+    without_split: str | None
+    class_names: tuple[str, ...] | None = None
+
+    @property
+    def in_words(self) -> str:
+        """Classes, images, where validation came from, and fingerprint, for a line."""
+        sizes = ", ".join(f"{count} {name}" for name, count in self.sizes.items())
+        validation = f"validation {self.validation_from}"
+        if self.without_split is not None:
+            validation += f" ({self.without_split} has no index files of it)"
+        return f"{self.classes} classes; {sizes} images; {validation}; fingerprint {self.fingerprint[:12]}"
+
+    def require_split(self, dataset: str) -> None:
+        """Make sure that index files were found where they were asked for (raises BadInputError)."""
+        if self.without_split is not None:
+            raise no_split(Path(self.without_split), dataset, self.validation_from)
+
+
+def inspect_data(data: DataChoice, cache_side: int | None) -> DataFacts:
+    """Open a dataset and look at its splits, without decoding images.
+
+    Args:
+        data: the data.
+        cache_side: what images are reduced to, as the setting of that name.
+
+    Raises:
+        BadInputError: it is not there, incomplete or damaged; or $BISSL_RAY_CACHE names no folder to decode it into.
+    """
+    splits = data.open()
+    if not data.spec.embedded:
+        check_cache_folder()
+    parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
+    lacking = data.splits_dir is not None and not holds_split(Path(data.splits_dir), data.dataset)
+    return DataFacts(
+        fingerprint=reduced_fingerprint(splits.fingerprint, cache_side),
+        classes=splits.classes,
+        sizes=parts,
+        labelled_fingerprint=splits.labelled_fingerprint,
+        validation_from=splits.validation_from,
+        without_split=data.splits_dir if lacking else None,
+        class_names=splits.class_names,
+    )
+
+
+def inspect_remotely(data: DataChoice, cache_side: int | None) -> DataFacts:
+    """Look at the data where the workers will: a laptop that attaches to a cluster need not have them.
+
+    Connected to Ray; arguments as `inspect_data`.
+
+    Raises:
+        BadInputError: as `inspect_data`.
+    """
+    import ray
+    from ray.exceptions import RayTaskError
+
+    # A CPU, to be where workers may be: a head node without any need not have the data.
+    task = ray.remote(num_cpus=1)(inspect_data)
+    try:
+        facts: DataFacts = ray.get(task.remote(data, cache_side))
+    except RayTaskError as error:
+        if isinstance(error.cause, BadInputError):
+            raise BadInputError(f"on the cluster: {error.cause}") from error
+        raise
+    return facts

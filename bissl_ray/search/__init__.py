@@ -1,0 +1,1 @@
+"""What to run next: planner, proposals, records of what has run. Neither Ray nor torch."""

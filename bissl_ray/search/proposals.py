@@ -1,0 +1,172 @@
+"""Optuna, told the truth: COMPLETE, PRUNED with intermediate values, FAIL (DESIGN section 5)."""
+
+import math
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter
+from bissl_ray.config.protocol import Protocol
+from bissl_ray.config.search_space import SearchSpace
+from bissl_ray.search.records import Record
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+_OVERRIDES = "overrides"
+
+
+class Proposals:
+    """Proposes explore points, known-good ones first, and learns from every outcome."""
+
+    def __init__(self, space: SearchSpace, history: Iterable[Record] = ()):
+        """Build the study, replaying what has run.
+
+        Args:
+            space: parameters, known-good points and the protocol's sampler.
+            history: explore records, in the order proposed; those still running are asked again.
+        """
+        history = list(history)
+        self._space = space
+        self._distributions = {name: _distribution(p) for name, p in space.parameters.items()}
+        self._study = optuna.create_study(direction="maximize", sampler=_sampler(space.protocol, len(history)))
+        self._asked: dict[str, optuna.Trial] = {}
+        for record in history:
+            if record.ended:
+                self._study.add_trial(_frozen(record, self._distributions))
+        for record in history:
+            if not record.ended:
+                self._study.enqueue_trial(self._searched(record.point))
+                self._asked[record.trial] = self._study.ask(self._distributions)
+                for alternation, objective in sorted(record.curve.items()):
+                    self.report(record.trial, alternation, objective)
+        if self._distributions:
+            for point in space.known_good[len([r for r in history if r.origin == "known_good"]) :]:
+                extra = {name: value for name, value in point.items() if name not in self._distributions}
+                searched = self._searched(space.complete(point))
+                self._study.enqueue_trial(searched, user_attrs={_OVERRIDES: extra, "known": True})
+
+    def ask(self, trial: str) -> tuple[dict[str, Any], str]:
+        """Propose a point for this trial.
+
+        Returns:
+            The point (searched values, and whatever else a known-good point sets) and its origin: known_good, the
+            sampler's name, or fixed where nothing is searched.
+        """
+        asked = self._study.ask(self._distributions)
+        self._asked[trial] = asked
+        own = self._space.protocol.sampler if self._distributions else "fixed"
+        origin = "known_good" if asked.user_attrs.get("known") else own
+        return {**asked.params, **asked.user_attrs.get(_OVERRIDES, {})}, origin
+
+    def report(self, trial: str, alternation: int, objective: float) -> None:
+        """Pass an intermediate objective on."""
+        if trial in self._asked and math.isfinite(objective):
+            self._asked[trial].report(objective, alternation)
+
+    def tell(self, record: Record) -> None:
+        """Tell the outcome of an explore trial that has ended."""
+        asked = self._asked.pop(record.trial, None)
+        if asked is None:
+            return
+        state = _state(record)
+        # A pruned trial's value is its last intermediate one, which Optuna looks up itself.
+        self._study.tell(asked, record.objective if state == TrialState.COMPLETE else None, state=state)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """The study's trials, for inspection."""
+        return self._study.get_trials(deepcopy=True)
+
+    def _searched(self, point: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in point.items() if name in self._distributions}
+
+
+def finetune_points(space: SearchSpace, count: int) -> list[dict[str, Any]]:
+    """The first points of the fine-tuning search, shared by the finalists and the control.
+
+    The first is the space's own setting, where it lies in the range; the others are a scrambled Sobol
+    sequence, which covers a small budget more evenly than independent draws.
+
+    Args:
+        space: its finetune_parameters and the protocol's seed.
+        count: how many; a longer list begins with a shorter one.
+
+    Returns:
+        The points; all empty if nothing of fine-tuning is searched.
+    """
+    if not space.finetune_parameters:
+        return [{} for _ in range(count)]
+    distributions = {name: _distribution(p) for name, p in space.finetune_parameters.items()}
+    study = optuna.create_study(sampler=_sobol(space.protocol.seed))
+    own = {name: value for name, value in space.settings({}).model_dump().items() if name in distributions}
+    if all(_contains(distributions[name], value) for name, value in own.items()):
+        study.enqueue_trial(own)
+    points = []
+    for _ in range(count):
+        asked = study.ask(distributions)
+        points.append(dict(asked.params))
+        study.tell(asked, 0.0)
+    return points
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    match parameter:
+        case FloatParameter():
+            return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+        case IntParameter():
+            return IntDistribution(parameter.low, parameter.high, log=parameter.log)
+        case CategoricalParameter():
+            return CategoricalDistribution(parameter.choices)
+
+
+def _sampler(protocol: Protocol, replayed: int) -> BaseSampler:
+    # The seed moves on with what has been replayed: a resumed random search must not repeat its draws.
+    seed = protocol.seed + replayed
+    match protocol.sampler:
+        case "tpe":
+            return TPESampler(seed=seed, n_startup_trials=protocol.startup_trials)
+        case "random":
+            return RandomSampler(seed=seed)
+        case "qmc":
+            return _sobol(seed)
+
+
+def _sobol(seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
+    except ValueError:  # none of a categorical distribution's choices
+        return False
+
+
+def _state(record: Record) -> TrialState:
+    if record.scored:
+        return TrialState.COMPLETE
+    return TrialState.PRUNED if record.status == "pruned" else TrialState.FAIL
+
+
+def _frozen(record: Record, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    params = {name: record.point[name] for name in distributions if name in record.point}
+    # Of a point from before the space was changed, what still lies in it is learnt from.
+    known = {name: d for name, d in distributions.items() if name in params and _contains(d, params[name])}
+    state = _state(record)
+    curve = {step: value for step, value in record.curve.items() if math.isfinite(value)}
+    last = curve[max(curve)] if curve else None
+    value = record.objective if state == TrialState.COMPLETE else last if state == TrialState.PRUNED else None
+    return create_trial(
+        state=state,
+        value=value,
+        params={name: params[name] for name in known},
+        distributions=known,
+        intermediate_values=curve,
+    )

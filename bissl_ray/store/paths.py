@@ -1,0 +1,115 @@
+"""Where things lie in a storage: names of files and folders, how names are checked, and paths that hold elsewhere."""
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple
+
+from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.store.schema import Kind
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
+_READ_AS_DATE_OR_NULL: Final = frozenset({"epoch", "inf", "infinity", "null"})
+
+
+class StoredFile(NamedTuple):
+    """One Parquet file of a sweep."""
+
+    path: str
+    dataset: str
+    sweep: str
+    size: int  # bytes
+
+
+def check_name(what: str, name: str) -> str:
+    """Return a name that may stand in a path and that every reader takes for text.
+
+    DuckDB and pyarrow guess types from a path: "2026-10-30" would be a date, "42" a number.
+
+    Args:
+        what: "sweep", "dataset" or "trial", for the error.
+        name: the name to check.
+
+    Raises:
+        BadInputError: the name is empty, too long, a number, a date or has other characters.
+    """
+    if _NAME.fullmatch(name) is None or name.lower() in _READ_AS_DATE_OR_NULL:
+        raise BadInputError(
+            f"{what} name {name!r} can't be used: start with a letter, then letters, digits, '.', '_' or '-' "
+            f"(100 at most, and not a word that reads as a date or null), for example '{what.replace(' ', '-')}-1'"
+        )
+    return name
+
+
+def sweep_folder(base: str, dataset: str, sweep: str) -> str:
+    """Give the folder of a sweep's Parquet files."""
+    return f"{base}/results/dataset={dataset}/sweep={sweep}"
+
+
+def new_file_name(kind: Kind) -> str:
+    """Give a file name that sorts by time and that no other process or machine gives."""
+    return f"{kind}-{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:12]}.parquet"
+
+
+def list_files(
+    filesystem: FileSystem, base: str, kind: Kind, dataset: str | None = None, sweep: str | None = None
+) -> list[StoredFile]:
+    """List the Parquet files of one kind, oldest first, leaving out what unfinished writes left behind.
+
+    Args:
+        filesystem: as `open_storage` gives it.
+        base: path of the storage on it.
+        kind: trials or reports.
+        dataset: only this one.
+        sweep: only this one.
+
+    Raises:
+        BadInputError: a file stands where the storage's folder should be.
+    """
+    root = f"{base}/results" if dataset is None else f"{base}/results/dataset={dataset}"
+    if dataset is not None and sweep is not None:
+        root = sweep_folder(base, dataset, sweep)
+    infos = filesystem.get_file_info(FileSelector(root, recursive=True, allow_not_found=True))
+    if not infos and filesystem.get_file_info(base).type == FileType.File:
+        raise BadInputError(f"storage {base} is a file, a folder was expected; give another --storage")
+    found = [stored for stored in _of_kind(infos, kind) if sweep is None or stored.sweep == sweep]
+    return sorted(found, key=lambda stored: (stored.dataset, stored.sweep, PurePosixPath(stored.path).name))
+
+
+def _of_kind(infos: Iterable[FileInfo], kind: Kind) -> Iterable[StoredFile]:
+    for info in infos:
+        path = PurePosixPath(info.path)
+        if info.type != FileType.File or not path.match(f"dataset=*/sweep=*/{kind}-*.parquet"):
+            continue
+        sweep, dataset = (part.partition("=")[2] for part in (path.parts[-2], path.parts[-3]))
+        yield StoredFile(info.path, dataset, sweep, info.size)
+
+
+def absolute_storage(storage: str | Path) -> str:
+    """The storage as workers in other folders can use it: a URI as it is, a path made absolute.
+
+    Raises:
+        BadInputError: a URI with options.
+    """
+    text = str(storage)
+    if "?" in text and "://" in text:
+        raise BadInputError(
+            f"--storage {text}: options after '?' don't reach Ray; set them in the environment (AWS_REGION, "
+            "AWS_ENDPOINT_URL and the like), and give the plain URI"
+        )
+    return str(absolute_file(text))
+
+
+def absolute_file(path: str | Path | None) -> str | None:
+    """A file as processes in other folders find it: a URI as it is, a path made absolute; None for None."""
+    return str(path) if path is not None and "://" in str(path) else absolute_path(path)
+
+
+def absolute_path(path: str | Path | None) -> str | None:
+    """A path made absolute; None for None."""
+    return None if path is None else str(Path(path).expanduser().absolute())

@@ -1,0 +1,126 @@
+"""The BiSSL stage: alternations of both levels, a report after each."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, fields, replace
+from statistics import fmean
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from bissl_ray.bilevel import AlternationReport, BilevelHyperparameters, BilevelTrainer
+from bissl_ray.training.curvature import exact_curvature, proximity_weights
+from bissl_ray.training.evaluation.embeddings import EmbeddingStatistics, measure_embeddings
+from bissl_ray.training.evaluation.statistics import MOST_BATCHES, reestimate_statistics
+from bissl_ray.training.stages.diagnosis import Diagnosis, TrialDiagnosedError
+from bissl_ray.training.trial import Trial
+from bissl_ray.training.watch import Advance
+
+Batch = tuple[Tensor, Tensor]
+
+
+def align(trial: Trial, saved: Any) -> None:
+    """Align the backbone with the downstream task; afterwards "lower" is what fine-tuning starts from.
+
+    The objective reported after each alternation is the validation metric of the upper model (θ_D, φ_D). The saved
+    backbone's running statistics are re-estimated on views of the pretext pool, the lower level's data.
+
+    Raises:
+        TrialDiagnosedError: after the report of an alternation that shows the trial to be beyond help.
+    """
+    settings, models = trial.settings, trial.models
+
+    def lower_loss(views: Batch) -> Tensor:
+        with trial.autocast():
+            return models.pretext.loss(models.lower, views)
+
+    def upper_loss(backbone: nn.Module, batch: Batch) -> Tensor:
+        with trial.autocast():
+            return models.downstream.loss(backbone, batch)
+
+    trainer = BilevelTrainer(
+        models.lower,
+        models.pretext,
+        models.upper,
+        models.downstream,
+        lower_loss,
+        upper_loss,
+        replace(
+            BilevelHyperparameters(**{f.name: getattr(settings, f.name) for f in fields(BilevelHyperparameters)}),
+            proximity_weight=proximity_weights(settings, models.lower),
+        ),
+        lambda progress: models.pretext.after_step(models.lower, progress),
+        exact_curvature(settings, models, trial.curvature_images // trial.worker.world_size),
+    )
+    diagnosis = Diagnosis(settings)
+    done = 0
+    if saved is not None:
+        trainer.load_state_dict(saved["trainer"])
+        diagnosis.load_state_dict(saved["diagnosis"])
+        done = saved["alternations"]
+    looks = min(MOST_BATCHES, trial.labelled_steps(settings.upper_batch))
+    # Each alternation draws one lower batch more than it has steps: the one that the Hessian is taken on.
+    lower_drawn, upper_drawn = settings.lower_steps + 1, settings.upper_steps
+    with (
+        trial.pretext_views("bissl", settings.lower_batch, done * lower_drawn) as views,
+        trial.labelled("bissl", settings.upper_batch, done * upper_drawn) as upper,
+        trial.labelled("statistics", settings.upper_batch, done * looks) as seen,
+    ):
+        lower = _KeepsLast(views)
+        for alternation in range(done + 1, settings.alternations + 1):
+            report = trainer.alternation(lower, upper)
+            with trial.autocast():
+                embeddings = measure_embeddings(models.pretext, models.lower, lower.last[0])
+            with trial.autocast():
+                reestimate_statistics(models.upper, seen, looks)
+            _add_up(trial.totals, report, embeddings)
+            objective = trial.totals["objective"] = trial.score("upper")
+            measured = {"embedding_std": embeddings.std, "embedding_rank": embeddings.rank, "objective": objective}
+            trial.report({"stage": "bissl", **asdict(report), **measured})
+            reason = diagnosis.look(report, embeddings)
+            if reason is not None:
+                raise TrialDiagnosedError(reason)
+            if alternation < settings.alternations:
+                state = {"alternations": alternation, "diagnosis": diagnosis.state_dict()}
+                where = Advance("bissl", alternation, settings.alternations, "alternation")
+                trial.advance(where, lambda state=state: {"trainer": trainer.state_dict(), **state})  # type: ignore[misc]
+        # Both views: the first alone is always blurred on photographs.
+        both = ((torch.cat(pair), pair[0]) for pair in views)
+        with trial.autocast():
+            reestimate_statistics(models.lower, both, MOST_BATCHES)
+    trial.save_models("aligned", ("pretext", "downstream"))
+
+
+class _KeepsLast(Iterator[Batch]):
+    """Passes batches on and keeps the last: after an alternation, the one that H was taken on.
+
+    Attributes:
+        last: that batch; not there before the first.
+    """
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self.last: Batch
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        self.last = next(self._batches)
+        return self.last
+
+
+def _add_up(totals: dict[str, Any], report: AlternationReport, embeddings: EmbeddingStatistics) -> None:
+    """Bring what the trial has come to up to date."""
+    residuals: list[float] = totals.setdefault("residuals", [])
+    residuals += [] if report.cg_residual is None else [report.cg_residual]
+    changes = [c for c in (totals.get("implicit_change"), report.implicit_change) if c is not None]
+    totals.update(
+        alternations=report.alternation,
+        hvps=totals.get("hvps", 0) + report.hvps,
+        cg_residual=fmean(residuals) if residuals else None,
+        negative_curvature=totals.get("negative_curvature", 0) + report.negative_curvature,
+        implicit_change=max(changes, default=None),
+        embedding_std=embeddings.std,
+        embedding_rank=embeddings.rank,
+    )

@@ -1,0 +1,1 @@
+"""Everything that touches Ray: groups of workers, their mailbox, launching, attaching, interrupting."""

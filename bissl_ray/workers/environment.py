@@ -1,0 +1,62 @@
+"""Process settings that Ray reads from the environment, set before Ray is imported. Imports no Ray."""
+
+import os
+import sys
+
+from bissl_ray.workers.attach import LOOPBACK_ONLY, check_cluster
+
+_ALWAYS = {
+    # Nothing is sent anywhere unless the user turns it on.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Our own handler saves state and prints how to resume; Tune's would swallow the first Ctrl-C.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Parquet is the one record; Tune's CSV, JSON and TensorBoard files are not wanted beside it.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Tune's own tables and banners; the live view is ours.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # Tune's own snapshots are never read again: resuming replays Parquet.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    # A trial's last message says that it is over and need not repeat the objective.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # Train looks after its workers this often (seconds); its default of 2 s is long beside a short trial.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # Workers keep the working directory they started in.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+# The cluster is for this process alone, and so is its token; every Ray process listens on 127.0.0.1 only.
+# (ray.init(_node_ip_address="127.0.0.1") does not do that, see `attach.LOOPBACK_ONLY`: the daemons would
+# listen on every interface.)
+_LOCAL = {
+    "RAY_AUTH_MODE": "token",
+    LOOPBACK_ONLY: "0",
+    # Nobody takes this one machine away with a warning beforehand; the watcher is a process more for each Train run.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
+
+
+def prepare(address: str | None) -> None:
+    """Set what Ray reads at import and at start; what the user has set stays.
+
+    Args:
+        address: address of the cluster to attach to, None for a local cluster of our own.
+
+    Raises:
+        BadInputError: the cluster can't be joined.
+    """
+    for name, value in _ALWAYS.items():
+        os.environ.setdefault(name, value)
+    particular = _LOCAL if address is None else check_cluster(address)
+    for name, value in particular.items():
+        os.environ.setdefault(name, value)
+    if "ray" in sys.modules and LOOPBACK_ONLY in particular:
+        # Ray was imported before, by whoever called us, and has read the variable already.
+        sys.modules["ray._private.ray_constants"].ENABLE_RAY_CLUSTER = False  # type: ignore[attr-defined]
+
+
+def worker_environment() -> dict[str, str]:
+    """What the cluster's processes need of the same, for a job's runtime environment."""
+    return {name: os.environ[name] for name in _ALWAYS if name in os.environ}

@@ -1,0 +1,63 @@
+"""What a checkpoint may have seen of the data that it is used on."""
+
+from typing import Any
+
+import pytest
+
+from bissl_ray.data import DataChoice
+from bissl_ray.errors import BadInputError
+from bissl_ray.preflight.checkpoints import notes_on_data, notes_on_pretrained
+from bissl_ray.preflight.data import DataFacts, inspect_data
+
+
+@pytest.fixture(scope="module")
+def facts() -> DataFacts:
+    return inspect_data(DataChoice("digits"), None)
+
+
+def made(seed: int, model: str = "aligned", **further: Any) -> dict[str, Any]:
+    """Metadata of a checkpoint of ours that was made on the digits."""
+    splits = DataChoice("digits", split_seed=seed).open()
+    marks = {"fingerprint": splits.fingerprint, "labelled_fingerprint": splits.labelled_fingerprint}
+    return {"model": model, "dataset": "digits", "pretext_dataset": None, **marks, **further}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "noted"),
+    [
+        (made(0), False),
+        (made(1), True),
+        # Whatever its pretext saw and however its images were reduced, the labelled ones tell.
+        (made(1, pretext_dataset="imagenet", fingerprint="other"), True),
+        (made(0, pretext_dataset="imagenet", fingerprint="other"), False),
+        # Pretrained on other images alone, it has seen none of these.
+        (made(1, "pretrained", pretext_dataset="imagenet"), False),
+        (made(1, "pretrained"), True),
+        ({**made(1), "dataset": "cars"}, False),
+        ({}, False),
+        # An earlier release wrote one fingerprint.
+        ({"dataset": "digits", "fingerprint": "other"}, True),
+        ({"dataset": "digits", "fingerprint": made(0)["fingerprint"]}, False),
+    ],
+)
+def test_another_split_of_the_same_dataset_is_noted(facts: DataFacts, metadata: dict[str, Any], noted: bool) -> None:
+    notes = notes_on_data("a.pt", metadata, "digits", facts)
+    assert bool(notes) == noted
+    assert not noted or "a.pt was made with another split of digits, or with other files" in notes[0]
+
+
+def test_the_index_files_that_it_was_made_with_are_named(facts: DataFacts) -> None:
+    assert "split of digits (--splits-dir /s)" in notes_on_data("a.pt", made(1, splits_dir="/s"), "digits", facts)[0]
+
+
+def test_a_checkpoint_that_saw_labels_is_no_self_supervised_one(facts: DataFacts) -> None:
+    (note,) = notes_on_pretrained("a.pt", made(0, "finetuned"), "digits", facts)
+    assert "a.pt was fine-tuned on digits with labels" in note
+    (note,) = notes_on_pretrained("a.pt", {"model": "finetuned", "dataset": "cars"}, "digits", facts)
+    assert "fine-tuned on cars" in note
+    with pytest.raises(BadInputError, match=r"a.pt was fine-tuned on another split of digits"):
+        notes_on_pretrained("a.pt", made(1, "finetuned"), "digits", facts)
+    assert notes_on_pretrained("a.pt", made(0, "pretrained"), "digits", facts) == []
+    assert notes_on_pretrained("a.pt", made(0, "aligned"), "digits", facts) == []
+    with pytest.raises(BadInputError, match=r"a.pt was aligned with another split of digits"):
+        notes_on_pretrained("a.pt", made(1, "aligned"), "digits", facts)

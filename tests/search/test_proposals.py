@@ -1,0 +1,212 @@
+"""Optuna hears the truth, and a resumed sweep's study is that of one that was never interrupted."""
+
+import math
+import warnings
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from bissl_ray.search.proposals import Proposals, finetune_points
+from bissl_ray.search.records import Record, records_from_store
+from tests.search.small_space import FINETUNE, PARAMETERS, space, store_rows
+
+KNOWN_GOOD = [
+    {"lower_lr": 1.0, "cg_iterations": 5, "solver": "neumann", "direct_weight": 0.5, "damping": 7.0, "clip_norm": None},
+    {"lower_lr": 0.2},
+]
+
+
+def objective(point):
+    """Best at lower_lr = 1 with many iterations."""
+    return 0.9 / (1 + math.log(point["lower_lr"]) ** 2) * (0.5 + point["cg_iterations"] / 20)
+
+
+def propose(proposals, name):
+    point, origin = proposals.ask(name)
+    return Record(name, "explore", "search", None, 0, point, origin)
+
+
+def end(proposals, record, status="complete", alternations=3):
+    """Report a curve and tell the end, as the recorder does."""
+    for alternation in range(1, alternations + 1):
+        record.curve[alternation] = record.objective = objective(record.point) * alternation / 3
+        proposals.report(record.trial, alternation, record.objective)
+    record.status = status
+    proposals.tell(record)
+    return record
+
+
+def outcomes(proposals):
+    return [(t.state, t.params, t.value, t.intermediate_values) for t in proposals.trials]
+
+
+def test_distributions_are_the_spaces():
+    proposals = Proposals(space())
+    propose(proposals, "t000")
+    assert proposals.trials[0].distributions == {
+        "lower_lr": FloatDistribution(0.1, 4.8, log=True),
+        "direct_weight": FloatDistribution(0.0, 1.0),
+        "cg_iterations": IntDistribution(0, 10),
+        "solver": CategoricalDistribution(["cg", "neumann"]),
+    }
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_proposals_lie_in_the_space_and_name_their_sampler(sampler):
+    wanted = space(protocol={"sampler": sampler})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        proposals = Proposals(wanted)
+        records = [end(proposals, propose(proposals, f"t{i:03d}")) for i in range(8)]
+    for record in records:
+        assert record.origin == sampler
+        assert set(record.point) == set(PARAMETERS)
+        assert 0.1 <= record.point["lower_lr"] <= 4.8
+        assert isinstance(record.point["cg_iterations"], int)
+        wanted.settings(record.point)
+    assert len({record.point["lower_lr"] for record in records}) == 8
+
+
+def test_known_good_points_come_first_and_keep_what_is_not_searched():
+    proposals = Proposals(space(known_good=KNOWN_GOOD))
+    first, second, third = (propose(proposals, f"t{i:03d}") for i in range(3))
+    assert first.point == KNOWN_GOOD[0]
+    assert "damping" not in proposals.trials[0].params
+    assert space().settings(first.point).damping == 7.0
+    assert space().settings(first.point).clip_norm is None
+    # What a point leaves out has the setting's default.
+    assert second.point == {"lower_lr": 0.2, "direct_weight": 1.0, "cg_iterations": 5, "solver": "cg"}
+    assert [record.origin for record in (first, second, third)] == ["known_good", "known_good", "tpe"]
+
+
+def test_optuna_hears_complete_pruned_and_failed():
+    proposals = Proposals(space())
+    records = [propose(proposals, f"t{i:03d}") for i in range(6)]
+    end(proposals, records[0])
+    end(proposals, records[1], status="pruned", alternations=2)
+    end(proposals, records[2], status="failed", alternations=1)
+    records[3].status, records[3].objective = "complete", math.nan
+    proposals.report("t003", 1, math.nan)
+    proposals.tell(records[3])
+    records[4].status = "failed"
+    proposals.tell(records[4])
+    trials = proposals.trials
+    assert [trial.state for trial in trials] == [
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.FAIL,
+        TrialState.FAIL,
+        TrialState.FAIL,
+        TrialState.RUNNING,
+    ]
+    assert trials[0].value == records[0].objective
+    assert trials[0].intermediate_values == records[0].curve
+    assert trials[1].value == records[1].curve[2]
+    assert trials[1].intermediate_values == records[1].curve
+    assert trials[3].intermediate_values == {}
+    proposals.tell(records[0])  # told already: nothing happens
+    proposals.report("unknown", 1, 0.5)
+    assert [trial.state for trial in proposals.trials] == [trial.state for trial in trials]
+
+
+def history():
+    """A study as it was lived, and its records."""
+    wanted = space(known_good=KNOWN_GOOD)
+    proposals = Proposals(wanted)
+    records = []
+    for number, status in enumerate(["complete", "pruned", "failed", "complete", "complete"]):
+        records.append(end(proposals, propose(proposals, f"t{number:03d}"), status, 2 if status == "pruned" else 3))
+    running = propose(proposals, "t005")
+    running.curve[1] = running.objective = 0.25
+    proposals.report("t005", 1, 0.25)
+    return wanted, proposals, [*records, running]
+
+
+def test_a_replayed_study_is_the_lived_one():
+    wanted, lived, records = history()
+    rebuilt = records_from_store(*store_rows(records, wanted))
+    replayed = Proposals(wanted, iter(rebuilt))
+    assert outcomes(replayed) == outcomes(lived)
+    assert replayed.trials[-1].state == TrialState.RUNNING
+    # The running one ends in both, and both know as much.
+    for proposals, record in ((lived, records[-1]), (replayed, rebuilt[-1])):
+        record.status, record.objective = "pruned", 0.25
+        proposals.tell(record)
+    assert outcomes(replayed) == outcomes(lived)
+    assert replayed.trials[-1].value == 0.25
+
+
+def test_a_resumed_sweep_proposes_the_known_good_points_that_are_left():
+    wanted = space(known_good=KNOWN_GOOD)
+    first = end(Proposals(wanted), Record("t000", "explore", "search", None, 0, KNOWN_GOOD[0], "known_good"))
+    resumed = Proposals(wanted, [first])
+    record = propose(resumed, "t001")
+    assert (record.origin, record.point["lower_lr"]) == ("known_good", 0.2)
+    assert propose(resumed, "t002").origin == "tpe"
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_a_resumed_sweep_does_not_draw_the_same_points_again(sampler):
+    wanted = space(protocol={"sampler": sampler})
+    lived = Proposals(wanted)
+    records = [end(lived, propose(lived, f"t{i:03d}")) for i in range(5)]
+    resumed = Proposals(wanted, records_from_store(*store_rows(records, wanted)))
+    again = [end(resumed, propose(resumed, f"t{i:03d}")) for i in range(5, 10)]
+    assert not {r.point["lower_lr"] for r in records} & {r.point["lower_lr"] for r in again}
+
+
+def test_points_from_before_the_space_changed_are_kept_where_they_fit():
+    _, _, records = history()
+    narrowed = {
+        **PARAMETERS,
+        "cg_iterations": {"type": "int", "low": 0, "high": 1},
+        "solver": {"type": "categorical", "choices": ["identity", "layerwise_cg"]},
+    }
+    replayed = Proposals(space(parameters=narrowed), records[:5])
+    assert all("solver" not in trial.params for trial in replayed.trials)
+    assert all("lower_lr" in trial.params for trial in replayed.trials)
+    assert all(trial.params.get("cg_iterations", 0) <= 1 for trial in replayed.trials)
+    propose(replayed, "t005")
+
+
+def test_finetune_points_begin_with_the_spaces_own_setting():
+    wanted = space(fixed={"alternations": 4})
+    points = finetune_points(wanted, 6)
+    assert len(points) == 6
+    assert points[0] == {"finetune_lr": 0.03, "finetune_weight_decay": 1e-3}
+    assert len({point["finetune_lr"] for point in points}) == 6
+    for point in points:
+        assert set(point) == set(FINETUNE)
+        assert 0.001 <= point["finetune_lr"] <= 0.1
+        assert 1e-5 <= point["finetune_weight_decay"] <= 1e-2
+    # A longer list begins with a shorter one, whenever it is asked for.
+    assert finetune_points(wanted, 9)[:6] == points
+    assert finetune_points(wanted, 0) == []
+    assert finetune_points(space(protocol={"seed": 1}), 6)[1:] != points[1:]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"finetune_lr": {"type": "float", "low": 0.5, "high": 1.0}},
+        {"finetune_batch": {"type": "categorical", "choices": [16, 32, 64]}},
+        {"finetune_epochs": {"type": "int", "low": 1, "high": 9}},
+    ],
+)
+def test_an_own_setting_outside_the_range_is_not_proposed(parameters):
+    wanted = space(finetune_parameters=parameters)
+    points = finetune_points(wanted, 6)
+    assert len(points) == 6
+    for point in points:
+        wanted.settings(point)
+        assert point[next(iter(parameters))] in (16, 32, 64) or point[next(iter(parameters))] <= 9
+
+
+def test_nothing_to_search_in_finetuning_gives_empty_points():
+    assert finetune_points(space(finetune_parameters={}), 6) == [{}] * 6
+
+
+def test_where_nothing_is_searched_the_space_itself_is_the_point():
+    proposals = Proposals(space(protocol={"trials": 1}, parameters={}))
+    assert proposals.ask("t000") == ({}, "fixed")

@@ -1,0 +1,86 @@
+"""Tune is handed what the planner says, no more at a time than there are worker groups."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+
+from ray.tune.search import Searcher
+
+from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
+from bissl_ray.search.proposals import finetune_points
+from bissl_ray.sweep.searcher import PlannedSearcher
+from bissl_ray.training.order import Order
+from tests.search.small_space import space
+from tests.search.whole_sweep import ByName
+
+SPACE = space()
+
+
+def order_of(plan: Plan) -> Order:
+    settings = SPACE.settings(plan.record.point).model_dump()
+    record = plan.record
+    return Order(
+        record.trial, "digits", None, 0, "memory", "s", settings, record.seed, plan.stages, plan.start or "start.pt"
+    )
+
+
+def searcher(stopped: Callable[[], bool] = lambda: False, slots: int = 2) -> tuple[PlannedSearcher, Planner]:
+    planner = Planner(SPACE.protocol, ByName(), partial(finetune_points, SPACE))
+    return PlannedSearcher(planner, order_of, slots, stopped), planner
+
+
+def finish(ours: PlannedSearcher, planner: Planner, trial_id: str) -> Plan:
+    """What the recorder does at a trial's end."""
+    plan = ours.plans.pop(trial_id)
+    if plan.stages == TEST_STAGES:
+        plan.record.test_metric = 0.5
+    else:
+        plan.record.status, plan.record.objective = "complete", 0.5
+    planner.ended(plan)
+    return plan
+
+
+def test_no_more_than_there_are_groups():
+    ours, planner = searcher()
+    first, second = ours.suggest("tune-a"), ours.suggest("tune-b")
+    assert (first["trial"], second["trial"]) == ("t000", "t001")
+    assert first["explore"] is True
+    assert ours.suggest("tune-c") is None
+    assert len(planner.records) == 2
+    finish(ours, planner, "tune-a")
+    assert ours.suggest("tune-c")["trial"] == "t002"
+
+
+def test_an_order_comes_whole_and_as_plain_text():
+    ours, _ = searcher()
+    configuration = ours.suggest("tune-a")
+    order = Order.from_mapping(json.loads(configuration["order"]))
+    assert order == order_of(ours.plans["tune-a"])
+    assert order.validated_settings() == SPACE.settings(ours.plans["tune-a"].record.point)
+
+
+def test_a_whole_sweep_goes_through_it():
+    ours, planner = searcher(slots=3)
+    explored = 0
+    ended = []
+    for number in range(1000):
+        answer = ours.suggest(f"tune-{number}")
+        if answer == Searcher.FINISHED:
+            break
+        if answer is None:
+            ended.append(finish(ours, planner, next(iter(ours.plans))))
+        else:
+            explored += answer["explore"]
+    assert planner.finished
+    assert not ours.plans
+    assert explored == SPACE.protocol.trials
+    assert len(ended) == 26 + 2 * SPACE.protocol.seeds
+
+
+def test_told_to_stop_it_finishes():
+    asked = False
+    ours, planner = searcher(lambda: asked)
+    ours.suggest("tune-a")
+    asked = True
+    assert ours.suggest("tune-b") == Searcher.FINISHED
+    assert list(planner.records) == ["t000"]

@@ -1,0 +1,42 @@
+"""What Ray reads from the environment: ours where the user has said nothing."""
+
+import os
+
+import pytest
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.workers.environment import prepare, worker_environment
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("RAY_", "TUNE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+
+
+def test_what_the_user_has_set_stays():
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "1"
+    prepare(None)
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "1"
+    assert os.environ["TUNE_DISABLE_SIGINT_HANDLER"] == "1"
+
+
+def test_usage_statistics_are_off_and_a_local_cluster_wants_a_token():
+    prepare(None)
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+def test_another_cluster_that_cannot_be_joined_is_refused():
+    with pytest.raises(BadInputError, match=r"expected 'auto' or HOST:PORT"):
+        prepare("head-node")
+    assert "RAY_AUTH_MODE" not in os.environ
+
+
+def test_workers_get_the_same_and_no_token():
+    os.environ["RAY_AUTH_TOKEN"] = "secret"
+    prepare(None)
+    passed_on = worker_environment()
+    assert passed_on["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert all("AUTH" not in name for name in passed_on)
