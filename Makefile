@@ -3,13 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fast lint format types clean
+.PHONY: demo test fast lint format types mutants clean
 
 ## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 4 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
 	$(BIN)/bissl-ray sweep --dataset digits
 
-## Every test, those that start Ray included (under 20 minutes on 2 cores).
+## Every test, those that start Ray included (under 25 minutes on 2 cores).
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray"
 	$(BIN)/pytest -n 2 --dist loadfile -m ray
@@ -21,6 +21,7 @@ fast: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -28,6 +29,12 @@ format: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+## Mutation tests of the core, outside CI: COUNT changes drawn by SEED.
+COUNT ?= 60
+SEED ?= 0
+mutants: $(INSTALLED)
+	$(BIN)/python -m tests.mutants --count $(COUNT) --seed $(SEED)
 
 clean:
 	rm -rf .venv build dist

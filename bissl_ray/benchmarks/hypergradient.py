@@ -1,4 +1,4 @@
-"""Hypergradients: what the linear solves of one upper stage cost, and how well they solve."""
+"""Hypergradients: what the linear solves of one alternation cost, and how well they solve."""
 
 import gc
 import statistics
@@ -30,9 +30,10 @@ class Row:
     Attributes:
         way: in words.
         product_ms: milliseconds per product, the solver's vector arithmetic included; None without products.
-        products: products of the stage.
-        stage_ms: milliseconds of the stage: all graphs, products and solves, without the upper gradients themselves.
-        ratio: the first row's `stage_ms` over this one's.
+        products: products of the alternation.
+        total_ms: milliseconds of all graphs, products and solves of the alternation, without the upper gradients
+            themselves.
+        ratio: the first row's `total_ms` over this one's.
         residual: ‖v − (M + H) x‖ / ‖v‖ with H of the whole lower batch, measured afterwards: mean over the solves.
         error: ‖M x − M x*‖ / ‖M x*‖ with x* of the second row, CG: mean over the solves.
         peak_bytes: most bytes of tensors alive at once, beside model and data.
@@ -41,7 +42,7 @@ class Row:
     way: str
     product_ms: float | None
     products: int
-    stage_ms: float
+    total_ms: float
     ratio: float
     residual: float
     error: float
@@ -61,7 +62,7 @@ class Measurement:
         curvature: smallest and largest Ritz value of H.
         tolerance: relative residual at which rows stop that stop early.
         cosines: between right-hand sides that follow each other.
-        upper_gradients_ms: what the stage takes beside the solves, in every row alike.
+        upper_gradients_ms: what the upper steps take beside the solves, in every row alike.
         rows: the first is what the others are compared with.
     """
 
@@ -80,14 +81,14 @@ class Measurement:
 def measure_hypergradient(
     worker: Worker, question: Question, damping: float | None, tolerance: float | None, repeats: int
 ) -> Measurement:
-    """Build the problem, then solve its upper stage in every way (collective).
+    """Build the problem, then solve its linear systems in every way (collective).
 
     Args:
         worker: this process among the workers.
         question: the problem.
         damping: of M; None: such that M + H has condition number 2.5, as far as Ritz values tell.
         tolerance: relative residual at which rows stop that stop early; None: the true one of the first row.
-        repeats: stages per way; times are medians.
+        repeats: times that a way is run; times are medians.
     """
     _say(worker, "pretraining" if question.pretrained is None else f"reading {question.pretrained}")
     problem = build_problem(question, worker)
@@ -103,7 +104,7 @@ def measure_hypergradient(
             row, found = _measure(way, problem, H, damping, tolerance or 0.0, repeats)
             # Where the first row solves nothing, its residual is no goal for the others.
             tolerance = min(row.residual, _LOOSEST) if tolerance is None else tolerance
-            rows.append(replace(row, ratio=(rows[0].stage_ms if rows else row.stage_ms) / row.stage_ms))
+            rows.append(replace(row, ratio=(rows[0].total_ms if rows else row.total_ms) / row.total_ms))
             # Of the answers, only the second row's are kept: they are as large as the model, one per step.
             if len(rows) == 1:
                 first = found
@@ -174,20 +175,20 @@ def _measure(
     tolerance: float,
     repeats: int,
 ) -> tuple[Row, list[Tensor]]:
-    stages, builds = [], []
+    totals, builds = [], []
     for _ in range(repeats):
         begin = _now(problem)
         with way.curvature() as operator:
             built = _now(problem)
             solutions = _solutions(way, operator, problem.slopes, damping, tolerance, ITERATIONS)
-            stages.append(_now(problem) - begin)
+            totals.append(_now(problem) - begin)
             builds.append(built - begin)
-    stage, build = statistics.median(stages), statistics.median(builds)
+    total, build = statistics.median(totals), statistics.median(builds)
     products = sum(solution.report.products for solution in solutions)
-    each = (stage - build) / products if products else None
+    each = (total - build) / products if products else None
     if way.method == "layerwise_cg" and each is not None:
         # Of each solve, one product only measures the residual; the authors don't.
-        products, stage = products - len(solutions), stage - len(solutions) * each
+        products, total = products - len(solutions), total - len(solutions) * each
     residuals = []
     for v, solution in zip(problem.slopes, solutions, strict=True):
         rhs = flatten(v)
@@ -197,7 +198,7 @@ def _measure(
         way.name,
         None if each is None else 1e3 * each,
         products,
-        1e3 * stage,
+        1e3 * total,
         1.0,
         statistics.fmean(residuals),
         0.0,

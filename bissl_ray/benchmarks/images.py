@@ -1,7 +1,7 @@
 """Images to measure input on: files of photographs, and decoded images in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from bissl_ray.data.files.sources import ImageFiles
-from bissl_ray.data.spec import UNLABELLED, Label
 
 
 @dataclass(frozen=True)
@@ -22,32 +21,29 @@ class InMemory:
     Attributes:
         pixels: uint8, flat.
         places: of each image where it begins, its height and its width.
-        labels: one per image.
         names: the files' paths.
     """
 
     pixels: Tensor
     places: list[tuple[int, int, int]]
-    labels: list[Label]
     names: list[str]
 
     @classmethod
     def of(cls, files: ImageFiles) -> "InMemory":
         """Decode files."""
-        decoded = [np.asarray(files[index][0]) for index in range(len(files))]
+        decoded = [np.asarray(files[index]) for index in range(len(files))]
         starts = accumulate((image.size for image in decoded), initial=0)
         places = [(start, *image.shape[:2]) for start, image in zip(starts, decoded, strict=False)]
         # One tensor: each that is sent to a loader process takes a file descriptor, of which few can be sent.
         pixels = torch.from_numpy(np.concatenate([image.reshape(-1) for image in decoded]))
-        return cls(pixels, places, list(files.labels), [files.name(index) for index in range(len(files))])
+        return cls(pixels, places, [files.name(index) for index in range(len(files))])
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.names)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Label]:
+    def __getitem__(self, index: int) -> Tensor:
         start, height, width = self.places[index]
-        image = self.pixels[start : start + height * width * 3].view(height, width, 3).permute(2, 0, 1)
-        return image, self.labels[index]
+        return self.pixels[start : start + height * width * 3].view(height, width, 3).permute(2, 0, 1)
 
     def name(self, index: int) -> str:
         """The path of the file."""
@@ -55,12 +51,7 @@ class InMemory:
 
     def select(self, indices: Sequence[int]) -> "InMemory":
         """The images of these indices."""
-        chosen = [(self.places[i], self.labels[i], self.names[i]) for i in indices]
-        return InMemory(self.pixels, *(list(part) for part in zip(*chosen, strict=True)))
-
-    def hidden(self) -> "InMemory":
-        """The same images without labels."""
-        return replace(self, labels=[UNLABELLED] * len(self))
+        return InMemory(self.pixels, [self.places[i] for i in indices], [self.names[i] for i in indices])
 
 
 def write_photographs(folder: Path, count: int, size: int) -> ImageFiles:
@@ -82,4 +73,4 @@ def write_photographs(folder: Path, count: int, size: int) -> ImageFiles:
         shape = max(1, round(width * scale)), max(1, round(height * scale))
         part = whole.resize(shape, box=(left, top, left + width, top + height))
         part.save(folder / name, quality=90)
-    return ImageFiles(folder, names, [0] * len(names))
+    return ImageFiles(folder, names)

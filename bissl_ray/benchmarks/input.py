@@ -16,10 +16,14 @@ from bissl_ray.data import (
     DataChoice,
     DatasetSpec,
     EndlessBatches,
-    ImageSource,
+    Images,
+    Samples,
+    Stream,
+    endless_batches,
     get_dataset,
-    pretext_batches,
-    train_batches,
+    open_data,
+    pretext_transform,
+    train_transform,
 )
 from bissl_ray.data.cache.fill import open_or_fill
 from bissl_ray.data.cache.folder import cache_folder
@@ -168,21 +172,20 @@ def _scratch() -> Iterator[Path]:
 def _files(question: Question, folder: Path) -> tuple[ImageFiles, DatasetSpec]:
     if question.data is None:
         return write_photographs(folder, question.count, question.size), get_dataset("cars")
-    source = question.data.open().train
+    source = open_data(question.data).train.images
     if not isinstance(source, ImageFiles):
         raise BadInputError(
             f"{question.data.dataset} is not a dataset of image files, so there is nothing to decode; give another "
             "--dataset, or none for photographs that ship with scikit-learn"
         )
-    return source.select(range(min(question.count, len(source)))), question.data.spec
+    return source.select(range(min(question.count, len(source)))), get_dataset(question.data.dataset)
 
 
 @contextmanager
-def _opened(source: ImageSource, spec: DatasetSpec, question: Question) -> Iterator[EndlessBatches]:
-    stream = {"train": train_batches, "pretext": pretext_batches}[question.stream]
-    batches = stream(
-        source, spec, image_size=question.image_size, batch=question.batch, seed=0, processes=question.processes
-    )
+def _opened(source: Images, spec: DatasetSpec, question: Question) -> Iterator[EndlessBatches]:
+    transform = {"train": train_transform, "pretext": pretext_transform}[question.stream]
+    samples = Samples(source, transform(spec, question.image_size))
+    batches = endless_batches(samples, Stream(question.stream, 0, question.batch), processes=question.processes)
     try:
         yield batches
     finally:
@@ -196,7 +199,7 @@ def _seconds(batches: EndlessBatches, count: int) -> float:
     return time.perf_counter() - begin
 
 
-def _turns(sources: Mapping[str, ImageSource], spec: DatasetSpec, question: Question) -> dict[str, list[float]]:
+def _turns(sources: Mapping[str, Images], spec: DatasetSpec, question: Question) -> dict[str, list[float]]:
     """Images per second of each way in each round."""
     batch = min(question.batch, len(next(iter(sources.values()))))
     # What the loader processes prepared while others had their turn is not timed.

@@ -1,10 +1,9 @@
-"""The upper stage that `bench hypergradient` solves: real networks and images, and where they come from."""
+"""The linear systems of an alternation that `bench hypergradient` solves: real networks and images behind them."""
 
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +11,9 @@ from torch import Tensor, nn
 
 from bissl_ray.bilevel import LowerHessian
 from bissl_ray.config.backbones import RESNETS
-from bissl_ray.data import get_dataset, pretext_batches, train_batches
+from bissl_ray.data import OfPair, Samples, Share, Stream, endless_batches, get_dataset
+from bissl_ray.data.loaders import each_tensor
+from bissl_ray.downstream.classification import ClassificationTask
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone, build_backbone
 from bissl_ray.models.checkpoints import load_checkpoint
@@ -75,7 +76,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Problem:
-    """One upper stage, as far as its linear systems go.
+    """The upper steps of one alternation, as far as their linear systems go.
 
     Attributes:
         backbone: θ.
@@ -136,17 +137,23 @@ def build_problem(question: Question, worker: Worker, seed: int = 0) -> Problem:
     torch.manual_seed(seed)
     backbone = build_backbone(question.backbone, "synchronised", question.size).to(worker.device)
     pretext = SimCLR(backbone.feature_dim, 256, 256, 0.5, "synchronised").to(worker.device)
-    splits = get_dataset(_DATASET).open(None)
+    spec = get_dataset(_DATASET)
+    splits = spec.open(None)
+
+    def pretext_batches(side: int, batch: int) -> Iterator[Batch]:
+        return _stream(Samples(splits.pretext, SimCLR.views(spec, side)), Stream("pretext", 0, batch), worker)
+
     # These take images of any size, and learn as much from small ones in this short time.
     any_size = question.backbone in (*RESNETS, "smallconv")
     size = min(question.size, _PRETRAIN_SIZE) if any_size else question.size
-    small = _stream(pretext_batches, splits.pretext, size, _PRETRAIN_BATCH, worker)
+    small = pretext_batches(size, _PRETRAIN_BATCH)
     if question.pretrained is None:
         _pretrain(backbone, pretext, question.pretrain_steps, small)
     else:
         load_backbone(backbone, load_checkpoint(question.pretrained).backbone, question.pretrained)
     head = nn.Linear(backbone.feature_dim, _CLASSES).to(worker.device)
-    labelled = _stream(train_batches, splits.train, question.size, question.batch, worker)
+    sample = OfPair(ClassificationTask.train_sample(spec, question.size))
+    labelled = _stream(Samples(splits.train, sample), Stream("train", 0, question.batch), worker)
     _fit_head(backbone, head, [next(labelled) for _ in range(_HEAD_BATCHES)])
     params = list(backbone.parameters())
     begin = time.perf_counter()
@@ -154,23 +161,13 @@ def build_problem(question: Question, worker: Worker, seed: int = 0) -> Problem:
     if worker.device.type == "cuda":
         torch.cuda.synchronize(worker.device)
     upper_gradients_ms = 1e3 * (time.perf_counter() - begin)
-    views = next(_stream(pretext_batches, splits.pretext, question.size, question.batch, worker))
+    views = next(pretext_batches(question.size, question.batch))
     return Problem(backbone, params, pretext, views, slopes, upper_gradients_ms)
 
 
-def _stream(
-    open_batches: Callable[..., Iterator[Batch]], source: Any, size: int, batch: int, worker: Worker
-) -> Iterator[Batch]:
-    batches = open_batches(
-        source,
-        get_dataset(_DATASET),
-        image_size=size,
-        batch=batch,
-        seed=0,
-        rank=worker.rank,
-        world_size=worker.world_size,
-    )
-    return ((first.to(worker.device), second.to(worker.device)) for first, second in batches)
+def _stream(samples: Samples, stream: Stream, worker: Worker) -> Iterator[Batch]:
+    batches = endless_batches(samples, stream, Share(worker.rank, worker.world_size))
+    return (each_tensor(batch, lambda tensor: tensor.to(worker.device)) for batch in batches)
 
 
 def _pretrain(backbone: nn.Module, pretext: SimCLR, steps: int, batches: Iterator[Batch]) -> None:

@@ -26,7 +26,7 @@ def measurement_table(measured: Measurement) -> Group:
     for name in (
         "ms per\nproduct",
         "pro-\nducts",
-        "ms per\nstage",
+        "ms in\nall",
         "times\nfaster",
         "true\nresidual",
         "error",
@@ -37,7 +37,7 @@ def measurement_table(measured: Measurement) -> Group:
         table.add_row(row.way, *_cells(row))
     sentences = [
         "residual: |v - (M + H) x| / |v|, H of the whole batch; error: of M x against CG's, the second row; both means "
-        f"over the stage's solves.\nNot in the times: {measured.upper_gradients_ms:.0f} ms for the stage's gradients "
+        f"over the solves.\nNot in the times: {measured.upper_gradients_ms:.0f} ms for the upper steps' gradients "
         "at the lower solution.",
     ]
     if measured.cosines:
@@ -53,7 +53,7 @@ def _cells(row: Row) -> list[str]:
     return [
         "" if row.product_ms is None else f"{row.product_ms:.0f}" if row.product_ms >= 100 else f"{row.product_ms:.1f}",
         str(row.products),
-        f"{row.stage_ms:,.0f}",
+        f"{row.total_ms:,.0f}",
         f"{row.ratio:.1f}x",
         _short(row.residual),
         _short(row.error),

@@ -1,6 +1,5 @@
 """Turnaround: how long workers idle between one trial's end and the next one's first step."""
 
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from bissl_ray.config import load_search_space
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.progress import Silent
 from bissl_ray.sweep.experiment import group_resources
 from bissl_ray.training.files import write_tensors
 from bissl_ray.training.models import Models
@@ -69,17 +70,15 @@ def measure_turnaround(trials: int, workers: int) -> list[Turnaround]:
 
 def _orders(storage: str, count: int) -> Iterator[Order]:
     settings = load_search_space("digits").settings(_TINY)
-    models = Models.build(settings, classes=10, device=torch.device("cpu"))
+    models = Models.build(settings, torch.device("cpu"))
     write_tensors(storage, "start.pt", {"backbone": models.content()["backbone"]})
     for i in range(count):
         yield Order(
             trial=f"bench-{i}",
-            dataset="digits",
-            data_dir=None,
-            split_seed=0,
+            data=DataChoice("digits"),
             storage=storage,
             sweep="bench",
-            settings=settings.model_dump(),
+            settings=settings,
             seed=i,
             stages=("head", "bissl"),
             start="start.pt",
@@ -93,7 +92,7 @@ def _worker_group(orders: list[Order], shape: GroupShape) -> Turnaround:
         TrialRunner,
         name="bench",
         storage_path=shape.run_dir,
-        config={"shape": shape.to_mapping(), "news": None},
+        config={"shape": shape.to_mapping(), "line": None},
         resources_per_trial=group_resources(shape),
         num_samples=-1,
         search_alg=_InTurn(orders),
@@ -113,13 +112,13 @@ def _trainer_per_trial(orders: list[Order], shape: GroupShape) -> Turnaround:
         return True
 
     for order in orders:
-        run_with_messages(_run_one, {"order": order.to_mapping()}, shape, name=f"{order.trial}-alone", on_message=take)
+        run_with_messages(_run_one, {"order": order}, shape, name=f"{order.trial}-alone", on_message=take)
     return _turnaround("TorchTrainer started per trial", begin, marks)
 
 
 def _run_one(config: dict[str, Any]) -> None:
     worker = from_ray_train()
-    result = run_order(Order.from_mapping(config["order"]), worker, lambda _row: None)
+    result = run_order(config["order"], worker, Silent())
     if worker.is_chief:
         config["line"].put(result)
 
@@ -144,7 +143,7 @@ class _InTurn(Searcher):  # type: ignore[misc]
             return str(Searcher.FINISHED)
         self._running = True
         order = self._left.pop(0)
-        return {"trial": order.trial, "order": json.dumps(order.to_mapping())}
+        return {"trial": order.trial, "order": order.model_dump_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         self._running = False

@@ -1,4 +1,4 @@
-"""The ways of solving an upper stage's linear systems that `bench hypergradient` compares."""
+"""The ways of solving an alternation's linear systems that `bench hypergradient` compares."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ RECYCLED = 16
 
 @dataclass(frozen=True)
 class Way:
-    """One way of solving the systems of an upper stage.
+    """One way of solving the systems of an alternation.
 
     Attributes:
         name: in words.
@@ -33,7 +33,7 @@ def ways(problem: Problem, torchs_layers: bool) -> list[Way]:
     """What is measured, in order; the first row is what the others are compared with.
 
     Args:
-        problem: the upper stage.
+        problem: the linear systems.
         torchs_layers: run the first rows with torch's own layers (one worker only: torch's synchronised batch norm has
             no second derivative).
     """

@@ -1,9 +1,9 @@
-"""What happened in one alternation."""
+"""What happened in one alternation: its steps, and its solves in sum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bissl_ray.bilevel.report import SolveReport, StopReason
+from bissl_ray.bilevel.solvers.system import SolveReport, StopReason
 
 _MILD_TO_SEVERE: tuple[StopReason, ...] = (
     "tolerance",
@@ -16,7 +16,30 @@ _MILD_TO_SEVERE: tuple[StopReason, ...] = (
 
 
 @dataclass(frozen=True)
-class AlternationReport:
+class SolvesSummary:
+    """What the linear solves of one alternation had in common.
+
+    Attributes:
+        hvps: Hessian-vector products, a sum.
+        cg_residual: relative residual, a mean; None where none was measured (identity).
+        cg_residual_max: the largest of them.
+        ritz_min: smallest Ritz value of M + H over the solves; None where there is none.
+        ritz_max: largest likewise.
+        negative_curvature: directions of negative curvature met, a sum.
+        stopped_because: the most severe reason why a solve stopped.
+    """
+
+    hvps: int
+    cg_residual: float | None
+    cg_residual_max: float | None
+    ritz_min: float | None
+    ritz_max: float | None
+    negative_curvature: int
+    stopped_because: StopReason
+
+
+@dataclass(frozen=True)
+class AlternationReport(SolvesSummary):
     """Numbers of one alternation: means over its steps unless said otherwise, the same on all workers.
 
     Attributes:
@@ -24,12 +47,6 @@ class AlternationReport:
         lower_loss: pretext loss L_P, without the proximity term.
         upper_loss: downstream loss L_D(θ*, φ_D) at the lower solution.
         direct_loss: downstream loss L_D(θ_D, φ_D), not weighted by γ.
-        hvps: Hessian-vector products, a sum.
-        cg_residual: relative residual of the solves; None where none was measured (identity).
-        cg_residual_max: the largest of them.
-        ritz_min: smallest Ritz value of M + H over the solves; None where there is none.
-        ritz_max: largest likewise.
-        negative_curvature: directions of negative curvature met, a sum.
         hypergradient_cosine: between the implicit part and v, which the first-order baseline takes for it; None
             where it is not defined in any step, as with the next two.
         implicit_ratio: ‖implicit part‖ / ‖direct part‖ of the gradient of θ_D; None where γ = 0.
@@ -40,19 +57,12 @@ class AlternationReport:
         upper_grad_norm: gradient norm of the upper objective before clipping.
         lower_lr: learning rate of the last lower step.
         upper_lr: learning rate of the last upper step.
-        stopped_because: the most severe reason why a solve stopped.
     """
 
     alternation: int
     lower_loss: float
     upper_loss: float
     direct_loss: float
-    hvps: int
-    cg_residual: float | None
-    cg_residual_max: float | None
-    ritz_min: float | None
-    ritz_max: float | None
-    negative_curvature: int
     hypergradient_cosine: float | None
     implicit_ratio: float | None
     implicit_change: float | None
@@ -61,20 +71,6 @@ class AlternationReport:
     upper_grad_norm: float
     lower_lr: float
     upper_lr: float
-    stopped_because: StopReason
-
-
-@dataclass(frozen=True)
-class SolvesSummary:
-    """What the solves of one alternation had in common; fields as in `AlternationReport`."""
-
-    hvps: int
-    cg_residual: float | None
-    cg_residual_max: float | None
-    ritz_min: float | None
-    ritz_max: float | None
-    negative_curvature: int
-    stopped_because: StopReason
 
 
 def summarise(reports: Sequence[SolveReport]) -> SolvesSummary:

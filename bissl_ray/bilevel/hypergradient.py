@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.curvature.operator import CurvatureOperator, check_shapes
-from bissl_ray.bilevel.curvature.vectors import flatten
-from bissl_ray.bilevel.known_products import KnownProducts
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator
+from bissl_ray.bilevel.curvature.vectors import check_shapes, flatten
 from bissl_ray.bilevel.solve import Solution, solve
-from bissl_ray.bilevel.solver_settings import SolverSettings
+from bissl_ray.bilevel.solvers import KnownProducts
+from bissl_ray.config.settings import SolverSettings
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,18 @@ def hypergradient(
     v: Sequence[Tensor],
     direct: Sequence[Tensor],
     settings: SolverSettings,
+    proximity: float | Sequence[float],
     known: KnownProducts | None = None,
 ) -> Hypergradient:
-    """M (M + H)⁻¹ v + direct (DESIGN section 3), by the implicit function theorem.
+    """M (M + H)⁻¹ v + direct (docs/hypergradient.md), by the implicit function theorem.
 
     Args:
         H: the Hessian of the pretext loss with respect to θ at the lower solution θ*.
         v: ∇_θ L_D(θ*, φ_D), averaged over workers, tensors shaped as `H.params`.
         direct: γ ∇ L_D(θ_D, φ_D), averaged over workers, shaped likewise; zeros where γ = 0.
-        settings: how the linear system is solved.
-        known: products of earlier solves with the same H and settings; see `solve`.
+        settings: how the linear system is solved: damping, solver, cg_iterations and cg_tolerance are read.
+        proximity: λ, one number, or one per parameter tensor.
+        known: products of earlier solves with the same H, settings and λ; see `solve`.
 
     Raises:
         ValueError: as `solve`; `direct` has other shapes than `H.params`.
@@ -58,11 +60,11 @@ def hypergradient(
     solution = solve(
         H,
         v,
-        settings.proximity,
+        proximity,
         settings.damping,
-        settings.method,
-        settings.iterations,
-        settings.tolerance,
+        settings.solver,
+        settings.cg_iterations,
+        settings.cg_tolerance,
         known,
     )
     implicit, slope, beside = flatten(solution.x), flatten(v), flatten(direct)

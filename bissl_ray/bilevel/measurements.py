@@ -1,28 +1,12 @@
-"""What both levels have in common: batches in, measurements out, and the refusal to go on from what is not finite."""
+"""Measurements of steps: brought to the host, averaged, and the refusal to go on from what is not finite."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bissl_ray.parallel import Group, mean_over_workers
-
-Batch = TypeVar("Batch")
-
-
-def trainable(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters that want a gradient, in the module's order."""
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
-
-
-def next_batch(batches: Iterator[Batch], level: str) -> Batch:
-    """The next batch; raises ValueError, not StopIteration, where there is none."""
-    try:
-        return next(batches)
-    except StopIteration:
-        raise ValueError(f"the {level} batches ran out: give an iterator that never ends") from None
 
 
 def on_host(measured: Sequence[Sequence[Tensor]], group: Group) -> list[list[float]]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.curvature.operator import CurvatureOperator, check_shapes
-from bissl_ray.bilevel.curvature.vectors import flatten, unflatten
-from bissl_ray.bilevel.known_products import KnownProducts
-from bissl_ray.bilevel.report import SolveReport
-from bissl_ray.bilevel.solver_settings import SolverSettings
-from bissl_ray.bilevel.solvers import SOLVERS, LinearSystem, Outcome, identity
+from bissl_ray.bilevel.curvature.operator import CurvatureOperator
+from bissl_ray.bilevel.curvature.vectors import check_shapes, flatten, unflatten
+from bissl_ray.bilevel.solvers import KnownProducts, LinearSystem, Outcome, SolveReport, get_solver
+from bissl_ray.config.names import SOLVERS
+from bissl_ray.errors import nearest
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ def solve(
             workers.
         proximity: λ, one number, or one per parameter tensor; at least 0.
         damping: added to λ, at least 0. λ + damping must be positive.
-        method: "cg", "layerwise_cg", "minres", "neumann", "nystrom" or "identity".
+        method: a name in `bissl_ray.config.names.SOLVERS`: "cg", "layerwise_cg", "minres", "neumann", "nystrom",
+            "identity".
         iterations: at most so many; with 0 every method is "identity". For "nystrom" the number of vectors that H is
             looked at along.
         tolerance: relative residual at which to stop, in [0, 1); 0 stops at rounding level only.
@@ -69,9 +69,9 @@ def solve(
         ValueError: an argument out of range, of the wrong shape or not known.
     """
     check_shapes(v, H.params)
-    settings = SolverSettings(proximity, damping, method, iterations, tolerance)
+    check_arguments(proximity, damping, method, iterations, tolerance)
     rhs = flatten(v)
-    diagonal = _diagonal(H, settings, rhs)
+    diagonal = _diagonal(H, proximity, damping, rhs)
     known = KnownProducts(0) if known is None else known
     system = LinearSystem(H, diagonal, rhs, known)
     # In double precision, where the squares of a small single-precision v don't vanish.
@@ -82,7 +82,7 @@ def solve(
         # The answer stays non-finite, so that nobody takes it for a solution.
         outcome = Outcome(rhs / diagonal, None, SolveReport("non_finite"))
     else:
-        solver = SOLVERS[method] if iterations > 0 else identity
+        solver = get_solver(method if iterations > 0 else "identity")
         outcome = solver(LinearSystem(H, diagonal, rhs / norm, known), iterations, tolerance)
         residual = None if outcome.residual is None else norm * outcome.residual
         outcome = Outcome(norm * outcome.x, residual, outcome.report)
@@ -90,9 +90,38 @@ def solve(
     return Solution(unflatten(diagonal * outcome.x, H.params), outcome.x, image, outcome.report)
 
 
-def _diagonal(H: CurvatureOperator, settings: SolverSettings, rhs: Tensor) -> Tensor:
+def check_arguments(
+    proximity: float | Sequence[float], damping: float, method: str, iterations: int, tolerance: float
+) -> None:
+    """Raise ValueError where `solve` could not work with these, whatever H and v are.
+
+    The bounds are those of the mathematics, wider than those that a search space has for the settings.
+    """
+    if method not in SOLVERS:
+        expected = ", ".join(map(repr, SOLVERS)) + nearest(method, SOLVERS)
+        raise ValueError(f"unknown method {method!r}: expected one of {expected}")
+    if not isinstance(iterations, int):
+        raise ValueError(f"iterations is {iterations!r}: expected a whole number")
+    if iterations < 0:
+        raise ValueError(f"iterations is {iterations}: expected 0 (no solve) or more")
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance is {tolerance}: expected 0 (never) or more and less than 1")
+    if not (math.isfinite(damping) and damping >= 0):
+        raise ValueError(f"damping is {damping}: expected 0 or more")
+    named = (
+        {f"proximity[{position}]": weight for position, weight in enumerate(proximity)}
+        if isinstance(proximity, Sequence)
+        else {"proximity": proximity}
+    )
+    for name, weight in named.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"{name} is {weight}: expected 0 or more")
+        if weight + damping == 0:
+            raise ValueError(f"{name} + damping is 0: M must be positive; raise the weight or the damping")
+
+
+def _diagonal(H: CurvatureOperator, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
     """The diagonal of M: one number where proximity is one, else `[entries]`."""
-    proximity, damping = settings.proximity, settings.damping
     if not isinstance(proximity, Sequence):
         return rhs.new_full((), proximity + damping)
     if len(proximity) != len(H.params):

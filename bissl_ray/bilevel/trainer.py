@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Generic, TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from bissl_ray.bilevel.alternation_report import AlternationReport, summarise
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator
-from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
-from bissl_ray.bilevel.lower_level import LowerLevel
-from bissl_ray.bilevel.measurements import DivergedError, next_batch, trainable
+from bissl_ray.bilevel.level import Level, next_batch, trainable
+from bissl_ray.bilevel.lower_level import LowerLevel, ProximityTerm
+from bissl_ray.bilevel.measurements import DivergedError, on_host
+from bissl_ray.bilevel.solve import check_arguments
 from bissl_ray.bilevel.upper_level import UpperLevel
+from bissl_ray.config.settings import BilevelSettings
 from bissl_ray.parallel import Group, copy_from_first_worker
 
 LowerBatch = TypeVar("LowerBatch")
@@ -20,63 +22,50 @@ UpperBatch = TypeVar("UpperBatch")
 
 
 class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
-    """Runs alternations on four modules that the caller owns, evaluates and saves.
+    """Runs alternations on networks that the caller owns, evaluates and saves.
 
     Gradients are taken by torch.autograd.grad on bare modules (no DDP) and averaged over workers here. At
     construction all workers get worker 0's parameters and buffers.
 
     Args:
-        lower_backbone: θ.
-        pretext_head: φ_P. It holds every other module that `lower_loss` runs, such as a target network
-            (parameters that need no gradient), so that their running statistics can be held still too.
-        upper_backbone: θ_D, of the same architecture as `lower_backbone`.
-        downstream_head: φ_D.
-        lower_loss: this worker's mean of L_P(θ, φ_P) over its share of a batch, a scalar with its graph,
-            differentiable twice; the global loss is the mean over workers.
-        upper_loss: likewise L_D of a backbone and φ_D.
-        hyperparameters: the numbers.
+        lower: θ, φ_P and L_P.
+        upper: θ_D, of the same architecture as θ, φ_D and L_D.
+        settings: of the run; of the proximity weights among them none is read.
+        proximity: λ, one number, or one per parameter tensor of the backbone.
         after_lower_step: called after each lower step, without gradients (BYOL moves its target here), with the share
             of all alternations' lower steps that came before this one, in [0, 1).
         curvature: builds the operator that stands for H in the linear solves, from this worker's share of a lower
-            batch, with running statistics frozen until it is closed; None: `LowerHessian` of `lower_loss`. Not called
+            batch, with running statistics frozen until it is closed; None: `LowerHessian` of the lower loss. Not called
             where nothing is solved.
         group: the workers; None for all.
 
     Raises:
-        ValueError: the backbones differ in parameters, or there isn't one proximity weight per parameter.
+        ValueError: the backbones differ in parameters, there isn't one proximity weight per parameter tensor, or the
+            linear system could not be solved with these numbers, as by `solve`.
     """
 
     def __init__(
         self,
-        lower_backbone: nn.Module,
-        pretext_head: nn.Module,
-        upper_backbone: nn.Module,
-        downstream_head: nn.Module,
-        lower_loss: Callable[[LowerBatch], Tensor],
-        upper_loss: Callable[[nn.Module, UpperBatch], Tensor],
-        hyperparameters: BilevelHyperparameters,
+        lower: Level[LowerBatch],
+        upper: Level[UpperBatch],
+        settings: BilevelSettings,
+        proximity: float | Sequence[float],
+        *,
         after_lower_step: Callable[[float], None] | None = None,
         curvature: Callable[[LowerBatch], CurvatureOperator] | None = None,
         group: Group = None,
     ) -> None:
-        _check_same_parameters(lower_backbone, upper_backbone)
-        anchors = trainable(upper_backbone)
-        proximity = _weights(hyperparameters.proximity_weight, len(anchors))
-        self._modules = (lower_backbone, pretext_head, upper_backbone, downstream_head)
+        _check_same_parameters(lower.backbone, upper.backbone)
+        theta, anchors = trainable(lower.backbone), trainable(upper.backbone)
+        weights = _weights(proximity, len(anchors))
+        check_arguments(proximity, settings.damping, settings.solver, settings.cg_iterations, settings.cg_tolerance)
+        self._modules = (lower.backbone, lower.head, upper.backbone, upper.head)
         for module in self._modules:
             copy_from_first_worker([*module.parameters(), *module.buffers()], group)
-        self._lower = LowerLevel(
-            lower_backbone,
-            pretext_head,
-            anchors,
-            proximity,
-            lower_loss,
-            hyperparameters,
-            after_lower_step,
-            curvature,
-            group,
-        )
-        self._upper = UpperLevel(upper_backbone, lower_backbone, downstream_head, upper_loss, hyperparameters, group)
+        self._proximity = ProximityTerm(theta, anchors, weights)
+        self._lower = LowerLevel(lower, settings, self._proximity, after_lower_step, curvature, group)
+        self._upper = UpperLevel(upper, lower.backbone, settings, proximity, group)
+        self._group = group
         self._alternations = 0
 
     def alternation(
@@ -98,7 +87,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         with self._lower.curvature(next_batch(lower_batches, "lower")) as H:
             upper = self._upper.run(H, upper_batches)
         self._alternations += 1
-        distance = self._lower.distance()
+        distance = on_host([[self._proximity.distance()]], self._group)[0][0]
         if not math.isfinite(distance):
             raise DivergedError("distance of the backbones", f"the end of alternation {self._alternations}", distance)
         return AlternationReport(
@@ -148,7 +137,7 @@ def _weights(proximity: float | Sequence[float], count: int) -> list[float]:
         return [proximity] * count
     if len(proximity) != count:
         raise ValueError(
-            f"proximity_weight has {len(proximity)} weights: expected one number, or {count}, "
+            f"proximity has {len(proximity)} weights: expected one number, or {count}, "
             "one per parameter tensor of the backbone"
         )
     return list(proximity)

@@ -1,7 +1,7 @@
 """The upper level: downstream steps along the hypergradient."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.hypergradient import hypergradient
-from bissl_ray.bilevel.hyperparameters import BilevelHyperparameters
-from bissl_ray.bilevel.known_products import KnownProducts
-from bissl_ray.bilevel.measurements import check_finite, mean, mean_where_defined, next_batch, on_host, trainable
-from bissl_ray.bilevel.report import SolveReport
-from bissl_ray.bilevel.solver_settings import SolverSettings
-from bissl_ray.bilevel.stepper import Stepper
+from bissl_ray.bilevel.level import Level, Stepper, next_batch, trainable
+from bissl_ray.bilevel.measurements import check_finite, mean, mean_where_defined, on_host
+from bissl_ray.bilevel.solvers import KnownProducts, SolveReport
+from bissl_ray.config.settings import BilevelSettings
 from bissl_ray.optim import WarmupCosine
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
 
@@ -23,8 +21,8 @@ UpperBatch = TypeVar("UpperBatch")
 
 
 @dataclass(frozen=True)
-class UpperStage:
-    """What happened in an upper stage.
+class UpperSteps:
+    """What happened in the upper steps of an alternation.
 
     Attributes:
         loss: mean of L_D(θ*, φ_D).
@@ -50,72 +48,56 @@ class UpperLevel(Generic[UpperBatch]):
     """Minimises L_D(θ*(θ_D), φ_D) + γ L_D(θ_D, φ_D) over θ_D and φ_D.
 
     Args:
-        backbone: θ_D.
+        level: θ_D, φ_D and L_D.
         lower_backbone: holds θ*.
-        head: φ_D.
-        loss: this worker's mean of L_D over its share of a batch, of a backbone and φ_D.
-        numbers: the run's hyperparameters.
+        settings: of the run.
+        proximity: λ, one number, or one per parameter tensor.
         group: the workers.
     """
 
     def __init__(
         self,
-        backbone: nn.Module,
+        level: Level[UpperBatch],
         lower_backbone: nn.Module,
-        head: nn.Module,
-        loss: Callable[[nn.Module, UpperBatch], Tensor],
-        numbers: BilevelHyperparameters,
+        settings: BilevelSettings,
+        proximity: float | Sequence[float],
         group: Group,
     ) -> None:
-        self._backbone, self._lower_backbone = backbone, lower_backbone
-        self._theta_d, self._theta, self._phi = (
-            trainable(backbone),
-            trainable(lower_backbone),
-            trainable(head),
-        )
-        self._loss = loss
-        self._direct_weight = numbers.direct_weight
-        self._steps_per_stage = numbers.upper_steps
+        self._level, self._lower_backbone = level, lower_backbone
+        self._theta_d, self._theta, self._phi = map(trainable, (level.backbone, lower_backbone, level.head))
+        self._settings, self._proximity = settings, proximity
         self._group = group
-        self._recycled_products = numbers.recycled_products
-        self._solver = SolverSettings(
-            numbers.proximity_weight,
-            numbers.damping,
-            numbers.solver,
-            numbers.cg_iterations,
-            numbers.cg_tolerance,
-        )
         parameters = [*self._theta_d, *self._phi]
         self.stepper = Stepper(
             torch.optim.SGD(
                 parameters,
-                lr=numbers.upper_lr,
-                momentum=numbers.upper_momentum,
-                weight_decay=numbers.upper_weight_decay,
+                lr=settings.upper_lr,
+                momentum=settings.upper_momentum,
+                weight_decay=settings.upper_weight_decay,
             ),
             parameters,
-            numbers.upper_lr,
-            WarmupCosine(numbers.alternations * numbers.upper_steps, warmup_steps=0),
-            numbers.clip_norm,
+            settings.upper_lr,
+            WarmupCosine(settings.alternations * settings.upper_steps, warmup_steps=0),
+            settings.clip_norm,
         )
 
-    def run(self, H: CurvatureOperator, batches: Iterator[UpperBatch]) -> UpperStage:
-        """Take the steps of one stage, all with one Hessian; raises DivergedError where a number is not finite.
+    def run(self, H: CurvatureOperator, batches: Iterator[UpperBatch]) -> UpperSteps:
+        """Take the steps of one alternation, all with one Hessian; raises DivergedError where a number is not finite.
 
-        Each solve starts from the best combination of the products that the stage's earlier solves computed.
+        Each solve starts from the best combination of the products that the alternation's earlier solves computed.
         """
         first_step = self.stepper.steps
         measured: list[tuple[Tensor, ...]] = []
         reports: list[SolveReport] = []
-        known = KnownProducts(self._recycled_products)
-        for _ in range(self._steps_per_stage):
+        known = KnownProducts(self._settings.recycled_products)
+        for _ in range(self._settings.upper_steps):
             batch = next_batch(batches, "upper")
             loss, own = self._at_lower_solution(batch)
             direct_loss, own_direct = self._direct(batch)
             gradients = mean_over_workers([*own, *own_direct], self._group)
             implicit, direct = gradients[: len(own)], gradients[len(own) :]
             size = len(self._theta)
-            outcome = hypergradient(H, implicit[:size], direct[:size], self._solver, known)
+            outcome = hypergradient(H, implicit[:size], direct[:size], self._settings, self._proximity, known)
             head = torch._foreach_add(implicit[size:], direct[size:])
             norm = self.stepper.step([*outcome.total, *head])
             measured.append((loss, direct_loss, norm, outcome.cosine, outcome.ratio, outcome.change))
@@ -125,7 +107,7 @@ class UpperLevel(Generic[UpperBatch]):
         products = [math.nan if report.stopped_because == "non_finite" else 0.0 for report in reports]
         checked = {"upper loss": losses, "direct loss": direct_losses, "upper gradient norm": norms}
         check_finite("upper", first_step, {**checked, "curvature product": products})
-        return UpperStage(
+        return UpperSteps(
             mean(losses),
             mean(direct_losses),
             mean(norms),
@@ -138,7 +120,7 @@ class UpperLevel(Generic[UpperBatch]):
     def _at_lower_solution(self, batch: UpperBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """L_D(θ*, φ_D) and its gradients; the lower backbone's statistics stay those of pretext data."""
         with frozen_statistics(self._lower_backbone):
-            loss = self._loss(self._lower_backbone, batch)
+            loss = self._level.loss(self._lower_backbone, batch)
         return loss.detach(), torch.autograd.grad(loss, [*self._theta, *self._phi])
 
     def _direct(self, batch: UpperBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -148,8 +130,9 @@ class UpperLevel(Generic[UpperBatch]):
         keeps the upper backbone's running statistics fit for evaluation.
         """
         parameters = [*self._theta_d, *self._phi]
-        if self._direct_weight == 0:
+        weight = self._settings.direct_weight
+        if weight == 0:
             with torch.no_grad():
-                return self._loss(self._backbone, batch), tuple(torch.zeros_like(p) for p in parameters)
-        loss = self._loss(self._backbone, batch)
-        return loss.detach(), torch.autograd.grad(self._direct_weight * loss, parameters)
+                return self._level.loss(self._level.backbone, batch), tuple(torch.zeros_like(p) for p in parameters)
+        loss = self._level.loss(self._level.backbone, batch)
+        return loss.detach(), torch.autograd.grad(weight * loss, parameters)

@@ -85,7 +85,7 @@ def hypergradient(
     save: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file as well.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """The linear solves of one upper stage: time, products, true residual and memory, way by way."""
+    """The linear solves of one upper level: time, products, true residual and memory, way by way."""
     import json as encoder
     from dataclasses import asdict
 
@@ -147,7 +147,7 @@ def input_rates(
         raise BadInputError("--data-dir without --dataset: say which dataset lies there, or leave it out")
     if save is not None:
         _check_writable(save)
-    data = None if dataset is None else DataChoice(dataset, data_dir)
+    data = None if dataset is None else DataChoice(dataset, data_dir=data_dir)
     question = Question(data, size, count, stream.value, image_size, batch, processes, rounds, seconds)
     measured = measure_input(question)
     text = encoder.dumps(asdict(measured), indent=2)

@@ -28,7 +28,7 @@ def list_datasets(
     from rich.table import Table
 
     from bissl_ray.data import dataset_names, get_dataset
-    from bissl_ray.data.spec import METRIC_TITLES
+    from bissl_ray.metrics import METRICS
 
     data_dir = None if data_dir is None else data_dir.expanduser()
     if data_dir is not None and not data_dir.is_dir():
@@ -44,7 +44,7 @@ def list_datasets(
         spec = get_dataset(name)
         counts = [f"{count:,}" for count in (spec.classes, *spec.sizes)] if spec.classes and spec.sizes else ["any"] * 4
         title = spec.title if data_dir is None else _presence(spec, data_dir)
-        table.add_row(name, title, *counts, METRIC_TITLES[spec.metric])
+        table.add_row(name, title, *counts, METRICS[spec.metric].title)
     console = Console()
     console.print(table)
     console.print(

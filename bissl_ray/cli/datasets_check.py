@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.cli.flags import takes
+from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -14,29 +16,21 @@ if TYPE_CHECKING:
 _MOST_EXAMPLES = 20
 
 
+@takes(DataPlaces, leave_out={"pretext_dataset", "pretext_data_dir"})
 def check(
+    places: DataPlaces,
     name: Annotated[str, typer.Argument(help="Dataset to check.")],
-    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds its files.")] = None,
-    splits_dir: Annotated[
-        Path | None, typer.Option(help="Folder of published splits: NAME_train_split.txt, NAME_val_split.txt.")
-    ] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch what is missing first, where possible.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Look at layout, labels and counts; open no image.")] = False,
 ) -> None:
     """Check that a dataset is complete, that its labels fit together, and that every image opens."""
-    from bissl_ray.data import DataChoice, get_dataset
+    from bissl_ray.data import get_dataset
+    from bissl_ray.preflight.requests import data_choice
 
     spec = get_dataset(name)
-    data_dir, splits_dir = (
-        None if folder is None else folder.expanduser().absolute() for folder in (data_dir, splits_dir)
-    )
+    choice = data_choice(places, name, 0)
     if download:
-        _download(spec, data_dir)
-    choice = DataChoice(
-        name,
-        None if data_dir is None else str(data_dir),
-        splits_dir=None if splits_dir is None else str(splits_dir),
-    )
+        _download(spec, None if choice.data_dir is None else Path(choice.data_dir))
     findings = _check_with_progress(choice, quick)
     _show(spec, findings)
     if findings.problems:
@@ -98,7 +92,9 @@ def _show(spec: "DatasetSpec", findings: "Findings") -> None:
         opened = f"{findings.opened:,} of {findings.images:,} images open."
     count = len(findings.problems)
     verdict = "Nothing is wrong." if not count else "1 problem." if count == 1 else f"{count} problems."
-    classes = "" if findings.splits is None else f"{findings.splits.classes:,} classes. "
+    classes = (
+        "" if findings.splits is None or findings.splits.classes is None else f"{findings.splits.classes:,} classes. "
+    )
     typer.echo(f"{classes}{opened} {verdict}")
 
 

@@ -1,21 +1,18 @@
 """`bissl-ray evaluate`: what a model or its backbone is worth."""
 
-import json
-from dataclasses import replace
+import json as encoder
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from bissl_ray.cli.stage_flags import AllowPartial, Start, with_stage_flags
-from bissl_ray.data.spec import METRIC_TITLES
+from bissl_ray.cli.flags import takes
+from bissl_ray.config.options import StageOptions
+from bissl_ray.metrics import METRICS
 
 if TYPE_CHECKING:
-    from bissl_ray.stages.prepare import StageFlags
-    from bissl_ray.stages.request import Way
-
-if TYPE_CHECKING:
-    from bissl_ray.stages.outcome import StageOutcome
+    from bissl_ray.config.requests import Way
+    from bissl_ray.stages.run import StageOutcome
 
 
 class Split(StrEnum):
@@ -25,11 +22,9 @@ class Split(StrEnum):
     test = "test"
 
 
-@with_stage_flags
+@takes(StageOptions, leave_out={"start_head", "pretext_dataset", "pretext_data_dir"})
 def evaluate(
-    flags: "StageFlags",
-    start: Start = None,
-    allow_partial: AllowPartial = False,
+    asked: StageOptions,
     split: Annotated[Split, typer.Option(help="What to evaluate on.")] = Split.validation,
     knn: Annotated[bool, typer.Option("--knn", help="Judge the frozen backbone by nearest neighbours.")] = False,
     linear_probe: Annotated[
@@ -46,13 +41,10 @@ def evaluate(
     from bissl_ray.stages.prepare import prepare_stage
 
     frozen: tuple[Way, ...] = (*(("knn",) if knn else ()), *(("linear_probe",) if linear_probe else ()))
-    flags = replace(flags, start=start, allow_partial=allow_partial)
-    prepared = prepare_stage("evaluate", flags, split=split.value, ways=frozen or ("score",))
-    show_scores(run_to_end(flags, *prepared, to_stderr=json), json)
+    prepared = prepare_stage("evaluate", asked, split=split.value, ways=frozen or ("score",))
+    show_scores(run_to_end(asked, *prepared, to_stderr=json), json)
 
 
-_SHARES: Final = {**METRIC_TITLES, "top5": "top-5", "map": "mAP"}
-"""Figures that are written in per cent."""
 _WAYS: Final = {"model": "model", "linear_probe": "linear probe"}
 
 
@@ -71,15 +63,21 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
 
     request, metrics = outcome.request, outcome.result["metrics"]
     if as_json:
-        facts = {"name": request.name, "dataset": request.dataset, "split": request.split, "checkpoint": request.start}
-        typer.echo(json.dumps({**facts, "metrics": metrics}, indent=2))
+        facts = {
+            "name": request.name,
+            "dataset": request.dataset,
+            "split": request.split,
+            "checkpoint": request.start.file if request.start else None,
+        }
+        typer.echo(encoder.dumps({**facts, "metrics": metrics}, indent=2))
         return
     figures = list(dict.fromkeys(name for scores in metrics.values() for name in scores))
+    shares = {name for name in figures if name in METRICS and METRICS[name].share}
     table = Table(f"{request.dataset}, {request.split} split", box=SIMPLE_HEAD)
     for name in figures:
-        table.add_column(f"{_SHARES[name]} %" if name in _SHARES else name, justify="right")
+        table.add_column(f"{METRICS[name].title} %" if name in shares else name, justify="right")
     for way, scores in metrics.items():
-        cells = [(percent if name in _SHARES else _plain)(scores.get(name)) for name in figures]
+        cells = [(percent if name in shares else _plain)(scores.get(name)) for name in figures]
         table.add_row(_WAYS.get(way) or f"{way.removeprefix('knn')} nearest neighbours", *cells)
     Console().print(table)
     if "linear_probe" in metrics and request.split == "validation":

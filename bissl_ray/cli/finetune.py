@@ -1,21 +1,16 @@
 """`bissl-ray finetune`: the last stage of training."""
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bissl_ray.cli.stage_flags import AllowPartial, Start, with_stage_flags
-
-if TYPE_CHECKING:
-    from bissl_ray.stages.prepare import StageFlags
+from bissl_ray.cli.flags import takes
+from bissl_ray.config.options import StageOptions
 
 
-@with_stage_flags
+@takes(StageOptions, leave_out={"start_head", "pretext_dataset", "pretext_data_dir"})
 def finetune(
-    flags: "StageFlags",
-    start: Start = None,
-    allow_partial: AllowPartial = False,
+    asked: StageOptions,
     control_budget: Annotated[
         bool,
         typer.Option("--control-budget", help="As many labelled images more as BiSSL's upper level sees."),
@@ -28,6 +23,5 @@ def finetune(
     from bissl_ray.cli.stage_view import conclude, run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 
-    flags = replace(flags, start=start, allow_partial=allow_partial)
-    outcome = run_to_end(flags, *prepare_stage("finetune", flags, control_budget=control_budget))
-    conclude(outcome, flags, "evaluate")
+    outcome = run_to_end(asked, *prepare_stage("finetune", asked, control_budget=control_budget))
+    conclude(outcome, asked, "evaluate")

@@ -6,38 +6,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from bissl_ray.leaderboard.live import LiveBoard, SweepProgress
+    from bissl_ray.leaderboard.live import LiveBoard
     from bissl_ray.sweep.outcome import SweepOutcome
 
 
-class TerminalView:
-    """Shows progress on the live board, and lines that stay above it."""
-
-    def __init__(self, console: "Console", board: "LiveBoard"):
-        self._console = console
-        self._board = board
-
-    def update(self, progress: "SweepProgress") -> None:
-        """Redraw."""
-        self._board.update(progress)
-
-    def note(self, line: str) -> None:
-        """Print a line that stays."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
 @contextmanager
-def terminal_view(title: str, *, stderr: bool = False) -> Iterator[TerminalView]:
+def terminal_view(title: str, *, stderr: bool = False) -> "Iterator[LiveBoard]":
     """A view for the duration of a `with` block; on standard error where the output is for another program."""
     from rich.console import Console
 
     from bissl_ray.leaderboard.live import LiveBoard
 
-    console = Console(stderr=stderr)
-    with LiveBoard(console, title) as board:
-        yield TerminalView(console, board)
+    with LiveBoard(Console(stderr=stderr), title) as board:
+        yield board
 
 
 def storage_flag(storage: str) -> str:

@@ -1,6 +1,6 @@
 """The command line: `bissl-ray VERB`. Each verb is a file here; this one gathers them and turns errors into exits.
 
-Exit codes (DESIGN section 8): 0 done, 1 it ran and failed, 2 bad input, 130 interrupted.
+Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and failed, 2 bad input, 130 interrupted.
 """
 
 import sys

@@ -1,15 +1,13 @@
 """`bissl-ray pretrain`: the first stage."""
 
-from typing import TYPE_CHECKING
+from bissl_ray.cli.flags import takes
+from bissl_ray.config.options import StageOptions
 
-from bissl_ray.cli.stage_flags import with_stage_flags
-
-if TYPE_CHECKING:
-    from bissl_ray.stages.prepare import StageFlags
+_OF_OTHERS = {"start", "start_head", "allow_partial", "pretext_dataset", "pretext_data_dir"}
 
 
-@with_stage_flags
-def pretrain(flags: "StageFlags") -> None:
+@takes(StageOptions, leave_out=_OF_OTHERS)
+def pretrain(asked: StageOptions) -> None:
     """Pretrain a backbone on unlabelled images.
 
     From fresh weights, on the dataset's pretext pool, by the pretext task that the settings name.
@@ -17,5 +15,5 @@ def pretrain(flags: "StageFlags") -> None:
     from bissl_ray.cli.stage_view import conclude, run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 
-    outcome = run_to_end(flags, *prepare_stage("pretrain", flags))
-    conclude(outcome, flags, "train")
+    outcome = run_to_end(asked, *prepare_stage("pretrain", asked))
+    conclude(outcome, asked, "train")

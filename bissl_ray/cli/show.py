@@ -1,8 +1,7 @@
 """`bissl-ray show`: one trial in full."""
 
 import warnings
-from types import NoneType
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -26,7 +25,6 @@ def show(
     for line in damaged:
         typer.echo(f"warning: {line.message}", err=True)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
-    nullable = {name for name, field in Settings.model_fields.items() if NoneType in get_args(field.annotation)}
     own = [report for report in reports if report["trial"] == trial]
     console = Console()
-    console.print(render_trial(row, own, children, defaults, console, nullable))
+    console.print(render_trial(row, own, children, defaults, console))

@@ -2,34 +2,27 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from bissl_ray.cli.stage_flags import show_settings
-from bissl_ray.data.cache.news import decoding_words
-from bissl_ray.data.spec import METRIC_TITLES
+from bissl_ray.metrics import in_words
+from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from bissl_ray.config.options import StageOptions
+    from bissl_ray.config.requests import StageRequest
     from bissl_ray.config.resolved import ResolvedSettings
-    from bissl_ray.stages.outcome import StageOutcome
-    from bissl_ray.stages.prepare import StageFlags
-    from bissl_ray.stages.request import StageRequest
-    from bissl_ray.training.watch import Advance
+    from bissl_ray.stages.run import StageOutcome
 
-if TYPE_CHECKING:
-    from bissl_ray.stages.outcome import StageOutcome
-    from bissl_ray.stages.prepare import StageFlags
-    from bissl_ray.stages.request import StageRequest
-
-
+_DECODING: Final = "decoding"
 _TITLES: Final = {
-    "decoding": "decoding, once per machine",
+    _DECODING: "decoding, once per machine",
     "pretrain": "pretraining",
     "head": "head warm-up",
     "bissl": "BiSSL",
@@ -44,58 +37,70 @@ class StageView:
         self._console = console
         self._bars = bars
         self._bar: TaskID | None = None
-        self._last: Advance | None = None
         self._stage: str | None = None
+        self._total = 0
         self._facts: dict[str, str] = {}
 
-    def advanced(self, advance: "Advance") -> None:
-        """Move the bar."""
-        if advance.unit == "image" and self._bars is None and advance.stage != self._stage:
-            self.note(decoding_words(advance.done, advance.total))
-        self._enter(advance.stage)
-        if advance.loss is not None:
-            self._facts["loss"] = f"loss {advance.loss:.3g}"
-        self._last = advance
-        self._show(advance.done, advance)
+    def show(self, event: Event) -> None:
+        """Move the bar, or print a line."""
+        match event:
+            case Note(line):
+                self._print(line)
+            case Decoding():
+                if self._bars is None and self._stage != _DECODING:
+                    self._print(event.words)
+                self._enter(_DECODING)
+                self._move(event.done, event.total, f"image {event.done:,} of {event.total:,}")
+            case Step():
+                self._step(event)
+            case Report(row):
+                self._report(row)
+            case StageEnded(stage) if stage == self._stage:
+                # The last step of a stage is not followed by a look at where it is.
+                self._fill()
 
-    def reported(self, row: dict[str, Any]) -> None:
-        """Show what was measured."""
-        from bissl_ray.leaderboard.numbers import duration, percent
+    def _step(self, step: Step) -> None:
+        self._enter(step.stage)
+        if step.loss is not None:
+            self._facts["loss"] = f"loss {step.loss:.3g}"
+        counted, total = -(-step.done // step.per_epoch), -(-step.total // step.per_epoch)
+        self._move(step.done, step.total, f"{step.unit} {counted:,} of {total:,}")
+
+    def _report(self, row: Mapping[str, Any]) -> None:
+        from bissl_ray.leaderboard.numbers import duration
 
         self._enter(row["stage"])
         loss = row.get("train_loss", row.get("upper_loss"))
         if loss is not None:
             self._facts["loss"] = f"loss {loss:.3g}"
         if row.get("objective") is not None:
-            self._facts["metric"] = f"{metric_words(row['objective_name'])} {percent(row['objective'])}%"
+            self._facts["metric"] = in_words(row["objective_name"], row["objective"])
         if self._bars is None:
             at = "alternation" if row["stage"] == "bissl" else "epoch"
             facts = ", ".join([f"{at} {row[at]}", *self._facts.values(), duration(row["seconds"])])
-            self.note(f"{_TITLES[row['stage']]}: {facts}")
+            self._print(f"{_TITLES[row['stage']]}: {facts}")
 
-    def note(self, line: str) -> None:
-        """Print a line that stays."""
+    def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def ended(self) -> None:
-        """Fill the last bar: the last step of a stage is not followed by a look at where it is."""
-        if self._last is not None:
-            self._show(self._last.total, self._last)
-
-    def _show(self, done: int, advance: "Advance") -> None:
-        if self._bars is None:
+    def _move(self, done: int, total: int, where: str) -> None:
+        if self._bars is None or self._stage is None:
             return
         if self._bar is None:
-            self._bar = self._bars.add_task(_TITLES.get(advance.stage, advance.stage), where="", facts="")
-        counted, total = -(-done // advance.per_epoch), -(-advance.total // advance.per_epoch)
-        where = f"{advance.unit} {counted:,} of {total:,}"
-        facts = "  ".join(self._facts.values())
-        self._bars.update(self._bar, completed=done, total=advance.total, where=where, facts=facts)
+            self._bar = self._bars.add_task(_TITLES.get(self._stage, self._stage), where="", facts="")
+        self._total = total
+        self._bars.update(self._bar, completed=done, total=total, where=where, facts="  ".join(self._facts.values()))
+
+    def _fill(self) -> None:
+        if self._bars is not None and self._bar is not None:
+            task = self._bars.tasks[self._bars.task_ids.index(self._bar)]
+            unit, _, _, total = str(task.fields["where"]).split(" ")
+            self._move(self._total, self._total, f"{unit} {total} of {total}")
 
     def _enter(self, stage: str) -> None:
         if stage != self._stage:
-            self.ended()
-            self._stage, self._bar, self._last = stage, None, None
+            self._fill()
+            self._stage, self._bar = stage, None
             self._facts.clear()
 
 
@@ -115,12 +120,12 @@ def stage_view(to_stderr: bool = False) -> Iterator[StageView]:
 
 
 def run_to_end(
-    flags: "StageFlags", request: "StageRequest", resolved: "ResolvedSettings", to_stderr: bool = False
+    asked: "StageOptions", request: "StageRequest", resolved: "ResolvedSettings", to_stderr: bool = False
 ) -> "StageOutcome":
     """Run a stage with its progress on the terminal.
 
     Args:
-        flags: as typed.
+        asked: as typed.
         request: what `prepare_stage` made of them.
         resolved: its settings.
         to_stderr: whether standard output is for a program.
@@ -131,14 +136,12 @@ def run_to_end(
     """
     from bissl_ray.stages.run import run_stage
 
-    if flags.dry_run:
-        show_settings(request, resolved)
+    if asked.dry_run:
+        _show_settings(request, resolved)
         raise typer.Exit
     try:
         with stage_view(to_stderr) as view:
-            outcome = run_stage(request, flags.storage, flags.address, view)
-            if outcome.finished:
-                view.ended()
+            outcome = run_stage(request, asked.storage, asked.address, view)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted at once. What was saved before is kept; go on with:\n  {_again(request)}", err=True)
         raise typer.Exit(130) from None
@@ -166,44 +169,67 @@ def _again(request: "StageRequest") -> str:
     return shlex.join(["bissl-ray", *arguments, *([] if named else ["--name", request.name])])
 
 
-def metric_words(objective_name: str) -> str:
-    """What a validation metric is called in print."""
-    metric = objective_name.removeprefix("validation_")
-    return METRIC_TITLES.get(metric, metric)
-
-
-def conclude(outcome: "StageOutcome", flags: "StageFlags", following: str) -> None:
+def conclude(outcome: "StageOutcome", asked: "StageOptions", following: str) -> None:
     """Say what a stage that writes a checkpoint came to, and what may come next.
 
     Args:
         outcome: of a finished stage.
-        flags: as typed.
+        asked: as typed.
         following: the next verb.
     """
-    from bissl_ray.leaderboard.numbers import duration, percent
+    from bissl_ray.leaderboard.numbers import duration
 
     result, request = outcome.result, outcome.request
     said = []
     if result.get("objective") is not None:
-        said.append(f"{metric_words(result['objective_name'])} {percent(result['objective'])}% on validation")
+        said.append(f"{in_words(result['objective_name'], result['objective'])} on validation")
     elif result.get("train_loss") is not None:
         said.append(f"pretext loss {result['train_loss']:.3g}")
     said.append(duration(result["seconds"]))
-    file = f"{flags.storage.rstrip('/').removeprefix('./')}/{result['checkpoint']}"
+    file = f"{asked.storage.rstrip('/').removeprefix('./')}/{result['checkpoint']}"
     typer.echo(f"{request.stage} on {request.dataset}: {', '.join(said)}; {file}")
-    arguments = [following, *_carried_on(flags, request, following), "--start", file]
+    arguments = [following, *_carried_on(asked, request, following), "--start", file]
     typer.echo(f"Next: {shlex.join(['bissl-ray', *arguments])}")
 
 
-def _carried_on(flags: "StageFlags", request: "StageRequest", verb: str) -> list[str]:
+def _carried_on(asked: "StageOptions", request: "StageRequest", verb: str) -> list[str]:
     """What the next verb needs of what was typed; an evaluation asks its checkpoint for the settings."""
-    own = {"--data-dir": flags.data_dir, "--splits-dir": flags.splits_dir}
-    own |= {} if flags.storage == "./runs" else {"--storage": flags.storage}
+    own = {"--data-dir": asked.data_dir, "--splits-dir": asked.splits_dir}
+    own |= {} if asked.storage == "./runs" else {"--storage": asked.storage}
     assignments: Sequence[str] = ()
     if verb != "evaluate":
-        point = None if flags.point is None else str(flags.point)
-        own = {"--dataset": request.dataset, **own, "--space": flags.space, "--point": point}
-        own["--from-trial"] = flags.from_trial
-        assignments = flags.assignments or ()
+        point = None if asked.point is None else str(asked.point)
+        own = {"--dataset": request.dataset, **own, "--space": asked.space, "--point": point}
+        own["--from-trial"] = asked.from_trial
+        assignments = asked.assignments or ()
     given = [word for flag, value in own.items() if value is not None for word in (flag, value)]
     return [*given, *(word for assignment in assignments for word in ("--set", assignment))]
+
+
+def _show_settings(request: "StageRequest", resolved: "ResolvedSettings") -> None:
+    """Print what a stage would do; what was given is checked, what was not is not missed."""
+    from bissl_ray.config.describe import settings_to_yaml
+    from bissl_ray.stages.run import check_workers
+
+    check_workers(request)
+    lines = _looked_at(request)
+    typer.echo(settings_to_yaml(resolved, request.dataset, request.data.split_seed), nl=False)
+    for line in ("default: the paper's, where it names one", *lines):
+        typer.echo(f"# {line}")
+    typer.echo(f"# nothing was started; leave --dry-run out to {request.stage}")
+
+
+def _looked_at(request: "StageRequest") -> list[str]:
+    """What there is to say of the data and the checkpoint, as far as they were given."""
+    from bissl_ray.data import get_dataset
+    from bissl_ray.preflight.checkpoints import read_checkpoint
+    from bissl_ray.preflight.data import inspect_data
+    from bissl_ray.stages.start import fit_start
+
+    checkpoint = None if request.start is None else read_checkpoint(request.start)
+    if request.data.data_dir is None and not get_dataset(request.dataset).embedded:
+        return []
+    facts = inspect_data(request.data, request.settings.cache_side)
+    facts.require_split(request.dataset)
+    notes = () if checkpoint is None else fit_start(request, checkpoint, facts).notes
+    return [f"data: {facts.in_words}", *notes]

@@ -1,17 +1,21 @@
 """Goes on with a comparison: what is asked of it now, beside what it was asked for when it began."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from bissl_ray.compare.starts import Start, started_from
+from bissl_ray.config.data_choice import FOLDERS, DataPlaces
 from bissl_ray.config.fixing import held
+from bissl_ray.config.flags import flag_of
+from bissl_ray.config.options import CompareOptions
 from bissl_ray.config.requests import Case, Comparison
+from bissl_ray.config.resolved import parse_assignments
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.paths import absolute_path
 
-FOLDERS: Final = ("data_dir", "splits_dir", "pretext_data_dir")
-"""Of a request: where data lie, which may change while they stay what they are."""
+_NOT_OF_A_CASE: Final = ("name", "storage", "address", "pretrained", "pretrain_epochs", "pretrained_head")
 
 
 def joined(known: Comparison | None, asked: Comparison) -> Comparison:
@@ -24,8 +28,7 @@ def joined(known: Comparison | None, asked: Comparison) -> Comparison:
     """
     cases = {} if known is None else {case.sweep: case for case in known.cases}
     for case in asked.cases:
-        old = cases.get(case.sweep, case)
-        cases[case.sweep] = _moved(old, {name: getattr(case.request, name) for name in FOLDERS})
+        cases[case.sweep] = _moved(cases.get(case.sweep, case), case.request.data)
         if cases[case.sweep] != case:
             raise BadInputError(
                 f"comparison {asked.name} has {case.dataset} from {case.checkpoint} already, with other settings: "
@@ -40,24 +43,25 @@ def joined(known: Comparison | None, asked: Comparison) -> Comparison:
     return Comparison(name=asked.name, cases=tuple(sorted(cases.values(), key=place)))
 
 
-def gone_on(known: Comparison, starts: Sequence[Start], given: Mapping[str, Any]) -> Comparison:
+def extended(known: Comparison, starts: Sequence[Start], asked: CompareOptions) -> Comparison:
     """Go on with a comparison, on its own datasets.
 
     Args:
         known: as it was asked for so far.
         starts: checkpoints to compare from as well, or those that it has, at the settings that it has.
-        given: what else was given, by keyword of `prepare_comparison`. Folders are where its data lie now; what is
-            said again must be as it was.
+        asked: what was given now. Folders are where its data lie now; what is said again must be as it was.
 
     Raises:
         BadInputError: something given would change what was asked for.
     """
-    here = Comparison(name=known.name, cases=tuple(_moved(case, given) for case in known.cases))
-    partial = bool(given.get("allow_partial")) and any(start.pretrained is not None for start in starts)
-    said = [name for name in given if not (name == "allow_partial" and partial)]
-    changed = [name for name in said if not all(_has(case, name, given[name]) for case in here.cases)]
+    here = Comparison(name=known.name, cases=tuple(_moved(case, asked) for case in known.cases))
+    partial = asked.allow_partial and any(start.pretrained is not None for start in starts)
+    said = {name: value for name, value in asked.given().items() if name not in _NOT_OF_A_CASE}
+    if partial:
+        said.pop("allow_partial")
+    changed = [name for name, value in said.items() if not all(_has(case, name, value) for case in here.cases)]
     if changed:
-        flags = " and ".join(map(flag_of, changed))
+        flags = " and ".join(flag_of(CompareOptions, name) for name in changed)
         raise BadInputError(
             f"comparison {known.name} has begun, and {flags} would change it: leave the options out to go on with it, "
             "or name what to add with --dataset or --pretrained"
@@ -67,21 +71,16 @@ def gone_on(known: Comparison, starts: Sequence[Start], given: Mapping[str, Any]
     return joined(here, Comparison(name=known.name, cases=tuple(cases)))
 
 
-def flag_of(name: str) -> str:
-    """The flag that gives a keyword of `prepare_comparison`."""
-    return "--set" if name == "settings" else f"--{name.replace('_', '-')}"
-
-
-def _moved(case: Case, given: Mapping[str, Any]) -> Case:
-    """The case with its data where they lie now."""
-    request = case.request
+def _moved(case: Case, places: DataPlaces) -> Case:
+    """The case with its data where they lie now; folders that it has no use for are passed over."""
+    data = case.request.data
     used = {
-        "data_dir": not get_dataset(request.dataset).embedded,
-        "splits_dir": request.splits_dir is not None,
-        "pretext_data_dir": request.pretext_dataset is not None,
+        "data_dir": not get_dataset(data.dataset).embedded,
+        "splits_dir": data.splits_dir is not None,
+        "pretext_data_dir": data.pretext_dataset is not None,
     }
-    now = {name: absolute_path(given[name]) for name in FOLDERS if used[name] and given.get(name) is not None}
-    return case.model_copy(update={"request": request.model_copy(update=now)})
+    now = replace(DataPlaces(), **{name: getattr(places, name) for name in FOLDERS if used[name]})
+    return case.model_copy(update={"request": case.request.model_copy(update={"data": data.moved(now)})})
 
 
 def _has(case: Case, name: str, value: Any) -> bool:
@@ -92,11 +91,16 @@ def _has(case: Case, name: str, value: Any) -> bool:
             return bool(space.protocol.seeds == value)
         case "trials":
             return bool(space.parameters) and bool(space.protocol.trials == value)
-        case "settings":
-            return all(setting in space.fixed and space.fixed[setting] == given for setting, given in value.items())
+        case "assignments":
+            given = parse_assignments(value)
+            return all(setting in space.fixed and space.fixed[setting] == held for setting, held in given.items())
         case "data_dir" if get_dataset(request.dataset).embedded:
             return True  # it needs none
-    return bool(getattr(request, name) == (absolute_path(value) if name in FOLDERS else value))
+        case "allow_partial":
+            return request.pretrained is not None and request.pretrained.allow_partial
+        case "workers_per_trial":
+            return bool(request.workers_per_trial == value)
+    return bool(getattr(request.data, name) == (absolute_path(value) if name in FOLDERS else value))
 
 
 def _from(comparison: Comparison, dataset: str, start: Start, allow_partial: bool) -> Case:
@@ -106,5 +110,5 @@ def _from(comparison: Comparison, dataset: str, start: Start, allow_partial: boo
     space = model.space
     if start.epochs not in (None, space.settings({}).pretrain_epochs):
         space = held(space, {"pretrain_epochs": start.epochs}, {})
-    update = {**started_from(model, comparison.name, start, allow_partial), "space": space}
-    return Case(checkpoint=start.label, request=model.model_copy(update=update))
+    request = started_from(model, comparison.name, start, allow_partial).model_copy(update={"space": space})
+    return Case(checkpoint=start.label, request=request)

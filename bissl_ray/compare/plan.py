@@ -26,7 +26,8 @@ def plan_of(comparison: Comparison, left: Sequence[Case], read: Mapping[str, Seq
 def _plan_of_case(case: Case) -> list[str]:
     request, space = case.request, case.request.space
     plan, settings = space.protocol, space.settings({})
-    source = request.pretrained or f"pretrained here for {settings.pretrain_epochs} epochs"
+    own = request.pretrained
+    source = f"pretrained here for {settings.pretrain_epochs} epochs" if own is None else own.file
     if space.parameters:
         bissl = f"searched in {plan.trials} trials: {', '.join(space.parameters)}"
     else:

@@ -1,128 +1,127 @@
 """From what a person asked to compare to sweeps: one per dataset and checkpoint, each with its own control."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import fields
 from typing import Any
 
-from bissl_ray.compare.starts import Start, case_name, started_from
+from bissl_ray.compare.extend import extended, joined
+from bissl_ray.compare.starts import Start, case_name, started_from, starts_of
 from bissl_ray.config import SearchSpace, load_search_space
+from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.fixing import held, one_configuration
+from bissl_ray.config.flags import flag_of
+from bissl_ray.config.options import CompareOptions, SweepOptions, named_once
 from bissl_ray.config.requests import Case, Comparison, SweepRequest
+from bissl_ray.config.resolved import parse_assignments
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.search.history import planner_of
-from bissl_ray.store import check_name, read_sweep_document
-from bissl_ray.sweep.run import prepare_request, read_request
+from bissl_ray.store import check_name
+from bissl_ray.store.documents import read_sweep_document
+from bissl_ray.sweep.run import prepare_request
+from bissl_ray.words import Phase
 
 
-def prepare_comparison(
-    name: str,
-    datasets: Sequence[str] = (),
-    starts: Sequence[Start] = (),
-    *,
-    space: str | Path | None = None,
-    trials: int | None = None,
-    seeds: int | None = None,
-    settings: Mapping[str, Any] | None = None,
-    allow_partial: bool = False,
-    **others: Any,
-) -> Comparison:
+def prepare_comparison(asked: CompareOptions, name: str, storage: str, known: Comparison | None) -> Comparison:
     """Turn what a person asked for into sweeps; nothing is written.
+
+    Args:
+        asked: as typed.
+        name: of the comparison.
+        storage: absolute.
+        known: the comparison of that name, as it was asked for so far; None: it is new.
+
+    Raises:
+        BadInputError: anything wrong, or something that would change what was asked for before.
+    """
+    starts = starts_of(asked)
+    if asked.from_sweep is not None:
+        return joined(known, _of_winner(asked, name, storage, starts))
+    if known is None or asked.datasets or asked.space is not None:
+        return joined(known, _of_datasets(asked, name, starts))
+    return extended(known, starts, asked)
+
+
+def _of_datasets(asked: CompareOptions, name: str, starts: Sequence[Start]) -> Comparison:
+    """Cases of some datasets.
 
     Without `trials`, BiSSL runs at one configuration, the space's first known-good point, and only its fine-tuning is
     tuned; the control gets as many fine-tuning runs over the same points, and the same seeds.
-
-    Args:
-        name: of the comparison.
-        datasets: names; none: the space's, else digits.
-        starts: checkpoints; none: what the space pretrains on an embedded dataset's own images.
-        space: search-space file or name; None takes each dataset's own.
-        trials: explore trials that search BiSSL's configuration; None: it is not searched.
-        seeds: of the confirmation; None: as the space says.
-        settings: fixed values that have the last word, by setting.
-        allow_partial: take what of the checkpoints fits the backbone.
-        others: of every sweep, as for `prepare_request`: data_dir, workers_per_trial and the like.
-
-    Raises:
-        BadInputError: anything wrong.
     """
-    if allow_partial and not any(start.pretrained for start in starts):
+    if asked.allow_partial and not any(start.pretrained for start in starts):
         raise BadInputError("--allow-partial says how checkpoints are read, and none was given: add --pretrained FILE")
-    own: list[str | None] = [*datasets] or [None]
+    given = parse_assignments(asked.assignments or ())
+    plan = {} if asked.seeds is None else {"seeds": asked.seeds}
+    names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [None]
     cases = []
-    for dataset in own:
+    for dataset in names:
         if dataset is not None:
             get_dataset(dataset)
-        given = {} if settings is None else dict(settings)
-        base = load_search_space(space or dataset or "digits", {"fixed": given} if given else None)
+        base = load_search_space(asked.space or dataset or "digits", {"fixed": given} if given else None)
         chosen = dataset or base.dataset
         for start in starts or [_embedded(chosen, base)]:
             pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
-            plan = {} if seeds is None else {"seeds": seeds}
-            if trials is None:
-                chosen_space = one_configuration(base, _known_good(base, given), pretraining, plan)
+            if asked.trials is None:
+                space = one_configuration(base, _known_good(base, given), pretraining, plan)
             else:
-                chosen_space = held(base, {**given, **pretraining}, {**plan, "trials": trials})
-            request = prepare_request(
-                chosen,
-                space=chosen_space,
+                space = held(base, {**given, **pretraining}, {**plan, "trials": asked.trials})
+            sweep = SweepOptions(
+                dataset=chosen,
+                space=space,
                 name=case_name(check_name("comparison", name), chosen, start.label),
                 pretrained=start.pretrained,
                 pretrained_head=start.head,
-                allow_partial=allow_partial and start.pretrained is not None,
-                **others,
+                allow_partial=asked.allow_partial and start.pretrained is not None,
+                workers_per_trial=1 if asked.workers_per_trial is None else asked.workers_per_trial,
+                **{each.name: getattr(asked, each.name) for each in fields(DataPlaces)},
             )
-            cases.append(Case(checkpoint=start.label, request=request))
+            cases.append(Case(checkpoint=start.label, request=prepare_request(sweep)))
     return Comparison(name=name, cases=tuple(cases))
 
 
-def comparison_of_winner(
-    name: str,
-    sweep: str,
-    starts: Sequence[Start] = (),
-    *,
-    storage: str,
-    seeds: int | None = None,
-    allow_partial: bool = False,
-) -> Comparison:
-    """Compare at the winner of a finished sweep, over seeds that had no part in choosing it.
-
-    Args:
-        name: of the comparison.
-        sweep: whose winner, data and, unless others are given, checkpoint are taken.
-        starts: checkpoints.
-        storage: absolute, where the sweep is.
-        seeds: of the confirmation; None: as the sweep had.
-        allow_partial: take what of the checkpoints fits the backbone.
+def _of_winner(asked: CompareOptions, name: str, storage: str, starts: Sequence[Start]) -> Comparison:
+    """Cases at the winner of a finished sweep, over seeds that had no part in choosing it.
 
     Raises:
-        BadInputError: there is no such sweep, or it has no winner yet.
+        BadInputError: there is no such sweep, it has no winner yet, or options were given that the sweep decides.
     """
-    request = read_request(read_sweep_document(storage, sweep), sweep)
+    how = {"pretrained_head", "allow_partial"} if asked.pretrained else set()
+    also = {"from_sweep", "pretrained", "pretrain_epochs", "seeds", "storage", "address", "name", *how}
+    if others := [flag_of(CompareOptions, given) for given in asked.given() if given not in also]:
+        raise BadInputError(
+            f"--from {asked.from_sweep} brings that sweep's dataset and settings: leave out {', '.join(others)}"
+        )
+    request = read_sweep_document(storage, str(asked.from_sweep)).request
+    space, protocol, point = request.space, request.space.protocol, _winning_point(request, storage)
+    fresh = {"first_seed": protocol.first_seed + protocol.seeds} | (
+        {} if asked.seeds is None else {"seeds": asked.seeds}
+    )
+    own = request.pretrained
+    cases = []
+    for start in starts or [Start("own", pretrained=None if own is None else own.file)]:
+        pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
+        started = started_from(request, check_name("comparison", name), start, asked.allow_partial)
+        held_at = one_configuration(space, point, pretraining, fresh)
+        cases.append(Case(checkpoint=start.label, request=started.model_copy(update={"space": held_at})))
+    return Comparison(name=name, cases=tuple(cases))
+
+
+def _winning_point(request: SweepRequest, storage: str) -> dict[str, Any]:
+    """The settings of a sweep's winner, as far as they are its own."""
     planner, _ = planner_of(request, storage)
-    winner = planner.confirmed("confirm")
+    winner = planner.confirmed(Phase.CONFIRM)
     parent = winner[0].parent if winner else None
     if parent is None:
         raise BadInputError(
-            f"--from {sweep}: the sweep has no confirmed configuration yet; finish it first: bissl-ray resume {sweep}"
+            f"--from {request.name}: the sweep has no confirmed configuration yet; finish it first: bissl-ray resume "
+            f"{request.name}"
         )
-    space, protocol = request.space, request.space.protocol
-    settled = space.settings({}).model_dump()
-    point = {
+    settled = request.space.settings({}).model_dump()
+    return {
         setting: value
         for setting, value in planner.records[parent].point.items()
-        if setting in space.parameters or (value != settled[setting] and not setting.startswith("pretrain_"))
+        if setting in request.space.parameters or (value != settled[setting] and not setting.startswith("pretrain_"))
     }
-    fresh = {"first_seed": protocol.first_seed + protocol.seeds} | ({} if seeds is None else {"seeds": seeds})
-    cases = []
-    for start in starts or [Start("own", pretrained=request.pretrained)]:
-        pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
-        update = {
-            **started_from(request, check_name("comparison", name), start, allow_partial),
-            "space": one_configuration(space, point, pretraining, fresh),
-        }
-        cases.append(Case(checkpoint=start.label, request=SweepRequest.model_validate({**dict(request), **update})))
-    return Comparison(name=name, cases=tuple(cases))
 
 
 def _embedded(dataset: str, space: SearchSpace) -> Start:

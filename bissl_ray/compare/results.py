@@ -8,12 +8,14 @@ from bissl_ray.config.requests import Case, Comparison
 from bissl_ray.config.settings import Settings
 from bissl_ray.data import get_dataset
 from bissl_ray.data.sampling import global_batch, steps_per_epoch
-from bissl_ray.data.spec import METRIC_TITLES
 from bissl_ray.leaderboard.comparison.cases import CaseFacts, ComparisonBoard, Pipeline
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
+from bissl_ray.metrics import METRICS
 from bissl_ray.search.history import control_settings, is_finished, planner_of
-from bissl_ray.store import read_sweep_document, read_trials, sweep_names, to_rows
-from bissl_ray.sweep.run import read_request
+from bissl_ray.store import read_trials, to_rows
+from bissl_ray.store.documents import read_sweep_document
+from bissl_ray.store.paths import sweep_names
+from bissl_ray.words import Phase
 
 
 def board_of(comparison: Comparison, storage: str) -> ComparisonBoard:
@@ -28,14 +30,14 @@ def board_of(comparison: Comparison, storage: str) -> ComparisonBoard:
 
 def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
     metric = get_dataset(case.dataset).metric
-    facts = CaseFacts(case.dataset, case.checkpoint, case.sweep, metric, METRIC_TITLES[metric], finished=False)
+    facts = CaseFacts(case.dataset, case.checkpoint, case.sweep, metric, METRICS[metric].title, finished=False)
     if not begun:
         return facts
     document = read_sweep_document(storage, case.sweep)
-    request = read_request(document, case.sweep)
+    request = document.request
     planner, _ = planner_of(request, storage)
-    bissl, control = planner.confirmed("confirm"), planner.confirmed("control")
-    sizes, workers = document["data"], request.workers_per_trial
+    bissl, control = planner.confirmed(Phase.CONFIRM), planner.confirmed(Phase.CONTROL)
+    sizes, workers = document.data, request.workers_per_trial
     images: dict[Pipeline, TrainingImages] = {}
     if bissl:
         images["bissl"] = images_of_run(request.space.settings(bissl[0].point), sizes, workers, control=False)
@@ -45,7 +47,7 @@ def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
     return replace(
         facts,
         finished=is_finished(planner),
-        read=document.get("read", ()),
+        read=document.read,
         labelled={name: counted.labelled for name, counted in images.items()},
         unlabelled={name: counted.unlabelled for name, counted in images.items()},
     )

@@ -3,38 +3,25 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from typing import Any
 
-from pydantic import ValidationError
-
-from bissl_ray.compare.extend import FOLDERS
-from bissl_ray.config.requests import Case, Comparison
-from bissl_ray.data import DataChoice
+from bissl_ray.config.data_choice import FOLDERS, DataChoice
+from bissl_ray.config.documents import ComparisonDocument
+from bissl_ray.config.options import SweepOptions
+from bissl_ray.config.requests import Case, CheckpointChoice, Comparison
 from bissl_ray.errors import BadInputError
+from bissl_ray.progress import View
 from bissl_ray.search.history import is_finished, planner_of
-from bissl_ray.store import read_comparison_document, read_sweep_document, sweep_names, write_comparison_document
-from bissl_ray.store.provenance import git_state, versions
-from bissl_ray.sweep.outcome import SweepOutcome, View
-from bissl_ray.sweep.run import begin_sweep, read_request, resume_sweep
+from bissl_ray.store.documents import read_document, read_sweep_document, write_document
+from bissl_ray.store.paths import sweep_names
+from bissl_ray.store.provenance import git_state, now, versions
+from bissl_ray.sweep.outcome import SweepOutcome
+from bissl_ray.sweep.run import begin_sweep, resume_sweep
 
 
 def read_comparison(storage: str, name: str) -> Comparison | None:
-    """Read a comparison that was begun; None where there is none of that name.
-
-    Raises:
-        BadInputError: its document is damaged, or of another release.
-    """
-    document = read_comparison_document(storage, name)
-    if document is None:
-        return None
-    try:
-        return Comparison.model_validate(document["comparison"])
-    except (KeyError, ValidationError) as error:
-        raise BadInputError(
-            f"comparison {name} was written by another release, which this one can't read "
-            f"({' '.join(str(error).split())[:120]}): go on with that release, or choose another --name"
-        ) from error
+    """Read a comparison that was begun, None where there is none (raises BadInputError: its document is damaged)."""
+    document = read_document(storage, name, ComparisonDocument)
+    return None if document is None else document.comparison
 
 
 def check_comparison(comparison: Comparison, storage: str, address: str | None) -> dict[str, tuple[str, ...]]:
@@ -53,17 +40,12 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         BadInputError: settings, checkpoints or data that don't fit.
     """
     from bissl_ray.preflight.data import DataFacts, inspect_data
-    from bissl_ray.preflight.sweeps import (
-        OF_THE_CHECKPOINT,
-        CheckpointFacts,
-        check_pretrained,
-        check_request,
-    )
+    from bissl_ray.preflight.sweeps import OF_THE_CHECKPOINT, CheckpointFacts, check_pretrained, check_request
 
     known, begun = read_comparison(storage, comparison.name), sweep_names(storage)
     own = set() if known is None else {case.sweep for case in known.cases}
     # Cases share files of hundreds of megabytes, and datasets of a million files: each is looked at once.
-    read: dict[tuple[Any, ...], CheckpointFacts | None] = {}
+    read: dict[tuple[CheckpointChoice | None, str], CheckpointFacts | None] = {}
     seen: dict[tuple[DataChoice, int | None], DataFacts] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for case in comparison.cases:
@@ -71,18 +53,17 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
             if case.sweep not in own:
                 raise BadInputError(f"there is a sweep {case.sweep!r} in {storage} already: choose another --name")
             continue
-        request, data = case.request, DataChoice.of(case.request)
+        request = case.request
         check_request(request)
         settings = request.space.settings({})
-        fixed = [getattr(settings, name) for name in OF_THE_CHECKPOINT]
-        checkpoint = (request.pretrained, request.pretrained_head, request.allow_partial, *fixed)
+        checkpoint = (request.pretrained, repr([getattr(settings, name) for name in OF_THE_CHECKPOINT]))
         if checkpoint not in read:
             read[checkpoint] = check_pretrained(request, pretrain=True)
         of_checkpoint = read[checkpoint]
         if address or os.environ.get("RAY_ADDRESS"):
             notes[case.sweep] = () if of_checkpoint is None else of_checkpoint.notes
             continue
-        what = (data, settings.cache_side)
+        what = (request.data, settings.cache_side)
         if what not in seen:
             seen[what] = inspect_data(*what)
         facts = seen[what]
@@ -113,19 +94,14 @@ def run_comparison(
     _write(comparison, storage)
     for case in comparison.cases:
         if case.sweep not in sweep_names(storage):
+            several = comparison.of_several_datasets
+            asked = SweepOptions(storage=storage, pretrain=True, address=address, splits_optional=several)
             with view(case) as shown:
-                yield begin_sweep(
-                    case.request,
-                    storage=storage,
-                    pretrain=True,
-                    address=address,
-                    splits_optional=comparison.of_several_datasets,
-                    view=shown,
-                )
+                yield begin_sweep(case.request, asked, shown)
         elif not _has_ended(case, storage):
+            folders = {name: getattr(case.request.data, name) for name in FOLDERS}
             with view(case) as shown:
-                folders = {name: getattr(case.request, name) for name in FOLDERS}
-                yield resume_sweep(case.sweep, storage=storage, address=address, folders=folders, view=shown)
+                yield resume_sweep(case.sweep, view=shown, storage=storage, address=address, **folders)
 
 
 def unfinished(comparison: Comparison, storage: str) -> list[Case]:
@@ -136,11 +112,12 @@ def unfinished(comparison: Comparison, storage: str) -> list[Case]:
 
 def _has_ended(case: Case, storage: str) -> bool:
     """Whether nothing is left to run of what its sweep asks for now: it may have been extended by itself."""
-    request = read_request(read_sweep_document(storage, case.sweep), case.sweep)
-    return is_finished(planner_of(request, storage)[0])
+    return is_finished(planner_of(read_sweep_document(storage, case.sweep).request, storage)[0])
 
 
 def _write(comparison: Comparison, storage: str) -> None:
-    known = read_comparison_document(storage, comparison.name) or {"created_at": datetime.now(UTC).isoformat()}
-    asked = {"comparison": comparison.model_dump(mode="json"), "git": git_state(), "versions": versions()}
-    write_comparison_document(storage, comparison.name, {**known, **asked})
+    known = read_document(storage, comparison.name, ComparisonDocument)
+    document = known or ComparisonDocument(created_at=now(), comparison=comparison)
+    write_document(
+        storage, comparison.name, document.changed(comparison=comparison, git=git_state(), versions=versions())
+    )

@@ -1,12 +1,12 @@
 """What both pipelines of a comparison start from, as a person gives it."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bissl_ray.config.requests import SweepRequest
+from bissl_ray.config.options import CompareOptions
+from bissl_ray.config.requests import CheckpointChoice, SweepRequest
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.paths import absolute_file
 
@@ -31,17 +31,15 @@ class Start:
     head: str | None = None
 
 
-def starts(pretrained: Sequence[str], epochs: str | None, head: str | None = None) -> list[Start]:
-    """Read the checkpoints that were given.
+def starts_of(asked: CompareOptions) -> list[Start]:
+    """Read the checkpoints that were given, and the lengths of pretraining here.
 
-    Args:
-        pretrained: FILE or LABEL=FILE each; a file without a label is called by its name.
-        epochs: lengths of pretraining, such as "5,20,80".
-        head: file of the pretext head of the one checkpoint.
+    A file without a label is called by its name.
 
     Raises:
         BadInputError: a label or a length that can't be used, two of one label, or a head without its one checkpoint.
     """
+    pretrained, epochs, head = asked.pretrained or [], asked.pretrain_epochs, asked.pretrained_head
     if head is not None and (len(pretrained) != 1 or epochs is not None):
         also = "" if epochs is None else f" and --pretrain-epochs {epochs}"
         raise BadInputError(
@@ -65,8 +63,8 @@ def case_name(comparison: str, dataset: str, label: str) -> str:
     return f"{comparison}-{dataset}-{label}"
 
 
-def started_from(request: SweepRequest, comparison: str, start: Start, allow_partial: bool) -> dict[str, Any]:
-    """What of a request is another from another start.
+def started_from(request: SweepRequest, comparison: str, start: Start, allow_partial: bool) -> SweepRequest:
+    """A request from another start.
 
     Args:
         request: of a sweep on the same dataset.
@@ -74,15 +72,15 @@ def started_from(request: SweepRequest, comparison: str, start: Start, allow_par
         start: what the case starts from.
         allow_partial: take what of its checkpoint fits the backbone.
     """
-    pretrained = absolute_file(start.pretrained)
     # How the request's own checkpoint is read has nothing to do with another one.
-    same = pretrained is not None and pretrained == request.pretrained
-    return {
-        "name": case_name(comparison, request.dataset, start.label),
-        "pretrained": pretrained,
-        "pretrained_head": absolute_file(start.head) or (request.pretrained_head if same else None),
-        "allow_partial": pretrained is not None and (allow_partial or (same and request.allow_partial)),
-    }
+    own, pretrained = request.pretrained, None
+    if start.pretrained is not None:
+        file = str(absolute_file(start.pretrained))
+        same = own if own is not None and own.file == file else CheckpointChoice(file=file)
+        head, partial = absolute_file(start.head) or same.head, allow_partial or same.allow_partial
+        pretrained = CheckpointChoice(file=file, head=head, allow_partial=partial)
+    name = case_name(comparison, request.dataset, start.label)
+    return request.model_copy(update={"name": name, "pretrained": pretrained})
 
 
 def _labelled(text: str) -> Start:

@@ -5,10 +5,38 @@ They stand here because a search space is checked without torch; `bissl_ray.mode
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from bissl_ray.config.refusal import RuleError
 from bissl_ray.errors import nearest
+from bissl_ray.plugins import load_plugins
+
+PARTS: Final = ("stem", "layer1", "layer2", "layer3", "layer4")
+"""Names of a backbone's parts, in the order in which an image passes through them.
+
+Of a residual network and a ConvNeXt they are the published ones. A transformer's stem is its patch embedding, with
+class token and positions; its blocks are divided evenly, and the norm at the end belongs to the last of them. Models of
+timm are divided likewise, by the groups that timm gives them.
+"""
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """What is known of a backbone before it is built."""
+
+    place: str
+    """Of its class, a subclass of `bissl_ray.models.Backbone`, as "module:Class"; looked up when first built."""
+    patch: int = 1
+    """Side of its patches in pixels, of which an image's side must be a multiple."""
+    smallest: int = 1
+    """Smallest side of an image, pixels."""
+    parts: tuple[str, ...] = PARTS
+
+
+TIMM: Final = "timm/"
+"""What the name of a model of the timm package has in front."""
+TIMM_FACTS: Final = BackboneFacts("bissl_ray.models.timm_backbone:TimmBackbone")
 
 RESNETS: Final = (
     "resnet18",
@@ -34,13 +62,21 @@ VITS: Final[Mapping[str, int]] = {
 }
 """Vision transformers, each with the side of its patches in pixels."""
 CONVNEXTS: Final = ("convnext_tiny", "convnext_small", "convnext_base", "convnext_large")
-CONVNEXT_STRIDE: Final = 32
+_CONVNEXT_STRIDE: Final = 32
 """How much smaller a ConvNeXt's last activations are than its images, per side."""
-TIMM: Final = "timm/"
-"""What the name of a model of the timm package has in front."""
 
-BACKBONES: Final = ("smallconv", *RESNETS, *VITS, *CONVNEXTS)
-"""Every name, apart from those of timm's models."""
+BACKBONES: Final[dict[str, BackboneFacts]] = {
+    "smallconv": BackboneFacts("bissl_ray.models.convnets:SmallConv", parts=PARTS[:-1]),
+    **dict.fromkeys(RESNETS, BackboneFacts("bissl_ray.models.convnets:ResNet")),
+    **{name: BackboneFacts("bissl_ray.models.vit:VisionTransformer", patch=patch) for name, patch in VITS.items()},
+    **dict.fromkeys(CONVNEXTS, BackboneFacts("bissl_ray.models.convnets:ConvNeXt", smallest=_CONVNEXT_STRIDE)),
+}
+"""Every name, apart from those of timm's models. One of your own is a line here, or an entry of a plugin's."""
+
+
+def facts_of(backbone: str) -> BackboneFacts:
+    """What is known of a backbone by a name that `check_backbone` takes."""
+    return TIMM_FACTS if backbone.startswith(TIMM) else BACKBONES[backbone]
 
 
 def check_backbone(name: str) -> str:
@@ -49,6 +85,8 @@ def check_backbone(name: str) -> str:
     Raises:
         RuleError: there is no such backbone.
     """
+    if name not in BACKBONES:
+        load_plugins()
     if name in BACKBONES or re.fullmatch(rf"{TIMM}\w[\w.-]*", name):
         return name
     raise RuleError(
@@ -64,9 +102,10 @@ def wrong_image_size(image_size: int, backbone: str) -> str | None:
         image_size: pixels.
         backbone: its name; of timm's models nothing is known here.
     """
-    if backbone in CONVNEXTS and image_size < CONVNEXT_STRIDE:
-        return f"at least {CONVNEXT_STRIDE} pixels, by which this backbone divides; raise image_size"
-    patch = VITS.get(backbone, 1)
+    facts = facts_of(backbone)
+    if image_size < facts.smallest:
+        return f"at least {facts.smallest} pixels, by which this backbone divides; raise image_size"
+    patch = facts.patch
     if image_size % patch:
         below, above = image_size // patch * patch, -(-image_size // patch) * patch
         sizes = f"{below} or {above}" if below else str(above)
@@ -74,20 +113,11 @@ def wrong_image_size(image_size: int, backbone: str) -> str | None:
     return None
 
 
-STAGES: Final = ("stem", "layer1", "layer2", "layer3", "layer4")
-"""Names of the stages, in the order in which an image passes through them.
-
-Of a residual network and a ConvNeXt they are the published ones. A transformer's stem is its patch embedding, with
-class token and positions; its blocks are divided evenly, and the norm at the end belongs to the last of them. Models of
-timm are divided likewise, by the groups that timm gives them.
-"""
+def parts_of(backbone: str) -> tuple[str, ...]:
+    """Names of a backbone's parts, from its input on."""
+    return facts_of(backbone).parts
 
 
-def stages_of(backbone: str) -> tuple[str, ...]:
-    """Names of a backbone's stages, from its input on."""
-    return STAGES[:-1] if backbone == "smallconv" else STAGES
-
-
-def stage_weight(stage: str) -> str:
-    """The setting that gives a stage its own proximity weight."""
-    return f"proximity_weight_{stage}"
+def part_weight(part: str) -> str:
+    """The setting that gives a part its own proximity weight."""
+    return f"proximity_weight_{part}"

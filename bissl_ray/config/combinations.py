@@ -6,7 +6,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from bissl_ray.config.backbones import STAGES, stage_weight, stages_of, wrong_image_size
+from bissl_ray.config.backbones import PARTS, part_weight, parts_of, wrong_image_size
 from bissl_ray.config.refusal import shown
 
 
@@ -43,16 +43,16 @@ def broken_combination(possible: Mapping[str, Sequence[Any]]) -> tuple[tuple[str
     return None
 
 
-def _weight_of_missing_stage(stage: str, weight: float | None, backbone: str) -> str | None:
-    if weight is None or stage in stages_of(backbone):
+def _weight_of_missing_part(part: str, weight: float | None, backbone: str) -> str | None:
+    if weight is None or part in parts_of(backbone):
         return None
-    return f"weights for the stages of that backbone only: {', '.join(stages_of(backbone))}; leave this one out"
+    return f"weights for the parts of that backbone only: {', '.join(parts_of(backbone))}; leave this one out"
 
 
-def _nothing_to_divide_by(stage: str, damping: float, own: float | None, base: float, backbone: str) -> str | None:
-    if stage not in stages_of(backbone) or (base if own is None else own) + damping > 0:
+def _nothing_to_divide_by(part: str, damping: float, own: float | None, base: float, backbone: str) -> str | None:
+    if part not in parts_of(backbone) or (base if own is None else own) + damping > 0:
         return None
-    return f"more than 0 for damping and the proximity weight of {stage} together: raise one of them"
+    return f"more than 0 for damping and the proximity weight of {part} together: raise one of them"
 
 
 def _more_than_the_lower_batch(curvature_batch: int | None, lower_batch: int) -> str | None:
@@ -70,10 +70,10 @@ def _parts_too_small(chunks: int, curvature_batch: int | None, lower_batch: int)
 
 _RULES = (
     _Rule(("image_size", "backbone"), wrong_image_size),
-    *(_Rule((stage_weight(stage), "backbone"), partial(_weight_of_missing_stage, stage)) for stage in STAGES),
+    *(_Rule((part_weight(part), "backbone"), partial(_weight_of_missing_part, part)) for part in PARTS),
     *(
-        _Rule(("damping", stage_weight(stage), "proximity_weight", "backbone"), partial(_nothing_to_divide_by, stage))
-        for stage in STAGES
+        _Rule(("damping", part_weight(part), "proximity_weight", "backbone"), partial(_nothing_to_divide_by, part))
+        for part in PARTS
     ),
     _Rule(("curvature_batch", "lower_batch"), _more_than_the_lower_batch),
     _Rule(("curvature_chunks", "curvature_batch", "lower_batch"), _parts_too_small),

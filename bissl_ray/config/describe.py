@@ -16,7 +16,8 @@ def to_yaml(space: SearchSpace) -> str:
         space: the space.
 
     Returns:
-        YAML; each key ends in a comment naming the file that it came from, "default" where none gives it.
+        YAML; each key ends in a comment naming the file that it came from, "default" where none gives it. Comments
+        at the end say what was left out, and why.
     """
     mapping = space.to_mapping()
     points = mapping.pop("known_good")
@@ -30,6 +31,7 @@ def to_yaml(space: SearchSpace) -> str:
     if points:
         rows.append(("known_good:", _source(space, "known_good")))
         rows += [(f"  - {_one_line(point)}", "") for point in points]
+    rows += [(f"# {note}", "") for note in space.notes]
     return _aligned(rows, width)
 
 

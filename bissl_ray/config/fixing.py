@@ -30,6 +30,7 @@ def held(space: SearchSpace, fixed: Mapping[str, Any], protocol: Mapping[str, An
         "fixed": {**mapping["fixed"], **fixed},
         "known_good": points if mapping["parameters"] else [],
         "protocol": {**mapping["protocol"], **protocol},
+        "notes": space.notes,
     }
     try:
         return tuned_once(SearchSpace.model_validate(changed))

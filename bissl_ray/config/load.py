@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter
+from bissl_ray.config.merge import Origins, merge
+from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter, SettingValue
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.refusal import dotted, refusal
-from bissl_ray.config.search_space import SETTING_SECTIONS, SearchSpace, SpaceFile
+from bissl_ray.config.search_space import SearchSpace, SpaceFile
 from bissl_ray.config.settings import Settings
 from bissl_ray.config.space_files import find_space, read_chain
 from bissl_ray.config.yaml_document import Document, KeyPath
@@ -29,7 +30,8 @@ def load_search_space(name_or_path: str | Path, overrides: Mapping[str, Any] | N
 
     A child's word wins over its parent's, key by key: a parameter replaces the whole parameter; a setting
     searched by the parent and fixed by the child is fixed, and the other way round; ``known_good``, if given,
-    replaces the parent's list. Of its points, those that name another pretext than the space's own are left out.
+    replaces the parent's list. Of its points, those that name another pretext than the space's own are left out; so
+    are inherited ones that don't fit what the child searches or fixes, with a line for each in the space's notes.
 
     Args:
         name_or_path: a shipped space's name (``cars``), or a file.
@@ -43,13 +45,20 @@ def load_search_space(name_or_path: str | Path, overrides: Mapping[str, Any] | N
         BadInputError: anything wrong in any of the files or in the overrides; one line naming file and line.
     """
     layers = read_chain(find_space(name_or_path))
+    files = len(layers)
     if overrides:
         if "extends" in overrides:
             raise BadInputError(f"{_COMMAND_LINE}: extends: found among overrides, expected in a file only")
         layers.append(Document(_COMMAND_LINE, dict(overrides)))
     for layer in layers:
         _validate_alone(layer)
-    return _merge(layers)
+    merged, origins = merge(layers, files)
+    points = merged.pop("known_good", [])
+    try:
+        space = SearchSpace.model_validate({**merged, "sources": origins.labels})
+    except ValidationError as error:
+        raise refusal(error, origins.place, _right_keys(merged)) from error
+    return _with_points(space, points, origins)
 
 
 def _validate_alone(layer: Document) -> None:
@@ -60,45 +69,31 @@ def _validate_alone(layer: Document) -> None:
         raise refusal(error, layer.place, _right_keys(layer.values)) from error
 
 
-def _merge(layers: list[Document]) -> SearchSpace:
-    merged: dict[str, Any] = {section: {} for section in (*SETTING_SECTIONS, "protocol")}
-    origins: dict[KeyPath, Document] = {}
-    for layer in layers:
-        for section in SETTING_SECTIONS:
-            for name, value in layer.values.get(section, {}).items():
-                for other in set(SETTING_SECTIONS) - {section}:
-                    merged[other].pop(name, None)
-                    origins.pop((other, name), None)
-                merged[section][name] = value
-                origins[(section, name)] = layer
-        for name, value in layer.values.get("protocol", {}).items():
-            merged["protocol"][name] = value
-            origins[("protocol", name)] = layer
-        for key in ("dataset", "known_good"):
-            if key in layer.values:
-                merged[key] = layer.values[key]
-                origins[(key,)] = layer
+def _with_points(space: SearchSpace, points: list[dict[str, SettingValue]], origins: Origins) -> SearchSpace:
+    """Add the known-good points of the space's own pretext, no longer naming it, and those that never named one.
 
-    def place(path: KeyPath) -> str:
-        # The file that gave the key, or the nearest key above it: each is right by itself, but not with the others.
-        known = (path[:depth] for depth in range(len(path), 0, -1) if path[:depth] in origins)
-        return origins.get(next(known, ()), layers[-1]).place(path)
+    Inherited points that don't fit are left out, with a note.
 
-    sources = {dotted(path): layer.label for path, layer in origins.items()}
-    try:
-        return _with_own_points(SearchSpace.model_validate({**merged, "sources": sources}))
-    except ValidationError as error:
-        raise refusal(error, place, _right_keys(merged)) from error
-
-
-def _with_own_points(space: SearchSpace) -> SearchSpace:
-    """Keep the known-good points of the space's own pretext, no longer naming it, and those that never named one."""
-    if "pretext" in space.parameters:
-        return space  # a sweep refuses to search it, whatever the points say
-    pretext = space.settings({}).pretext
-    own = [point for point in space.known_good if point.get("pretext", pretext) == pretext]
-    points = [{name: value for name, value in point.items() if name != "pretext"} for point in own]
-    return space.model_copy(update={"known_good": points})
+    Raises:
+        BadInputError: a point that is not inherited doesn't fit.
+    """
+    # A sweep refuses to search the pretext, whatever the points say.
+    pretext = None if "pretext" in space.parameters else space.settings({}).pretext
+    kept, notes = [], []
+    for position, point in enumerate(points):
+        misfits = space.misfits(point)
+        for misfit in misfits:
+            if not origins.inherits(misfit):
+                path = ("known_good", position, misfit.name)
+                raise BadInputError(f"{origins.place(path)}: {dotted(path)}: {misfit.refusal}")
+        if pretext is not None and point.get("pretext", pretext) != pretext:
+            continue
+        if misfits:
+            reasons = "; ".join(misfit.note for misfit in misfits)
+            notes.append(f"left out: known-good point {position + 1} of {space.sources['known_good']}: {reasons}")
+        else:
+            kept.append({name: value for name, value in point.items() if name != "pretext" or pretext is None})
+    return space.model_copy(update={"known_good": kept, "notes": notes})
 
 
 def _right_keys(values: Mapping[str, Any]) -> Callable[[KeyPath], Iterable[str]]:

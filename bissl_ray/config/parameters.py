@@ -1,5 +1,6 @@
 """What a searched setting may range over: numbers between two bounds, or one of a few choices."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
@@ -36,6 +37,19 @@ class _Range(_Parameter):
             )
         return self
 
+    @property
+    def span(self) -> str:
+        """The values in words: ``0.1 to 4.8``."""
+        return f"{self.low!r} to {self.high!r}"
+
+    def contains(self, value: SettingValue) -> bool:
+        """Whether the search can propose a value."""
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def nearest(self, value: SettingValue) -> int | float:
+        """The searched value nearest to a number; low, for what is none."""
+        return min(max(value, self.low), self.high) if isinstance(value, int | float) else self.low
+
 
 class FloatParameter(_Range):
     """A real number between two bounds."""
@@ -44,11 +58,48 @@ class FloatParameter(_Range):
 
 
 class IntParameter(_Range):
-    """A whole number between two bounds."""
+    """A whole number between two bounds, or one in every so many of them."""
 
     type: Literal["int"]
     low: int = Field(description="smallest value, included")
     high: int = Field(description="largest value, included")
+    step: int = Field(1, ge=1, description="from one value to the next, counted from low; divides high - low")
+
+    @model_validator(mode="after")
+    def _steps_end_at_high(self) -> "IntParameter":
+        if self.log and self.step != 1:
+            raise RuleError(
+                f"found {self.step} with log: true, expected one of them: Optuna takes no steps on a logarithmic "
+                "scale; drop step or log",
+                "step",
+            )
+        if (self.high - self.low) % self.step:
+            # Optuna would lower high without a word. At least one step up: low alone is nothing to search.
+            fitting = self.low + self.step * max(1, _rounded((self.high - self.low) / self.step))
+            raise RuleError(
+                f"found {self.high}, expected low = {self.low} plus a multiple of step = {self.step}; "
+                f"the nearest high is {fitting}",
+                "high",
+            )
+        return self
+
+    @property
+    def values(self) -> range:
+        """Every value, smallest first."""
+        return range(self.low, self.high + 1, self.step)
+
+    @property
+    def span(self) -> str:
+        """The values in words: ``0 to 10 in steps of 2``."""
+        return f"{super().span} in steps of {self.step}"
+
+    def contains(self, value: SettingValue) -> bool:
+        """Whether the search can propose a value: in the range, and a whole number of steps above low."""
+        return isinstance(value, int | float) and super().contains(value) and (value - self.low) % self.step == 0
+
+    def nearest(self, value: SettingValue) -> int:
+        """The searched value nearest to a number, the lower of two; low, for what is none."""
+        return self.low + self.step * _rounded((super().nearest(value) - self.low) / self.step)
 
 
 class CategoricalParameter(_Parameter):
@@ -69,5 +120,23 @@ class CategoricalParameter(_Parameter):
                 raise RuleError(f"found {shown(choice)} again, expected different choices", "choices", position)
         return self
 
+    @property
+    def span(self) -> str:
+        """The values in words: ``one of 'cg', 'neumann'``."""
+        return f"one of {', '.join(shown(choice) for choice in self.choices)}"
+
+    def contains(self, value: SettingValue) -> bool:
+        """Whether the search can propose a value."""
+        return value in self.choices
+
+    def nearest(self, value: SettingValue) -> SettingValue:
+        """The value itself where it is searched, else the first choice."""
+        return value if value in self.choices else self.choices[0]
+
 
 Parameter = Annotated[FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="type")]
+
+
+def _rounded(number: float) -> int:
+    """The nearest whole number, the lower of two that are equally near."""
+    return math.ceil(number - 0.5)

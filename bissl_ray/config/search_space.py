@@ -1,4 +1,4 @@
-"""A search space: what a sweep searches, what it holds fixed, what is known to be good (DESIGN section 7)."""
+"""A search space: what a sweep searches, holds fixed, knows as good (docs/architecture.md, "Settings and spaces")."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bissl_ray.config.combinations import broken_combination
+from bissl_ray.config.misfits import Misfit, at_odds, out_of_range
 from bissl_ray.config.parameters import CategoricalParameter, IntParameter, Parameter, SettingValue
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.refusal import RuleError, refusal
-from bissl_ray.config.setting_rules import check_in_range, check_name, check_parameter, check_value
+from bissl_ray.config.setting_rules import check_name, check_parameter, check_value
 from bissl_ray.config.settings import NULL_MEANS, Settings
-from bissl_ray.config.yaml_document import KeyPath
 
 # A dataset's name becomes a folder of the store (dataset=<name>): no separators, no spaces.
 _DATASET = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -87,10 +87,12 @@ class SearchSpace(_Sections):
     Attributes:
         sources: where each key came from, as ``{"parameters.lower_lr": "search_spaces/cars.yaml"}``; a key
             of the protocol without a source holds its default.
+        notes: what was left out of it and why, a line each; empty in documents of releases that left nothing out.
     """
 
     dataset: str = Field(pattern=_DATASET, description="dataset that the space is for")
     sources: dict[str, str] = Field(default_factory=dict, description="file that each key came from")
+    notes: list[str] = Field(default_factory=list, description="what was left out, and why")
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> "SearchSpace":
@@ -100,23 +102,46 @@ class SearchSpace(_Sections):
                 "set trials: 1 under protocol",
                 "parameters",
             )
-        searched = {**self.parameters, **self.finetune_parameters}
-        for position, point in enumerate(self.known_good):
-            for name, value in point.items():
-                if name in searched:
-                    section = "parameters" if name in self.parameters else "finetune_parameters"
-                    came_from = self.sources.get(f"{section}.{name}", section)
-                    check_in_range(value, searched[name], came_from, ("known_good", position, name))
         return self
 
     @model_validator(mode="after")
     def _every_trial_fits_together(self) -> "SearchSpace":
-        possible = {name: self._possible(name) for name in Settings.model_fields}
-        self._check_combinations(possible, {n: (s, n) for s in SETTING_SECTIONS for n in getattr(self, s)})
+        broken = broken_combination({name: self._possible(name) for name in Settings.model_fields})
+        if broken is not None:
+            names, message = broken
+            places = {name: (section, name) for section in SETTING_SECTIONS for name in getattr(self, section)}
+            raise RuleError(message, *next((places[name] for name in names if name in places), ()))
         for position, point in enumerate(self.known_good):
-            values = {name: (value,) for name, value in self.complete(point).items()}
-            self._check_combinations({**possible, **values}, {name: ("known_good", position, name) for name in point})
+            for misfit in self.misfits(point):
+                raise RuleError(misfit.refusal, "known_good", position, misfit.name)
         return self
+
+    def misfits(self, point: Mapping[str, SettingValue]) -> list[Misfit]:
+        """Why a known-good point can't be tried.
+
+        Args:
+            point: values by setting, each one that its setting can take.
+
+        Returns:
+            Every value that is out of its searched range; where none is, the first rule between settings that the
+            point breaks. Empty for a point that can be tried.
+        """
+        searched = {**self.parameters, **self.finetune_parameters}
+        came_from = {
+            name: self.sources.get(f"{section}.{name}", section)
+            for section in SETTING_SECTIONS
+            for name in getattr(self, section)
+        }
+        named = [(name, value) for name, value in point.items() if name in searched]
+        outside = [out_of_range(name, value, searched[name], came_from[name]) for name, value in named]
+        # Completing a point and the rules between settings take its values to be in range.
+        found = [misfit for misfit in outside if misfit is not None]
+        if found:
+            return found
+        values = {name: self._possible(name) for name in Settings.model_fields}
+        values |= {name: (value,) for name, value in self.complete(point).items()}
+        broken = at_odds(point, values, came_from)
+        return [] if broken is None else [broken]
 
     def _possible(self, name: str) -> Sequence[SettingValue]:
         """The values that a trial can have for a setting; of a range, its two ends."""
@@ -132,7 +157,7 @@ class SearchSpace(_Sections):
             name: of a setting that is a whole number.
         """
         parameter = self.parameters.get(name) or self.finetune_parameters.get(name)
-        return range(parameter.low, parameter.high + 1) if isinstance(parameter, IntParameter) else self._possible(name)
+        return parameter.values if isinstance(parameter, IntParameter) else self._possible(name)
 
     def largest(self, name: str) -> int:
         """The largest value that a trial can have for a setting.
@@ -142,13 +167,6 @@ class SearchSpace(_Sections):
         """
         known = (point[name] for point in self.known_good if name in point)
         return max(value for value in (*self._possible(name), *known) if isinstance(value, int))
-
-    @staticmethod
-    def _check_combinations(possible: Mapping[str, Sequence[SettingValue]], places: Mapping[str, KeyPath]) -> None:
-        broken = broken_combination(possible)
-        if broken is not None:
-            names, message = broken
-            raise RuleError(message, *next((places[name] for name in names if name in places), ()))
 
     def settings(self, point: Mapping[str, SettingValue]) -> Settings:
         """The settings of the trial at a point: defaults, then what is fixed, then the point.
@@ -181,7 +199,7 @@ class SearchSpace(_Sections):
         missing = [name for name in self.parameters if name not in point]
         # What a null stands for comes before what may be null.
         for name in sorted(missing, key=lambda name: name in NULL_MEANS):
-            complete[name] = _nearest(self._default(name, complete), self.parameters[name])
+            complete[name] = self.parameters[name].nearest(self._default(name, complete))
         return complete
 
     def _default(self, name: str, point: Mapping[str, SettingValue]) -> SettingValue:
@@ -195,12 +213,4 @@ class SearchSpace(_Sections):
 
     def to_mapping(self) -> dict[str, Any]:
         """The space in the shape of a file that extends nothing; loads back to the same space."""
-        return self.model_dump(exclude={"sources"})
-
-
-def _nearest(value: SettingValue, parameter: Parameter) -> SettingValue:
-    if isinstance(parameter, CategoricalParameter):
-        return value if value in parameter.choices else parameter.choices[0]
-    if not isinstance(value, int | float):
-        return parameter.low
-    return min(max(value, parameter.low), parameter.high)
+        return self.model_dump(exclude={"sources", "notes"})

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from bissl_ray.config.backbones import stage_weight
+from bissl_ray.config.backbones import part_weight
 from bissl_ray.config.parameters import CategoricalParameter, Parameter, SettingValue
-from bissl_ray.config.refusal import RuleError, found_and_expected, shown, unknown_key
+from bissl_ray.config.refusal import RuleError, found_and_expected, unknown_key
 from bissl_ray.config.settings import Settings
 from bissl_ray.config.yaml_document import KeyPath
 
-_FIRST_STAGES = ("stem", "layer1")
+_FIRST_PARTS = ("stem", "layer1")
 
 
 def check_name(name: str, path: KeyPath) -> None:
@@ -35,7 +35,7 @@ def check_value(name: str, value: SettingValue, path: KeyPath) -> None:
         _adapter(name).validate_python(value)
     except ValidationError as error:
         several = name == "proximity_weight" and isinstance(value, list | dict)
-        hint = f"; for a weight per stage, set {', '.join(map(stage_weight, _FIRST_STAGES))}, ..." if several else ""
+        hint = f"; for a weight per part, set {', '.join(map(part_weight, _FIRST_PARTS))}, ..." if several else ""
         raise RuleError(found_and_expected(error.errors()[0]) + hint, *path) from error
 
 
@@ -58,32 +58,6 @@ def check_parameter(name: str, parameter: Parameter, path: KeyPath) -> None:
         return
     check_value(name, parameter.low, (*path, "low"))
     check_value(name, parameter.high, (*path, "high"))
-
-
-def check_in_range(value: SettingValue, parameter: Parameter, came_from: str, path: KeyPath) -> None:
-    """Refuse a known-good value that the search could never propose.
-
-    Args:
-        value: a value that the setting can take.
-        parameter: what the setting is searched over.
-        came_from: where the range was given, for the message.
-        path: the value's own place.
-
-    Raises:
-        RuleError: at ``path``.
-    """
-    if isinstance(parameter, CategoricalParameter):
-        inside = value in parameter.choices
-        span = f"one of {', '.join(shown(choice) for choice in parameter.choices)}"
-    else:
-        inside = isinstance(value, int | float) and parameter.low <= value <= parameter.high
-        span = f"{parameter.low!r} to {parameter.high!r}"
-    if not inside:
-        raise RuleError(
-            f"found {shown(value)}, expected a value in the searched range, {span} ({came_from}); "
-            "change the point or widen the range",
-            *path,
-        )
 
 
 @cache

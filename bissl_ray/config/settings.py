@@ -3,6 +3,8 @@
 Defaults are the paper's published settings (arXiv 2410.02387): 500 alternations of 20 lower and 8
 upper steps, λ = 0.001, damping 10, five conjugate-gradient iterations. Of these a solve uses fewer where it is
 solved to cg_tolerance before; 0 runs all five, as published.
+
+The groups are what a part of the code reads; a trial has all of them, as `Settings`.
 """
 
 from collections.abc import Mapping
@@ -12,26 +14,24 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from bissl_ray.config.backbones import check_backbone
 from bissl_ray.config.combinations import broken_combination
+from bissl_ray.config.names import PretextName, SolverName
 from bissl_ray.config.refusal import RuleError
 
 TargetSchedule = Literal["constant", "cosine"]
 
 
-class Settings(BaseModel):
-    """The settings of one trial. Flat, because a search space names them flat (DESIGN section 7).
-
-    Batches are global: a worker takes its share. Learning rates are peaks of their schedules.
-    """
-
+class _SettingsGroup(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelSettings(_SettingsGroup):
+    """What the networks and their losses are, and in which arithmetic they run."""
 
     backbone: Annotated[str, AfterValidator(check_backbone)] = Field(
         "resnet50",
         description="architecture of both backbones: a name of torchvision's, or timm/NAME",
     )
-    pretext: Literal["simclr", "byol", "vicreg", "barlow_twins", "simsiam"] = Field(
-        "simclr", description="self-supervised objective of the lower level"
-    )
+    pretext: PretextName = Field("simclr", description="self-supervised objective of the lower level")
     image_size: int = Field(96, ge=8, le=1024, description="side of the square input image, pixels")
     batch_norm: Literal["synchronised", "per_worker"] = Field(
         "synchronised", description="whether batch statistics span all workers of a trial"
@@ -58,7 +58,11 @@ class Settings(BaseModel):
         "bfloat16 (automatic casts); curvature is always IEEE float32",
     )
 
-    alternations: int = Field(500, ge=1, description="lower stage then upper stage, this many times")
+
+class LevelSettings(_SettingsGroup):
+    """How both levels of BiSSL take their steps."""
+
+    alternations: int = Field(500, ge=1, description="lower steps, then upper steps, this many times")
 
     lower_steps: int = Field(20, ge=1, description="lower-level steps per alternation (N_L)")
     lower_optimizer: Literal["lars", "sgd"] = Field("lars", description="optimizer of the lower level")
@@ -77,6 +81,11 @@ class Settings(BaseModel):
     upper_weight_decay: float = Field(1e-3, ge=0, description="weight decay of the upper level")
     upper_batch: int = Field(256, ge=2, description="images per upper step, over all workers")
     direct_weight: float = Field(1.0, ge=0, description="γ, weight of the upper loss at θ_D itself")
+    clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm at both levels; null: no clipping")
+
+
+class SolverSettings(_SettingsGroup):
+    """The implicit part M (M + H)⁻¹ v of the hypergradient: λ, H, and how the linear system is solved."""
 
     proximity_weight: float = Field(1e-3, ge=0, description="λ, weight of ½‖θ − θ_D‖² in the lower objective")
     proximity_decay: float = Field(
@@ -93,15 +102,16 @@ class Settings(BaseModel):
     proximity_weight_layer3: float | None = Field(None, ge=0, description="λ of layer3, likewise")
     proximity_weight_layer4: float | None = Field(None, ge=0, description="λ of layer4, likewise")
     damping: float = Field(10.0, ge=0, le=1e6, description="added to λ inside the linear solve only")
-    solver: Literal["cg", "layerwise_cg", "minres", "neumann", "nystrom", "identity"] = Field(
-        "cg", description="how (M + H) x = v is solved"
-    )
+    solver: SolverName = Field("cg", description="how (M + H) x = v is solved")
     cg_iterations: int = Field(5, ge=0, le=1000, description="most iterations of the linear solve; 0 is the identity")
     cg_tolerance: float = Field(
         0.05, ge=0, lt=1, description="relative residual at which the solve stops early; 0 never"
     )
     recycled_products: int = Field(
-        16, ge=0, description="products kept through an upper stage to start the next solve from; 0: start each at zero"
+        16,
+        ge=0,
+        description="products kept through the upper steps of an alternation to start the next solve from; "
+        "0: start each at zero",
     )
     curvature: Literal["hessian", "gauss_newton"] = Field(
         "hessian", description="H: the Hessian of the pretext loss, or its Gauss-Newton matrix, which is never negative"
@@ -119,7 +129,23 @@ class Settings(BaseModel):
         description="equal parts of the curvature batch, each with a loss of its own: memory of one part; "
         "from 2 on each is rebuilt for each product",
     )
-    clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm at both levels; null: no clipping")
+
+    @property
+    def solves(self) -> bool:
+        """Whether linear systems are solved at all; else the first-order baseline, the identity."""
+        return self.solver != "identity" and self.cg_iterations > 0
+
+
+class BilevelSettings(SolverSettings, LevelSettings):
+    """All that the alternation of both levels reads."""
+
+
+class Settings(BilevelSettings, ModelSettings):
+    """The settings of one trial, flat as a search space names them (docs/architecture.md, "Settings and spaces").
+
+    Batches are global: a worker takes its share. Learning rates are peaks of their schedules. Fields are listed in the
+    reverse order of the bases: the models, the levels, the solver, then those below.
+    """
 
     divergence_factor: float | None = Field(
         3.0,

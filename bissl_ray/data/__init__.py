@@ -8,28 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.data.datasets.registry import dataset_names, get_dataset
-from bissl_ray.data.spec import DatasetSpec, DatasetSplits, ImageSource, SplitChoice
+from bissl_ray.data.opening import open_data
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Images, Labelled, SplitChoice, Target
 
 if TYPE_CHECKING:
     from bissl_ray.data.loaders import (
         EndlessBatches,
         EvaluationBatches,
+        OfPair,
+        Samples,
+        endless_batches,
         evaluation_batches,
-        pretext_batches,
-        train_batches,
     )
-    from bissl_ray.data.sampling import steps_per_epoch
+    from bissl_ray.data.sampling import Share, Stream, steps_per_epoch
     from bissl_ray.data.transforms import evaluation_transform, pretext_transform, train_transform
 
 _LAZY = {
     "EndlessBatches": "loaders",
     "EvaluationBatches": "loaders",
+    "OfPair": "loaders",
+    "Samples": "loaders",
+    "Share": "sampling",
+    "Stream": "sampling",
+    "endless_batches": "loaders",
     "evaluation_batches": "loaders",
-    "pretext_batches": "loaders",
-    "train_batches": "loaders",
-    "steps_per_epoch": "sampling",
     "evaluation_transform": "transforms",
     "pretext_transform": "transforms",
+    "steps_per_epoch": "sampling",
     "train_transform": "transforms",
 }
 
@@ -39,16 +44,22 @@ __all__ = [
     "DatasetSplits",
     "EndlessBatches",
     "EvaluationBatches",
-    "ImageSource",
+    "Images",
+    "Labelled",
+    "OfPair",
+    "Samples",
+    "Share",
     "SplitChoice",
+    "Stream",
+    "Target",
     "dataset_names",
+    "endless_batches",
     "evaluation_batches",
     "evaluation_transform",
     "get_dataset",
-    "pretext_batches",
+    "open_data",
     "pretext_transform",
     "steps_per_epoch",
-    "train_batches",
     "train_transform",
 ]
 

@@ -8,70 +8,101 @@ loader processes, nor an interruption changes a bit, and training's own random n
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from bissl_ray.data.machine import processors
-from bissl_ray.data.sampling import EveryImageOnce, Key, RandomBatches, derived_seed
-from bissl_ray.data.spec import DatasetSpec, ImageSource, Label
-from bissl_ray.data.transforms import evaluation_transform, pretext_transform, train_transform
+from bissl_ray.data.sampling import ALONE, EveryImageOnce, Key, RandomBatches, Share, Stream, derived_seed
+from bissl_ray.data.spec import Images, Labelled, Target
 from bissl_ray.errors import BadInputError
-
-Batch = tuple[Tensor, Tensor]
 
 _PRELOADED: Final = ["__main__", __name__, "bissl_ray.data.files.sources", "bissl_ray.data.photographs"]
 """What loader processes are forked with: importing torchvision, which the last one does, takes each over a second."""
 
 
+def stacked(samples: Sequence[Any]) -> Any:
+    """A batch of samples of one shape: tensors stacked, the members of tuples and dictionaries each by themselves."""
+    first = samples[0]
+    if isinstance(first, tuple):
+        return tuple(stacked(member) for member in zip(*samples, strict=True))
+    if isinstance(first, dict):
+        return {key: stacked([sample[key] for sample in samples]) for key in first}
+    return torch.stack(list(samples))
+
+
+def each_tensor(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same nest of tuples, lists and dictionaries with its tensors changed; what else is in it stays."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    if isinstance(batch, dict):
+        return {key: each_tensor(value, change) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(each_tensor(member, change) for member in batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(each_tensor(member, change) for member in batch)
+    return batch
+
+
 @dataclass(frozen=True)
-class _Views:
-    transform: Callable[[Any], Batch]
+class OfPair:
+    """A function of an image and its target as one of the pair that `Labelled` gives."""
 
-    def __call__(self, image: Any, _label: Label) -> Batch:
-        return self.transform(image)
+    prepare: Callable[[Any, Target], Any]
 
-
-@dataclass(frozen=True)
-class _Labelled:
-    transform: Callable[[Any], Tensor]
-
-    def __call__(self, image: Any, label: Label) -> Batch:
-        return self.transform(image), torch.tensor(label)
+    def __call__(self, pair: tuple[Any, Target]) -> Any:
+        """Prepare a sample."""
+        return self.prepare(*pair)
 
 
 @dataclass(frozen=True)
-class _Samples(Dataset[Any]):
-    source: ImageSource
-    prepare: Callable[[Any, Label], Batch]
+class Samples:
+    """What batches are made of; picklable, for loader processes get a copy."""
+
+    source: Images | Labelled
+    prepare: Callable[[Any], Any]
+    """From an item of the source to a sample: its random numbers come from torch's default CPU generator."""
+    collate: Callable[[Sequence[Any]], Any] = stacked
+    """From some samples to a batch."""
+
+
+class _Drawn(NamedTuple):
+    """A batch on its way out of a loader, or why there is none."""
+
+    batch: Any
+    error: BadInputError | None = None
+
+
+@dataclass(frozen=True)
+class _Seeded(Dataset[Any]):
+    samples: Samples
     seed: int
     stream: str
 
-    def __getitems__(self, keys: list[Key]) -> Batch | BadInputError:
+    def __getitems__(self, keys: list[Key]) -> _Drawn:
         """Prepare one batch; DataLoader asks for it as a whole.
 
         A BadInputError is handed back, not raised: from a loader process, DataLoader would
         raise it again with a traceback in its message.
         """
-        samples = []
+        drawn = []
         try:
             with torch.random.fork_rng(devices=[]):
                 for epoch, index in keys:
                     # Not torch.manual_seed: that would also reseed the accelerator.
                     torch.default_generator.manual_seed(derived_seed(self.seed, self.stream, epoch, index))
-                    samples.append(self.prepare(*self.source[index]))
+                    drawn.append(self.samples.prepare(self.samples.source[index]))
         except BadInputError as error:
-            return error
-        first, second = zip(*samples, strict=True)
-        return torch.stack(first), torch.stack(second)
+            return _Drawn(None, error)
+        return _Drawn(self.samples.collate(drawn))
 
 
-def _unchanged(batch: Any) -> Any:
-    return batch
+def _unchanged(drawn: Any) -> Any:
+    return drawn
 
 
 def _die_with_parent(_process: int) -> None:
@@ -90,7 +121,7 @@ def _die_with_parent(_process: int) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _data_loader(samples: _Samples, batches: Iterable[list[Key]], processes: int) -> DataLoader[Any]:
+def _data_loader(samples: _Seeded, keys: Iterable[list[Key]], processes: int) -> DataLoader[Any]:
     """Put a DataLoader around samples; with processes, they start by forkserver.
 
     Forking a Ray actor, which has threads, can deadlock the child; spawning imports torch once per process.
@@ -104,7 +135,7 @@ def _data_loader(samples: _Samples, batches: Iterable[list[Key]], processes: int
         multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
     return DataLoader(
         samples,
-        batch_sampler=batches,
+        batch_sampler=keys,
         num_workers=processes,
         collate_fn=_unchanged,
         pin_memory=torch.cuda.is_available(),
@@ -125,21 +156,21 @@ class _Closeable:
         """End the loader processes; no batch comes after this. Closing twice is fine."""
         self._loader = None
 
-    def _checked(self, batch: Any) -> Batch:
-        if isinstance(batch, BadInputError):
+    def _checked(self, drawn: _Drawn) -> Any:
+        if drawn.error is not None:
             self.close()
-            raise batch
-        return batch  # type: ignore[no-any-return]
+            raise drawn.error
+        return drawn.batch
 
 
-class EndlessBatches(_Closeable, Iterator[Batch]):
+class EndlessBatches(_Closeable, Iterator[Any]):
     """An infinite iterator over batches. Call `close` when done with it."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         super().__init__(loader)
         self._batches: Iterator[Any] = iter(loader)
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> Any:
         """Return the next batch.
 
         Raises:
@@ -153,10 +184,10 @@ class EndlessBatches(_Closeable, Iterator[Batch]):
         super().close()
 
 
-class EvaluationBatches(_Closeable, Iterable[Batch]):
+class EvaluationBatches(_Closeable, Iterable[Any]):
     """A finite pass over batches each time it is iterated over, by the same loader processes."""
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         """Go through every batch once; go to the end of one pass before starting another.
 
         Raises:
@@ -167,80 +198,26 @@ class EvaluationBatches(_Closeable, Iterable[Batch]):
                 yield self._checked(batch)
 
 
-def pretext_batches(
-    source: ImageSource,
-    spec: DatasetSpec,
-    *,
-    image_size: int,
-    batch: int,
-    seed: int,
-    start_step: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
-    processes: int = 0,
-) -> EndlessBatches:
-    """Stream two augmented views of unlabelled images, for ever.
+def endless_batches(samples: Samples, stream: Stream, share: Share = ALONE, processes: int = 0) -> EndlessBatches:
+    """Draw batches at random, for ever, on the CPU.
 
     Args:
-        source: the images, labels ignored.
-        spec: the dataset's facts, which choose the augmentations.
-        image_size: side S of the views, pixels.
-        batch: images per global batch; see `sampling.global_batch` for what it becomes.
-        seed: seed of order and augmentations.
-        start_step: batches already consumed by a run that is being resumed.
-        rank: this worker.
-        world_size: workers that share each batch equally.
+        samples: what they are made of.
+        stream: which batches.
+        share: this worker's part of each.
         processes: decoding processes beside the worker; 0 decodes in the worker.
-
-    Returns:
-        Pairs of float32 (batch / world_size, 3, S, S), on the CPU.
 
     Raises:
         BadInputError: fewer images or a smaller batch than workers.
     """
-    samples = _Samples(source, _Views(pretext_transform(spec, image_size)), seed, "pretext")
-    batches = RandomBatches(len(source), batch, seed, "pretext", start_step, rank, world_size)
-    return EndlessBatches(_data_loader(samples, batches, processes))
+    keys = RandomBatches(len(samples.source), stream, share)
+    return EndlessBatches(_data_loader(_Seeded(samples, stream.seed, stream.name), keys, processes))
 
 
-def train_batches(
-    source: ImageSource,
-    spec: DatasetSpec,
-    *,
-    image_size: int,
-    batch: int,
-    seed: int,
-    start_step: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
-    processes: int = 0,
-) -> EndlessBatches:
-    """Stream augmented images with their labels, for ever; arguments and errors as `pretext_batches`.
+def evaluation_batches(samples: Samples, batch: int, share: Share = ALONE, processes: int = 0) -> EvaluationBatches:
+    """Go through a split once, in order; arguments as of `endless_batches`.
 
-    Returns:
-        Pairs of images, float32 (batch / world_size, 3, S, S), and labels, int64 (batch / world_size,), or
-        (batch / world_size, classes) where an image has a number per class.
+    Over all workers each image occurs exactly once; a worker may get fewer than another, or none.
     """
-    samples = _Samples(source, _Labelled(train_transform(spec, image_size)), seed, "train")
-    batches = RandomBatches(len(source), batch, seed, "train", start_step, rank, world_size)
-    return EndlessBatches(_data_loader(samples, batches, processes))
-
-
-def evaluation_batches(
-    source: ImageSource,
-    spec: DatasetSpec,
-    *,
-    image_size: int,
-    batch: int,
-    rank: int = 0,
-    world_size: int = 1,
-    processes: int = 0,
-) -> EvaluationBatches:
-    """Go through a split once, nothing random; arguments as `pretext_batches`.
-
-    Returns:
-        Pairs of images, float32 (n, 3, S, S), and labels, int64 (n,), or (n, classes) where an image has a number per
-        class. Over all workers each image occurs exactly once; a worker may get fewer than another, or none.
-    """
-    samples = _Samples(source, _Labelled(evaluation_transform(spec, image_size)), 0, "evaluation")
-    return EvaluationBatches(_data_loader(samples, EveryImageOnce(len(source), batch, rank, world_size), processes))
+    keys = EveryImageOnce(len(samples.source), batch, share)
+    return EvaluationBatches(_data_loader(_Seeded(samples, 0, "evaluation"), keys, processes))

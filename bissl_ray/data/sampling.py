@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,39 +57,57 @@ def steps_per_epoch(source: Sized, batch: int, world_size: int = 1) -> int:
 
 
 @dataclass(frozen=True)
-class RandomBatches:
-    """An endless stream of one worker's shares of global batches.
+class Share:
+    """Which part of every batch is this worker's."""
 
-    Epoch e goes through the permutation that (seed, stream, e) draws; its k-th batch is the k-th slice,
+    rank: int = 0
+    world_size: int = 1
+
+
+ALONE: Final = Share()
+"""All of it."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An endless stream of global batches: with the images, all that decides which of them, and every random number."""
+
+    name: str
+    """Two streams under one seed are independent."""
+    seed: int
+    batch: int
+    """Images per global batch, as wished for; see `global_batch`."""
+    first_step: int = 0
+    """Batches that an interrupted run has already consumed."""
+
+
+@dataclass(frozen=True)
+class RandomBatches:
+    """One worker's shares of a stream's batches, for ever.
+
+    Epoch e goes through the permutation that (seed, name, e) draws; its k-th batch is the k-th slice,
     and worker r takes the r-th of `world_size` equal pieces of that. So all workers together see what
     one worker would see.
     """
 
     count: int
     """Number of images."""
-    batch: int
-    """Images per global batch, as wished for; see `global_batch`."""
-    seed: int
-    stream: str
-    """Name of the stream, so that two streams under one seed are independent."""
-    start_step: int = 0
-    """Batches that an interrupted run has already consumed."""
-    rank: int = 0
-    world_size: int = 1
+    stream: Stream
+    share: Share = ALONE
 
     def __post_init__(self) -> None:
-        global_batch(self.count, self.batch, self.world_size)
+        global_batch(self.count, self.stream.batch, self.share.world_size)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        """Yield the keys of each share, from `start_step` on, for ever."""
-        size = global_batch(self.count, self.batch, self.world_size)
-        share = size // self.world_size
-        epoch, step = divmod(self.start_step, self.count // size)
+        """Yield the keys of each share, from the stream's first step on, for ever."""
+        size = global_batch(self.count, self.stream.batch, self.share.world_size)
+        own = size // self.share.world_size
+        epoch, step = divmod(self.stream.first_step, self.count // size)
         while True:
-            order = permutation(self.count, self.seed, self.stream, epoch).tolist()
+            order = permutation(self.count, self.stream.seed, self.stream.name, epoch).tolist()
             for start in range(step * size, self.count // size * size, size):
-                first = start + self.rank * share
-                yield [(epoch, index) for index in order[first : first + share]]
+                first = start + self.share.rank * own
+                yield [(epoch, index) for index in order[first : first + own]]
             epoch, step = epoch + 1, 0
 
 
@@ -100,13 +119,12 @@ class EveryImageOnce:
     """Number of images."""
     batch: int
     """Images per global batch; a worker takes its share, at least one."""
-    rank: int = 0
-    world_size: int = 1
+    share: Share = ALONE
 
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield the keys of each batch; workers' shares may be uneven or empty."""
-        first = self.count * self.rank // self.world_size
-        last = self.count * (self.rank + 1) // self.world_size
-        share = max(1, self.batch // self.world_size)
-        for start in range(first, last, share):
-            yield [(0, index) for index in range(start, min(start + share, last))]
+        rank, world_size = self.share.rank, self.share.world_size
+        first, last = (self.count * (rank + end) // world_size for end in (0, 1))
+        own = max(1, self.batch // world_size)
+        for start in range(first, last, own):
+            yield [(0, index) for index in range(start, min(start + own, last))]

@@ -3,39 +3,35 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Protocol
 
 from bissl_ray.errors import BadInputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-METRIC_TITLES: Final = {"top1": "top-1", "mean_per_class": "per class", "map11": "11-pt mAP"}
-"""What the metrics are called in tables."""
+Target = Any
+"""What is to be said of an image: opaque to all but the dataset's reader and its task.
 
-UNLABELLED = -1
-"""The label of an image whose class is hidden from training."""
-
+Places in an image are given as shares of its sides: images may be reduced before a task sees them.
+"""
 
 Label = int | tuple[int, ...]
-"""A class, from 0; where images show several classes, a number per class: 1 shown, 0 not, `UNCERTAIN` not counted."""
+"""A target of the tasks classification and multi_label: a class, from 0; where images show several classes, a number
+per class: 1 shown, 0 not, `UNCERTAIN` not counted."""
 
 UNCERTAIN = -1
 """In a label of several classes: whether the image shows this one doesn't count (VOC's "difficult" objects)."""
 
 
-class ImageSource(Protocol):
-    """Images with labels, decoded one at a time; picklable, because loader processes get a copy."""
-
-    @property
-    def labels(self) -> Sequence[Label]:
-        """One label per image, `UNLABELLED` where it is hidden; no image is decoded."""
+class Images(Protocol):
+    """Images of any size, decoded one at a time; picklable, because loader processes get a copy."""
 
     def __len__(self) -> int:
         """Count the images."""
 
-    def __getitem__(self, index: int) -> tuple[Any, Label]:
-        """Return an image, a PIL RGB image or a uint8 tensor (3, H, W), and its label.
+    def __getitem__(self, index: int) -> Any:
+        """Return an image: a PIL RGB image or a uint8 tensor (3, H, W).
 
         Raises:
             BadInputError: it can't be decoded; the message names it as `name` does.
@@ -44,11 +40,40 @@ class ImageSource(Protocol):
     def name(self, index: int) -> str:
         """What a person finds the image by: its path, or its place in a file of many."""
 
-    def select(self, indices: Sequence[int]) -> "ImageSource":
+    def select(self, indices: Sequence[int]) -> "Images":
         """The images of these indices, which ascend."""
 
-    def hidden(self) -> "ImageSource":
-        """The same images with every label `UNLABELLED`."""
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with a target each."""
+
+    images: Images
+    targets: Sequence[Target]
+    """One per image, kept as `compact` keeps them; none of them costs an image to be decoded."""
+
+    def __post_init__(self) -> None:
+        from bissl_ray.data.files.compact import compact
+
+        object.__setattr__(self, "targets", compact(self.targets))
+        if len(self.images) != len(self.targets):
+            raise ValueError(f"{len(self.images)} images and {len(self.targets)} targets: expected one for each")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Any, Target]:
+        return self.images[index], self.targets[index]
+
+    def name(self, index: int) -> str:
+        """As the images name it."""
+        return self.images.name(index)
+
+    def select(self, indices: Sequence[int]) -> "Labelled":
+        """The images of these indices, which ascend, with their targets."""
+        from bissl_ray.data.files.compact import selected
+
+        return Labelled(self.images.select(indices), selected(self.targets, indices))
 
 
 @dataclass(frozen=True)
@@ -68,16 +93,16 @@ class SplitChoice:
 class DatasetSplits:
     """A dataset opened and split. Validation and test share no image with anything that is trained on."""
 
-    pretext: ImageSource
+    pretext: Images
     """The unlabelled pool of the lower level: the training images, and what was published without labels."""
-    train: ImageSource
+    train: Labelled
     """Labelled training images of the upper level and of fine-tuning."""
-    validation: ImageSource
+    validation: Labelled
     """Labelled images that choose between configurations."""
-    test: ImageSource
+    test: Labelled
     """Labelled images for the winner and the control alone."""
-    classes: int
-    """Number of classes in the files opened: labels are 0 .. classes - 1."""
+    classes: int | None
+    """Number of classes in the files opened, counted from 0; None where the task has none."""
     fingerprint: str
     """SHA-256 over the data's identity and the indices of every split, in hexadecimal."""
     labelled_fingerprint: str
@@ -87,8 +112,13 @@ class DatasetSplits:
     class_names: tuple[str, ...] | None = None
     """What the files call each class, by its label: a head's outputs mean these; None where they have no names."""
 
+    def images(self, split: str) -> Images:
+        """The images of "pretext", "train", "validation" or "test"."""
+        part: Images | Labelled = getattr(self, split)
+        return part.images if isinstance(part, Labelled) else part
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
     """The facts about one dataset (PAPER, table of datasets) and the function that reads it."""
 
@@ -97,22 +127,28 @@ class DatasetSpec:
     title: str
     """What it is called in print: `Stanford Cars`."""
     classes: int | None
-    """Number of classes as published; None where every folder has its own. That is `DatasetSplits.classes`."""
+    """Number of classes as published; None where every folder has its own, or the task has none."""
     sizes: tuple[int, int, int] | None
-    """Images for training, validation and test as published (PAPER, table of datasets); None as for `classes`."""
-    metric: Literal["top1", "mean_per_class", "map11"]
-    """The figure that the field reports on it: accuracy over images, accuracy meaned over classes, or 11-point mean
-    average precision (then images show several classes)."""
-    horizontal_flip: bool
-    """Whether a mirrored image still shows its class."""
-    colour: bool
+    """Images for training, validation and test as published (PAPER, table of datasets); None for a person's own."""
+    metric: str
+    """The figure that the field reports on it, one of its task's and of `metrics.METRICS`."""
+    task: str = "classification"
+    """The downstream task, as of `downstream.downstream_task`: what a target is, and what is learnt from it."""
+    check: "Callable[[DatasetSplits, DatasetSpec], None] | None" = None
+    """Refuses targets that don't suit the task (BadInputError), when the data are opened, without torch. None: those of
+    classification and multi_label are checked as `checks.targets` does, others not at all."""
+
+    horizontal_flip: bool = True
+    """Whether a mirrored image still shows what it showed."""
+    colour: bool = True
     """Whether images are colour photographs; else greyscale drawings on a black ground."""
-    crop_scale: tuple[float, float]
+    crop_scale: tuple[float, float] = (0.08, 1.0)
     """Smallest and largest share of an image's area that a random crop keeps."""
-    mean: tuple[float, float, float]
+    mean: tuple[float, float, float] = IMAGENET_MEAN
     """Mean per channel of values in [0, 1], for normalisation."""
-    std: tuple[float, float, float]
+    std: tuple[float, float, float] = IMAGENET_STD
     """Standard deviation per channel of values in [0, 1], for normalisation."""
+
     home: str
     """Where it is published and how to get it, in plain sentences."""
     layout: str
@@ -128,11 +164,6 @@ class DatasetSpec:
     """Published files whose images can't show damage by themselves, raw as they are: path as in `required`, and MD5."""
     embedded: bool = False
     """Whether it ships with the program's dependencies and needs no data folder."""
-
-    @property
-    def task(self) -> Literal["classification", "multi_label"]:
-        """The downstream task: whether an image shows one class or any number, its label then a number per class."""
-        return "multi_label" if self.metric == "map11" else "classification"
 
     def open(self, data_dir: Path | None, split: SplitChoice | None = None) -> DatasetSplits:
         """Read and split the dataset; images are decoded later, when they are asked for.
@@ -178,38 +209,3 @@ class DatasetSpec:
             return "Nothing is downloaded for you. Put the files there and give --data-dir FOLDER."
         check = f"bissl-ray datasets check {self.name} --data-dir FOLDER --download"
         return f"Put the files there and give --data-dir FOLDER, or fetch them first: {check}"
-
-
-def photographs(
-    *,
-    name: str,
-    title: str,
-    classes: int | None,
-    sizes: tuple[int, int, int] | None,
-    metric: Literal["top1", "mean_per_class", "map11"],
-    home: str,
-    layout: str,
-    required: tuple[str | tuple[str, ...], ...],
-    reader: Callable[[Path, SplitChoice], DatasetSplits],
-    download: Callable[[Path], None] | None = None,
-    checksums: tuple[tuple[str, str], ...] = (),
-) -> DatasetSpec:
-    """The facts about a dataset of colour photographs, as `DatasetSpec`: all are augmented and normalised alike."""
-    return DatasetSpec(
-        name=name,
-        title=title,
-        classes=classes,
-        sizes=sizes,
-        metric=metric,
-        horizontal_flip=True,
-        colour=True,
-        crop_scale=(0.08, 1.0),
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        home=home,
-        layout=layout,
-        required=required,
-        reader=reader,
-        download=download,
-        checksums=checksums,
-    )

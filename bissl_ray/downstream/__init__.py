@@ -1,18 +1,19 @@
-"""Supervised objectives of the upper level, and exact metrics over a split."""
+"""Supervised objectives of the upper level: each owns its head, batch, transforms, loss and exact metrics."""
 
-from bissl_ray.downstream.base import DownstreamTask, LabelledImages, Tally, evaluate, evaluation_mode
-from bissl_ray.downstream.build import build_downstream, downstream_names
-from bissl_ray.downstream.classification import ClassificationTask
-from bissl_ray.downstream.multi_label import MultiLabelTask
+from bissl_ray.downstream.base import Batch, DownstreamTask, Prepare, in_mode, refuse_no_images
+from bissl_ray.downstream.build import TASKS, downstream_names, downstream_task
+from bissl_ray.downstream.linear import LabelledImages, LinearTask, Tally
 
 __all__ = [
-    "ClassificationTask",
+    "TASKS",
+    "Batch",
     "DownstreamTask",
     "LabelledImages",
-    "MultiLabelTask",
+    "LinearTask",
+    "Prepare",
     "Tally",
-    "build_downstream",
     "downstream_names",
-    "evaluate",
-    "evaluation_mode",
+    "downstream_task",
+    "in_mode",
+    "refuse_no_images",
 ]

@@ -1,38 +1,39 @@
-"""The downstream tasks that a dataset can name, and how one is built."""
+"""The downstream tasks that a dataset can name. A new one is a file and a line below, or an entry of a plugin's."""
 
-from collections.abc import Callable
+from pkgutil import resolve_name
+from typing import Final
 
 from bissl_ray.downstream.base import DownstreamTask
-from bissl_ray.downstream.classification import ClassificationTask
-from bissl_ray.downstream.multi_label import MultiLabelTask
 from bissl_ray.errors import BadInputError, nearest
+from bissl_ray.plugins import load_plugins
 
-_BUILDERS: dict[str, Callable[[int, int], DownstreamTask]] = {
-    "classification": ClassificationTask,
-    "multi_label": MultiLabelTask,
+TASKS: Final = {
+    "classification": "bissl_ray.downstream.classification:ClassificationTask",
+    "multi_label": "bissl_ray.downstream.multi_label:MultiLabelTask",
 }
+"""Where the class of each task is, as "module:Class": it is imported when a trial first needs it."""
 
 
 def downstream_names() -> list[str]:
-    """Every downstream task that `build_downstream` knows."""
-    return list(_BUILDERS)
+    """Every task that `downstream_task` knows."""
+    load_plugins()
+    return list(TASKS)
 
 
-def build_downstream(task: str, feature_dim: int, classes: int) -> DownstreamTask:
-    """Build a downstream task with a fresh head, drawn from torch's global generator.
+def downstream_task(name: str) -> type[DownstreamTask]:
+    """Look up a task's class.
 
     Args:
-        task: one of `downstream_names()`.
-        feature_dim: width of the backbone's features.
-        classes: how many classes the dataset has.
+        name: one of `downstream_names`, as a dataset's facts have it.
 
     Raises:
-        BadInputError: no task has that name, or there are fewer than two classes.
+        BadInputError: no task has that name.
     """
-    if task not in _BUILDERS:
-        raise BadInputError(
-            f"unknown downstream task {task!r}; expected one of {', '.join(_BUILDERS)}{nearest(task, _BUILDERS)}"
-        )
-    if classes < 2:
-        raise BadInputError(f"{classes} classes cannot be told apart; expected at least 2: check the dataset's labels")
-    return _BUILDERS[task](feature_dim, classes)
+    if name not in TASKS:
+        known = downstream_names()
+        if name not in TASKS:
+            raise BadInputError(
+                f"unknown downstream task {name!r}; expected one of {', '.join(known)}{nearest(name, known)}"
+            )
+    task: type[DownstreamTask] = resolve_name(TASKS[name])
+    return task

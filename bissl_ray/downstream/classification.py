@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bissl_ray.downstream.base import DownstreamTask, Tally, refuse_no_images
+from bissl_ray.downstream.base import refuse_no_images
+from bissl_ray.downstream.linear import LinearTask, Tally
 from bissl_ray.errors import BadInputError
 from bissl_ray.parallel import Group, all_reduce_sum
 
@@ -55,8 +56,10 @@ class AccuracyTally(Tally):
         return {"top1": float(hits.sum() / count), **top5, "mean_per_class": mean_per_class}
 
 
-class ClassificationTask(DownstreamTask):
+class ClassificationTask(LinearTask):
     """Each image belongs to one of `classes` classes: labels are int64 (n,), from 0 to classes - 1."""
+
+    metrics = ("top1", "top5", "mean_per_class")
 
     @property
     def label_shape(self) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bissl_ray.data.spec import UNCERTAIN
-from bissl_ray.downstream.base import DownstreamTask, Tally, refuse_no_images
+from bissl_ray.downstream.base import refuse_no_images
+from bissl_ray.downstream.linear import LinearTask, Tally
 from bissl_ray.errors import BadInputError
 from bissl_ray.parallel import Group, gather_rows
 
@@ -100,11 +101,13 @@ class RankingTally(Tally):
         return {"map11": eleven_points, "map": all_points}
 
 
-class MultiLabelTask(DownstreamTask):
+class MultiLabelTask(LinearTask):
     """Each image shows any number of `classes` classes.
 
     Labels are int64 (n, classes): 1 shown, 0 not, `UNCERTAIN` not counted, neither in the loss nor in the figures.
     """
+
+    metrics = ("map11", "map")
 
     @property
     def label_shape(self) -> tuple[int, ...]:

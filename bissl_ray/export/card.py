@@ -9,6 +9,7 @@ from bissl_ray.export.weights import ModelWeights
 from bissl_ray.export.write import Format
 from bissl_ray.leaderboard.numbers import percent
 from bissl_ray.leaderboard.trial import space_of
+from bissl_ray.words import Phase, Standing
 
 Row = dict[str, Any]
 
@@ -17,7 +18,7 @@ _STAGES = {
     "aligned": "aligned with the dataset by BiSSL; its backbone has not been fine-tuned",
     "finetuned": "fine-tuned on the dataset",
 }
-_PHASES = {"control": " without BiSSL: the control", "confirm": " after BiSSL"}
+_PHASES: dict[str, str] = {Phase.CONTROL: " without BiSSL: the control", Phase.CONFIRM: " after BiSSL"}
 
 
 def model_card(
@@ -26,7 +27,7 @@ def model_card(
     run: ExportedRun,
     weights: ModelWeights,
     metadata: Mapping[str, Any],
-    document: Mapping[str, Any],
+    made_on: Mapping[str, Any],
     pixels: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> str:
     """Write the card, as Markdown.
@@ -37,7 +38,7 @@ def model_card(
         run: what is exported.
         weights: its tensors.
         metadata: of its checkpoint: model, settings, statistics.
-        document: the sweep's own.
+        made_on: "fingerprint" of the data, and "data": images by split.
         pixels: mean and standard deviation per channel that images are normalised by.
     """
     row, settings = run.row, metadata["settings"]
@@ -56,7 +57,7 @@ def model_card(
         "## Batch statistics",
         _statistics(str(metadata.get("statistics", "not recorded"))),
         "## Data",
-        _bullets(_data(document)),
+        _bullets(_data(made_on)),
         "## Settings",
         "As a search space for `bissl-ray sweep --space`:",
         f"```yaml\n{space_of(row['dataset'], settings)}\n```",
@@ -105,7 +106,7 @@ def _scores(run: ExportedRun) -> list[str]:
         lines.append(f"this run, {name}: {percent(row['objective'])} %")
     if row["test_metric"] is not None:
         lines.append(f"this run, on the test split: {percent(row['test_metric'])} %")
-    if configuration is not None and configuration["standing"] == "confirmed":
+    if configuration is not None and configuration["standing"] == Standing.CONFIRMED:
         seeds = configuration["seeds"]
         lines.append(f"its configuration over {seeds} seeds, {name}: {_interval(configuration, 'objective')}")
         if configuration["test_metric"] is not None:
@@ -118,10 +119,10 @@ def _interval(row: Row, name: str) -> str:
     return f"{percent(row[name])} %" + ("" if low is None else f" (95% interval {percent(low)} to {percent(high)})")
 
 
-def _data(document: Mapping[str, Any]) -> list[str]:
-    data = dict(document.get("data") or {})
+def _data(made_on: Mapping[str, Any]) -> list[str]:
+    data = dict(made_on.get("data") or {})
     sizes = ", ".join(f"{count} {name}" for name, count in data.items() if name != "classes")
-    lines = [f"fingerprint of the data and its splits, SHA-256: {document.get('fingerprint', 'unknown')}"]
+    lines = [f"fingerprint of the data and its splits, SHA-256: {made_on.get('fingerprint', 'unknown')}"]
     return [*lines, f"images: {sizes}"] if sizes else lines
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
-from bissl_ray.config.settings import Settings
+from bissl_ray.config.columns import settings_of_row
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard import Board, find_trial, read_board
-from bissl_ray.leaderboard.ranking import PREFIX
 from bissl_ray.leaderboard.trial import space_of
+from bissl_ray.words import Status, Step
 
 Row = dict[str, Any]
 
@@ -64,7 +63,7 @@ def choose_run(storage: str | Path, trial: str | None = None, sweep: str | None 
             f"{verdict.sweep}`, or name a trial"
         )
     _, children = find_trial(storage, verdict.winner, verdict.sweep)
-    runs = [run for run in children if run["step"] == "seeds" and run["status"] == "complete"]
+    runs = [run for run in children if run["step"] == Step.SEEDS and run["status"] == Status.COMPLETE]
     best = max(runs, key=lambda run: (run["objective"], -run["seed"]))
     return ExportedRun(
         best,
@@ -98,12 +97,7 @@ def configuration_yaml(row: dict[str, Any]) -> str:
     Args:
         row: of the run, as the store has it.
     """
-    settings = {}
-    for name, field in Settings.model_fields.items():
-        value = row.get(PREFIX + name)
-        if value is not None or (PREFIX + name in row and NoneType in get_args(field.annotation)):
-            settings[name] = value
-    return space_of(row["dataset"], settings) + "\n"
+    return space_of(row["dataset"], settings_of_row(row)) + "\n"
 
 
 def configuration_of_file(metadata: Mapping[str, Any]) -> str:

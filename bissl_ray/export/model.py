@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bissl_ray.config.backbones import TIMM
+from bissl_ray.config.requests import CheckpointChoice
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.export.card import model_card
@@ -15,7 +17,7 @@ from bissl_ray.export.weights import Keys, model_weights
 from bissl_ray.export.write import Format, card_path, check_targets, write_model
 from bissl_ray.models import Checkpoint
 from bissl_ray.preflight.checkpoints import read_checkpoint
-from bissl_ray.store import read_stage_document, read_sweep_document
+from bissl_ray.store.documents import read_stage_document, read_sweep_document
 from bissl_ray.training.files import read_tensors
 
 
@@ -61,7 +63,7 @@ def export_model(run: ExportedRun, storage: str | Path, target: Target) -> str:
             f"bissl-ray leaderboard --sweep {row['sweep']} lists them"
         )
     document = read_sweep_document(storage, row["sweep"])
-    return _export(run, content, document, target)
+    return _export(run, content, {"fingerprint": document.fingerprint, "data": document.data}, target)
 
 
 def export_file(file: Checkpoint, target: Target, beside: Mapping[str, Any]) -> str:
@@ -92,7 +94,7 @@ def read_file(source: str) -> Checkpoint:
     Raises:
         BadInputError: it can't be read, or neither a stage nor a sweep wrote it.
     """
-    file = read_checkpoint(source)
+    file = read_checkpoint(CheckpointChoice(file=source))
     if not {"settings", "dataset", "trial", "model"} <= file.metadata.keys():
         raise BadInputError(
             f"{source} is no checkpoint that a stage or a sweep wrote; only these say what they hold: give the name of "
@@ -109,8 +111,12 @@ def document_beside(source: str, file: Checkpoint) -> Mapping[str, Any]:
     stages = folder.parent
     if stages.name != "stages" or folder.name != file.metadata["trial"] or not (folder / "stage.json").is_file():
         return {}
-    document = read_stage_document(stages.parent, folder.name) or {}
-    return {name: document[name] for name in ("data", "git", "versions") if name in document}
+    # It is for the card alone: a damaged one is no reason to refuse the model.
+    with suppress(BadInputError):
+        document = read_stage_document(stages.parent, folder.name)
+        if document is not None:
+            return {name: getattr(document, name) for name in ("data", "git", "versions")}
+    return {}
 
 
 def _export(run: ExportedRun, content: Mapping[str, Any], document: Mapping[str, Any], target: Target) -> str:

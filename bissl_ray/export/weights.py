@@ -66,7 +66,12 @@ def model_weights(content: Mapping[str, Any], keys: Keys, with_head: bool = True
 
 
 def _head(downstream: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weight and bias of the linear layer that every downstream task of ours has as its head."""
+    """Weight and bias of the linear layer that a classifying task has as its head."""
+    if downstream and not {"head.weight", "head.bias"} <= downstream.keys():
+        raise BadInputError(
+            f"found a downstream head of {', '.join(sorted(downstream)[:3])}, ..., expected one linear layer, as "
+            "torchvision and timm have it: give --no-head"
+        )
     return {name: downstream[f"head.{name}"] for name in ("weight", "bias") if f"head.{name}" in downstream}
 
 

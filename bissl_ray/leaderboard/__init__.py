@@ -1,7 +1,7 @@
 """Who won, by how much, at what cost: ranking, verdict and rendering over the store."""
 
 from bissl_ray.leaderboard.board import Board, find_trial, read_board
-from bissl_ray.leaderboard.live import LiveBoard, SweepProgress
+from bissl_ray.leaderboard.live import LiveBoard
 from bissl_ray.leaderboard.query import sort_rows, where_rows
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.render import as_csv, as_json, as_markdown, table
@@ -13,7 +13,6 @@ __all__ = [
     "Board",
     "Estimate",
     "LiveBoard",
-    "SweepProgress",
     "Verdict",
     "as_csv",
     "as_json",

@@ -11,6 +11,7 @@ from bissl_ray.leaderboard.query import check_column, sort_rows, where_rows
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.verdict import Verdict, verdicts
 from bissl_ray.store import read_trials, to_rows
+from bissl_ray.words import Kind
 
 Row = dict[str, Any]
 
@@ -70,9 +71,11 @@ def read_board(
 
 def _first(rows: list[Row], top: int | None) -> list[Row]:
     """The first rows, and the control wherever it stands: it is what the others are held against."""
-    counted = accumulate(row["kind"] != "control" for row in rows)
+    counted = accumulate(row["kind"] != Kind.CONTROL for row in rows)
     return [
-        row for row, count in zip(rows, counted, strict=True) if top is None or count <= top or row["kind"] == "control"
+        row
+        for row, count in zip(rows, counted, strict=True)
+        if top is None or count <= top or row["kind"] == Kind.CONTROL
     ]
 
 

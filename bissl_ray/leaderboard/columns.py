@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bissl_ray.leaderboard.marks import IDENTITY_MARK, UNSOLVED_MARK
 from bissl_ray.leaderboard.numbers import duration, percent, points, relative, setting
-from bissl_ray.leaderboard.ranking import PREFIX
+from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing
 
 Row = dict[str, Any]
 
@@ -64,9 +64,9 @@ _AFTER: Final = (
 
 def describe_status(row: Row) -> str:
     """Say in a word where a row stands: control and confirmed say more than complete."""
-    if row["kind"] == "control":
-        return "control"
-    return "confirmed" if row["standing"] == "confirmed" else str(row["status"])
+    if row["kind"] == Kind.CONTROL:
+        return Kind.CONTROL
+    return Standing.CONFIRMED if row["standing"] == Standing.CONFIRMED else str(row["status"])
 
 
 def _marked(row: Row) -> str:
@@ -99,23 +99,26 @@ def columns(rows: Sequence[Row], sort: str | None = None) -> list[Column]:
 
 def parameter_names(rows: Sequence[Row]) -> list[str]:
     """List the hyperparameters of the rows, without prefix, those of the bilevel method first."""
-    names = [name.removeprefix(PREFIX) for name in rows[0] if name.startswith(PREFIX)] if rows else []
+    columns = [name for name in rows[0] if name.startswith(PARAMETER_PREFIX)] if rows else []
+    names = [name.removeprefix(PARAMETER_PREFIX) for name in columns]
     first = [name for name in _FIRST_PARAMETERS if name in names]
     return first + [name for name in names if name not in first]
 
 
 def _parameters(rows: Sequence[Row]) -> list[Column]:
-    ours = [row for row in rows if row["kind"] == "bissl"]
-    differing = [n for n in parameter_names(rows) if len({row[PREFIX + n] for row in ours}) > 1]
+    ours = [row for row in rows if row["kind"] == Kind.BISSL]
+    keys = {name: PARAMETER_PREFIX + name for name in parameter_names(rows)}
+    differing = [name for name, key in keys.items() if len({row[key] for row in ours}) > 1]
     return [
-        Column(name, max(_PARAMETER_PRIORITY - place, 24), _reading(PREFIX + name), key=PREFIX + name)
+        Column(name, max(_PARAMETER_PRIORITY - place, 24), _reading(keys[name]), key=keys[name])
         for place, name in enumerate(differing)
     ]
 
 
 def _reading(key: str) -> Callable[[Row], str]:
     """Read a hyperparameter; plain fine-tuning leaves out those of BiSSL, which it doesn't use."""
-    return lambda row: "" if row["kind"] == "control" and not key.startswith(f"{PREFIX}finetune") else setting(row[key])
+    of_both = key.startswith(f"{PARAMETER_PREFIX}finetune")
+    return lambda row: setting(row[key]) if of_both or row["kind"] != Kind.CONTROL else ""
 
 
 def _half_width(row: Row, name: str) -> str:

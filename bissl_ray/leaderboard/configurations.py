@@ -8,9 +8,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from bissl_ray.leaderboard.statistics import Estimate, estimate
+from bissl_ray.winner import Contender, place, winner
+from bissl_ray.words import Kind, Phase, Status, Step
 
 Row = dict[str, Any]
 
@@ -20,13 +22,13 @@ class Configuration:
     """One configuration and all its runs.
 
     Attributes:
-        kind: bissl, or control for plain fine-tuning.
+        kind: BiSSL, or plain fine-tuning.
         head: row of the explore trial, or of the control's fine-tuning point.
         tuning: rows of the fine-tuning runs that tune it.
         seeds: rows of the runs that confirm it, one per seed.
     """
 
-    kind: Literal["bissl", "control"]
+    kind: Kind
     head: Row
     tuning: tuple[Row, ...]
     seeds: tuple[Row, ...]
@@ -54,7 +56,12 @@ class Configuration:
     @property
     def explored(self) -> float | None:
         """Objective of the head by itself; None where it has none yet, or failed."""
-        return finite(self.head["objective"]) if self.head["status"] != "failed" else None
+        return finite(self.head["objective"]) if self.head["status"] != Status.FAILED else None
+
+    @property
+    def contender(self) -> Contender:
+        """What the rule of who wins looks at."""
+        return Contender(self.head["trial"], tuple(self.scores.values()), self.explored)
 
     def failed_seeds(self, on_test: bool) -> int:
         """Count the seeds that ended without a score.
@@ -64,7 +71,7 @@ class Configuration:
         """
         scores = self.scores
         return sum(
-            (row["status"] != "running" and row["seed"] not in scores)
+            (row["status"] != Status.RUNNING and row["seed"] not in scores)
             or (on_test and row["test_metric"] is not None and finite(row["test_metric"]) is None)
             for row in self.seeds
         )
@@ -75,7 +82,7 @@ class Configuration:
         return self.head, *self.tuning, *self.seeds
 
     def _by_seed(self, column: str) -> dict[int, float]:
-        finished = (row for row in self.seeds if row["status"] == "complete" and row["seed"] is not None)
+        finished = (row for row in self.seeds if row["status"] == Status.COMPLETE and row["seed"] is not None)
         scores = ((row["seed"], finite(row[column])) for row in finished)
         return {seed: score for seed, score in scores if score is not None}
 
@@ -107,43 +114,23 @@ def gather(trials: Iterable[Row]) -> list[Configuration]:
 
 
 def best_control(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> Configuration | None:
-    """Pick the control of a sweep: its confirmed point with the best mean, else its best point so far."""
-    controls = [c for c in configurations if c.kind == "control" and c.sweep == sweep]
-    return min(controls, key=place, default=None)
+    """Pick the control of a sweep: its best confirmed point, else its best point so far."""
+    controls = [c for c in configurations if c.kind == Kind.CONTROL and c.sweep == sweep]
+    return min(controls, key=lambda c: place(c.contender), default=None)
 
 
 def best_bissl(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> Configuration | None:
-    """Pick the winner of a sweep: its confirmed configuration with the best mean, if there is one."""
-    candidates = [c for c in configurations if c.kind == "bissl" and c.sweep == sweep and c.scores]
-    return min(candidates, key=place, default=None)
-
-
-def standing(configuration: Configuration) -> tuple[int, int, float]:
-    """Give the key that puts the better configuration higher: confirmed before explored before failed.
-
-    Among the confirmed, more seeds come first: a run that failed counts against its configuration.
-    """
-    confirmed, explored = configuration.confirmed, configuration.explored
-    if confirmed is not None:
-        return 2, confirmed.n, confirmed.mean
-    return (0, 0, 0.0) if explored is None else (1, 0, explored)
-
-
-def place(configuration: Configuration) -> tuple[int, int, float, str]:
-    """Give the key that puts the better configuration first.
-
-    Of two that are level, as on small validation splits happens, the first by name: like the sweep's planner, which
-    sends one of them to the test split.
-    """
-    group, seeds, score = standing(configuration)
-    return -group, -seeds, -score, configuration.head["trial"]
+    """Pick the winner of a sweep: its best confirmed configuration, if there is one."""
+    candidates = {c.head["trial"]: c for c in configurations if c.kind == Kind.BISSL and c.sweep == sweep}
+    best = winner(c.contender for c in candidates.values())
+    return None if best is None else candidates[best.name]
 
 
 def _configuration(head: Row, children: Sequence[Row]) -> Configuration:
-    own = (head,) if head["step"] == "seeds" else ()
+    own = (head,) if head["step"] == Step.SEEDS else ()
     return Configuration(
-        kind="control" if head["phase"] == "control" else "bissl",
+        kind=Kind.CONTROL if head["phase"] == Phase.CONTROL else Kind.BISSL,
         head=head,
-        tuning=tuple(row for row in children if row["step"] == "tuning"),
-        seeds=own + tuple(row for row in children if row["step"] == "seeds"),
+        tuning=tuple(row for row in children if row["step"] == Step.TUNING),
+        seeds=own + tuple(row for row in children if row["step"] == Step.SEEDS),
     )

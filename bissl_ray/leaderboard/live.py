@@ -1,9 +1,7 @@
 """The board while a sweep runs: a picture that redraws in a terminal, plain lines everywhere else."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,48 +14,17 @@ from bissl_ray.leaderboard.marks import marks_explained
 from bissl_ray.leaderboard.numbers import duration, percent
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.render import board_lines, fitting_table
+from bissl_ray.progress import Event, Note, SweepProgress
 
 _AROUND_TABLE: Final = 10  # lines: title, bar, counts, best, a table's heading and rules, what its mark means, a spare
 
 
-@dataclass(frozen=True)
-class SweepProgress:
-    """Where a sweep stands.
-
-    Attributes:
-        phase: in words, such as "exploring" or "confirming over seeds".
-        total: runs that the sweep will have had at its end, as far as is known (epochs, while pretraining).
-        done: runs that have ended, pruned and failed ones included.
-        running: runs under way.
-        pruned: runs stopped early.
-        failed: runs that failed.
-        elapsed: seconds since the sweep began.
-        left: seconds that remain, by estimate; None while unknown.
-        best: trial and objective (a fraction) of the best so far; None before there is one.
-        trials: rows of trials as the store has them, for the table.
-        trouble: one line on what the person should see to, such as a full disk; None if all is well.
-        doing: what the runs wait for before they begin, such as images that are decoded; None: nothing.
-    """
-
-    phase: str
-    total: int
-    done: int
-    running: int
-    pruned: int
-    failed: int
-    elapsed: float
-    left: float | None = None
-    best: tuple[str, float] | None = None
-    trials: Sequence[dict[str, Any]] = field(default_factory=list)
-    trouble: str | None = None
-    doing: str | None = None
-
-
 class LiveBoard:
-    """Shows the progress of a sweep: `with LiveBoard(console, "cars") as board: board.update(progress)`.
+    """A view of a sweep: `with LiveBoard(console, "cars") as board: board.show(event)`.
 
     In a terminal the picture is redrawn in place and fits its height and width. Elsewhere one plain line
     is printed when a run has ended, the phase has changed or there is trouble, with no control codes.
+    Notes are printed above, and stay.
     """
 
     def __init__(self, console: Console, title: str) -> None:
@@ -86,15 +53,25 @@ class LiveBoard:
         if self._live is not None:
             self._live.stop()
 
-    def update(self, progress: SweepProgress) -> None:
-        """Show where the sweep stands now."""
+    def show(self, event: Event) -> None:
+        """Draw where the sweep stands, or print a note."""
+        match event:
+            case SweepProgress():
+                self._draw(event)
+            case Note(line):
+                self._print(line)
+
+    def _draw(self, progress: SweepProgress) -> None:
         if self._live is not None:
             self._live.update(self._picture(progress), refresh=True)
             return
         news = (progress.phase, progress.done, progress.failed, progress.trouble, progress.doing is None)
         if news != self._said:
             self._said = news
-            self._console.print(_line(progress), markup=False, highlight=False, soft_wrap=True)
+            self._print(_line(progress))
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _picture(self, progress: SweepProgress) -> RenderableType:
         heading = Text.assemble((self._title, "bold"), " · ", (progress.phase, "cyan"))

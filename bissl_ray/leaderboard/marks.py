@@ -4,12 +4,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bissl_ray.leaderboard.numbers import relative
+from bissl_ray.words import PARAMETER_PREFIX, Status
 
 IDENTITY_BELOW: Final = 0.01
 """A trial acts as identity where in no alternation solving changed the gradient of θ_D by this share of it or more."""
 
 IDENTITY_MARK: Final = "≡"
 IDENTITY_NOTE: Final = f"{IDENTITY_MARK} acts as identity: solving changed the gradient of θ_D by less than 1%"
+
+UNSOLVED_FROM: Final = 1.0
+"""A mean relative residual from here on is no better than that of no solution."""
+
+UNSOLVED_MARK: Final = "≢"
+UNSOLVED_NOTE: Final = (
+    f"{UNSOLVED_MARK} unsolved: the mean relative residual of its solves is 1 or more, no better than no solution; "
+    "more damping or solver minres may help"
+)
+
+_MOST_REASONS: Final = 3
+_MOST_NAMES: Final = 6
+_RANK_ALONE: Final = "ASHA"
+"""How the reason of a trial begins that was stopped for being behind others: its score says as much."""
 
 Row = Mapping[str, Any]
 
@@ -25,13 +40,21 @@ def acts_as_identity(change: float | None) -> bool | None:
     return None if change is None else change < IDENTITY_BELOW
 
 
+def unsolved(trial: Row) -> bool | None:
+    """Whether a trial's solves were in vain on the whole; None where it is not known or not over."""
+    residual = trial["cg_residual"]
+    over = trial["status"] not in (Status.RUNNING, Status.FAILED)
+    return residual >= UNSOLVED_FROM if over and residual is not None else None
+
+
 def describe_change(trial: Row) -> str:
     """Say in words what solving changed in one trial; nothing where it is not known."""
-    change, so_far = trial["implicit_change"], " so far" if trial["status"] == "running" else ""
+    change, so_far = trial["implicit_change"], " so far" if trial["status"] == Status.RUNNING else ""
     if change is None:
         return ""
-    if trial.get("param_cg_iterations") == 0 or trial.get("param_solver") == "identity":
-        setting = "cg_iterations 0" if trial.get("param_cg_iterations") == 0 else "solver identity"
+    no_iterations = trial.get(f"{PARAMETER_PREFIX}cg_iterations") == 0
+    if no_iterations or trial.get(f"{PARAMETER_PREFIX}solver") == "identity":
+        setting = "cg_iterations 0" if no_iterations else "solver identity"
         return f"acts as identity, by its own setting ({setting}): nothing was solved"
     if change == 0:
         return f"acts as identity{so_far}: solving never changed the gradient of θ_D"
@@ -41,28 +64,6 @@ def describe_change(trial: Row) -> str:
             f"{relative(IDENTITY_BELOW)} in every alternation"
         )
     return f"changed the gradient of θ_D by up to {relative(change)} against the identity{so_far}"
-
-
-UNSOLVED_FROM: Final = 1.0
-"""A mean relative residual from here on is no better than that of no solution."""
-
-UNSOLVED_MARK: Final = "≢"
-UNSOLVED_NOTE: Final = (
-    f"{UNSOLVED_MARK} unsolved: the mean relative residual of its solves is 1 or more, no better than no solution; "
-    "more damping or solver minres may help"
-)
-
-
-def unsolved(trial: Mapping[str, Any]) -> bool | None:
-    """Whether a trial's solves were in vain on the whole; None where it is not known or not over."""
-    residual = trial["cg_residual"]
-    return None if residual is None or trial["status"] in ("running", "failed") else residual >= UNSOLVED_FROM
-
-
-_MOST_REASONS: Final = 3
-_MOST_NAMES: Final = 6
-_RANK_ALONE: Final = "ASHA"
-"""How the reason of a trial begins that was stopped for being behind others: its score says as much."""
 
 
 def marks_explained(rows: Sequence[Row]) -> list[str]:
@@ -77,10 +78,10 @@ def ended_early(rows: Sequence[Row]) -> list[str]:
     Of many reasons, the first few, failures before all; the advice is left to `show`.
     """
     trials: dict[str, list[str]] = {}
-    for row in sorted(rows, key=lambda row: bool(row["status"] != "failed")):
-        reason = row["status_reason"]
-        if row["status"] in ("failed", "pruned") and reason is not None and not reason.startswith(_RANK_ALONE):
-            trials.setdefault(f"{row['status']}: {reason.partition('; ')[0]}", []).append(row["trial"])
+    for row in sorted(rows, key=lambda row: bool(row["status"] != Status.FAILED)):
+        status, reason = row["status"], row["status_reason"]
+        if status in (Status.FAILED, Status.PRUNED) and reason is not None and not reason.startswith(_RANK_ALONE):
+            trials.setdefault(f"{status}: {reason.partition('; ')[0]}", []).append(row["trial"])
     given = [f"{_some(names)} {reason}" for reason, names in trials.items()]
     more = sum(map(len, trials.values())) - sum(map(len, list(trials.values())[:_MOST_REASONS]))
     rest = [f"{more} more ended early; the reason of each: bissl-ray show TRIAL"] if more > 0 else []

@@ -184,6 +184,8 @@ class _Reader:
 
 def _kind_of(value: Any) -> type:
     """Tell the kind of a value: integers and reals are both numbers, true and false are not."""
+    if isinstance(value, str):  # a word of an enumeration too
+        return str
     return float if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
 
 

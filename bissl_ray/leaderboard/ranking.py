@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
-from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather, place
+from bissl_ray.leaderboard.configurations import Configuration, Row, best_control, finite, gather
 from bissl_ray.leaderboard.marks import acts_as_identity, largest_change, unsolved
 from bissl_ray.leaderboard.statistics import estimate, paired_gain, with_ends
-
-PREFIX: Final = "param_"
+from bissl_ray.winner import place
+from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing, Status, Step
 
 _FROM_TRIAL: Final = (
     "phase",
@@ -35,16 +35,15 @@ _FROM_TRIAL: Final = (
 def rank(trials: Iterable[Row]) -> list[Row]:
     """Rank every configuration, dataset by dataset.
 
-    Confirmed configurations come first, by their mean objective over seeds, then explored ones by the
-    objective of exploring, then those without one. The control of a sweep, its best fine-tuning point,
-    stands in its place among the confirmed but takes no rank: rank 1 is always the best BiSSL trial.
+    They stand as `winner.place` says. The control of a sweep, its best fine-tuning point, has its place among them
+    but takes no rank: rank 1 is always the best BiSSL trial.
 
     Args:
         trials: rows as `to_rows(read_trials(...))` gives them.
 
     Returns:
         Rows with the same keys each: rank (None for the control and for trials without a score), dataset,
-        sweep, trial, kind (bissl, control), standing (confirmed, explored), objective (the one it is ranked
+        sweep, trial, kind, standing, objective (the one it is ranked
         by) with the ends of its 95% interval, seeds, the paired gain over the control likewise, the test
         metric likewise, explore_objective, the trial's own columns, implicit_change (the largest of all its
         runs) and whether it acts as identity by that, whether its solves were in vain (both None for the control and
@@ -52,13 +51,13 @@ def rank(trials: Iterable[Row]) -> list[Row]:
     """
     configurations = gather(trials)
     controls = {sweep: best_control(configurations, sweep) for sweep in {c.sweep for c in configurations}}
-    shown = [c for c in configurations if c.kind == "bissl" or c is controls[c.sweep]]
-    shown.sort(key=lambda c: (c.sweep[0], *place(c)))
+    shown = [c for c in configurations if c.kind == Kind.BISSL or c is controls[c.sweep]]
+    shown.sort(key=lambda c: (c.sweep[0], *place(c.contender)))
     rows = []
     ranks: dict[str, int] = {}
     for configuration in shown:
         row = _row(configuration, controls[configuration.sweep], configurations)
-        if configuration.kind == "bissl" and row["objective"] is not None:
+        if configuration.kind == Kind.BISSL and row["objective"] is not None:
             ranks[row["dataset"]] = row["rank"] = ranks.get(row["dataset"], 0) + 1
         rows.append(row)
     return rows
@@ -68,19 +67,19 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
     dataset, sweep = configuration.sweep
     head, confirmed = configuration.head, configuration.confirmed
     gain = None
-    if configuration.kind == "bissl" and control is not None:
+    if configuration.kind == Kind.BISSL and control is not None:
         gain = paired_gain(configuration.scores, control.scores)
     change = largest_change(configuration.runs)
     runs = configuration.runs
-    if configuration.kind == "control":  # its budget went into all points, not only into the best
-        runs = tuple(run for c in everyone if c.kind == "control" and c.sweep == (dataset, sweep) for run in c.runs)
+    if configuration.kind == Kind.CONTROL:  # its budget went into all points, not only into the best
+        runs = tuple(run for c in everyone if c.kind == Kind.CONTROL and c.sweep == (dataset, sweep) for run in c.runs)
     return {
         "rank": None,
         "dataset": dataset,
         "sweep": sweep,
         "trial": head["trial"],
         "kind": configuration.kind,
-        "standing": "explored" if confirmed is None else "confirmed",
+        "standing": Standing.EXPLORED if confirmed is None else Standing.CONFIRMED,
         **with_ends("objective", confirmed),
         "objective": configuration.explored if confirmed is None else confirmed.mean,
         "objective_name": _name_of_objective(configuration),
@@ -88,10 +87,10 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         **with_ends("gain", gain),
         "gain_seeds": 0 if gain is None else gain.n,
         **with_ends("test_metric", estimate(list(configuration.test_scores.values()))),
-        "explore_objective": configuration.explored if head["step"] == "search" else None,
+        "explore_objective": configuration.explored if head["step"] == Step.SEARCH else None,
         **{name: head[name] for name in _FROM_TRIAL},
         "implicit_change": change,
-        "acts_as_identity": None if head["status"] in ("running", "failed") else acts_as_identity(change),
+        "acts_as_identity": None if head["status"] in (Status.RUNNING, Status.FAILED) else acts_as_identity(change),
         "unsolved": unsolved(head),
         "total_seconds": _total(runs, "seconds"),
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
@@ -106,7 +105,7 @@ def _name_of_objective(configuration: Configuration) -> str | None:
 
 def _parameters(configuration: Configuration) -> Row:
     """Give the head's parameters, with those of fine-tuning as the runs that confirm it had them."""
-    parameters = {name: value for name, value in configuration.head.items() if name.startswith(PREFIX)}
+    parameters = {name: value for name, value in configuration.head.items() if name.startswith(PARAMETER_PREFIX)}
     for name in parameters:
         values = {run[name] for run in configuration.seeds}
         if len(values) == 1 and None not in values:

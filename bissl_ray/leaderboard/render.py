@@ -19,13 +19,19 @@ from rich.text import Text
 from bissl_ray.leaderboard.columns import Column, columns
 from bissl_ray.leaderboard.marks import ended_early, marks_explained
 from bissl_ray.leaderboard.verdict import Verdict
-from bissl_ray.leaderboard.verdict_words import Outcome
+from bissl_ray.leaderboard.verdict_sentences import Outcome
+from bissl_ray.words import Kind, Standing, Status
 
 Row = dict[str, Any]
 
 _LONG_HEADER: Final = 8  # characters
 _WIDER_THAN_ANY_TABLE: Final = 10_000
-_STYLES: Final = {"control": "cyan", "failed": "red", "pruned": "dim", "running": "yellow"}
+_STYLES: Final[dict[str, str]] = {
+    Kind.CONTROL: "cyan",
+    Status.FAILED: "red",
+    Status.PRUNED: "dim",
+    Status.RUNNING: "yellow",
+}
 
 VERDICT_STYLES: Final[dict[Outcome, str]] = {
     "wins": "bold green",
@@ -82,7 +88,7 @@ def board_lines(rows: Sequence[Row]) -> list[Line]:
     """Rows of a board as a table shows them: the winner stands out, explored and confirmed ones stand apart."""
     lines = []
     for row, below in zip(rows, [*rows[1:], None], strict=True):
-        style = "bold green" if row["rank"] == 1 and row["standing"] == "confirmed" else None
+        style = "bold green" if row["rank"] == 1 and row["standing"] == Standing.CONFIRMED else None
         style = style or _STYLES.get(row["kind"]) or _STYLES.get(row["status"])
         # A score before fine-tuning doesn't compare with one after it.
         lines.append(Line(row, style, below is not None and below["standing"] != row["standing"]))

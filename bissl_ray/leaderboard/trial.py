@@ -1,7 +1,7 @@
 """One trial in full: configuration, curve, diagnostics, why it was proposed and why it stopped."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
@@ -10,57 +10,29 @@ from rich.text import Text
 
 from bissl_ray.leaderboard.columns import parameter_names
 from bissl_ray.leaderboard.configurations import finite
-from bissl_ray.leaderboard.curve import curve
+from bissl_ray.leaderboard.diagnostics import diagnostics, score_curve
 from bissl_ray.leaderboard.marks import describe_change
 from bissl_ray.leaderboard.numbers import duration, percent, setting
-from bissl_ray.leaderboard.ranking import PREFIX
+from bissl_ray.words import PARAMETER_PREFIX, Origin, Phase
 
 Row = dict[str, Any]
 
 _DIGITS: Final = 6
-_ORIGINS: Final = {
-    "known_good": "known to be good: enqueued before the search",
-    "tpe": "proposed by TPE from the trials before it",
-    "random": "drawn at random",
-    "fixed": "the space's own settings: nothing was searched",
-    "resumed": "taken over from an earlier run of the sweep",
-    "tuning": "tunes the fine-tuning of its parent",
-    "seeds": "confirms its parent with another seed",
+_ORIGINS: Final[dict[str, str]] = {
+    Origin.KNOWN_GOOD: "known to be good: enqueued before the search",
+    Origin.TPE: "proposed by TPE from the trials before it",
+    Origin.RANDOM: "drawn at random",
+    Origin.QMC: "drawn from a quasi-random sequence",
+    Origin.FIXED: "the space's own settings: nothing was searched",
+    Origin.RESUMED: "taken over from an earlier run of the sweep",
+    Origin.TUNING: "tunes the fine-tuning of its parent",
+    Origin.SEEDS: "confirms its parent with another seed",
 }
-_STOPPED: Final = {
-    "tolerance": "its tolerance was reached",
-    "iterations": "all its iterations were used",
-    "stagnated": "more iterations did not help",
-    "negative_curvature": "it met negative curvature",
-    "zero_rhs": "there was nothing to solve for",
-    "non_finite": "numbers were not finite",
-}
-_DIAGNOSTICS: Final = (
-    ("relative residual, mean", "cg_residual"),
-    ("relative residual, largest", "cg_residual_max"),
-    ("Hessian-vector products", "hvps"),
-    ("smallest Ritz value", "ritz_min"),
-    ("largest Ritz value", "ritz_max"),
-    ("directions of negative curvature", "negative_curvature"),
-    ("cosine of solution and identity", "hypergradient_cosine"),
-    ("change of the gradient by solving", "implicit_change"),
-    ("implicit part over direct part", "implicit_ratio"),
-    ("distance of the backbones", "distance"),
-    ("spread of the embeddings (0 to 1)", "embedding_std"),
-    ("effective rank of the embeddings", "embedding_rank"),
-    ("lower loss", "lower_loss"),
-    ("upper loss", "upper_loss"),
-    ("training loss", "train_loss"),
-)
+_CONTROL: Final = "\nPlain fine-tuning, the control: it runs as part of a sweep, not by itself."
 
 
 def render_trial(
-    trial: Row,
-    reports: Sequence[Row],
-    children: Sequence[Row],
-    defaults: Mapping[str, Any],
-    console: Console,
-    nullable: Collection[str] = (),
+    trial: Row, reports: Sequence[Row], children: Sequence[Row], defaults: Mapping[str, Any], console: Console
 ) -> RenderableType:
     """Lay out one trial.
 
@@ -70,9 +42,13 @@ def render_trial(
         children: rows of the runs that tune or confirm it.
         defaults: setting -> default; settings that differ come first and stand out.
         console: where it will be printed; gives the width.
-        nullable: settings whose null is a value; that of others says that the row is older than the setting.
     """
-    settings = _settings(trial, nullable)
+    from bissl_ray.config.columns import settings_of_row  # takes long to import; the board does without
+
+    known = settings_of_row(trial)
+    values = {name: trial[PARAMETER_PREFIX + name] for name in parameter_names([trial])}
+    # What other releases had beside is shown, too, but can't be run again.
+    settings = {name: value for name, value in values.items() if name in known or value is not None}
     parts: list[RenderableType] = [
         Text.assemble((trial["trial"], "bold"), f"  {trial['dataset']} · {trial['sweep']}"),
         _facts(trial),
@@ -88,13 +64,10 @@ def render_trial(
             parts += _stage(stage, progress, ordered, console.width)
     if children:
         parts += [_heading("Runs that tune or confirm it"), _children(children)]
-    if trial["phase"] == "control":
+    if trial["phase"] == Phase.CONTROL:
         return Group(*parts, Text(_CONTROL, style="dim"))
-    again = Text(space_of(trial["dataset"], settings))
+    again = Text(space_of(trial["dataset"], {name: value for name, value in settings.items() if name in known}))
     return Group(*parts, _heading("To run it again, give this file to bissl-ray sweep --space"), again)
-
-
-_CONTROL: Final = "\nPlain fine-tuning, the control: it runs as part of a sweep, not by itself."
 
 
 def _heading(text: str) -> Text:
@@ -142,12 +115,6 @@ def _cost(trial: Row) -> str:
     return duration(trial["seconds"]) + ("" if hours is None else f", {hours / 3600:.2f} GPU hours")
 
 
-def _settings(trial: Row, nullable: Collection[str]) -> Row:
-    """The trial's settings without their prefix."""
-    values = {name: trial[PREFIX + name] for name in parameter_names([trial])}
-    return {name: value for name, value in values.items() if value is not None or name in nullable}
-
-
 def _configuration(values: Row, defaults: Mapping[str, Any]) -> Group:
     changed = {name: value for name, value in values.items() if name not in defaults or defaults[name] != value}
     grid = Table.grid(padding=(0, 2))
@@ -164,25 +131,14 @@ def _value(value: Any) -> str:
 
 
 def _stage(stage: str, progress: str, reports: Sequence[Row], width: int) -> list[RenderableType]:
-    scores = [(row[progress], score) for row in reports if (score := finite(row["objective"])) is not None]
     parts: list[RenderableType] = []
-    if scores:
+    if drawn := score_curve(reports, progress, width):
         title = "Score after each alternation" if stage == "bissl" else "Score after each epoch of fine-tuning"
-        parts += [_heading(title), Text(curve(scores, progress, width))]
-    last = reports[-1]
-    pairs = [(label, _first_to_last(reports, column)) for label, column in _DIAGNOSTICS]
-    pairs.append(("the solver stopped because", _STOPPED.get(last["stopped_because"], "")))
+        parts += [_heading(title), Text(drawn)]
+    pairs = diagnostics(reports)
     if any(value for _, value in pairs):
         parts += [_heading(f"Diagnostics, first {progress} to last"), _pairs(pairs)]
     return parts
-
-
-def _first_to_last(reports: Sequence[Row], column: str) -> str:
-    values = [row[column] for row in reports if row[column] is not None]
-    if not values:
-        return ""
-    first, last = setting(values[0]), setting(values[-1])
-    return last if first == last else f"{first} to {last}"
 
 
 def _children(children: Sequence[Row]) -> Table:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bissl_ray.leaderboard.configurations import Configuration, Row, best_bissl, best_control, gather
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
-from bissl_ray.leaderboard.verdict_words import Outcome, Split, decided, failures, unconfirmed
+from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, decided, failures, unconfirmed
+from bissl_ray.words import Kind
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def judge(configurations: list[Configuration], sweep: tuple[str, str], where: st
     if failed is not None and outcome == "wins":
         outcome = "wins_with_failures"
     if deciding is None or winner is None or control is None or outcome == "unconfirmed":
-        explored = [c for c in configurations if c.kind == "bissl" and c.sweep == sweep]
+        explored = [c for c in configurations if c.kind == Kind.BISSL and c.sweep == sweep]
         sentence = unconfirmed(where, explored, winner, control, gain)
     else:
         sentence = decided(where, outcome, deciding, split, winner, control)

@@ -1,20 +1,21 @@
 """The backbones that a trial can name, and how one is built."""
 
-from bissl_ray.config.backbones import BACKBONES, CONVNEXTS, RESNETS, TIMM, VITS, check_backbone, wrong_image_size
+from pkgutil import resolve_name
+
+from bissl_ray.config.backbones import BACKBONES, check_backbone, facts_of, wrong_image_size
 from bissl_ray.config.refusal import RuleError
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.base import Backbone
-from bissl_ray.models.convnets import ConvNeXt, ResNet, SmallConv
 from bissl_ray.models.convolution import convert_convolutions
-from bissl_ray.models.timm_backbone import TimmBackbone
-from bissl_ray.models.vit import VisionTransformer
 from bissl_ray.parallel import BatchNormMode, convert_batch_norm
+from bissl_ray.plugins import load_plugins
 
 _PUBLISHED_SIZE = 224
 
 
 def backbone_names() -> list[str]:
     """Every architecture that `build_backbone` knows, but for timm/NAME."""
+    load_plugins()
     return list(BACKBONES)
 
 
@@ -43,17 +44,8 @@ def build_backbone(
     expected = wrong_image_size(image_size, name)
     if expected is not None:
         raise BadInputError(f"image_size is {image_size} with backbone {name}; expected {expected}")
-    backbone = _build(name, batch_norm, image_size)
+    place: type[Backbone] = resolve_name(facts_of(name).place)
+    backbone = place.build(name, image_size, batch_norm)
     convert_batch_norm(backbone, batch_norm)
     convert_convolutions(backbone)
     return backbone
-
-
-def _build(name: str, batch_norm: BatchNormMode, image_size: int) -> Backbone:
-    if name.startswith(TIMM):
-        return TimmBackbone(name, image_size, batch_norm)
-    if name in RESNETS:
-        return ResNet(name)
-    if name in VITS:
-        return VisionTransformer(name, image_size)
-    return ConvNeXt(name) if name in CONVNEXTS else SmallConv()

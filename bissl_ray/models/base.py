@@ -1,8 +1,15 @@
-"""What every backbone offers: features of a known width, and stages that its parameters belong to."""
+"""What every backbone offers: features of a known width, and parts that its parameters belong to."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Self
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from bissl_ray.parallel import BatchNormMode
 
 
 class Backbone(nn.Module):
@@ -14,24 +21,61 @@ class Backbone(nn.Module):
     Attributes:
         architecture: the name that `build_backbone` knows it by.
         feature_dim: width of the features.
-        stages: names of the stages from the input on, each with its parameters, or modules that hold them; agrees with
+        parts: names of the parts from the input on, each with its parameters, or modules that hold them; agrees with
             `bissl_ray.config.backbones`.
     """
 
-    def __init__(self, architecture: str, feature_dim: int, stages: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, architecture: str, feature_dim: int, parts: Mapping[str, tuple[str, ...]]) -> None:
         super().__init__()
         self.architecture = architecture
         self.feature_dim = feature_dim
-        self.stages = dict(stages)
+        self.parts = dict(parts)
 
-    def parameter_stages(self) -> list[str]:
-        """The stage of each trainable parameter tensor, in the module's order."""
-        stage_of = {part: stage for stage, parts in self.stages.items() for part in parts}
+    @classmethod
+    @abstractmethod
+    def build(cls, name: str, image_size: int, batch_norm: BatchNormMode) -> Self:
+        """One with fresh weights, drawn from torch's global generator.
+
+        Args:
+            name: a key of `bissl_ray.config.backbones.BACKBONES` whose place is this class, or timm/NAME.
+            image_size: side of its images in pixels.
+            batch_norm: whether batch statistics span all workers; `build_backbone` sees to torch's own layers.
+
+        Raises:
+            BadInputError: it can't be built.
+        """
+
+    def parameter_parts(self) -> list[str]:
+        """The part of each trainable parameter tensor, in the module's order."""
+        part_of = {module: part for part, modules in self.parts.items() for module in modules}
         trained = (name for name, parameter in self.named_parameters() if parameter.requires_grad)
-        return [stage_of[next(part for part in _parts(name) if part in stage_of)] for name in trained]
+        return [part_of[next(module for module in _around(name) if module in part_of)] for name in trained]
 
 
-def _parts(name: str) -> list[str]:
+def _around(name: str) -> list[str]:
     """A dotted name and every module that it lies in, the innermost first."""
     words = name.split(".")
     return [".".join(words[:count]) for count in range(len(words), 0, -1)]
+
+
+@contextmanager
+def twice_differentiable_attention(images: Tensor, network: nn.Module) -> Iterator[None]:
+    """Inside, attention that is recorded for gradients is composed of operations with derivatives of any order.
+
+    torch's fused kernels of scaled dot-product attention have no second derivative. Its composed one has, and all
+    attention layers go through the same function, so the choice is made around a backbone's forward.
+
+    Without gradients, and under autocast, where curvature is never taken, torch picks its quickest kernel as ever.
+
+    Args:
+        images: what the network is fed.
+        network: nothing is recorded where none of its parameters, nor the images, take part.
+    """
+    kind = images.device.type
+    autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    recorded = images.requires_grad or any(parameter.requires_grad for parameter in network.parameters())
+    if autocast or not (recorded and torch.is_grad_enabled()):
+        yield
+        return
+    with sdpa_kernel(SDPBackend.MATH):
+        yield

@@ -1,4 +1,4 @@
-"""Whether a model of timm can be built and differentiated twice, seen before anything starts."""
+"""What is refused of a model before anything starts: no second derivative, numbers that are none."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +9,8 @@ from torch import Tensor
 from bissl_ray.config.backbones import TIMM
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.backbones import build_backbone
+
+_EXAMPLES = 3
 
 
 def check_twice_differentiable(name: str, image_size: int) -> None:
@@ -52,9 +54,6 @@ def check_twice_differentiable(name: str, image_size: int) -> None:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-_EXAMPLES = 3
 
 
 def check_finite(state: Mapping[str, Tensor], source: str | Path) -> None:

@@ -1,8 +1,11 @@
 """Convolutional backbones: torchvision's residual networks and ConvNeXts, and a small one for the digits."""
 
+from typing import Self
+
 from torch import Tensor, nn
 
 from bissl_ray.models.base import Backbone
+from bissl_ray.parallel import BatchNormMode
 
 
 def _block(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
@@ -19,12 +22,17 @@ class SmallConv(Backbone):
     """
 
     def __init__(self) -> None:
-        stages = {name: (name,) for name in ("stem", "layer1", "layer2", "layer3")}
-        super().__init__("smallconv", feature_dim=64, stages=stages)
+        parts = {name: (name,) for name in ("stem", "layer1", "layer2", "layer3")}
+        super().__init__("smallconv", feature_dim=64, parts=parts)
         self.stem = _block(3, 32, stride=2)
         self.layer1 = _block(32, 32, stride=1)
         self.layer2 = _block(32, 64, stride=2)
         self.layer3 = _block(64, 64, stride=1)
+
+    @classmethod
+    def build(cls, name: str, image_size: int, batch_norm: BatchNormMode) -> Self:
+        """The one that there is."""
+        return cls()
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, 64) of images (N, 3, H, W)."""
@@ -32,7 +40,7 @@ class SmallConv(Backbone):
         return activations.mean(dim=(2, 3))
 
 
-_RESNET_STAGES = {"stem": ("conv1", "bn1"), **{f"layer{number}": (f"layer{number}",) for number in (1, 2, 3, 4)}}
+_RESNET_PARTS = {"stem": ("conv1", "bn1"), **{f"layer{number}": (f"layer{number}",) for number in (1, 2, 3, 4)}}
 
 
 class ResNet(Backbone):
@@ -50,9 +58,14 @@ class ResNet(Backbone):
         layers = dict(network.named_children())
         classifier = layers.pop("fc")
         assert isinstance(classifier, nn.Linear)
-        super().__init__(architecture, feature_dim=classifier.in_features, stages=_RESNET_STAGES)
+        super().__init__(architecture, feature_dim=classifier.in_features, parts=_RESNET_PARTS)
         for name, layer in layers.items():
             self.add_module(name, layer)
+
+    @classmethod
+    def build(cls, name: str, image_size: int, batch_norm: BatchNormMode) -> Self:
+        """The network of that name in torchvision."""
+        return cls(name)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, feature_dim) of images (N, 3, H, W)."""
@@ -62,14 +75,14 @@ class ResNet(Backbone):
         return activations.flatten(1)
 
 
-_CONVNEXT_STAGES = {
+_CONVNEXT_PARTS = {
     "stem": ("features.0",),
     "layer1": ("features.1",),
     "layer2": ("features.2", "features.3"),
     "layer3": ("features.4", "features.5"),
     "layer4": ("features.6", "features.7", "classifier"),
 }
-"""What halves the resolution belongs to the stage that it leads to."""
+"""What halves the resolution belongs to the part that it leads to."""
 
 
 class ConvNeXt(Backbone):
@@ -83,11 +96,16 @@ class ConvNeXt(Backbone):
 
         network = get_model(architecture, weights=None, stochastic_depth_prob=0.0)
         norm = network.classifier[0]
-        super().__init__(architecture, feature_dim=norm.normalized_shape[0], stages=_CONVNEXT_STAGES)
+        super().__init__(architecture, feature_dim=norm.normalized_shape[0], parts=_CONVNEXT_PARTS)
         self.features = network.features
         self.avgpool = network.avgpool
         # Under the index that it has in torchvision, whose other layers there are the classifier's.
         self.classifier = nn.Sequential(norm)
+
+    @classmethod
+    def build(cls, name: str, image_size: int, batch_norm: BatchNormMode) -> Self:
+        """The network of that name in torchvision."""
+        return cls(name)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, feature_dim) of images (N, 3, H, W)."""

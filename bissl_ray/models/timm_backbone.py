@@ -1,16 +1,15 @@
 """Models of the timm package as backbones, by their names there and with their parameter names."""
 
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bissl_ray.config.backbones import STAGES, TIMM
+from bissl_ray.config.backbones import PARTS, TIMM
 from bissl_ray.errors import BadInputError, nearest
-from bissl_ray.models.attention import twice_differentiable_attention
-from bissl_ray.models.base import Backbone
+from bissl_ray.models.base import Backbone, twice_differentiable_attention
 from bissl_ray.parallel import BatchNormMode, PerWorkerBatchNorm2d
 
 _INSIDE = "network."
@@ -48,14 +47,19 @@ class TimmBackbone(Backbone):
         _without_randomness(network)
         _adopt_batch_norm(architecture, network, batch_norm)
         width = getattr(network, "head_hidden_size", None) or network.num_features
-        super().__init__(architecture, feature_dim=int(width), stages=_stages(network))
+        super().__init__(architecture, feature_dim=int(width), parts=_parts(network))
         self.network = network
         self.register_state_dict_post_hook(_strip)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_add)  # type: ignore[no-untyped-call]
 
+    @classmethod
+    def build(cls, name: str, image_size: int, batch_norm: BatchNormMode) -> Self:
+        """The model of timm that the name has behind its prefix."""
+        return cls(name, image_size, batch_norm)
+
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, feature_dim) of images (N, 3, image_size, image_size)."""
-        with twice_differentiable_attention(images.device):
+        with twice_differentiable_attention(images, self):
             features: Tensor = self.network(images)
         return features
 
@@ -152,16 +156,16 @@ def _as_ours(module: Any) -> NormAct2d:
     return ours
 
 
-def _stages(network: Any) -> dict[str, tuple[str, ...]]:
-    """The groups that a model's parameters make by depth, brought to our stages: the first is the stem."""
+def _parts(network: Any) -> dict[str, tuple[str, ...]]:
+    """The groups that a model's parameters make by depth, brought to our parts: the first is the stem."""
     groups = _groups(network) if hasattr(network, "group_matcher") else _children(network)
-    stem, *rest = STAGES
+    stem, *rest = PARTS
     layers = groups[1:]
-    stages = {stem: tuple(_INSIDE + name for name in groups[0])}
-    for number, stage in enumerate(rest):
+    parts = {stem: tuple(_INSIDE + name for name in groups[0])}
+    for number, part in enumerate(rest):
         own = layers[number * len(layers) // len(rest) : (number + 1) * len(layers) // len(rest)]
-        stages[stage] = tuple(_INSIDE + name for group in own for name in group)
-    return stages
+        parts[part] = tuple(_INSIDE + name for group in own for name in group)
+    return parts
 
 
 def _groups(network: Any) -> list[list[str]]:
@@ -170,7 +174,7 @@ def _groups(network: Any) -> list[list[str]]:
 
     for coarse in (True, False):
         groups = list(group_parameters(network, network.group_matcher(coarse=coarse)).values())
-        if len(groups) >= len(STAGES):
+        if len(groups) >= len(PARTS):
             break
     return groups
 

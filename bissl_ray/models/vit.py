@@ -1,15 +1,15 @@
 """Positional embeddings of vision transformers, fitted to images of another size."""
 
 from math import isqrt
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bissl_ray.config.backbones import STAGES, VITS
-from bissl_ray.models.attention import twice_differentiable_attention
-from bissl_ray.models.base import Backbone
+from bissl_ray.config.backbones import PARTS, VITS
+from bissl_ray.models.base import Backbone, twice_differentiable_attention
+from bissl_ray.parallel import BatchNormMode
 
 POSITIONS = ("encoder.pos_embedding", "pos_embed")
 """What torchvision and timm call them."""
@@ -90,26 +90,31 @@ class VisionTransformer(Backbone):
             hidden_dim=size.width,
             mlp_dim=4 * size.width,
         )
-        super().__init__(architecture, feature_dim=size.width, stages=_stages(size.layers))
+        super().__init__(architecture, feature_dim=size.width, parts=_parts(size.layers))
         self.class_token = network.class_token
         self.conv_proj = network.conv_proj
         self.encoder = network.encoder
+
+    @classmethod
+    def build(cls, name: str, image_size: int, batch_norm: BatchNormMode) -> Self:
+        """The transformer of that name, for images of that size."""
+        return cls(name, image_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, feature_dim) of images (N, 3, image_size, image_size)."""
         patches = self.conv_proj(images).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.class_token.expand(len(images), -1, -1), patches], dim=1)
-        with twice_differentiable_attention(images.device):
+        with twice_differentiable_attention(images, self):
             encoded: Tensor = self.encoder(tokens)
         return encoded[:, 0]
 
 
-def _stages(layers: int) -> dict[str, tuple[str, ...]]:
-    stem, *rest = STAGES
+def _parts(layers: int) -> dict[str, tuple[str, ...]]:
+    stem, *rest = PARTS
     each = layers // len(rest)
-    stages: dict[str, tuple[str, ...]] = {stem: ("class_token", "conv_proj", "encoder.pos_embedding")}
-    for number, stage in enumerate(rest):
+    parts: dict[str, tuple[str, ...]] = {stem: ("class_token", "conv_proj", "encoder.pos_embedding")}
+    for number, part in enumerate(rest):
         blocks = range(number * each, (number + 1) * each)
-        stages[stage] = tuple(f"encoder.layers.encoder_layer_{block}" for block in blocks)
-    stages[rest[-1]] += ("encoder.ln",)
-    return stages
+        parts[part] = tuple(f"encoder.layers.encoder_layer_{block}" for block in blocks)
+    parts[rest[-1]] += ("encoder.ln",)
+    return parts

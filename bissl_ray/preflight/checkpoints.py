@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow.fs import FileType, LocalFileSystem, copy_files
 
+from bissl_ray.config.requests import CheckpointChoice
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Checkpoint, load_checkpoint
 from bissl_ray.models.tensor_files import head_name, settings_name
@@ -17,19 +18,15 @@ from bissl_ray.store import open_storage
 from bissl_ray.store.filesystem import reason
 
 
-def read_checkpoint(path: str, head: str | None = None) -> Checkpoint:
-    """Read a checkpoint, and what was published beside it.
-
-    Args:
-        path: a file of this machine, or a URI such as s3://bucket/file.pth.
-        head: likewise, a file of its pretext head; None: in it, beside it, or none.
+def read_checkpoint(choice: CheckpointChoice) -> Checkpoint:
+    """Read a checkpoint, and what was published beside it: of this machine, or of a storage (s3://bucket/file.pth).
 
     Raises:
         BadInputError: there is none, or it can't be read.
     """
     with ExitStack() as files:
-        file = files.enter_context(fetched(path))
-        return load_checkpoint(file, None if head is None else files.enter_context(fetched(head)))
+        file = files.enter_context(fetched(choice.file))
+        return load_checkpoint(file, None if choice.head is None else files.enter_context(fetched(choice.head)))
 
 
 @contextmanager

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from bissl_ray.data import DataChoice
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.documents import StageDocument, SweepDocument
+from bissl_ray.data import get_dataset, open_data
 from bissl_ray.data.cache.folder import check_cache_folder
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.data.splits import reduced_fingerprint
 from bissl_ray.errors import BadInputError
+
+D = TypeVar("D", SweepDocument, StageDocument)
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class DataFacts:
 
     Attributes:
         fingerprint: of the files and the splits, as the workers will see them.
-        classes: number of classes.
+        classes: how many the dataset tells apart; None: it has none.
         sizes: images by split.
         labelled_fingerprint: of the labelled images alone (`DatasetSplits.labelled_fingerprint`).
         validation_from: where validation came from, in words.
@@ -25,7 +30,7 @@ class DataFacts:
     """
 
     fingerprint: str
-    classes: int
+    classes: int | None
     sizes: dict[str, int]
     labelled_fingerprint: str
     validation_from: str
@@ -39,7 +44,31 @@ class DataFacts:
         validation = f"validation {self.validation_from}"
         if self.without_split is not None:
             validation += f" ({self.without_split} has no index files of it)"
-        return f"{self.classes} classes; {sizes} images; {validation}; fingerprint {self.fingerprint[:12]}"
+        classes = "" if self.classes is None else f"{self.classes} classes; "
+        return f"{classes}{sizes} images; {validation}; fingerprint {self.fingerprint[:12]}"
+
+    def written_to(self, document: D, otherwise: str) -> D:
+        """The document with these facts, which are those that it was begun with.
+
+        Args:
+            document: of a sweep or a stage.
+            otherwise: what to do where the data are to stay as they are now.
+
+        Raises:
+            BadInputError: the data or their split have changed.
+        """
+        known = document.fingerprint
+        if known is not None and known != self.fingerprint:
+            raise BadInputError(
+                f"the data of {document.kind} {document.request.name} have changed: fingerprint "
+                f"{self.fingerprint[:12]}, and {known[:12]} when it began; put the old data back, or {otherwise}"
+            )
+        return document.changed(
+            fingerprint=self.fingerprint,
+            labelled_fingerprint=self.labelled_fingerprint,
+            validation_from=self.validation_from,
+            data=self.sizes | ({} if self.classes is None else {"classes": self.classes}),
+        )
 
     def require_split(self, dataset: str) -> None:
         """Make sure that index files were found where they were asked for (raises BadInputError)."""
@@ -57,8 +86,8 @@ def inspect_data(data: DataChoice, cache_side: int | None) -> DataFacts:
     Raises:
         BadInputError: it is not there, incomplete or damaged; or $BISSL_RAY_CACHE names no folder to decode it into.
     """
-    splits = data.open()
-    if not data.spec.embedded:
+    splits = open_data(data)
+    if not get_dataset(data.dataset).embedded:
         check_cache_folder()
     parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
     lacking = data.splits_dir is not None and not holds_split(Path(data.splits_dir), data.dataset)

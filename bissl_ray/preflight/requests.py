@@ -1,38 +1,58 @@
 """What is refused of a request by itself: flags that don't go together, batches that the workers can't share."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
+from bissl_ray.config.data_choice import DataChoice, DataPlaces
+from bissl_ray.config.requests import CheckpointChoice
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
+from bissl_ray.store.paths import absolute_file
 from bissl_ray.training.order import batches_of
 
 
-def check_pretext_flags(dataset: str | None, data_dir: str | Path | None) -> None:
-    """Make sure that the pretext's dataset is known, and its folder given only beside it (raises BadInputError)."""
-    if dataset is not None:
-        get_dataset(dataset)
-    elif data_dir is not None:
-        raise BadInputError(f"--pretext-data-dir {data_dir} needs --pretext-dataset NAME beside it")
-
-
-def check_reading_flags(file_flag: str, file: object, head: object, allow_partial: bool) -> None:
-    """Make sure that how a checkpoint is read is said of a checkpoint.
+def data_choice(places: DataPlaces, dataset: str, split_seed: int) -> DataChoice:
+    """The data that were asked for, with absolute paths.
 
     Args:
-        file_flag: the flag that gives one, "--start" or "--pretrained"; its head's is named after it.
-        file: the checkpoint; None: none was given.
+        places: where they lie, as it was typed.
+        dataset: a name in the registry.
+        split_seed: of the split, where it is drawn.
+
+    Raises:
+        BadInputError: the pretext's dataset is not known, or its folder was given without it.
+    """
+    if places.pretext_dataset is not None:
+        get_dataset(places.pretext_dataset)
+    elif places.pretext_data_dir is not None:
+        raise BadInputError(f"--pretext-data-dir {places.pretext_data_dir} needs --pretext-dataset NAME beside it")
+    given = {each.name: getattr(places, each.name) for each in fields(DataPlaces)}
+    return DataChoice(dataset, split_seed, **given).absolute()
+
+
+def checkpoint_choice(
+    flag: str, file: str | Path | None, head: str | Path | None, allow_partial: bool
+) -> CheckpointChoice | None:
+    """The checkpoint that was asked for, with absolute paths; None where none was.
+
+    Args:
+        flag: that gives one, "--start" or "--pretrained"; its head's is named after it.
+        file: the checkpoint.
         head: file of its pretext head; None: none was given.
         allow_partial: whether it may fill only a part of the backbone.
 
     Raises:
-        BadInputError: one of the two was given, and no checkpoint.
+        BadInputError: how a checkpoint is read was said, and none was given.
     """
-    if file is None and (head is not None or allow_partial):
-        flag = "--allow-partial" if head is None else f"{file_flag}-head"
-        raise BadInputError(f"{flag} says how a checkpoint is read, and none was given: add {file_flag} FILE")
+    if file is not None:
+        return CheckpointChoice(file=str(absolute_file(file)), head=absolute_file(head), allow_partial=allow_partial)
+    if head is not None or allow_partial:
+        said = "--allow-partial" if head is None else f"{flag}-head"
+        raise BadInputError(f"{said} says how a checkpoint is read, and none was given: add {flag} FILE")
+    return None
 
 
 def check_worker_count(flag: str, workers: int) -> None:

@@ -91,19 +91,19 @@ def fitting_models(request: SweepRequest) -> Pretrained:
     Raises:
         BadInputError: the file can't be read, or backbone or head are of another architecture than the sweep's.
     """
-    settings, source = request.space.settings({}), str(request.pretrained)
-    content = read_checkpoint(source, request.pretrained_head)
+    settings, choice = request.space.settings({}), request.pretrained
+    assert choice is not None
+    source, content = choice.file, read_checkpoint(choice)
     with torch.random.fork_rng(devices=[]):
         # What a partial checkpoint doesn't fill stays as it is drawn here.
         torch.default_generator.manual_seed(request.space.protocol.seed)
-        models = Models.build(settings, 2, torch.device("cpu"))
-    report = load_backbone(models.lower, content.backbone, source, request.allow_partial)
+        models = Models.build(settings, torch.device("cpu"))
+    report = load_backbone(models.lower, content.backbone, source, choice.allow_partial)
     notes = [str(report), *content.notes]
     if content.pretext is None:
         left_out: str | None = f"{source} has no pretext head: the lower level begins with a fresh one"
     else:
-        head = request.pretrained_head or source
-        left_out = models.take_pretext_head(content.pretext, head, request.allow_partial)
+        left_out = models.take_pretext_head(content.pretext, choice.head or source, choice.allow_partial)
     notes += [left_out] if left_out else []
     return Pretrained(models, left_out is None, CheckpointFacts(source, tuple(notes), content.metadata))
 

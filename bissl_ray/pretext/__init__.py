@@ -2,7 +2,7 @@
 
 from bissl_ray.pretext.barlow_twins import BarlowTwins, cross_correlation
 from bissl_ray.pretext.base import PretextTask, Views
-from bissl_ray.pretext.build import build_pretext, pretext_names
+from bissl_ray.pretext.build import build_pretext, pretext_names, pretext_task
 from bissl_ray.pretext.byol import BYOL
 from bissl_ray.pretext.heads import on_sphere
 from bissl_ray.pretext.simclr import SimCLR, nt_xent
@@ -22,5 +22,6 @@ __all__ = [
     "nt_xent",
     "on_sphere",
     "pretext_names",
+    "pretext_task",
     "statistics",
 ]

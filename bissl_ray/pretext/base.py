@@ -1,18 +1,22 @@
 """The protocol of a pretext task: a self-supervised loss and the head it needs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
+from bissl_ray.data.loaders import stacked
+from bissl_ray.data.spec import DatasetSpec
+from bissl_ray.data.transforms import pretext_transform
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import Group
 from bissl_ray.pretext.heads import on_sphere
 
 Views = tuple[Tensor, Tensor]
+"""Two augmentations of the same n images, each (n, 3, S, S)."""
 
 
 class PretextTask(nn.Module, ABC):
@@ -43,6 +47,25 @@ class PretextTask(nn.Module, ABC):
             settings: of the trial; those that other tasks read are ignored.
             backbone: the lower-level backbone.
         """
+
+    @classmethod
+    def views(cls, spec: DatasetSpec, image_size: int) -> Callable[[Any], Any]:
+        """What makes a sample of an unlabelled image: here two augmented views, each (3, S, S).
+
+        Args:
+            spec: the facts about the images' dataset.
+            image_size: side S of the views, pixels.
+
+        Returns:
+            A function of a PIL RGB image or a uint8 tensor (3, H, W) of any size. Picklable: loader processes call it;
+            its random numbers come from torch's default CPU generator, which the loaders seed for each image.
+        """
+        return pretext_transform(spec, image_size)
+
+    @classmethod
+    def collate(cls, samples: Sequence[Any]) -> Any:
+        """Make a batch of samples, at least one: a tuple of tensors with a row per image, here `Views`."""
+        return stacked(samples)
 
     @abstractmethod
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:

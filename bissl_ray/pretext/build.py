@@ -1,27 +1,24 @@
-"""The pretext tasks that a trial can name."""
+"""From the name that a trial gives to its pretext task."""
 
+from pkgutil import resolve_name
+
+from bissl_ray.config.names import PRETEXTS
 from bissl_ray.config.settings import Settings
 from bissl_ray.models import Backbone
-from bissl_ray.pretext.barlow_twins import BarlowTwins
+from bissl_ray.plugins import load_plugins
 from bissl_ray.pretext.base import PretextTask
-from bissl_ray.pretext.byol import BYOL
-from bissl_ray.pretext.simclr import SimCLR
-from bissl_ray.pretext.simsiam import SimSiam
-from bissl_ray.pretext.vicreg import VICReg
-
-# The same names as those of `Settings.pretext`, which must not import torch.
-_TASKS: dict[str, type[PretextTask]] = {
-    "simclr": SimCLR,
-    "byol": BYOL,
-    "vicreg": VICReg,
-    "barlow_twins": BarlowTwins,
-    "simsiam": SimSiam,
-}
 
 
 def pretext_names() -> list[str]:
     """Every pretext task that `build_pretext` knows."""
-    return list(_TASKS)
+    load_plugins()
+    return list(PRETEXTS)
+
+
+def pretext_task(name: str) -> type[PretextTask]:
+    """The class of a pretext task, by a name that `Settings.pretext` can have."""
+    task: type[PretextTask] = resolve_name(PRETEXTS[name])
+    return task
 
 
 def build_pretext(settings: Settings, backbone: Backbone) -> PretextTask:
@@ -37,4 +34,4 @@ def build_pretext(settings: Settings, backbone: Backbone) -> PretextTask:
         The task, on the backbone's device and in its dtype.
     """
     like = next(backbone.parameters())
-    return _TASKS[settings.pretext].from_settings(settings, backbone).to(device=like.device, dtype=like.dtype)
+    return pretext_task(settings.pretext).from_settings(settings, backbone).to(device=like.device, dtype=like.dtype)

@@ -11,17 +11,23 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import records_from_store
-from bissl_ray.store import read_reports, read_trials
+from bissl_ray.store import read_reports, read_trials, to_rows
+from bissl_ray.words import Step
 
 _UPPER_BUDGET: Final = ("alternations", "upper_steps", "upper_batch")
 
 
 def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]:
-    """Build the planner and Optuna's study by replaying the store."""
-    trials = read_trials(storage, request.dataset, request.name).to_pylist()
-    reports = read_reports(storage, request.dataset, request.name).to_pylist()
-    records = records_from_store(trials, reports)
-    proposals = Proposals(request.space, [record for record in records if record.step == "search"])
+    """Build the planner and Optuna's study by replaying what the store has of a sweep.
+
+    Args:
+        request: what the sweep was asked for.
+        storage: where it is.
+    """
+    trials = read_trials(storage, request.dataset, request.name)
+    reports = read_reports(storage, request.dataset, request.name)
+    records = records_from_store(to_rows(trials), to_rows(reports))
+    proposals = Proposals(request.space, [record for record in records if record.step == Step.SEARCH])
     return Planner(request.space.protocol, proposals, partial(finetune_points, request.space), records), proposals
 
 

@@ -1,4 +1,4 @@
-"""Explore, confirm, test: what to run next, given everything that has run (DESIGN section 5).
+"""Explore, confirm, test: what to run next, given everything that has run (docs/architecture.md, "Search").
 
 A pure function of the records, with no Ray in it: a sweep that is resumed or extended rebuilds the records
 from Parquet and goes on. BiSSL and its control are treated alike: the same number of fine-tuning runs
@@ -9,24 +9,24 @@ seeds, the same number of labelled optimisation steps in every run.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
-from statistics import fmean
 from typing import Any, Literal, Protocol
 
 from bissl_ray.config.protocol import Protocol as SweepProtocol
-from bissl_ray.search.records import Phase, Record, Step
-from bissl_ray.search.shares import deal
+from bissl_ray.search.records import Record
+from bissl_ray.search.shares import share_points
+from bissl_ray.winner import Contender, place, winner
+from bissl_ray.words import Origin, Phase, Step
 
-CONTROL = "control"
 STAGES: dict[tuple[Phase, Step], tuple[str, ...]] = {
-    ("explore", "search"): ("head", "bissl"),
-    ("confirm", "tuning"): ("finetune",),
-    ("confirm", "seeds"): ("head", "bissl", "finetune"),
-    ("control", "tuning"): ("head", "finetune"),
-    ("control", "seeds"): ("head", "finetune"),
+    (Phase.EXPLORE, Step.SEARCH): ("head", "bissl"),
+    (Phase.CONFIRM, Step.TUNING): ("finetune",),
+    (Phase.CONFIRM, Step.SEEDS): ("head", "bissl", "finetune"),
+    (Phase.CONTROL, Step.TUNING): ("head", "finetune"),
+    (Phase.CONTROL, Step.SEEDS): ("head", "finetune"),
 }
+"""Stages of the pipeline that a trial runs."""
 TEST_STAGES = ("test",)
-Stage = Literal["search", "tuning", "seeds", "test"]
-_STAGE_ORDER: tuple[Stage, ...] = ("search", "tuning", "seeds", "test")
+_ORDER = tuple(Step)
 
 
 class Proposer(Protocol):
@@ -39,12 +39,27 @@ class Proposer(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """One thing to run: a trial, or the test of a finished one (then `stages` is TEST_STAGES)."""
+    """One thing to run: a trial, or the test of a finished one.
+
+    Attributes:
+        record: of the trial.
+        stages: of the pipeline, in order; TEST_STAGES for a test.
+        start: trial whose final models it starts from; None: the pretrained checkpoint.
+    """
 
     record: Record
     stages: tuple[str, ...]
     start: str | None
-    """Trial whose final models it starts from; None: the pretrained checkpoint."""
+
+    @property
+    def step(self) -> Step:
+        """The step of the sweep that it belongs to."""
+        return Step.TEST if self.stages == TEST_STAGES else self.record.step
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        """What tells it from any other plan in flight: the trial, and whether it is its test."""
+        return self.record.trial, self.step == Step.TEST
 
 
 class Planner:
@@ -63,7 +78,7 @@ class Planner:
             protocol: how many of everything.
             proposer: proposes explore points.
             finetune_points: gives the first n points of the fine-tuning search; the control tries them all, and
-                they are dealt out among BiSSL's finalists.
+                BiSSL's finalists share them.
             records: what has run before, in the order proposed.
         """
         self._protocol = protocol
@@ -78,7 +93,7 @@ class Planner:
 
     def ended(self, plan: Plan) -> None:
         """Say that a plan's run is over (its record has been updated)."""
-        self._in_flight.pop(_key(plan), None)
+        self._in_flight.pop(plan.key, None)
 
     @property
     def finished(self) -> bool:
@@ -89,20 +104,20 @@ class Planner:
     def expected(self) -> int:
         """How many trials the sweep will have had at its end, as far as is known now."""
         p = self._protocol
-        explored = self._of("explore")
+        explored = self._of(Phase.EXPLORE)
         explore = max(p.trials, len(explored)) if self.exploring else len(explored)
-        tuned = {"control": self._control_points(), "confirm": self._finalist_points()}
+        tuned = {Phase.CONTROL: self._control_points(), Phase.CONFIRM: self._finalist_points()}
         if self._explore_ended():
             confirmed = self._confirmed_parents() + self._configurations_to_confirm()
         else:
             confirmed = 2 * min(p.finalists, explore)
-            tuned["confirm"] = tuned["control"]
+            tuned[Phase.CONFIRM] = tuned[Phase.CONTROL]
         return explore + sum(tuned.values()) + confirmed * p.seeds
 
-    def phase(self) -> Stage:
-        """The earliest stage of the sweep that something running, or else next, belongs to."""
+    def step(self) -> Step:
+        """The earliest step of the sweep that something running, or else next, belongs to."""
         coming = [*self._in_flight.values(), *filter(None, [self._candidate()])]
-        return min((_stage(plan) for plan in coming), key=_STAGE_ORDER.index, default="test")
+        return min((plan.step for plan in coming), key=_ORDER.index, default=Step.TEST)
 
     # What next
 
@@ -111,12 +126,12 @@ class Planner:
         plan = self._candidate()
         if plan is None:
             return None
-        if plan.record.step == "search" and plan.record.trial not in self.records:
+        if plan.step == Step.SEARCH and plan.record.trial not in self.records:
             point, origin = self._proposer.ask(plan.record.trial)
             plan.record.point.update(point)
             plan.record.origin = origin
         self.records[plan.record.trial] = plan.record
-        self._in_flight[_key(plan)] = plan
+        self._in_flight[plan.key] = plan
         return plan
 
     def _candidate(self) -> Plan | None:
@@ -125,8 +140,8 @@ class Planner:
             or self._explore()
             or self._control_tuning()
             or self._finalist_tuning()
-            or self._seeds("control", self._best_control_tunings())
-            or self._seeds("confirm", self._tuned_finalists())
+            or self._seeds(Phase.CONTROL, self._best_control_tunings())
+            or self._seeds(Phase.CONFIRM, self._tuned_finalists())
             or self._test()
         )
 
@@ -137,48 +152,48 @@ class Planner:
         return None
 
     def _explore_open(self) -> bool:
-        return self.exploring and len(self._of("explore")) < self._protocol.trials
+        return self.exploring and len(self._of(Phase.EXPLORE)) < self._protocol.trials
 
     def _explore(self) -> Plan | None:
         if not self._explore_open():
             return None
         # Not simply their number: of trials proposed together, a crash may have kept a later one only.
         name = next(name for i in count() if (name := f"t{i:03d}") not in self.records)
-        return self._plan(Record(name, "explore", "search", None, self._protocol.seed, {}, "?"))
+        return self._plan(Record(name, Phase.EXPLORE, Step.SEARCH, None, self._protocol.seed, {}, "?"))
 
     def _control_tuning(self) -> Plan | None:
         for i, point in enumerate(self._finetune_points(self._control_points())):
-            plan = self._new(f"{CONTROL}-f{i}", "control", "tuning", None, self._protocol.seed, point)
+            plan = self._new(f"{Phase.CONTROL}-f{i}", Phase.CONTROL, Step.TUNING, None, self._protocol.seed, point)
             if plan is not None:
                 return plan
         return None
 
     def _finalist_tuning(self) -> Plan | None:
-        for finalist, hand in self._hands().items():
-            points = self._finetune_points(max(hand) + 1)
-            for i in hand:
-                merged = {**self.records[finalist].point, **points[i]}
-                plan = self._new(f"{finalist}-f{i}", "confirm", "tuning", finalist, self._protocol.seed, merged)
-                if plan is not None:
+        for finalist, numbers in self._points_per_finalist().items():
+            points = self._finetune_points(max(numbers) + 1)
+            for i in numbers:
+                point = {**self.records[finalist].point, **points[i]}
+                name, seed = f"{finalist}-f{i}", self._protocol.seed
+                if (plan := self._new(name, Phase.CONFIRM, Step.TUNING, finalist, seed, point)) is not None:
                     return plan
         return None
 
-    def _seeds(self, phase: Phase, winners: list[tuple[str, dict[str, Any]]]) -> Plan | None:
-        for parent, point in winners:
+    def _seeds(self, phase: Phase, configurations: list[tuple[str, dict[str, Any]]]) -> Plan | None:
+        for parent, point in configurations:
             first = self._protocol.first_seed
             for s in range(first, first + self._protocol.seeds):
                 seed = self._protocol.seed + s
-                if (plan := self._new(f"{parent}-s{s}", phase, "seeds", parent, seed, point)) is not None:
+                if (plan := self._new(f"{parent}-s{s}", phase, Step.SEEDS, parent, seed, point)) is not None:
                     return plan
         return None
 
     def _test(self) -> Plan | None:
         if any(not record.ended for record in self.records.values()):
             return None
-        for phase in ("confirm", "control"):
-            for record in self.confirmed(phase):
-                if record.test_metric is None and (record.trial, True) not in self._in_flight:
-                    return Plan(record, TEST_STAGES, start=record.trial)
+        for record in [*self.confirmed(Phase.CONFIRM), *self.confirmed(Phase.CONTROL)]:
+            plan = Plan(record, TEST_STAGES, start=record.trial)
+            if record.test_metric is None and plan.key not in self._in_flight:
+                return plan
         return None
 
     # Who is ahead
@@ -187,37 +202,32 @@ class Planner:
         """The best explore trials, once all of them have ended."""
         if not self._explore_ended():
             return []
-        return _best([record for record in self._of("explore") if record.scored])[: self._protocol.finalists]
+        return _best([record for record in self._of(Phase.EXPLORE) if record.scored])[: self._protocol.finalists]
 
     def _tuned_finalists(self) -> list[tuple[str, dict[str, Any]]]:
         chosen = []
-        for finalist, hand in self._hands().items():
-            runs = [self.records.get(f"{finalist}-f{i}") for i in hand]
+        for finalist, numbers in self._points_per_finalist().items():
+            runs = [self.records.get(f"{finalist}-f{i}") for i in numbers]
             best = _best([run for run in runs if run is not None and run.scored])
             if best and all(run is not None and run.ended for run in runs):
                 chosen.append((finalist, best[0].point))
         return chosen
 
     def _best_control_tunings(self) -> list[tuple[str, dict[str, Any]]]:
-        runs = self._of("control", "tuning")
+        runs = self._of(Phase.CONTROL, Step.TUNING)
         if not self._explore_ended() or len(runs) < self._control_points() or any(not run.ended for run in runs):
             return []
         best = _best([run for run in runs if run.scored])
         return [(run.trial, run.point) for run in best[: self._configurations_to_confirm()]]
 
-    def confirmed(self, phase: Literal["confirm", "control"]) -> list[Record]:
-        """The seeds runs of the best configuration by mean objective: the winner's, or the control's.
-
-        Of configurations that are level, the first by name: the board (leaderboard.configurations) must name the same.
-        """
-        groups: dict[str, list[Record]] = {}
-        for record in self._of(phase, "seeds"):
+    def confirmed(self, phase: Literal[Phase.CONFIRM, Phase.CONTROL]) -> list[Record]:
+        """The finished confirmation runs of the best configuration: BiSSL's winner, or the control's."""
+        runs: dict[str, list[Record]] = {}
+        for record in self._of(phase, Step.SEEDS):
             if record.scored and record.parent is not None:
-                groups.setdefault(record.parent, []).append(record)
-        if not groups:
-            return []
-        # A run that failed counts against its configuration: one good seed must not win for four that diverged.
-        return groups[min(groups, key=lambda name: (-len(groups[name]), -_mean_objective(groups[name]), name))]
+                runs.setdefault(record.parent, []).append(record)
+        best = winner(Contender(name, [run.objective or 0.0 for run in own]) for name, own in runs.items())
+        return [] if best is None else runs[best.name]
 
     # Small helpers
 
@@ -225,20 +235,20 @@ class Planner:
         return [r for r in self.records.values() if r.phase == phase and (step is None or r.step == step)]
 
     def _explore_ended(self) -> bool:
-        return not self._explore_open() and all(record.ended for record in self._of("explore"))
+        return not self._explore_open() and all(record.ended for record in self._of(Phase.EXPLORE))
 
     # As many on both sides
 
-    def _hands(self) -> dict[str, list[int]]:
+    def _points_per_finalist(self) -> dict[str, list[int]]:
         """Numbers of the fine-tuning points that each finalist is to try."""
-        dealt = list(dict.fromkeys(r.parent for r in self._of("confirm", "tuning") if r.parent is not None))
+        before = list(dict.fromkeys(r.parent for r in self._of(Phase.CONFIRM, Step.TUNING) if r.parent is not None))
         names = [finalist.trial for finalist in self.finalists()]
-        return deal(names, dealt, self._protocol.finalists, self._protocol.finetune_runs)
+        return share_points(names, before, self._protocol.finalists, self._protocol.finetune_runs)
 
     def _finalist_points(self) -> int:
         """Fine-tuning runs of BiSSL's side: those that were, and those still to come."""
-        due = {f"{finalist}-f{i}" for finalist, hand in self._hands().items() for i in hand}
-        return len(due | {record.trial for record in self._of("confirm", "tuning")})
+        due = {f"{finalist}-f{i}" for finalist, numbers in self._points_per_finalist().items() for i in numbers}
+        return len(due | {record.trial for record in self._of(Phase.CONFIRM, Step.TUNING)})
 
     def _control_points(self) -> int:
         """Fine-tuning runs of the control: as many."""
@@ -250,31 +260,20 @@ class Planner:
 
     def _confirmed_parents(self) -> int:
         finalists = {finalist.trial for finalist in self.finalists()}
-        return len(finalists | {record.parent for record in self._of("confirm", "seeds")})
+        return len(finalists | {record.parent for record in self._of(Phase.CONFIRM, Step.SEEDS)})
 
     def _new(
         self, name: str, phase: Phase, step: Step, parent: str | None, seed: int, point: dict[str, Any]
     ) -> Plan | None:
         if name in self.records:
             return None
-        return self._plan(Record(name, phase, step, parent, seed, dict(point), step))
+        return self._plan(Record(name, phase, step, parent, seed, dict(point), Origin(step)))
 
     def _plan(self, record: Record) -> Plan:
-        start = record.parent if (record.phase, record.step) == ("confirm", "tuning") else None
+        start = record.parent if (record.phase, record.step) == (Phase.CONFIRM, Step.TUNING) else None
         return Plan(record, STAGES[record.phase, record.step], start)
 
 
-def _stage(plan: Plan) -> Stage:
-    return "test" if plan.stages == TEST_STAGES else plan.record.step
-
-
-def _key(plan: Plan) -> tuple[str, bool]:
-    return plan.record.trial, plan.stages == TEST_STAGES
-
-
-def _mean_objective(runs: list[Record]) -> float:
-    return fmean(run.objective or 0.0 for run in runs)
-
-
 def _best(records: list[Record]) -> list[Record]:
-    return sorted(records, key=lambda r: (-(r.objective or 0.0), r.trial))
+    """Sort single runs, the best first."""
+    return sorted(records, key=lambda record: place(Contender(record.trial, explored=record.objective)))

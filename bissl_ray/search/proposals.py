@@ -1,4 +1,4 @@
-"""Optuna, told the truth: COMPLETE, PRUNED with intermediate values, FAIL (DESIGN section 5)."""
+"""Optuna, told the truth: COMPLETE, PRUNED with intermediate values, FAIL (docs/architecture.md, "Search")."""
 
 import math
 import warnings
@@ -15,6 +15,7 @@ from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, In
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.search.records import Record
+from bissl_ray.words import Origin, Status
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 _OVERRIDES = "overrides"
@@ -45,7 +46,7 @@ class Proposals:
                 for alternation, objective in sorted(record.curve.items()):
                     self.report(record.trial, alternation, objective)
         if self._distributions:
-            for point in space.known_good[len([r for r in history if r.origin == "known_good"]) :]:
+            for point in space.known_good[len([r for r in history if r.origin == Origin.KNOWN_GOOD]) :]:
                 extra = {name: value for name, value in point.items() if name not in self._distributions}
                 searched = self._searched(space.complete(point))
                 self._study.enqueue_trial(searched, user_attrs={_OVERRIDES: extra, "known": True})
@@ -59,8 +60,8 @@ class Proposals:
         """
         asked = self._study.ask(self._distributions)
         self._asked[trial] = asked
-        own = self._space.protocol.sampler if self._distributions else "fixed"
-        origin = "known_good" if asked.user_attrs.get("known") else own
+        own = self._space.protocol.sampler if self._distributions else Origin.FIXED
+        origin = Origin.KNOWN_GOOD if asked.user_attrs.get("known") else own
         return {**asked.params, **asked.user_attrs.get(_OVERRIDES, {})}, origin
 
     def report(self, trial: str, alternation: int, objective: float) -> None:
@@ -119,7 +120,7 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
         case FloatParameter():
             return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
         case IntParameter():
-            return IntDistribution(parameter.low, parameter.high, log=parameter.log)
+            return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
         case CategoricalParameter():
             return CategoricalDistribution(parameter.choices)
 
@@ -152,7 +153,7 @@ def _contains(distribution: BaseDistribution, value: Any) -> bool:
 def _state(record: Record) -> TrialState:
     if record.scored:
         return TrialState.COMPLETE
-    return TrialState.PRUNED if record.status == "pruned" else TrialState.FAIL
+    return TrialState.PRUNED if record.status == Status.PRUNED else TrialState.FAIL
 
 
 def _frozen(record: Record, distributions: dict[str, BaseDistribution]) -> FrozenTrial:

@@ -3,17 +3,10 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import NoneType
-from typing import Any, Literal, get_args
+from typing import Any
 
-from bissl_ray.config.settings import Settings
-
-Phase = Literal["explore", "confirm", "control"]
-Step = Literal["search", "tuning", "seeds"]
-Status = Literal["running", "complete", "pruned", "failed"]
-
-# Elsewhere a null says that the row is from before the setting was there.
-_NULLABLE = {f"param_{name}" for name, f in Settings.model_fields.items() if NoneType in get_args(f.annotation)}
+from bissl_ray.config.columns import settings_of_row
+from bissl_ray.words import Phase, Status, Step
 
 
 @dataclass
@@ -22,14 +15,13 @@ class Record:
 
     Attributes:
         trial: name, unique in the sweep.
-        phase: explore, confirm or control (DESIGN section 6).
-        step: "search" an explore trial; "tuning" a fine-tuning run at one (learning rate, weight decay);
-            "seeds" a full confirmation run with one seed.
+        phase: what it is for.
+        step: of the sweep's protocol; a look at the test split is no trial of its own.
         parent: the trial it came from; None for explore and the control's tuning.
         seed: the run's seed.
         point: the settings that make this trial differ from the sweep's fixed ones.
-        origin: who proposed it: known_good, the sampler's name, fixed, tuning, seeds.
-        status: running, complete, pruned or failed.
+        origin: who proposed it.
+        status: how it stands.
         objective: validation metric, in [0, 1]; None until reported.
         test_metric: the same metric on the test split; None unless this run was looked at there.
         curve: objective after each alternation.
@@ -42,7 +34,7 @@ class Record:
     seed: int
     point: dict[str, Any]
     origin: str
-    status: Status = "running"
+    status: Status = Status.RUNNING
     objective: float | None = None
     test_metric: float | None = None
     curve: dict[int, float] = field(default_factory=dict)
@@ -50,12 +42,12 @@ class Record:
     @property
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.status != "running"
+        return self.status != Status.RUNNING
 
     @property
     def scored(self) -> bool:
         """Whether it ran to its end with a finite objective."""
-        return self.status == "complete" and self.objective is not None and math.isfinite(self.objective)
+        return self.status == Status.COMPLETE and self.objective is not None and math.isfinite(self.objective)
 
 
 def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Mapping[str, Any]]) -> list[Record]:
@@ -67,20 +59,15 @@ def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Ma
     """
     records = {}
     for row in sorted(trials, key=lambda row: (row["started_at"], row["trial"])):
-        point = {
-            name.removeprefix("param_"): value
-            for name, value in row.items()
-            if name.startswith("param_") and (value is not None or name in _NULLABLE)
-        }
         records[row["trial"]] = Record(
             trial=row["trial"],
-            phase=row["phase"],
-            step=row["step"],
+            phase=Phase(row["phase"]),
+            step=Step(row["step"]),
             parent=row["parent"],
             seed=row["seed"],
-            point=point,
+            point=settings_of_row(row),
             origin=row["origin"],
-            status=row["status"],
+            status=Status(row["status"]),
             objective=row["objective"],
             test_metric=row["test_metric"],
         )

@@ -1,10 +1,10 @@
-"""Who tries which points of the fine-tuning search, so that both sides get as many runs."""
+"""Which finalist tries which points of the fine-tuning search, so that both sides get as many runs."""
 
 from collections.abc import Sequence
 
 
-def deal(finalists: Sequence[str], dealt: Sequence[str], places: int, runs: int) -> dict[str, list[int]]:
-    """Deal the points 0 .. places x runs - 1 out to the finalists; the control tries every one of them.
+def share_points(finalists: Sequence[str], before: Sequence[str], places: int, runs: int) -> dict[str, list[int]]:
+    """Share the points 0 .. places x runs - 1 among the finalists; the control tries every one of them.
 
     Fewer finalists than places (ASHA may have left few) share all points: BiSSL's side always has as many
     fine-tuning runs as the control. A finalist that joins when a sweep is extended, after all places
@@ -12,22 +12,21 @@ def deal(finalists: Sequence[str], dealt: Sequence[str], places: int, runs: int)
 
     Args:
         finalists: trials that are to be tuned now, best first.
-        dealt: trials that have been dealt points before, in that order; they keep their places.
+        before: trials that have had points already, in the order in which they got them; they keep their places.
         places: finalists that the protocol asks for.
         runs: fine-tuning runs per place.
 
     Returns:
-        Numbers of points by finalist.
+        Numbers of the points, by finalist.
     """
-    seated = [*dealt, *(name for name in finalists if name not in dealt)]
-    sharing = min(places, len(seated))
-    hands = {}
-    for seat, name in enumerate(seated):
-        if seat < places:
-            hands[name] = sorted(
-                i for place in range(seat, places, sharing) for i in range(place, places * runs, places)
-            )
+    placed = [*before, *(name for name in finalists if name not in before)]
+    sharing = min(places, len(placed))
+    points = {}
+    for position, name in enumerate(placed):
+        if position < places:
+            taken = range(position, places, sharing)
+            points[name] = sorted(i for place in taken for i in range(place, places * runs, places))
         else:
-            first = seat * runs
-            hands[name] = list(range(first, first + runs))
-    return {name: hands[name] for name in finalists}
+            first = position * runs
+            points[name] = list(range(first, first + runs))
+    return {name: points[name] for name in finalists}

@@ -1,74 +1,27 @@
-"""From what a person typed to a validated request; nothing is written."""
+"""From what a person typed to a validated request for a stage; nothing is written."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args
-
-from pydantic import ValidationError
+from typing import Any, Final
 
 from bissl_ray.config import load_search_space
+from bissl_ray.config.columns import settings_of_row
+from bissl_ray.config.data_choice import DataPlaces
+from bissl_ray.config.documents import SweepDocument
+from bissl_ray.config.options import StageOptions
 from bissl_ray.config.parameters import SettingValue
-from bissl_ray.config.requests import SweepRequest
+from bissl_ray.config.requests import StageName, StageRequest, Way
 from bissl_ray.config.resolved import ResolvedSettings, override, parse_assignments, resolve_settings
-from bissl_ray.config.settings import Settings
 from bissl_ray.data import get_dataset
 from bissl_ray.data.files.split_files import holds_split
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard import find_trial
-from bissl_ray.preflight.requests import check_pretext_flags, check_reading_flags, check_worker_count
-from bissl_ray.stages.request import StageName, StageRequest, Way
-from bissl_ray.store import check_name, read_sweep_document
-from bissl_ray.store.paths import absolute_file, absolute_path
+from bissl_ray.preflight.requests import check_worker_count, checkpoint_choice, data_choice
+from bissl_ray.store import check_name
+from bissl_ray.store.documents import read_sweep_document
 
-_LARGEST_SEED = 2**32 - 1
-
-
-@dataclass(frozen=True)
-class StageFlags:
-    """What the verbs of the stages have in common, as it was typed.
-
-    Attributes:
-        dataset: a dataset's name; None: that of the space, trial or checkpoint that the settings come from.
-        data_dir: folder of the dataset.
-        splits_dir: folder of published index files.
-        space: search-space file or name; None: the dataset's own.
-        point: number of the known-good point, from 1; None: the first.
-        from_trial: "SWEEP/TRIAL" or "TRIAL" to take the settings from, instead of a space.
-        assignments: of ``--set``.
-        seed: of heads, order and augmentations.
-        workers: worker processes.
-        address: of a Ray cluster to join.
-        storage: folder or URI.
-        name: of the run; None makes one from dataset, stage and time.
-        dry_run: whether to show the settings and start nothing.
-        start: checkpoint to start from.
-        start_head: file of its pretext head; None: in it, beside it, or none.
-        allow_partial: whether the checkpoint may fill only a part of the backbone.
-        pretext_dataset: whose images the lower level sees; None: the dataset's own.
-        pretext_data_dir: folder of that; None: `data_dir`.
-    """
-
-    dataset: str | None = None
-    data_dir: str | None = None
-    splits_dir: str | None = None
-    space: str | None = None
-    point: int | None = None
-    from_trial: str | None = None
-    assignments: Sequence[str] | None = None
-    seed: int = 0
-    workers: int = 1
-    address: str | None = None
-    storage: str = "./runs"
-    name: str | None = None
-    dry_run: bool = False
-    start: str | None = None
-    start_head: str | None = None
-    allow_partial: bool = False
-    pretext_dataset: str | None = None
-    pretext_data_dir: str | None = None
+_LARGEST_SEED: Final = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -78,18 +31,12 @@ class _Source:
     resolved: ResolvedSettings
     dataset: str
     split_seed: int
-    splits_dir: str | None = None
-    sweep: SweepRequest | None = None
-
-    def place(self, name: str) -> str | None:
-        """Where a sweep's data lie, or which its pretext sees; None where there is no sweep to ask."""
-        found: str | None = getattr(self.sweep, name, None)
-        return found
+    places: DataPlaces = DataPlaces()
 
 
 def prepare_stage(
     stage: StageName,
-    flags: StageFlags,
+    asked: StageOptions,
     *,
     control_budget: bool = False,
     split: str = "validation",
@@ -99,7 +46,7 @@ def prepare_stage(
 
     Args:
         stage: which.
-        flags: as typed.
+        asked: as typed.
         control_budget: of fine-tuning.
         split: of evaluation.
         ways: of evaluation.
@@ -110,138 +57,104 @@ def prepare_stage(
     Raises:
         BadInputError: anything wrong with what was typed.
     """
-    if flags.dataset is not None:
-        get_dataset(flags.dataset)
-    check_pretext_flags(flags.pretext_dataset, flags.pretext_data_dir)
-    check_reading_flags("--start", flags.start, flags.start_head, flags.allow_partial)
-    check_worker_count("--workers", flags.workers)
-    if not 0 <= flags.seed <= _LARGEST_SEED:
-        raise BadInputError(f"--seed {flags.seed}: expected 0 to {_LARGEST_SEED}")
-    source = _source(stage, flags, parse_assignments(flags.assignments or ()))
-    dataset = flags.dataset or source.dataset
+    if asked.dataset is not None:
+        get_dataset(asked.dataset)
+    data_choice(asked, asked.dataset or "digits", 0)
+    start = checkpoint_choice("--start", asked.start, asked.start_head, asked.allow_partial)
+    check_worker_count("--workers", asked.workers)
+    if not 0 <= asked.seed <= _LARGEST_SEED:
+        raise BadInputError(f"--seed {asked.seed}: expected 0 to {_LARGEST_SEED}")
+    source = _source(stage, asked, parse_assignments(asked.assignments or ()))
+    dataset = asked.dataset or source.dataset
     get_dataset(dataset)
-    name = flags.name or f"{dataset}-{stage}-{datetime.now():%Y%m%d-%H%M%S}"
-    request = StageRequest.model_validate(
-        {
-            "name": check_name("stage run", name),
-            "stage": stage,
-            "dataset": dataset,
-            "data_dir": absolute_path(flags.data_dir) or source.place("data_dir"),
-            "split_seed": source.split_seed,
-            "splits_dir": absolute_path(flags.splits_dir) or source.splits_dir,
-            "pretext_dataset": flags.pretext_dataset or source.place("pretext_dataset"),
-            "pretext_data_dir": absolute_path(flags.pretext_data_dir) or source.place("pretext_data_dir"),
-            "settings": source.resolved.settings.model_dump(),
-            "origins": dict(source.resolved.origins),
-            "seed": flags.seed,
-            "workers": flags.workers,
-            "start": absolute_file(flags.start),
-            "start_head": absolute_file(flags.start_head),
-            "allow_partial": flags.allow_partial,
-            "control_budget": control_budget,
-            "split": split,
-            "ways": ways,
-        }
+    name = asked.name or f"{dataset}-{stage}-{datetime.now():%Y%m%d-%H%M%S}"
+    places = {each.name: getattr(asked, each.name) or getattr(source.places, each.name) for each in fields(DataPlaces)}
+    request = StageRequest(
+        name=check_name("stage run", name),
+        stage=stage,
+        data=data_choice(DataPlaces(**places), dataset, source.split_seed),
+        settings=source.resolved.settings,
+        origins=dict(source.resolved.origins),
+        seed=asked.seed,
+        workers=asked.workers,
+        start=start,
+        control_budget=control_budget,
+        split=split,
+        ways=ways,
     )
     return request, source.resolved
 
 
-def _source(stage: StageName, flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source:
-    if flags.from_trial is not None:
-        if flags.space is not None or flags.point is not None:
+def _source(stage: StageName, asked: StageOptions, assignments: dict[str, SettingValue]) -> _Source:
+    if asked.from_trial is not None:
+        if asked.space is not None or asked.point is not None:
             raise BadInputError("--from-trial gives every setting: leave --space and --point out")
-        return _of_trial(flags, assignments)
-    if stage == "evaluate" and flags.start is not None and flags.space is None and flags.point is None:
-        made = _of_checkpoint(flags, assignments)
+        return _of_trial(asked, assignments)
+    if stage == "evaluate" and asked.start is not None and asked.space is None and asked.point is None:
+        made = _of_checkpoint(asked, assignments)
         if made is not None:
             return made
     # Which pretext task it is decides which known-good points there are.
-    asked = {"fixed": {"pretext": assignments["pretext"]}} if "pretext" in assignments else None
-    space = load_search_space(flags.space or flags.dataset or _made_on(flags) or "digits", asked)
-    return _Source(resolve_settings(space, assignments, flags.point), space.dataset, space.protocol.seed)
+    overrides = {"fixed": {"pretext": assignments["pretext"]}} if "pretext" in assignments else None
+    space = load_search_space(asked.space or asked.dataset or _metadata(asked).get("dataset") or "digits", overrides)
+    return _Source(resolve_settings(space, assignments, asked.point), space.dataset, space.protocol.seed)
 
 
-def _made_on(flags: StageFlags) -> str | None:
-    """The dataset that a checkpoint of ours was made on; None for any other file, or none."""
+def _metadata(asked: StageOptions) -> dict[str, Any]:
+    """What a checkpoint of ours says of how it was made; nothing for any other file, or none."""
     from bissl_ray.preflight.checkpoints import read_checkpoint
 
-    if flags.start is None:
-        return None
-    made: str | None = read_checkpoint(str(absolute_file(flags.start))).metadata.get("dataset")
-    return made
+    choice = checkpoint_choice("--start", asked.start, None, False)
+    return {} if choice is None else read_checkpoint(choice).metadata
 
 
-def _of_trial(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source:
-
-    trial = trial_of_sweep(flags.storage, str(flags.from_trial))
-    request = trial.request
-    dataset, splits_dir = flags.dataset or request.dataset, request.splits_dir
+def _of_trial(asked: StageOptions, assignments: dict[str, SettingValue]) -> _Source:
+    resolved, document = trial_of_sweep(asked.storage, str(asked.from_trial))
+    data = document.request.data
+    dataset, splits_dir = asked.dataset or data.dataset, data.splits_dir
     # A sweep that was one of several may have had a folder with files of the others alone; another dataset than the
     # sweep's has its files elsewhere.
-    may_lack = dataset != request.dataset or (splits_dir is not None and Path(splits_dir).is_dir())
+    may_lack = dataset != data.dataset or (splits_dir is not None and Path(splits_dir).is_dir())
     if splits_dir is not None and may_lack and not holds_split(Path(splits_dir), dataset):
         splits_dir = None
-    resolved = override(trial.resolved, assignments)
-    return _Source(resolved, request.dataset, request.split_seed, splits_dir, request)
+    places = {each.name: getattr(data, each.name) for each in fields(DataPlaces)} | {"splits_dir": splits_dir}
+    return _Source(override(resolved, assignments), data.dataset, data.split_seed, DataPlaces(**places))
 
 
-def _of_checkpoint(flags: StageFlags, assignments: dict[str, SettingValue]) -> _Source | None:
+def _of_checkpoint(asked: StageOptions, assignments: dict[str, SettingValue]) -> _Source | None:
     """What a checkpoint of ours says of how it was made; None for any other file."""
-    from bissl_ray.preflight.checkpoints import read_checkpoint
-
-    made = read_checkpoint(str(absolute_file(flags.start))).metadata
+    made = _metadata(asked)
     if "settings" not in made:
         return None
-    origin = f"made so: {Path(str(flags.start)).name}"
+    origin = f"made so: {Path(str(asked.start)).name}"
     resolved = override(ResolvedSettings.of(made["settings"], origin), assignments)
     dataset, splits_dir = made["dataset"], made.get("splits_dir")
     # Without the files the split is another, which is said when the fingerprints are compared.
-    if splits_dir is not None and not holds_split(Path(splits_dir), flags.dataset or dataset):
+    if splits_dir is not None and not holds_split(Path(splits_dir), asked.dataset or dataset):
         splits_dir = None
-    return _Source(resolved, dataset, made.get("split_seed", 0), splits_dir)
+    return _Source(resolved, dataset, made.get("split_seed", 0), DataPlaces(splits_dir=splits_dir))
 
 
-_PREFIX = "param_"
-
-
-@dataclass(frozen=True)
-class SweptTrial:
-    """What a sweep knows of one of its trials.
-
-    Attributes:
-        resolved: the trial's settings.
-        request: what the sweep was asked for: dataset, split and where the data lie.
-    """
-
-    resolved: ResolvedSettings
-    request: SweepRequest
-
-
-def trial_of_sweep(storage: str, text: str) -> SweptTrial:
+def trial_of_sweep(storage: str, text: str) -> tuple[ResolvedSettings, SweepDocument]:
     """Look up a trial.
 
     Args:
         storage: where its sweep is.
         text: "SWEEP/TRIAL", or "TRIAL" where one sweep alone has it.
 
+    Returns:
+        The trial's settings, and the document of its sweep.
+
     Raises:
         BadInputError: there is no such trial, or its sweep can't be read.
     """
     sweep, _, trial = text.rpartition("/")
     row, _ = find_trial(storage, trial, sweep or None)
-    settings = {name: row[_PREFIX + name] for name in Settings.model_fields if _has(row, name)}
-    document = read_sweep_document(storage, row["sweep"])
+    settings = settings_of_row(row)
     try:
-        request = SweepRequest.model_validate(document["request"])
-    except (KeyError, ValidationError) as error:
+        document = read_sweep_document(storage, row["sweep"])
+    except BadInputError as error:
         raise BadInputError(
-            f"--from-trial {text}: sweep {row['sweep']} was written by another release, whose sweep.json this "
-            "one can't read; give its settings with --set, or with a file and --space"
+            f"--from-trial {text}: {error}; give its settings with --set, or with a file and --space"
         ) from error
-    return SweptTrial(ResolvedSettings.of(settings, f"trial {row['sweep']}/{trial}"), request)
-
-
-def _has(row: dict[str, Any], name: str) -> bool:
-    """Whether a row gives a setting; null is a value of some; of others it says that the row is older."""
-    nullable = NoneType in get_args(Settings.model_fields[name].annotation)
-    return row.get(_PREFIX + name) is not None or (nullable and _PREFIX + name in row)
+    return ResolvedSettings.of(settings, f"trial {row['sweep']}/{trial}"), document

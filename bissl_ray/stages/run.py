@@ -1,28 +1,64 @@
 """Run one stage of the pipeline by itself, in this process or on workers."""
 
-import os
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any, Final
 
-from bissl_ray.errors import RunFailedError
+from bissl_ray.config.documents import StageDocument
+from bissl_ray.config.requests import StageName, StageRequest
+from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.models import check_twice_differentiable
 from bissl_ray.preflight.checkpoints import read_checkpoint
-from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
-from bissl_ray.stages.document import StageDocument, open_document
-from bissl_ray.stages.outcome import StageOutcome
-from bissl_ray.stages.plan import check_start, check_workers, order_of
-from bissl_ray.stages.request import StageRequest
+from bissl_ray.preflight.data import DataFacts
+from bissl_ray.preflight.requests import CURVATURE, check_shares
+from bissl_ray.preflight.session import Job, session
+from bissl_ray.progress import Note, View
 from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
-from bissl_ray.store.lock import check_free, locked
-from bissl_ray.store.paths import absolute_storage
+from bissl_ray.store.documents import read_stage_document, write_document
+from bissl_ray.store.paths import absolute_storage, stage_folder
+from bissl_ray.store.provenance import now, provenance
 from bissl_ray.training.files import exists, remove_file, write_tensors
-from bissl_ray.training.order import Order, stage_folder
-from bissl_ray.workers.interrupt import Interrupt
-from bissl_ray.workers.launch import Follower, RunEnd
-from bissl_ray.workers.place import Runner, somewhere
+from bissl_ray.training.order import Order, batches_of
+from bissl_ray.training.saved_progress import progress_file
+from bissl_ray.workers.launch import RunEnd
+from bissl_ray.workers.place import Place
+
+_MODEL_FILE: Final = "pretrained.pt"
+"""What a stage that starts from fresh weights writes into its folder."""
 
 
-def run_stage(request: StageRequest, storage: str | Path, address: str | None, view: Follower) -> StageOutcome:
+@dataclass(frozen=True)
+class StageOutcome:
+    """How a call of `run_stage` ended.
+
+    Attributes:
+        request: what was asked for.
+        storage: where its folder is, absolute.
+        finished: whether it ran to its end; False after an interruption.
+        result: what it came to: metrics, checkpoint, seconds; empty after an interruption.
+        before: whether it had finished before this call, which then did nothing.
+        saved: after an interruption, whether it saved where it was then.
+    """
+
+    request: StageRequest
+    storage: str
+    finished: bool
+    result: dict[str, Any]
+    before: bool = False
+    saved: bool = True
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What a stage begins with once its data have been looked at."""
+
+    document: StageDocument
+    order: Order
+    start: StartingPoint | None
+    words: str
+
+
+def run_stage(request: StageRequest, storage: str, address: str | None, view: View) -> StageOutcome:
     """Run a stage, or go on with it where it was interrupted.
 
     Args:
@@ -38,59 +74,139 @@ def run_stage(request: StageRequest, storage: str | Path, address: str | None, v
         KeyboardInterrupt: a second Ctrl-C.
     """
     place = absolute_storage(storage)
-    folder, what = stage_folder(request.name), f"{request.stage} run {request.name}"
-    document = open_document(place, request)
-    if document.complete:
-        return StageOutcome(request, place, True, document.content["result"], before=True)
+    begun = _document(place, request)
+    if begun.status == "complete":
+        return StageOutcome(request, place, True, begun.result, before=True)
     check_start(request)
     check_workers(request)
     if request.stage == "train":
-        check_twice_differentiable(request.settings["backbone"], request.settings["image_size"])
-    checkpoint = None if request.start is None else read_checkpoint(request.start, request.start_head)
-    check_free(place, folder, what)
+        check_twice_differentiable(request.settings.backbone, request.settings.image_size)
+    checkpoint = None if request.start is None else read_checkpoint(request.start)
     check_writable(place)
 
-    def prepared(facts: DataFacts) -> tuple[Order, StartingPoint | None, str]:
+    def prepare(facts: DataFacts) -> _Ready:
         facts.require_split(request.dataset)
-        document.check_data(facts)
+        document = facts.written_to(begun, "choose another --name")
         start = None if checkpoint is None else fit_start(request, checkpoint, facts)
-        return order_of(request, place, start), start, facts.in_words
+        return _Ready(document, _order(request, place, start), start, facts.in_words)
 
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    # What can be refused without a cluster is refused before one is started. Of another's, the workers see the data.
-    cache_side = request.validated_settings.cache_side
-    ready = None if address else prepared(inspect_data(request.data, cache_side))
-    with somewhere(request, place, address) as (where, interrupt):
-        order, start, data = ready or prepared(inspect_remotely(request.data, cache_side))
-        with locked(place, folder, what):
-            view.note(f"data: {data}")
-            for line in () if start is None else start.notes:
-                view.note(line)
-            if exists(place, f"{folder}/progress.pt"):
-                view.note(f"{request.name} was begun before: it goes on from its last saved progress")
-            view.note(f"{request.name}: {where.words}; results in {place}/{folder}")
-            test = {"test_split_looked_at": True} if request.split == "test" else {}
-            document.write("running", stages=order.stages, **test, workers=request.workers, where=where.words)
-            if start is not None and not exists(place, order.start):
-                write_tensors(place, order.start, start.content)
-            end = _run(order, where.run, document, view, interrupt)
+    folder = stage_folder(request.name)
+    job = Job(
+        what=f"{request.stage} run {request.name}",
+        folder=folder,
+        data=request.data,
+        cache_side=request.settings.cache_side,
+        workers=request.workers,
+        workers_flag="--workers",
+        in_process=True,
+    )
+    with session(job, place, address, prepare) as under_way:
+        ready, where = under_way.prepared, under_way.place
+        lines = [f"data: {ready.words}", *(() if ready.start is None else ready.start.notes)]
+        if exists(place, progress_file(folder)):
+            lines.append(f"{request.name} was begun before: it goes on from its last saved progress")
+        for line in (*lines, f"{request.name}: {where.words}; results in {place}/{folder}"):
+            view.show(Note(line))
+        document = ready.document.changed(
+            status="running",
+            status_at=now(),
+            reason=None,
+            stages=ready.order.stages,
+            workers=request.workers,
+            where=where.words,
+            test_split_looked_at=ready.document.test_split_looked_at or request.split == "test",
+            **provenance(),
+        )
+        write_document(place, request.name, document)
+        if ready.start is not None and not exists(place, ready.order.start):
+            write_tensors(place, ready.order.start, ready.start.content)
+        end = _run(ready.order, document, where, view, under_way.interrupt)
     return StageOutcome(request, place, end.result is not None, end.result or {}, saved=end.saved)
 
 
-def _run(order: Order, run: Runner, document: StageDocument, view: Follower, interrupt: Interrupt) -> RunEnd:
+def _document(storage: str, request: StageRequest) -> StageDocument:
+    """The document of a run that is begun, gone on with, or finished already.
+
+    Raises:
+        BadInputError: the name is taken, by another stage or by a run that was asked for something else; or its
+            document can't be read.
+    """
+    known = read_stage_document(storage, request.name)
+    if known is None:
+        return StageDocument(created_at=now(), request=request)
+    difference = request.difference(known.request)
+    if difference is not None:
+        raise BadInputError(
+            f"{request.name} is the name of another run in {storage}, which was begun with other flags: here "
+            f"{difference}; give the same flags to go on with it, or choose another --name"
+        )
+    return known.changed(request=request)
+
+
+def check_start(request: StageRequest) -> None:
+    """Make sure that there is something to start from (raises BadInputError)."""
+    if request.start is None and request.stage != "pretrain":
+        raise BadInputError(
+            f"{request.stage} starts from a checkpoint of {request.settings.backbone}, and none was given: add --start "
+            f"FILE (.pth, .pt or .safetensors); `bissl-ray pretrain --dataset {request.dataset}` makes one from its "
+            "own images"
+        )
+
+
+def check_workers(request: StageRequest) -> None:
+    """Make sure that the workers can share every batch equally (raises BadInputError)."""
+    stages = _stages_of(request, has_head=False)
+    values = {name: (getattr(request.settings, name),) for name in (*batches_of(stages), *CURVATURE)}
+    check_shares(values, stages, request.workers, "--workers")
+
+
+def _stages_of(request: StageRequest, has_head: bool) -> tuple[str, ...]:
+    """What the workers run; `has_head`: whether it starts with a downstream head of this dataset."""
+    stages: dict[StageName, tuple[str, ...]] = {
+        "pretrain": ("pretrain",),
+        "train": ("head", "bissl"),
+        # BiSSL leaves a head that is trained; beside any other backbone it begins afresh, as the control's does.
+        "finetune": ("finetune",) if has_head else ("head", "finetune"),
+        "evaluate": ("score",) if "score" in request.ways else ("frozen",),
+    }
+    return stages[request.stage]
+
+
+def _order(request: StageRequest, storage: str, start: StartingPoint | None) -> Order:
+    """The whole of it, as workers take it; `start` is to be written to the order's `start` first."""
+    return Order(
+        trial=request.name,
+        data=request.data,
+        storage=storage,
+        sweep=None,
+        settings=request.settings,
+        seed=request.seed,
+        stages=_stages_of(request, start is not None and start.has_head),
+        start=f"{stage_folder(request.name)}/{_MODEL_FILE if start is None else 'start.pt'}",
+        with_upper_budget=request.control_budget,
+        split=request.split,
+        frozen=tuple(way for way in request.ways if way != "score"),
+    )
+
+
+def _run(order: Order, document: StageDocument, place: Place, view: View, stop_asked: Any) -> RunEnd:
     """Run the order, and write down how that ended."""
+
+    def write(status: str, **facts: Any) -> None:
+        write_document(order.storage, order.trial, document.changed(status=status, status_at=now(), **facts))
+
     try:
-        end = run(order, view, interrupt)
+        end = place.run(order, view, stop_asked)
     except RunFailedError as error:
-        document.write("failed", reason=str(error))
+        write("failed", reason=str(error))
         raise
     except Exception as error:
-        document.write("failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())}")
+        write("failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())}")
         raise
     if end.result is None:
-        document.write("interrupted")
+        write("interrupted")
         return end
-    document.write("complete", result=end.result)
+    write("complete", result=end.result)
     if order.stages[0] != "pretrain":
         remove_file(order.storage, order.start)
     return end

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
+from bissl_ray.config.requests import StageRequest
+from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Checkpoint, load_backbone
 from bissl_ray.preflight.checkpoints import notes_on_data
 from bissl_ray.preflight.data import DataFacts
-from bissl_ray.stages.request import StageRequest
 from bissl_ray.training.models import Models
 
 
@@ -42,18 +43,20 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
         BadInputError: backbone or pretext head are of another architecture than the settings say, or a model is to be
             evaluated that has no head for this dataset.
     """
-    source, settings = str(request.start), request.validated_settings
+    choice, settings = request.start, request.settings
+    assert choice is not None
+    source = choice.file
     with torch.random.fork_rng(devices=[]):
         # What a partial checkpoint doesn't fill stays as it is drawn here.
         torch.default_generator.manual_seed(request.seed)
-        models = Models.build(settings, facts.classes, torch.device("cpu"), request.data.spec.task)
-    report = load_backbone(models.lower, checkpoint.backbone, source, request.allow_partial)
+        models = Models.build(settings, torch.device("cpu"), get_dataset(request.dataset).task, facts.classes)
+    report = load_backbone(models.lower, checkpoint.backbone, source, choice.allow_partial)
     notes = [str(report), *checkpoint.notes, *notes_on_data(source, checkpoint.metadata, request.dataset, facts)]
     parts = ["backbone"]
     if request.stage == "train" and checkpoint.pretext is None:
         notes.append(f"{source} has no pretext head: the lower level begins with a fresh one")
     elif request.stage == "train" and checkpoint.pretext is not None:
-        left_out = models.take_pretext_head(checkpoint.pretext, request.start_head or source, request.allow_partial)
+        left_out = models.take_pretext_head(checkpoint.pretext, choice.head or source, choice.allow_partial)
         if left_out is None:
             parts.append("pretext")
         else:
@@ -64,8 +67,8 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
         parts.append("downstream")
     if "score" in request.ways and unfit is not None:
         raise BadInputError(
-            f"{source} has {unfit}: fine-tune it first ({_how_to_finetune(request)}), or judge its backbone as it is, "
-            "with --knn or --linear-probe"
+            f"{source} has {unfit}: fine-tune it first ({_how_to_finetune(request, source)}), or judge its backbone as "
+            "it is, with --knn or --linear-probe"
         )
     if request.stage == "finetune" and unfit is not None and checkpoint.downstream is not None:
         notes.append(f"{source} has {unfit}: fine-tuning begins with a fresh one")
@@ -73,11 +76,12 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
     return StartingPoint({part: content[part] for part in parts}, unfit is None, notes)
 
 
-def _how_to_finetune(request: StageRequest) -> str:
-    words = ["bissl-ray", "finetune", "--start", str(request.start), "--dataset", request.dataset]
-    words += [] if request.data_dir is None else ["--data-dir", request.data_dir]
+def _how_to_finetune(request: StageRequest, source: str) -> str:
+    words = ["bissl-ray", "finetune", "--start", source, "--dataset", request.dataset]
+    words += [] if request.data.data_dir is None else ["--data-dir", request.data.data_dir]
     said = [name for name, origin in request.origins.items() if origin == "--set"]
-    return shlex.join([*words, *(word for name in said for word in ("--set", f"{name}={request.settings[name]}"))])
+    assigned = [f"{name}={getattr(request.settings, name)}" for name in said]
+    return shlex.join([*words, *(word for each in assigned for word in ("--set", each))])
 
 
 def _why_no_head(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts, models: Models) -> str | None:

@@ -1,16 +1,10 @@
-"""Parquet store of sweeps: trials, reports and what was asked for (DESIGN section 6)."""
+"""Parquet store of sweeps: trials and reports (docs/architecture.md, "The store").
 
-from bissl_ray.store.documents import (
-    read_comparison_document,
-    read_stage_document,
-    read_sweep_document,
-    sweep_names,
-    write_comparison_document,
-    write_stage_document,
-    write_sweep_document,
-)
+What was asked for is in `documents`, which is imported by itself: it needs pydantic, and a board does not.
+"""
+
 from bissl_ray.store.filesystem import atomic_write, check_writable, open_storage, reason
-from bissl_ray.store.paths import check_name
+from bissl_ray.store.paths import check_name, sweep_names
 from bissl_ray.store.reader import DamagedFileWarning, load_trials, read_reports, read_trials
 from bissl_ray.store.schema import REPORT_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS
 from bissl_ray.store.tables import to_rows
@@ -27,15 +21,9 @@ __all__ = [
     "check_writable",
     "load_trials",
     "open_storage",
-    "read_comparison_document",
     "read_reports",
-    "read_stage_document",
-    "read_sweep_document",
     "read_trials",
     "reason",
     "sweep_names",
     "to_rows",
-    "write_comparison_document",
-    "write_stage_document",
-    "write_sweep_document",
 ]

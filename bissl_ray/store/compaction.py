@@ -8,13 +8,13 @@ from pyarrow.fs import FileSystem
 from bissl_ray.store.filesystem import atomic_write
 from bissl_ray.store.paths import list_files, new_file_name, sweep_folder
 from bissl_ray.store.reader import read_files
-from bissl_ray.store.schema import Kind
+from bissl_ray.store.schema import RowKind
 from bissl_ray.store.tables import encode, newest, unify
 
 _SMALL: Final = 16 * 2**20  # bytes; a larger file is left alone, so that merging stays cheap
 
 
-def compact(filesystem: FileSystem, base: str, kind: Kind, dataset: str, sweep: str) -> int:
+def compact(filesystem: FileSystem, base: str, kind: RowKind, dataset: str, sweep: str) -> int:
     """Merge a sweep's small files of one kind into one file with the newest row of each trial or report.
 
     The merged file is written whole before its sources are deleted. A crash in between leaves every

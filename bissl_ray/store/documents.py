@@ -1,110 +1,125 @@
 """What was asked for, as JSON: a document for each sweep, each stage run by itself, each comparison."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Final, TypeVar
 
 from pyarrow.fs import FileSelector, FileType
+from pydantic import ValidationError
 
+from bissl_ray.config.documents import ComparisonDocument, Document, StageDocument, SweepDocument
+from bissl_ray.config.refusal import dotted, found_and_expected
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.store.filesystem import atomic_write, open_storage
-from bissl_ray.store.paths import check_name
+from bissl_ray.store.paths import check_name, stage_folder, sweep_names
+
+D = TypeVar("D", bound=Document)
+_ANOTHER_NAME: Final = "choose another --name"
 
 
-def write_sweep_document(storage: str | Path, name: str, document: Mapping[str, Any]) -> None:
-    """Write the document of a sweep, whole; an earlier one is replaced.
+def write_document(storage: str | Path, name: str, document: Document) -> None:
+    """Write a document, whole; an earlier one is replaced.
 
     Args:
         storage: a local path or a URI that pyarrow knows.
-        name: the sweep.
-        document: anything that JSON can hold.
+        name: of the sweep, the stage run or the comparison.
+        document: what to write.
 
     Raises:
         BadInputError: the name can't be used.
         OSError: the storage refused.
     """
-    _write(storage, f"sweeps/{check_name('sweep', name)}/sweep.json", document)
+    filesystem, base = open_storage(storage)
+    path = f"{base}/{_path(type(document), name)}"
+    text = json.dumps(document.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    atomic_write(filesystem, path, text.encode())
 
 
-def read_sweep_document(storage: str | Path, name: str) -> dict[str, Any]:
-    """Read the document of a sweep.
+def read_document(storage: str | Path, name: str, kind: type[D]) -> D | None:
+    """Read a document, None where there is nothing of that name.
+
+    Args:
+        storage: a local path or a URI that pyarrow knows.
+        name: as for `write_document`.
+        kind: its model.
 
     Raises:
-        BadInputError: there is no such sweep (the line names the nearest), or its document is damaged.
+        BadInputError: the name can't be used; or the document is damaged, of a later release, or what it holds is not
+            what it should be: one line that names the file and what is wrong in it.
+    """
+    filesystem, base = open_storage(storage)
+    path = f"{base}/{_path(kind, name)}"
+    if filesystem.get_file_info(path).type != FileType.File:
+        return None
+    otherwise = "start the sweep anew" if kind is SweepDocument else _ANOTHER_NAME
+    try:
+        with filesystem.open_input_file(path) as source:
+            content = json.loads(source.read())
+    except ValueError as error:
+        raise BadInputError(f"{path} is not JSON ({error}); restore it, or {otherwise}") from None
+    if not isinstance(content, dict):
+        raise BadInputError(f"{path} holds {type(content).__name__}, an object was expected; restore it")
+    try:
+        return kind.from_any_version(content)
+    except ValidationError as error:
+        raise BadInputError(f"{path}: {_wrong(error)}; restore it, or {otherwise}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        # Of a document of version 1, which is rearranged before it is checked.
+        raise BadInputError(
+            f"{path} is not one that a release of bissl-ray wrote ({' '.join(str(error).split())[:120]}); restore it, "
+            f"or {otherwise}"
+        ) from error
+
+
+def read_sweep_document(storage: str | Path, name: str) -> SweepDocument:
+    """Read the document of a sweep; as `read_document`.
+
+    Raises:
+        BadInputError: also where there is no such sweep; the line names the nearest.
     """
     names = sweep_names(storage)
-    if name not in names:
+    document = read_document(storage, name, SweepDocument) if name in names else None
+    if document is None:
         known = f"it holds {', '.join(names)}" if names else "it holds no sweep yet; start one with `bissl-ray sweep`"
         raise BadInputError(f"no sweep {name!r} in {storage}: {known}{nearest(name, names)}")
-    return _read(storage, f"sweeps/{name}/sweep.json", "start the sweep anew")
-
-
-def sweep_names(storage: str | Path) -> list[str]:
-    """List the sweeps that have a document, by name."""
-    filesystem, base = open_storage(storage)
-    infos = filesystem.get_file_info(FileSelector(f"{base}/sweeps", allow_not_found=True))
-    folders = [info.path for info in infos if info.type == FileType.Directory]
-    documents = filesystem.get_file_info([f"{folder}/sweep.json" for folder in folders])
-    return sorted(PurePosixPath(info.path).parent.name for info in documents if info.type == FileType.File)
-
-
-def write_stage_document(storage: str | Path, name: str, document: Mapping[str, Any]) -> None:
-    """Write the document of a stage that is run by itself; as `write_sweep_document`."""
-    _write(storage, f"stages/{check_name('stage run', name)}/stage.json", document)
-
-
-def read_stage_document(storage: str | Path, name: str) -> dict[str, Any] | None:
-    """Read the document of a stage that was run by itself, None where there is nothing of that name.
-
-    Raises:
-        BadInputError: the document is damaged, or the folder of that name holds something else.
-    """
-    filesystem, base = open_storage(storage)
-    folder = f"{base}/stages/{name}"
-    if filesystem.get_file_info(f"{folder}/stage.json").type == FileType.File:
-        return _read(storage, f"stages/{name}/stage.json", "choose another --name")
-    there = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
-    if there:
-        raise BadInputError(
-            f"{folder} holds {PurePosixPath(there[0].path).name} and no stage.json, so it is no stage's folder: choose "
-            "another --name"
-        )
-    return None
-
-
-def write_comparison_document(storage: str | Path, name: str, document: Mapping[str, Any]) -> None:
-    """Write the document of a comparison, which sweeps belong to it; as `write_sweep_document`."""
-    _write(storage, f"comparisons/{check_name('comparison', name)}.json", document)
-
-
-def read_comparison_document(storage: str | Path, name: str) -> dict[str, Any] | None:
-    """Read the document of a comparison, None where there is none of that name.
-
-    Raises:
-        BadInputError: the name can't be used, or the document is damaged.
-    """
-    filesystem, base = open_storage(storage)
-    path = f"comparisons/{check_name('comparison', name)}.json"
-    if filesystem.get_file_info(f"{base}/{path}").type != FileType.File:
-        return None
-    return _read(storage, path, "choose another --name")
-
-
-def _write(storage: str | Path, path: str, document: Mapping[str, Any]) -> None:
-    filesystem, base = open_storage(storage)
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    filesystem.create_dir(f"{base}/{path}".rpartition("/")[0], recursive=True)
-    atomic_write(filesystem, f"{base}/{path}", text.encode())
-
-
-def _read(storage: str | Path, path: str, otherwise: str) -> dict[str, Any]:
-    filesystem, base = open_storage(storage)
-    try:
-        with filesystem.open_input_file(f"{base}/{path}") as source:
-            document = json.loads(source.read())
-    except ValueError as error:
-        raise BadInputError(f"{base}/{path} is not JSON ({error}); restore it, or {otherwise}") from None
-    if not isinstance(document, dict):
-        raise BadInputError(f"{base}/{path} holds {type(document).__name__}, an object was expected; restore it")
     return document
+
+
+def read_stage_document(storage: str | Path, name: str) -> StageDocument | None:
+    """Read the document of a stage that was run by itself; as `read_document`.
+
+    Raises:
+        BadInputError: also where the folder of that name holds something else.
+    """
+    document = read_document(storage, name, StageDocument)
+    if document is None:
+        filesystem, base = open_storage(storage)
+        folder = f"{base}/{stage_folder(name)}"
+        there = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
+        if there:
+            raise BadInputError(
+                f"{folder} holds {PurePosixPath(there[0].path).name} and no stage.json, so it is no stage's folder: "
+                "choose another --name"
+            )
+    return document
+
+
+def _path(kind: type[Document], name: str) -> str:
+    check_name(kind.kind, name)
+    if kind is ComparisonDocument:
+        return f"comparisons/{name}.json"
+    return f"{stage_folder(name)}/stage.json" if kind is StageDocument else f"sweeps/{name}/sweep.json"
+
+
+def _wrong(error: ValidationError) -> str:
+    """The first thing that is wrong in a document."""
+    details = error.errors()[0]
+    place = dotted(tuple(details["loc"]))
+    if details["type"] == "missing":
+        return f"{place}: found nothing, expected it"
+    if details["type"] == "extra_forbidden":
+        return f"{place}: found a key that this release doesn't know: it was written by another release"
+    if details["type"] == "value_error":
+        return f"{place}: {details['ctx']['error']}" if place else f"found {details['ctx']['error']}"
+    return f"{place}: {found_and_expected(details)}"

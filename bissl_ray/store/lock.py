@@ -1,21 +1,37 @@
 """One process per sweep or stage: two that ran the same at once would spoil each other's results."""
 
-import json
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Final
 
 from pyarrow.fs import FileSystem, FileType
+from pydantic import BaseModel, ValidationError
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.store import atomic_write, open_storage
+from bissl_ray.store.filesystem import atomic_write, open_storage
 
-_BEAT_S = 5.0
-_STALE_S = 30.0
+_BEAT_S: Final = 5.0
+_STALE_S: Final = 30.0
+
+
+class LockFile(BaseModel):
+    """lock.json: who works in a folder.
+
+    Attributes:
+        host: name of the machine.
+        pid: of the process there.
+        renewed_at: when it last said so, seconds since the epoch.
+        version: of the file's shape.
+    """
+
+    host: str
+    pid: int
+    renewed_at: float
+    version: int = 1
 
 
 def check_free(storage: str, folder: str, what: str) -> None:
@@ -24,7 +40,7 @@ def check_free(storage: str, folder: str, what: str) -> None:
     holder = _read(filesystem, f"{base}/{folder}/lock.json")
     if holder is not None and _holds(holder):
         raise BadInputError(
-            f"{what} is being run by process {holder['pid']} on {holder['host']}: wait for it to end, "
+            f"{what} is being run by process {holder.pid} on {holder.host}: wait for it to end, "
             "or stop it with Ctrl-C there"
         )
 
@@ -48,15 +64,14 @@ def locked(storage: str, folder: str, what: str) -> Iterator[None]:
     check_free(storage, folder, what)
     filesystem, base = open_storage(storage)
     path = f"{base}/{folder}/lock.json"
-    mine = {"host": socket.gethostname(), "pid": os.getpid()}
     filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-    _renew(filesystem, path, mine)
+    _renew(filesystem, path)
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(_BEAT_S):
             with suppress(OSError):  # a full disk, say: tried again in a moment
-                _renew(filesystem, path, mine)
+                _renew(filesystem, path)
 
     thread = threading.Thread(target=beat, name=f"lock-{folder}", daemon=True)
     thread.start()
@@ -69,13 +84,13 @@ def locked(storage: str, folder: str, what: str) -> Iterator[None]:
             filesystem.delete_file(path)
 
 
-def _holds(holder: dict[str, Any]) -> bool:
-    if time.time() - holder["renewed_at"] > _STALE_S:
+def _holds(holder: LockFile) -> bool:
+    if time.time() - holder.renewed_at > _STALE_S:
         return False
-    if holder["host"] != socket.gethostname():
+    if holder.host != socket.gethostname():
         return True
     try:
-        os.kill(holder["pid"], 0)
+        os.kill(holder.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
@@ -83,16 +98,17 @@ def _holds(holder: dict[str, Any]) -> bool:
     return True
 
 
-def _read(filesystem: FileSystem, path: str) -> dict[str, Any] | None:
+def _read(filesystem: FileSystem, path: str) -> LockFile | None:
+    """Who holds a lock; nobody where the file is none of ours, or half of one."""
     if filesystem.get_file_info(path).type != FileType.File:
         return None
     try:
         with filesystem.open_input_file(path) as stream:
-            holder = json.loads(stream.read())
-    except (OSError, ValueError):
+            return LockFile.model_validate_json(stream.read())
+    except (OSError, ValidationError):
         return None
-    return holder if isinstance(holder, dict) and {"renewed_at", "host", "pid"} <= holder.keys() else None
 
 
-def _renew(filesystem: FileSystem, path: str, mine: dict[str, Any]) -> None:
-    atomic_write(filesystem, path, json.dumps({**mine, "renewed_at": time.time()}).encode())
+def _renew(filesystem: FileSystem, path: str) -> None:
+    mine = LockFile(host=socket.gethostname(), pid=os.getpid(), renewed_at=time.time())
+    atomic_write(filesystem, path, mine.model_dump_json().encode())

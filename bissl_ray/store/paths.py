@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.store.schema import Kind
+from bissl_ray.store.filesystem import open_storage
+from bissl_ray.store.schema import RowKind
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 _READ_AS_DATE_OR_NULL: Final = frozenset({"epoch", "inf", "infinity", "null"})
@@ -51,13 +52,37 @@ def sweep_folder(base: str, dataset: str, sweep: str) -> str:
     return f"{base}/results/dataset={dataset}/sweep={sweep}"
 
 
-def new_file_name(kind: Kind) -> str:
+def stage_folder(name: str) -> str:
+    """Where a stage run by itself keeps its files, relative to the storage."""
+    return f"stages/{name}"
+
+
+def sweep_documents(name: str) -> str:
+    """Where a sweep keeps everything but its rows, relative to the storage."""
+    return f"sweeps/{name}"
+
+
+def trial_folder(sweep: str, trial: str) -> str:
+    """Where a trial keeps its files, relative to the storage."""
+    return f"sweeps/{sweep}/checkpoints/{trial}"
+
+
+def sweep_names(storage: str | Path) -> list[str]:
+    """List the sweeps that have a document, by name."""
+    filesystem, base = open_storage(storage)
+    infos = filesystem.get_file_info(FileSelector(f"{base}/sweeps", allow_not_found=True))
+    folders = [info.path for info in infos if info.type == FileType.Directory]
+    documents = filesystem.get_file_info([f"{folder}/sweep.json" for folder in folders])
+    return sorted(PurePosixPath(info.path).parent.name for info in documents if info.type == FileType.File)
+
+
+def new_file_name(kind: RowKind) -> str:
     """Give a file name that sorts by time and that no other process or machine gives."""
     return f"{kind}-{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:12]}.parquet"
 
 
 def list_files(
-    filesystem: FileSystem, base: str, kind: Kind, dataset: str | None = None, sweep: str | None = None
+    filesystem: FileSystem, base: str, kind: RowKind, dataset: str | None = None, sweep: str | None = None
 ) -> list[StoredFile]:
     """List the Parquet files of one kind, oldest first, leaving out what unfinished writes left behind.
 
@@ -81,7 +106,7 @@ def list_files(
     return sorted(found, key=lambda stored: (stored.dataset, stored.sweep, PurePosixPath(stored.path).name))
 
 
-def _of_kind(infos: Iterable[FileInfo], kind: Kind) -> Iterable[StoredFile]:
+def _of_kind(infos: Iterable[FileInfo], kind: RowKind) -> Iterable[StoredFile]:
     for info in infos:
         path = PurePosixPath(info.path)
         if info.type != FileType.File or not path.match(f"dataset=*/sweep=*/{kind}-*.parquet"):

@@ -1,8 +1,11 @@
-"""Where results come from: versions and the state of the code."""
+"""Where results come from: versions, the state of the code, the command."""
 
 import json
 import platform
+import shlex
 import subprocess
+import sys
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -31,3 +34,13 @@ def git_state() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return described.stdout.strip() or None
+
+
+def provenance() -> dict[str, str | None]:
+    """The three as a document holds them."""
+    return {"git": git_state(), "versions": versions(), "command": shlex.join(["bissl-ray", *sys.argv[1:]])}
+
+
+def now() -> str:
+    """The time as a document holds it: ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat()

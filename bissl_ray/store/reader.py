@@ -10,7 +10,7 @@ from pyarrow.fs import FileSystem
 
 from bissl_ray.store.filesystem import open_storage
 from bissl_ray.store.paths import StoredFile, list_files
-from bissl_ray.store.schema import Kind
+from bissl_ray.store.schema import RowKind
 from bissl_ray.store.tables import newest, read_file, unify
 
 _THREADS: Final = 8  # hides the latency of an object store
@@ -30,8 +30,8 @@ def read_trials(storage: str | Path, dataset: str | None = None, sweep: str | No
         sweep: only this one.
 
     Returns:
-        One row per trial with the contract's columns (DESIGN section 6) and every `param_` column of any
-        sweep read; no rows if there is nothing.
+        One row per trial with the contract's columns (docs/architecture.md, "The store") and every `param_`
+        column of any sweep read; no rows if there is nothing.
 
     Raises:
         BadInputError: the storage can't be opened.
@@ -87,7 +87,7 @@ def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exc
         return error
 
 
-def _read(storage: str | Path, kind: Kind, dataset: str | None, sweep: str | None) -> pa.Table:
+def _read(storage: str | Path, kind: RowKind, dataset: str | None, sweep: str | None) -> pa.Table:
     filesystem, base = open_storage(storage)
     for remaining in reversed(range(_LISTINGS)):
         files = list_files(filesystem, base, kind, dataset, sweep)

@@ -1,4 +1,4 @@
-"""The columns of trials and reports: names, types, allowed values (DESIGN section 6).
+"""The columns of trials and reports: names, types, allowed values (docs/architecture.md, "The store").
 
 `dataset` and `sweep` are columns of every table that is read, but stand in the path of a file
 (dataset=<d>/sweep=<name>), never inside it: pyarrow and pandas refuse a column that is in both,
@@ -11,10 +11,11 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-Kind = Literal["trials", "reports"]
+from bissl_ray.words import Phase, Status, Step
+
+RowKind = Literal["trials", "reports"]
 
 SCHEMA_VERSION: Final = 1
-PARAMETER_PREFIX: Final = "param_"
 PATH_COLUMNS: Final = ("dataset", "sweep")
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -33,9 +34,9 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "status": _TEXT,
     "status_reason": _TEXT,
     "phase": _TEXT,
-    "step": _TEXT,  # search: an explore trial; tuning: one point of fine-tuning; seeds: one confirmation run
+    "step": _TEXT,  # as `words.Step` has it, never its look at the test split
     "parent": _TEXT,  # the trial that this run tunes or confirms; null for an explore trial
-    "origin": _TEXT,  # why it was proposed: known_good, tpe, random, fixed, resumed, tuning, seeds
+    "origin": _TEXT,  # who proposed it, as `words.Origin` has it
     "seed": _INTEGER,
     "objective": _REAL,  # larger is better, a fraction of one
     "objective_name": _TEXT,
@@ -95,34 +96,34 @@ REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
     "schema_version": _INTEGER,
 }
 
-COLUMNS: Final[Mapping[Kind, dict[str, pa.DataType]]] = {
+COLUMNS: Final[Mapping[RowKind, dict[str, pa.DataType]]] = {
     "trials": TRIAL_COLUMNS,
     "reports": REPORT_COLUMNS,
 }
 
-KEYS: Final[Mapping[Kind, tuple[str, ...]]] = {
+KEYS: Final[Mapping[RowKind, tuple[str, ...]]] = {
     "trials": ("dataset", "sweep", "trial"),
     "reports": ("dataset", "sweep", "trial", "stage", "alternation", "epoch"),
 }
 """What makes two rows the same one."""
 
-STAMP: Final[Mapping[Kind, str]] = {"trials": "updated_at", "reports": "reported_at"}
+STAMP: Final[Mapping[RowKind, str]] = {"trials": "updated_at", "reports": "reported_at"}
 """The column that tells which of two rows is the newer."""
 
-REQUIRED: Final[Mapping[Kind, tuple[str, ...]]] = {
+REQUIRED: Final[Mapping[RowKind, tuple[str, ...]]] = {
     "trials": ("trial", "status", "phase", "step"),
     "reports": ("trial", "stage"),
 }
 
 ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
-    "status": ("running", "complete", "pruned", "failed"),
-    "phase": ("explore", "confirm", "control"),
-    "step": ("search", "tuning", "seeds"),
+    "status": tuple(Status),
+    "phase": tuple(Phase),
+    "step": tuple(step for step in Step if step != Step.TEST),
     "stage": ("bissl", "finetune"),
 }
 
 
-def file_schema(kind: Kind, parameters: Mapping[str, pa.DataType]) -> pa.Schema:
+def file_schema(kind: RowKind, parameters: Mapping[str, pa.DataType]) -> pa.Schema:
     """Give the schema of one file: the contract's columns less those of the path, then the parameters.
 
     Args:
@@ -150,14 +151,14 @@ def coerce(name: str, type_: pa.DataType, value: Any) -> Any:
     if fitting is None:
         raise ValueError(f"column {name} holds {type_}, found {value!r} ({type(value).__name__})")
     if name in ALLOWED and fitting not in ALLOWED[name]:
-        raise ValueError(f"column {name} holds one of {', '.join(ALLOWED[name])}, found {value!r}")
+        raise ValueError(f"column {name} holds one of {', '.join(ALLOWED[name])}, found {fitting!r}")
     return fitting
 
 
 def _fit(type_: pa.DataType, value: Any) -> Any:
     """Return the value as the column's Python type, or None where it doesn't fit."""
     if type_ == _TEXT:
-        return value if isinstance(value, str) else None
+        return str(value) if isinstance(value, str) else None  # a plain one, of an enumeration's member too
     if type_ == _TIME:
         return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else None
     if hasattr(value, "item"):  # a scalar of NumPy

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
 from bissl_ray.store.paths import StoredFile
-from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Kind
+from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, RowKind
 
 
 def repeated_text(value: str, length: int) -> pa.StringArray:
@@ -69,7 +69,7 @@ def encode(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def unify(tables: Sequence[pa.Table], kind: Kind) -> pa.Table:
+def unify(tables: Sequence[pa.Table], kind: RowKind) -> pa.Table:
     """Concatenate tables of several sweeps, the contract's columns first, missing values null.
 
     A further column (a parameter) that has two types becomes float64 if both are numbers, else text.
@@ -83,7 +83,7 @@ def unify(tables: Sequence[pa.Table], kind: Kind) -> pa.Table:
     return pa.concat_tables([empty_table(schema), *(_cast(table, schema) for table in tables)])
 
 
-def newest(table: pa.Table, kind: Kind) -> pa.Table:
+def newest(table: pa.Table, kind: RowKind) -> pa.Table:
     """Keep the newest row of each trial, or of each report, in the order in which they first appear."""
     stamps = table[STAMP[kind]].cast(pa.int64()).to_pylist()
     best: dict[tuple[object, ...], int] = {}

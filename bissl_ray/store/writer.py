@@ -19,16 +19,16 @@ from bissl_ray.store.paths import check_name, list_files, new_file_name, sweep_f
 from bissl_ray.store.reader import read_trials
 from bissl_ray.store.schema import (
     COLUMNS,
-    PARAMETER_PREFIX,
     PARAMETER_TYPES,
     PATH_COLUMNS,
     REQUIRED,
     SCHEMA_VERSION,
-    Kind,
+    RowKind,
     coerce,
     file_schema,
 )
 from bissl_ray.store.tables import encode, to_rows
+from bissl_ray.words import PARAMETER_PREFIX
 
 Row = dict[str, Any]
 
@@ -76,8 +76,8 @@ class SweepWriter:
         self._last_stamp = datetime.min.replace(tzinfo=UTC)
         self._load(read_trials(storage, dataset, sweep))
         self._filesystem.create_dir(sweep_folder(self._base, dataset, sweep), recursive=True)
-        self._files: dict[Kind, int] = {kind: len(self._list(kind)) for kind in ("trials", "reports")}
-        self._waiting: dict[Kind, list[Row]] = {"trials": [], "reports": []}
+        self._files: dict[RowKind, int] = {kind: len(self._list(kind)) for kind in ("trials", "reports")}
+        self._waiting: dict[RowKind, list[Row]] = {"trials": [], "reports": []}
         self._rows_changed = threading.Condition()
         self._writing = threading.Lock()
         self._closing = threading.Event()
@@ -194,10 +194,10 @@ class SweepWriter:
             if known["updated_at"] is not None:
                 self._last_stamp = max(self._last_stamp, known["updated_at"])
 
-    def _list(self, kind: Kind) -> list[str]:
+    def _list(self, kind: RowKind) -> list[str]:
         return [f.path for f in list_files(self._filesystem, self._base, kind, self._dataset, self._sweep)]
 
-    def _checked(self, kind: Kind, row: Mapping[str, Any]) -> Row:
+    def _checked(self, kind: RowKind, row: Mapping[str, Any]) -> Row:
         types = COLUMNS[kind] | (self._types if kind == "trials" else {})
         unknown = [name for name in row if name not in types or name in _FILLED_IN]
         if unknown:
@@ -215,7 +215,7 @@ class SweepWriter:
             with suppress(Exception):
                 self.flush()
 
-    def _write(self, kind: Kind) -> None:
+    def _write(self, kind: RowKind) -> None:
         """Write the waiting rows of one kind as one file; they wait again if that fails."""
         with self._rows_changed:
             rows, self._waiting[kind] = self._waiting[kind], []
@@ -267,7 +267,7 @@ class SweepWriter:
             ) from error
 
 
-def _require(kind: Kind, row: Row) -> None:
+def _require(kind: RowKind, row: Row) -> None:
     missing = [name for name in REQUIRED[kind] if row.get(name) is None]
     if missing:
         raise ValueError(f"a row of {kind} needs {', '.join(missing)}")

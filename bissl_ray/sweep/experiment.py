@@ -2,27 +2,28 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from functools import partial
 
 from ray import tune
 
+from bissl_ray.config.columns import parameter_types
+from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
-from bissl_ray.config.requests import SweepRequest
-from bissl_ray.config.settings import Settings
-from bissl_ray.data import DataChoice
+from bissl_ray.data import get_dataset
+from bissl_ray.progress import View
 from bissl_ray.search.history import control_settings, planner_of
-from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
+from bissl_ray.search.planner import Plan, Planner
 from bissl_ray.store import SweepWriter
-from bissl_ray.store.provenance import git_state, versions
-from bissl_ray.sweep.news_callback import NewsCallback
-from bissl_ray.sweep.outcome import View
+from bissl_ray.store.paths import trial_folder
+from bissl_ray.sweep.in_flight import InFlight
+from bissl_ray.sweep.listener import LineListener
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import PlannedSearcher
-from bissl_ray.training.files import Progress
-from bissl_ray.training.order import Order, trial_folder
-from bissl_ray.workers.cluster import Cluster
+from bissl_ray.training.order import Order
+from bissl_ray.words import Phase, Step
 from bissl_ray.workers.interrupt import Interrupt
+from bissl_ray.workers.place import OnCluster
 from bissl_ray.workers.train_run import GroupShape
 from bissl_ray.workers.trainable import TrialRunner
 
@@ -32,21 +33,14 @@ alone, and any CPU here would be missing to the last worker of a group that fill
 
 
 def run_experiment(
-    request: SweepRequest,
-    storage: str,
-    start: str,
-    cluster: Cluster,
-    view: View,
-    stopped: Interrupt,
-    budget: Budget | None,
+    document: SweepDocument, storage: str, place: OnCluster, view: View, stopped: Interrupt, budget: Budget | None
 ) -> Planner:
     """Run what the planner says until it is finished or `stopped()`.
 
     Args:
-        request: what was asked for.
+        document: what was asked for, and the pretrained models that trials start from.
         storage: storage URI or absolute path.
-        start: the pretrained models' file, relative to the storage.
-        cluster: connected.
+        place: where worker groups run.
         view: shows progress.
         stopped: whether to stop; asked several times a second, and asked to when no trial could succeed.
         budget: limit on exploring.
@@ -54,43 +48,28 @@ def run_experiment(
     Returns:
         The planner with all records.
     """
-    shape = cluster.shape(request.workers_per_trial, f"{storage}/sweeps/{request.name}/ray")
-    slots = cluster.slots(shape)
+    request = document.request
     planner, proposals = planner_of(request, storage)
-    settings = request.space.settings
-    searcher = PlannedSearcher(planner, lambda plan: _order(plan, request, storage, start), slots, stopped)
     with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
-        recorder = Recorder(
-            planner,
-            proposals,
-            searcher.plans,
-            writer,
-            view,
-            lambda record: settings(record.point),
-            lambda record: Progress(storage, trial_folder(request.name, record.trial)).clear(),
-            stopped.ask,
-            {"git": git_state(), "versions": versions(), "workers": request.workers_per_trial},
-            slots,
-        )
-        stopper = _Stopper(planner, stopped, budget, slots * shape.workers if shape.use_gpu else 0)
-        explored = [record for record in planner.records.values() if record.step == "search"]
-        alternations = request.space.largest("alternations")
+        flight = InFlight(planner, proposals, writer, place.slots)
+        recorder = Recorder(flight, view, stopped.ask)
+        explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
-        data = DataChoice.of(request)
-        news = None if data.spec.embedded and data.pretext_spec.embedded else NewsCallback(view.note, recorder)
+        embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
+        listener = None if embedded else LineListener(view, recorder)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         tune.run(
             TrialRunner,
             name="tune",
-            storage_path=shape.run_dir,
-            config={"shape": shape.to_mapping(), "news": None if news is None else news.name},
-            resources_per_trial=group_resources(shape),
+            storage_path=place.shape.run_dir,
+            config={"shape": place.shape.to_mapping(), "line": None if listener is None else listener.name},
+            resources_per_trial=group_resources(place.shape),
             num_samples=-1,
-            search_alg=searcher,
-            scheduler=ExploreASHA(request.space.protocol, alternations, slots, explored),
+            search_alg=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
+            scheduler=ExploreASHA(request.space.protocol, request.space.largest("alternations"), place.slots, explored),
             reuse_actors=True,
-            callbacks=[recorder] if news is None else [recorder, news],
-            stop=stopper,
+            callbacks=[recorder] if listener is None else [recorder, listener],
+            stop=_Stopper(planner, stopped, budget, place.gpus),
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
             max_failures=0,
@@ -98,43 +77,40 @@ def run_experiment(
             verbose=0,
             progress_reporter=_Silent(),
         )
-        if news is not None:
-            news.close()
-            recorder.doing = None
+        if listener is not None:
+            listener.close()
         recorder.show()
     return planner
 
 
-def parameter_types() -> dict[str, type]:
-    """Column types of all settings, by name."""
-    return {name: _column_type(field.annotation) for name, field in Settings.model_fields.items()}
+def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
+    """What a worker group is to do for a plan.
 
-
-def _column_type(annotation: object) -> type:
-    return next((kind for kind in (float, int, bool) if annotation in (kind, kind | None)), str)
-
-
-def _order(plan: Plan, request: SweepRequest, storage: str, start: str) -> Order:
-    record = plan.record
-    settings = request.space.settings(record.point)
-    if record.phase == "control":
-        settings = control_settings(request.space, record.point)
-    if plan.stages == TEST_STAGES:
+    Args:
+        plan: of the sweep's planner.
+        document: of the sweep.
+        storage: absolute.
+    """
+    record, request = plan.record, document.request
+    is_control = record.phase == Phase.CONTROL
+    settings = control_settings(request.space, record.point) if is_control else request.space.settings(record.point)
+    start = str(document.start)
+    if plan.step == Step.TEST:
         start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
     elif plan.start is not None:
         start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
     return Order(
         trial=record.trial,
-        **asdict(DataChoice.of(request)),
+        data=request.data,
         storage=storage,
         sweep=request.name,
-        settings=settings.model_dump(),
+        settings=settings,
         seed=record.seed,
         stages=plan.stages,
         start=start,
-        # DESIGN section 2: the control gets the same budget, here counted in labelled images.
-        with_upper_budget=record.phase == "control",
-        keep_models=record.step != "tuning",
+        # The control gets the same budget, counted in labelled images.
+        with_upper_budget=is_control,
+        keep_models=record.step != Step.TUNING,
     )
 
 

@@ -1,24 +1,11 @@
-"""What a sweep tells its caller: how it stands, while it runs, and how it ended."""
+"""How a sweep ended, as its caller is told."""
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
-from bissl_ray.leaderboard.live import SweepProgress
 from bissl_ray.search.planner import Planner
+from bissl_ray.words import Status
 from bissl_ray.workers.interrupt import Interrupt
-
-
-class View(Protocol):
-    """What shows a sweep's progress."""
-
-    def update(self, progress: SweepProgress) -> None:
-        """Show how the sweep stands."""
-        ...
-
-    def note(self, line: str) -> None:
-        """Show a line that stays."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +45,6 @@ def outcome_of(name: str, storage: str, planner: Planner, interrupt: Interrupt |
         name=name,
         storage=storage,
         finished=planner.finished and not (interrupt is not None and interrupt()),
-        completed=sum(record.status == "complete" for record in records),
+        completed=sum(record.status == Status.COMPLETE for record in records),
         problem=problem,
     )

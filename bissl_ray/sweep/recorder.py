@@ -8,26 +8,29 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
 
-from bissl_ray.config.settings import Settings
-from bissl_ray.leaderboard.live import SweepProgress
-from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
-from bissl_ray.search.proposals import Proposals
-from bissl_ray.search.records import Record, Status
-from bissl_ray.store import REPORT_COLUMNS, SweepWriter
+from bissl_ray.config.columns import to_columns
+from bissl_ray.progress import SweepProgress, View
+from bissl_ray.search.records import Record
+from bissl_ray.store import REPORT_COLUMNS
+from bissl_ray.store.provenance import git_state, versions
+from bissl_ray.sweep.in_flight import InFlight
+from bissl_ray.training.order import Order
+from bissl_ray.training.saved_progress import SavedProgress
+from bissl_ray.words import Status, Step
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
 from bissl_ray.workers.trainable import OVER
 
 _STORAGE_FULL = re.compile(r"No space left on device|Disk quota exceeded|QuotaExceeded")
 _PHASES = {
-    "search": "exploring",
-    "tuning": "searching fine-tuning",
-    "seeds": "confirming over seeds",
-    "test": "one look at the test split",
+    Step.SEARCH: "exploring",
+    Step.TUNING: "searching fine-tuning",
+    Step.SEEDS: "confirming over seeds",
+    Step.TEST: "one look at the test split",
 }
 _RESULT_COLUMNS = (
     "seconds",
@@ -46,54 +49,21 @@ _RESULT_COLUMNS = (
 )
 
 
-class LiveView(Protocol):
-    """What shows the sweep's progress."""
-
-    def update(self, progress: SweepProgress) -> None:
-        """Show this."""
-        ...
-
-
 class Recorder(tune.Callback):  # type: ignore[misc]
     """Hears of every start, report and end, in the driver."""
 
-    def __init__(
-        self,
-        planner: Planner,
-        proposals: Proposals,
-        plans: dict[str, Plan],
-        writer: SweepWriter,
-        view: LiveView,
-        settings_of: Callable[[Record], Settings],
-        discard: Callable[[Record], None],
-        give_up: Callable[[str], None],
-        constants: Mapping[str, Any],
-        slots: int,
-    ):
+    def __init__(self, flight: InFlight, view: View, give_up: Callable[[str], None]):
         """Set up.
 
         Args:
-            planner: told of every end.
-            proposals: told of every report and end of an explore trial.
-            plans: the searcher's plans in flight, by Tune's trial identifier; an ended one is taken out here.
-            writer: of the sweep's Parquet files.
+            flight: the sweep under way.
             view: shows progress.
-            settings_of: the full settings of a trial.
-            discard: called for a trial that was stopped or failed: nobody goes on from its checkpoint.
             give_up: called with the reason when every further trial would fail as well.
-            constants: columns that are alike for all trials of this process: git, versions, workers.
-            slots: trials that run at a time, for the estimate of the time left.
         """
-        self._planner = planner
-        self._proposals = proposals
-        self._plans = plans
-        self._writer = writer
+        self._flight = flight
+        self._planner, self._writer = flight.planner, flight.writer
         self._view = view
-        self._settings_of = settings_of
-        self._discard = discard
         self._give_up = give_up
-        self._constants = dict(constants)
-        self._slots = slots
         self._begin = time.monotonic()
         self._losses: Counter[str] = Counter()
         self._durations: dict[str, list[float]] = {}
@@ -104,15 +74,14 @@ class Recorder(tune.Callback):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write the trial's row."""
-        plan = self._plans.get(trial.trial_id)
-        if plan is None or plan.stages == TEST_STAGES:
+        running = self._flight.running.get(trial.trial_id)
+        if running is None or running.plan.step == Step.TEST:
             return
-        record = plan.record
-        parameters = self._settings_of(record).model_dump()
+        record, order = running.plan.record, running.order
         self._writer.trial(
             {
                 "trial": record.trial,
-                "status": "running",
+                "status": Status.RUNNING,
                 "status_reason": None,
                 "phase": record.phase,
                 "step": record.step,
@@ -120,8 +89,10 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "origin": record.origin,
                 "seed": record.seed,
                 "started_at": datetime.now(UTC),
-                **self._constants,
-                **{f"param_{name}": value for name, value in parameters.items()},
+                "git": git_state(),
+                "versions": versions(),
+                # What the workers run, never the point that proposed it: of the control the two differ.
+                **to_columns(order.settings),
             }
         )
         self.show()
@@ -130,15 +101,15 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Write the report's row, and pass its objective on."""
-        plan = self._plans.get(trial.trial_id)
-        if plan is None or OVER in result:
+        running = self._flight.running.get(trial.trial_id)
+        if running is None or OVER in result:
             return
-        record, objective = plan.record, result.get("objective")
+        record, objective = running.plan.record, result.get("objective")
         row = {name: result[name] for name in REPORT_COLUMNS if name in result}
         self._writer.report({**row, "trial": record.trial, "reported_at": datetime.now(UTC)})
-        if record.step == "search" and objective is not None:
+        if record.step == Step.SEARCH and objective is not None:
             record.curve[result["alternation"]] = objective
-            self._proposals.report(record.trial, result["alternation"], objective)
+            self._flight.proposals.report(record.trial, result["alternation"], objective)
         record.objective = objective
         # A trial that is stopped, fails or is lost after this keeps what it has come to and cost.
         so_far = {name: value for name, value in result["so_far"].items() if name in _RESULT_COLUMNS}
@@ -150,15 +121,16 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         result = trial.last_result or {}
         over = result.get(OVER)
         if over == "complete":
-            self._ended(trial, "complete", None, result)
+            self._ended(trial, Status.COMPLETE, None, result)
         elif over in ("pruned", "failed"):
-            self._ended(trial, over, result["reason"], result)
+            self._ended(trial, Status(over), result["reason"], result)
         elif result.get("done"):
             rung = f"ASHA: behind at alternation {result.get('alternation')}"
-            self._ended(trial, "pruned", rung, {**result, **result["so_far"]})
-        elif (plan := self._plans.pop(trial.trial_id, None)) is not None and plan.stages != TEST_STAGES:
+            self._ended(trial, Status.PRUNED, rung, {**result, **result["so_far"]})
+        elif (running := self._flight.running.pop(trial.trial_id, None)) and running.plan.step != Step.TEST:
             # Stays "running": resuming takes it up from its own checkpoint.
-            self._writer.trial({"trial": plan.record.trial, "status_reason": "interrupted; goes on with resume"})
+            reason = "interrupted; goes on with resume"
+            self._writer.trial({"trial": running.plan.record.trial, "status_reason": reason})
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial whose worker group is lost, with its process or its machine: not the trial's fault.
@@ -167,58 +139,62 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         """
         error = trial.get_error()
         text = " ".join(str(error).split())[-300:] if error else "unknown"
-        plan = self._plans.get(trial.trial_id)
-        if plan is None:
+        running = self._flight.running.get(trial.trial_id)
+        if running is None:
             return
-        self._losses[plan.record.trial] += 1
-        if self._losses[plan.record.trial] < MOST_ATTEMPTS:
-            self._plans.pop(trial.trial_id)
-            self._planner.ended(plan)
+        lost = running.plan.record.trial
+        self._losses[lost] += 1
+        if self._losses[lost] < MOST_ATTEMPTS:
+            self._flight.running.pop(trial.trial_id)
+            self._planner.ended(running.plan)
         else:
-            self._ended(trial, "failed", f"its worker group was lost {MOST_ATTEMPTS} times: {text}", {})
+            self._ended(trial, Status.FAILED, f"its worker group was lost {MOST_ATTEMPTS} times: {text}", {})
 
     # Ours
 
     def _ended(self, trial: Trial, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
-        plan = self._plans.pop(trial.trial_id, None)
-        if plan is None:
+        running = self._flight.running.pop(trial.trial_id, None)
+        if running is None:
             return
+        plan, order = running
         record = plan.record
-        if status == "failed" and _STORAGE_FULL.search(reason or ""):
+        if status == Status.FAILED and _STORAGE_FULL.search(reason or ""):
             # Not the trial's fault: it stays "running", and resuming takes it up again.
             self._give_up(f"the storage is full ({record.trial} could not write: {reason})")
-            if plan.stages != TEST_STAGES:
+            if plan.step != Step.TEST:
                 self._writer.trial({"trial": record.trial, "status_reason": f"interrupted: {reason}"})
             return
-        if plan.stages == TEST_STAGES:
+        if plan.step == Step.TEST:
             self._tested(record, status, reason, result)
         else:
-            self._run_ended(record, status, reason, result)
+            self._run_ended(record, order, status, reason, result)
         self._planner.ended(plan)
         self.show()
 
     def _tested(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
         row: dict[str, Any] = {"trial": record.trial}
-        if status == "complete":
+        if status == Status.COMPLETE:
             record.test_metric = result["test_metric"]
         else:
             # NaN in memory only: asked once, and not again before the sweep is resumed.
             record.test_metric = math.nan
             row["status_reason"] = f"the test split could not be scored: {reason}"
-        self._writer.trial({**row, "test_metric": record.test_metric if status == "complete" else None})
+        self._writer.trial({**row, "test_metric": record.test_metric if status == Status.COMPLETE else None})
 
-    def _run_ended(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
+    def _run_ended(
+        self, record: Record, order: Order, status: Status, reason: str | None, result: Mapping[str, Any]
+    ) -> None:
         objective = result.get("objective", record.objective)
-        if status == "complete" and (objective is None or not math.isfinite(objective)):
-            status, reason = "failed", f"the objective is {objective}"
+        if status == Status.COMPLETE and (objective is None or not math.isfinite(objective)):
+            status, reason = Status.FAILED, f"the objective is {objective}"
         record.status = status
         record.objective = objective
-        if record.step == "search":
-            self._proposals.tell(record)
-        if status != "complete":
+        if record.step == Step.SEARCH:
+            self._flight.proposals.tell(record)
+        if status != Status.COMPLETE:
             with suppress(OSError):  # a storage that refuses for a moment: a file too many is left behind
-                self._discard(record)
-        if status == "complete" and result.get("seconds") is not None:
+                SavedProgress(order.storage, order.folder).clear()
+        if status == Status.COMPLETE and result.get("seconds") is not None:
             self._durations.setdefault(record.step, []).append(result["seconds"])
         self._writer.trial(
             {
@@ -234,17 +210,17 @@ class Recorder(tune.Callback):  # type: ignore[misc]
     def show(self) -> None:
         """Bring the live view up to date."""
         records = list(self._planner.records.values())
-        count = {status: sum(r.status == status for r in records) for status in ("running", "pruned", "failed")}
+        count = Counter(record.status for record in records)
         scored = [record for record in records if record.scored]
-        best = max((r for r in scored if r.step == "search"), key=lambda r: r.objective or 0.0, default=None)
-        self._view.update(
+        best = max((r for r in scored if r.step == Step.SEARCH), key=lambda r: r.objective or 0.0, default=None)
+        self._view.show(
             SweepProgress(
-                phase=_PHASES[self._planner.phase()],
+                phase=_PHASES[self._planner.step()],
                 total=self._planner.expected,
                 done=sum(record.ended for record in records),
-                running=count["running"],
-                pruned=count["pruned"],
-                failed=count["failed"],
+                running=count[Status.RUNNING],
+                pruned=count[Status.PRUNED],
+                failed=count[Status.FAILED],
                 elapsed=time.monotonic() - self._begin,
                 left=self._left(records),
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
@@ -263,4 +239,4 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         to_do = max(self._planner.expected - sum(record.ended for record in records), 0)
         running = [record for record in records if not record.ended]
         expected = sum(mean.get(record.step, anything) / 2 for record in running)
-        return (expected + (to_do - len(running)) * anything) / self._slots
+        return (expected + (to_do - len(running)) * anything) / self._flight.slots

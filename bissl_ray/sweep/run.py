@@ -1,142 +1,64 @@
 """The main job: `run_sweep` and `resume_sweep`."""
 
-import os
-from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bissl_ray.config import SearchSpace, load_search_space
+from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.fixing import tuned_once
-from bissl_ray.config.protocol import Budget, parse_budget
+from bissl_ray.config.options import ResumeOptions, SweepOptions
+from bissl_ray.config.protocol import parse_budget
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.leaderboard.live import SweepProgress
-from bissl_ray.preflight.requests import check_pretext_flags, check_reading_flags, check_worker_count
+from bissl_ray.preflight.requests import check_worker_count, checkpoint_choice, data_choice
+from bissl_ray.progress import Quiet, View
 from bissl_ray.search.history import is_finished, planner_of
-from bissl_ray.store import check_name, check_writable, read_sweep_document, sweep_names
-from bissl_ray.store.paths import absolute_file, absolute_path, absolute_storage
-from bissl_ray.sweep.outcome import SweepOutcome, View, outcome_of
-from bissl_ray.workers import environment
+from bissl_ray.store import check_name, check_writable
+from bissl_ray.store.documents import read_sweep_document
+from bissl_ray.store.paths import absolute_storage, sweep_names
+from bissl_ray.store.provenance import now
+from bissl_ray.sweep.outcome import SweepOutcome, outcome_of
 
 
-class _Quiet:
-    """Shows nothing."""
-
-    def update(self, progress: SweepProgress) -> None:
-        return
-
-    def note(self, line: str) -> None:
-        return
-
-
-def prepare_request(
-    dataset: str | None = None,
-    *,
-    space: str | Path | SearchSpace | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    name: str | None = None,
-    data_dir: str | Path | None = None,
-    splits_dir: str | Path | None = None,
-    pretext_dataset: str | None = None,
-    pretext_data_dir: str | Path | None = None,
-    pretrained: str | Path | None = None,
-    pretrained_head: str | Path | None = None,
-    allow_partial: bool = False,
-    workers_per_trial: int = 1,
-) -> SweepRequest:
-    """Turn what a person asked for into a validated request; nothing is written.
-
-    Args:
-        dataset: name of a dataset; None takes the space's.
-        space: search-space file or name; None takes the dataset's own. A resolved space is taken as it is.
-        overrides: has the last word over a space that is loaded, in the shape of a space file.
-        name: of the sweep; None makes one from the dataset and the time.
-        data_dir: folder of the dataset.
-        splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
-        pretext_dataset: whose images the lower level sees, such as "imagenet"; None: the dataset's own.
-        pretext_data_dir: folder of the pretext's dataset; None: `data_dir`.
-        pretrained: self-supervised checkpoint, a path or a URI.
-        pretrained_head: file of its pretext head, if that is neither in it nor beside it.
-        allow_partial: take what of the checkpoint fits the backbone, and keep fresh weights for the rest.
-        workers_per_trial: worker processes that share one trial.
-
-    Raises:
-        BadInputError: anything wrong.
-    """
-    if dataset is not None:
-        get_dataset(dataset)
-    resolved = space if isinstance(space, SearchSpace) else load_search_space(space or dataset or "digits", overrides)
-    chosen = dataset or resolved.dataset
-    get_dataset(chosen)
-    check_pretext_flags(pretext_dataset, pretext_data_dir)
-    check_reading_flags("--pretrained", pretrained, pretrained_head, allow_partial)
-    check_worker_count("--workers-per-trial", workers_per_trial)
-    if name is None:
-        name = f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
+def prepare_request(asked: SweepOptions) -> SweepRequest:
+    """Turn what a person asked for into a validated request; nothing is written (raises BadInputError)."""
+    if asked.dataset is not None:
+        get_dataset(asked.dataset)
+    if asked.trials is not None and asked.trials < 1:
+        raise BadInputError(f"--trials {asked.trials}: expected 1 or more")
+    space = asked.space if isinstance(asked.space, SearchSpace) else _loaded(asked)
+    dataset = asked.dataset or space.dataset
+    get_dataset(dataset)
+    data = data_choice(asked, dataset, space.protocol.seed)
+    pretrained = checkpoint_choice("--pretrained", asked.pretrained, asked.pretrained_head, asked.allow_partial)
+    check_worker_count("--workers-per-trial", asked.workers_per_trial)
+    name = f"{dataset}-{datetime.now():%Y%m%d-%H%M%S}" if asked.name is None else asked.name
     return SweepRequest(
         name=check_name("sweep", name),
-        dataset=chosen,
-        data_dir=absolute_path(data_dir),
-        splits_dir=absolute_path(splits_dir),
-        pretext_dataset=pretext_dataset,
-        pretext_data_dir=absolute_path(pretext_data_dir),
-        split_seed=resolved.protocol.seed,
-        pretrained=absolute_file(pretrained),
-        pretrained_head=absolute_file(pretrained_head),
-        allow_partial=allow_partial,
-        workers_per_trial=workers_per_trial,
-        space=tuned_once(resolved),
+        data=data,
+        pretrained=pretrained,
+        workers_per_trial=asked.workers_per_trial,
+        space=tuned_once(space),
     )
 
 
-def run_sweep(
-    dataset: str | None = None,
-    *,
-    storage: str | Path = "./runs",
-    space: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    name: str | None = None,
-    data_dir: str | Path | None = None,
-    splits_dir: str | Path | None = None,
-    pretext_dataset: str | None = None,
-    pretext_data_dir: str | Path | None = None,
-    pretrained: str | Path | None = None,
-    pretrained_head: str | Path | None = None,
-    allow_partial: bool = False,
-    pretrain: bool = False,
-    workers_per_trial: int = 1,
-    address: str | None = None,
-    budget: str | None = None,
-    splits_optional: bool = False,
-    view: View | None = None,
-) -> SweepOutcome:
+def _loaded(asked: SweepOptions) -> SearchSpace:
+    overrides = dict(asked.overrides or {})
+    if asked.trials is not None:
+        overrides["protocol"] = {**overrides.get("protocol", {}), "trials": asked.trials}
+    return load_search_space(asked.space or asked.dataset or "digits", overrides)  # type: ignore[arg-type]
+
+
+def run_sweep(dataset: str | None = None, *, view: View | None = None, **options: Any) -> SweepOutcome:
     """Search, confirm and test: BiSSL's hyperparameters for one dataset, and plain fine-tuning as its control.
 
     Args:
         dataset: name of a dataset; None: digits, which needs no download.
-        storage: folder or URI (s3://...) for the results.
-        space: search-space file or name; None takes the dataset's own.
-        overrides: has the last word over the space, in the shape of a space file, such as
-            `{"protocol": {"trials": 8}}`.
-        name: of the sweep; None makes one from the dataset and the time.
-        data_dir: folder of the dataset.
-        splits_dir: folder of published index files (NAME_train_split.txt, NAME_val_split.txt).
-        pretext_dataset: whose images the lower level sees, such as "imagenet"; None: the dataset's own.
-        pretext_data_dir: folder of the pretext's dataset; None: `data_dir`.
-        pretrained: self-supervised checkpoint (.pth, .pt, .safetensors), a path or a URI.
-        pretrained_head: file of its pretext head, if that is neither in it nor beside it.
-        allow_partial: take what of the checkpoint fits the backbone, and keep fresh weights for the rest.
-        pretrain: pretrain on the dataset's own images where no checkpoint is given.
-        workers_per_trial: worker processes that share one trial; a GPU each where there are GPUs.
-        address: of a running Ray cluster ("auto", "host:port"); None takes RAY_ADDRESS, else starts one here.
-        budget: limit on exploring, such as "2h" or "40gpuh".
-        splits_optional: whether `splits_dir` may be without files of this dataset, whose split is then as published or
-            drawn.
         view: shows progress; None shows nothing.
+        options: what else is asked for, by the attributes of `bissl_ray.config.options.SweepOptions`: storage, space,
+            overrides, trials, budget, name, data_dir, splits_dir, pretext_dataset, pretext_data_dir, pretrained,
+            pretrained_head, allow_partial, pretrain, workers_per_trial, address.
 
     Returns:
         How it ended. Results: `bissl_ray.load_trials(storage)`.
@@ -147,57 +69,30 @@ def run_sweep(
 
     Example:
         >>> from bissl_ray import run_sweep, load_trials
-        >>> outcome = run_sweep("digits", overrides={"protocol": {"trials": 4}})  # doctest: +SKIP
+        >>> outcome = run_sweep("digits", trials=4)  # doctest: +SKIP
         >>> load_trials(outcome.storage).to_pandas()  # doctest: +SKIP
     """
-    request = prepare_request(
-        dataset,
-        space=space,
-        overrides=overrides,
-        name=name,
-        data_dir=data_dir,
-        splits_dir=splits_dir,
-        pretext_dataset=pretext_dataset,
-        pretext_data_dir=pretext_data_dir,
-        pretrained=pretrained,
-        pretrained_head=pretrained_head,
-        allow_partial=allow_partial,
-        workers_per_trial=workers_per_trial,
-    )
-    return begin_sweep(
-        request,
-        storage=storage,
-        pretrain=pretrain,
-        address=address,
-        budget=budget,
-        splits_optional=splits_optional,
-        view=view,
-    )
+    asked = SweepOptions(dataset=dataset, **options)
+    return begin_sweep(prepare_request(asked), asked, view or Quiet())
 
 
-def begin_sweep(
-    request: SweepRequest,
-    *,
-    storage: str | Path = "./runs",
-    pretrain: bool = False,
-    address: str | None = None,
-    budget: str | None = None,
-    splits_optional: bool = False,
-    view: View | None = None,
-) -> SweepOutcome:
-    """Run a new sweep as `prepare_request` put it; the rest as for `run_sweep`.
+def begin_sweep(request: SweepRequest, asked: SweepOptions, view: View) -> SweepOutcome:
+    """Run a new sweep as `prepare_request` put it; of the options, what doesn't concern the request is read here.
 
     Raises:
         BadInputError: anything wrong with the input; nothing was started.
     """
-    limit = None if budget is None else parse_budget(budget)
-    place = absolute_storage(storage)
-    check_writable(place)
-    check_new(request.name, storage)
-    return _run(request, place, {"pretrain": pretrain}, address, limit, view or _Quiet(), splits_optional)
+    limit = None if asked.budget is None else parse_budget(asked.budget)
+    storage = absolute_storage(asked.storage)
+    check_writable(storage)
+    check_new(request.name, asked.storage)
+    from bissl_ray.sweep.session import run_session
+
+    document = SweepDocument(created_at=now(), request=request, pretrain=asked.pretrain)
+    return run_session(document, storage, asked.address, limit, view, asked.splits_optional)
 
 
-def check_new(name: str, storage: str | Path) -> None:
+def check_new(name: str, storage: str) -> None:
     """Make sure that a storage holds no sweep of that name yet (raises BadInputError)."""
     if name in sweep_names(absolute_storage(storage)):
         raise BadInputError(
@@ -206,83 +101,47 @@ def check_new(name: str, storage: str | Path) -> None:
         )
 
 
-def resume_sweep(
-    name: str,
-    *,
-    storage: str | Path = "./runs",
-    trials: int | None = None,
-    address: str | None = None,
-    budget: str | None = None,
-    folders: Mapping[str, str | None] | None = None,
-    view: View | None = None,
-) -> SweepOutcome:
+def resume_sweep(name: str, *, view: View | None = None, **options: Any) -> SweepOutcome:
     """Finish a sweep that was interrupted, or extend a finished one.
 
     Args:
         name: of the sweep.
-        storage: where it is.
-        folders: where data lie that have moved since, by data_dir, splits_dir and pretext_data_dir; None: they haven't.
-        trials: explore trials in all from now on; None as asked for before.
-        address: as for `run_sweep`; need not be the same cluster.
-        budget: as for `run_sweep`, from now on.
-        view: shows progress.
+        view: shows progress; None shows nothing.
+        options: by the attributes of `bissl_ray.config.options.ResumeOptions`: storage, trials, budget, address, and
+            where data lie that have moved since.
 
     Raises:
         BadInputError: there is no such sweep, or fewer trials are asked for than it has.
     """
-    limit = None if budget is None else parse_budget(budget)
-    place = absolute_storage(storage)
-    document = read_sweep_document(place, name)
-    check_writable(place)
-    moved = {place: absolute_path(at) for place, at in (folders or {}).items() if at is not None}
-    request = read_request(document, name).model_copy(update=moved)
-    if trials is not None:
-        planned = request.space.protocol.trials
-        if trials < planned:
-            raise BadInputError(f"--trials {trials}: the sweep was asked for {planned} already; expected more")
-        if trials > planned and not request.space.parameters:
-            raise BadInputError(
-                f"--trials {trials}: sweep {name} searches nothing, so all its trials would be the same"
-            )
-        protocol = request.space.protocol.model_copy(update={"trials": trials})
-        space = request.space.model_copy(update={"protocol": protocol})
-        request = request.model_copy(update={"space": space})
-    planner, _ = planner_of(request, place)
+    return go_on(name, ResumeOptions(**options), view or Quiet())
+
+
+def go_on(name: str, asked: ResumeOptions, view: View) -> SweepOutcome:
+    """As `resume_sweep`, with the options as one object."""
+    limit = None if asked.budget is None else parse_budget(asked.budget)
+    storage = absolute_storage(asked.storage)
+    document = read_sweep_document(storage, name)
+    check_writable(storage)
+    request = document.request.model_copy(update={"data": document.request.data.moved(asked)})
+    if asked.trials is not None:
+        request = _extended(request, asked.trials)
+    planner, _ = planner_of(request, storage)
     if is_finished(planner):
-        return outcome_of(request.name, place, planner)
-    return _run(request, place, document, address, limit, view or _Quiet())
-
-
-def read_request(document: Mapping[str, Any], name: str) -> SweepRequest:
-    """Read what a sweep was asked for.
-
-    Args:
-        document: its sweep.json.
-        name: of the sweep.
-
-    Raises:
-        BadInputError: another release wrote it.
-    """
-    try:
-        return SweepRequest.model_validate(document["request"])
-    except (KeyError, ValidationError) as error:
-        raise BadInputError(
-            f"sweep {name} was written by another release, whose sweep.json this one can't read "
-            f"({' '.join(str(error).split())[:120]}): resume it with that release, or begin a new sweep"
-        ) from error
-
-
-def _run(
-    request: SweepRequest,
-    storage: str,
-    document: Mapping[str, Any],
-    address: str | None,
-    budget: Budget | None,
-    view: View,
-    splits_optional: bool = False,
-) -> SweepOutcome:
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    environment.prepare(address)
+        return outcome_of(name, storage, planner)
     from bissl_ray.sweep.session import run_session
 
-    return run_session(request, storage, document, address, budget, view, splits_optional)
+    return run_session(document.changed(request=request), storage, asked.address, limit, view)
+
+
+def _extended(request: SweepRequest, trials: int) -> SweepRequest:
+    """The request with so many explore trials in all (raises BadInputError: fewer than it has, or all alike)."""
+    space = request.space
+    planned = space.protocol.trials
+    if trials < planned:
+        raise BadInputError(f"--trials {trials}: the sweep was asked for {planned} already; expected more")
+    if trials > planned and not space.parameters:
+        raise BadInputError(
+            f"--trials {trials}: sweep {request.name} searches nothing, so all its trials would be the same"
+        )
+    protocol = space.protocol.model_copy(update={"trials": trials})
+    return request.model_copy(update={"space": space.model_copy(update={"protocol": protocol})})

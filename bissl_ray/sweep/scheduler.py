@@ -1,4 +1,4 @@
-"""ASHA on `alternation`, for explore trials only (Li et al. 2020; DESIGN section 5)."""
+"""ASHA on `alternation`, for explore trials only (Li et al. 2020; docs/architecture.md, "Search")."""
 
 from collections.abc import Iterable
 from types import SimpleNamespace

@@ -15,9 +15,9 @@ from bissl_ray.bilevel import (
     RecomputedCurvature,
 )
 from bissl_ray.bilevel.curvature.memory import CurvatureMemory, curvature_memory, solver_vectors
-from bissl_ray.bilevel.measurements import trainable
-from bissl_ray.config.backbones import stage_weight
-from bissl_ray.config.settings import Settings
+from bissl_ray.bilevel.level import trainable
+from bissl_ray.config.backbones import part_weight
+from bissl_ray.config.settings import Settings, SolverSettings
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import Views
@@ -25,7 +25,7 @@ from bissl_ray.training.models import Models
 from bissl_ray.training.precision import exact_arithmetic
 
 
-def exact_curvature(settings: Settings, models: Models, images: int) -> Callable[[Views], CurvatureOperator]:
+def exact_curvature(settings: SolverSettings, models: Models, images: int) -> Callable[[Views], CurvatureOperator]:
     """What `BilevelTrainer` builds its curvature operator with.
 
     Args:
@@ -51,7 +51,7 @@ def exact_curvature(settings: Settings, models: Models, images: int) -> Callable
     return build
 
 
-def keeps_graph(settings: Settings) -> bool:
+def keeps_graph(settings: SolverSettings) -> bool:
     """Whether one graph serves all products of an alternation.
 
     Not with several chunks: all their graphs would take as much memory as one of the whole batch.
@@ -59,7 +59,7 @@ def keeps_graph(settings: Settings) -> bool:
     return settings.curvature_products == "graph" and settings.curvature_chunks == 1
 
 
-def curvature_graph(settings: Settings, models: Models, views: Views) -> CurvatureGraph:
+def curvature_graph(settings: SolverSettings, models: Models, views: Views) -> CurvatureGraph:
     """The graph of the pretext loss on some images, for the kind of curvature that is set.
 
     Args:
@@ -102,7 +102,7 @@ def estimate_curvature_memory(settings: Settings, workers: int = 1) -> Curvature
     shape = (images, 3, settings.image_size, settings.image_size)
     # The weights don't matter, but drawing them must not change what the caller draws.
     with torch.random.fork_rng(devices=[]):
-        models = Models.build(settings, classes=2, device=torch.device("cpu"))
+        models = Models.build(settings, torch.device("cpu"))
 
     def build() -> CurvatureGraph:
         return curvature_graph(settings, models, (torch.empty(shape), torch.empty(shape)))
@@ -112,21 +112,21 @@ def estimate_curvature_memory(settings: Settings, workers: int = 1) -> Curvature
         return curvature_memory(build, trainable(models.lower), keeps_graph(settings), vectors)
 
 
-def proximity_weights(settings: Settings, backbone: Backbone) -> float | tuple[float, ...]:
+def proximity_weights(settings: SolverSettings, backbone: Backbone) -> float | tuple[float, ...]:
     """λ of every trainable parameter tensor of a backbone.
 
-    Stage i, counted from the input, has the weight that is set for it, else proximity_weight · proximity_decay^i.
+    Part i, counted from the input, has the weight that is set for it, else proximity_weight · proximity_decay^i.
 
     Args:
-        settings: proximity_weight, proximity_decay and proximity_weight_<stage> are read.
+        settings: proximity_weight, proximity_decay and proximity_weight_<part> are read.
         backbone: the architecture that they are for.
 
     Returns:
         One weight per tensor, in the module's order; a single number where all are equal.
     """
-    by_stage: dict[str, float] = {}
-    for depth, stage in enumerate(backbone.stages):
-        own: float | None = getattr(settings, stage_weight(stage))
-        by_stage[stage] = settings.proximity_weight * settings.proximity_decay**depth if own is None else own
-    weights = tuple(by_stage[stage] for stage in backbone.parameter_stages())
+    by_part: dict[str, float] = {}
+    for depth, part in enumerate(backbone.parts):
+        own: float | None = getattr(settings, part_weight(part))
+        by_part[part] = settings.proximity_weight * settings.proximity_decay**depth if own is None else own
+    weights = tuple(by_part[part] for part in backbone.parameter_parts())
     return weights[0] if len(set(weights)) == 1 else weights

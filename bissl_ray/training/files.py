@@ -1,7 +1,6 @@
 """Tensors in and out of the storage, whole or not at all."""
 
 import io
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -9,9 +8,6 @@ import torch
 from pyarrow.fs import FileType
 
 from bissl_ray.store.filesystem import atomic_write, open_storage
-
-_WRITING_SHARE = 0.05
-"""A trial's checkpoints may take this share of its time: a slow disk is written to less often."""
 
 
 def write_tensors(storage: str, path: str, content: dict[str, Any]) -> None:
@@ -53,37 +49,3 @@ def remove_folder(storage: str, path: str) -> None:
     filesystem, base = open_storage(storage)
     with suppress(OSError):
         filesystem.delete_dir(f"{base}/{path}")
-
-
-class Progress:
-    """A trial's own checkpoint: how far it is and everything it needs to go on.
-
-    Written between steps, never more often than keeps writing under 5% of the time, so that a crash
-    or Ctrl-C costs a trial a moment and nothing needs to be saved on the way out.
-    """
-
-    def __init__(self, storage: str, folder: str):
-        self._storage = storage
-        self._path = f"{folder}/progress.pt"
-        self._last_end = time.monotonic()
-        self._last_cost = 0.0
-
-    def load(self) -> dict[str, Any] | None:
-        """The last saved content, or None for a trial that has not saved any."""
-        return read_tensors(self._storage, self._path)
-
-    @property
-    def due(self) -> bool:
-        """Whether writing again now would stay within its share of the time."""
-        return (time.monotonic() - self._last_end) * _WRITING_SHARE >= self._last_cost
-
-    def save(self, content: dict[str, Any]) -> None:
-        """Write now."""
-        begin = time.monotonic()
-        write_tensors(self._storage, self._path, content)
-        self._last_end = time.monotonic()
-        self._last_cost = self._last_end - begin
-
-    def clear(self) -> None:
-        """Remove it: the trial is over."""
-        remove_file(self._storage, self._path)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
-from bissl_ray.downstream import DownstreamTask, build_downstream
+from bissl_ray.downstream import DownstreamTask, downstream_task
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone, build_backbone, checkpoint_content
 from bissl_ray.pretext import PretextTask, build_pretext
@@ -22,29 +22,40 @@ class Models:
         lower: backbone θ.
         pretext: pretext task with its head φ_P.
         upper: backbone θ_D.
-        downstream: downstream task with its head φ_D.
+        task: downstream task with its head φ_D; None where only the pretext side is needed.
     """
 
     lower: Backbone
     pretext: PretextTask
     upper: Backbone
-    downstream: DownstreamTask
+    task: DownstreamTask | None = None
 
     @classmethod
-    def build(cls, settings: Settings, classes: int, device: torch.device, task: str = "classification") -> "Models":
+    def build(
+        cls, settings: Settings, device: torch.device, task: str | None = None, classes: int | None = None
+    ) -> "Models":
         """Fresh models, drawn from torch's global generator; alike on all workers under the same seed.
 
         Args:
             settings: of the trial.
-            classes: of the dataset.
             device: where they shall live.
-            task: the downstream task, as of `build_downstream`.
+            task: the downstream task, as of `downstream_task`; None: none is built.
+            classes: of the dataset, where it has any.
+
+        Raises:
+            BadInputError: there is no such task, or it can't be built for so many classes.
         """
         lower = build_backbone(settings.backbone, settings.batch_norm, settings.image_size)
         pretext = build_pretext(settings, lower)
         upper = build_backbone(settings.backbone, settings.batch_norm, settings.image_size)
-        downstream = build_downstream(task, lower.feature_dim, classes)
-        return cls(lower.to(device), pretext.to(device), upper.to(device), downstream.to(device))
+        downstream = None if task is None else downstream_task(task).build(upper, classes, settings).to(device)
+        return cls(lower.to(device), pretext.to(device), upper.to(device), downstream)
+
+    @property
+    def downstream(self) -> DownstreamTask:
+        """The downstream task, of models that were built with one."""
+        assert self.task is not None, "these models have no downstream task"
+        return self.task
 
     def start_from(self, content: dict[str, Any], source: str) -> None:
         """Set both backbones, and the heads as far as the file has them.
@@ -90,7 +101,7 @@ class Models:
             "backbone": _on_cpu(self.lower),
             "pretext": _on_cpu(self.pretext),
             "upper": _on_cpu(self.upper),
-            "downstream": _on_cpu(self.downstream),
+            **({} if self.task is None else {"downstream": _on_cpu(self.task)}),
         }
 
     def checkpoint(self, parts: tuple[str, ...], metadata: Mapping[str, Any]) -> dict[str, Any]:

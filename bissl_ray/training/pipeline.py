@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bissl_ray.data.cache.news import CacheNews
+from bissl_ray.progress import Sender, StageEnded
 from bissl_ray.training.evaluation.scoring import evaluate_on_test, score_frozen, score_model
 from bissl_ray.training.order import Order
 from bissl_ray.training.precision import training_arithmetic
@@ -12,8 +12,7 @@ from bissl_ray.training.stages.bissl import align
 from bissl_ray.training.stages.finetune import finetune
 from bissl_ray.training.stages.head import warm_up_head
 from bissl_ray.training.stages.pretrain import pretrain
-from bissl_ray.training.trial import Report, Trial
-from bissl_ray.training.watch import Watch
+from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker
 
 STAGES: dict[str, Callable[[Trial, Any], None]] = {
@@ -27,39 +26,37 @@ STAGES: dict[str, Callable[[Trial, Any], None]] = {
 }
 
 
-def run_order(
-    order: Order, worker: Worker, report: Report, watch: Watch | None = None, news: CacheNews | None = None
-) -> dict[str, Any]:
+def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
     """Run a trial to its end (collective over its workers).
 
     Args:
         order: what to run.
         worker: this process among the trial's workers.
-        report: takes each row; raises TrialStoppedError when the trial is to stop.
-        watch: follows the run between reports, and may stop it; None: nobody does.
-        news: as for `Trial`.
+        sender: what the run speaks through, on every worker; may stop it.
 
     Returns:
         The trial's totals: objective, checkpoint, alternations, hvps, cg_residual, test_metric as far as its
         stages gave them; seconds, gpu_seconds, workers; first_step_at and ended_at, seconds since the epoch.
 
     Raises:
-        TrialStoppedError: the report or the watch said so.
+        TrialStoppedError: the sender said so.
         BadInputError: the settings and the workers don't fit together, or a file is damaged.
         Exception: whatever broke a stage.
     """
-    trial = Trial(order, worker, report, watch, news)
+    trial = Trial(order, worker, sender)
     try:
-        first, saved = trial.start()
+        first, saved = trial.begin()
         with training_arithmetic(trial.settings.precision):
             for name in order.stages[order.stages.index(first) :]:
                 STAGES[name](trial, saved)
                 saved = None
+                if worker.is_chief:
+                    sender.send(StageEnded(name))
                 following = order.stages[order.stages.index(name) + 1 :]
                 if following:
                     trial.save_progress(following[0], lambda: None)
     finally:
-        trial.close()
+        trial.data.close()
     if worker.is_chief:
         trial.progress.clear()
-    return {**trial.so_far, "first_step_at": trial.first_step_at, "ended_at": time.time()}
+    return {**trial.account.so_far, "first_step_at": trial.data.first_batch_at, "ended_at": time.time()}

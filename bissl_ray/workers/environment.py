@@ -3,6 +3,7 @@
 import os
 import sys
 
+from bissl_ray.plugins import VARIABLE
 from bissl_ray.workers.attach import LOOPBACK_ONLY, check_cluster
 
 _ALWAYS = {
@@ -59,4 +60,4 @@ def prepare(address: str | None) -> None:
 
 def worker_environment() -> dict[str, str]:
     """What the cluster's processes need of the same, for a job's runtime environment."""
-    return {name: os.environ[name] for name in _ALWAYS if name in os.environ}
+    return {name: os.environ[name] for name in (*_ALWAYS, VARIABLE) if name in os.environ}

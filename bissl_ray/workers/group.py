@@ -1,4 +1,4 @@
-"""A worker group: n Ray Train workers that outlive trials (DESIGN section 5).
+"""A worker group: n Ray Train workers that outlive trials (docs/architecture.md, "Workers").
 
 One TorchTrainer run is started once and its workers loop over trials. With one worker, Train's local mode
 runs the same loop in a thread of this process, with no further process.
@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from bissl_ray.progress import TrialEnded
 from bissl_ray.training.order import Order
 from bissl_ray.workers.loop import Call, worker_loop
 from bissl_ray.workers.mailbox import Answer, Mailbox, Message
@@ -23,16 +24,16 @@ _MOST_RESTARTS = 20
 class WorkerGroup:
     """Runs the trials that it is handed, one after another."""
 
-    def __init__(self, shape: GroupShape, name: str, news: MessageLine | None = None):
+    def __init__(self, shape: GroupShape, name: str, line: MessageLine | None = None):
         """Start the workers; returns at once, they take their first trial when they are up.
 
         Args:
             shape: workers, CPUs and GPUs.
             name: unique name of the Train run.
-            news: takes what trials say of the images that are decoded; None: standard error does.
+            line: takes what trials say of the images that are decoded; None: standard error does.
         """
         self._shape = shape
-        self._news = news
+        self._line = line
         self._mailbox_actor: Any = None
         self._mailbox: Mailbox | None = None
         if shape.workers == 1:
@@ -52,7 +53,7 @@ class WorkerGroup:
 
     def hand_out(self, tag: str, order: Order) -> None:
         """Give the group its next trial."""
-        self._call("hand_out", tag, order.to_mapping())
+        self._call("hand_out", tag, order)
 
     def answer(self, tag: str, answer: Answer) -> None:
         """Let the trial go on after its last report, or stop it there."""
@@ -66,7 +67,7 @@ class WorkerGroup:
                 return message
             if not self.alive:
                 reason = f"the worker group ended: {self._error}" if self._error else "the worker group ended"
-                return Message("failure", {"reason": " ".join(reason.split())[:400], "attempts": 0})
+                return TrialEnded("failed", {"attempts": 0}, " ".join(reason.split())[:400])
 
     def close(self, timeout: float = 3.0) -> None:
         """Tell the workers to end and wait for them a moment (seconds)."""
@@ -84,7 +85,7 @@ class WorkerGroup:
         try:
             torch_trainer(
                 worker_loop,
-                {"call": self._call, "threads": shape.cpus_per_worker, "news": self._news},
+                {"call": self._call, "threads": shape.cpus_per_worker, "line": self._line},
                 shape,
                 name=self._name,
                 in_process=shape.workers == 1,

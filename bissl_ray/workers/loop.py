@@ -4,25 +4,27 @@ import contextlib
 import gc
 import os
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from bissl_ray.bilevel import DivergedError
+from bissl_ray.progress import Decoding, Event, Note, Report, Sender, TrialEnded, TrialStoppedError
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
-from bissl_ray.training.watch import TrialStoppedError
 from bissl_ray.training.worker import Worker, from_ray_train, lost_a_peer
-from bissl_ray.workers.mailbox import Answer
-from bissl_ray.workers.trial_news import TrialNews
+from bissl_ray.workers.mailbox import Answer, HandedOut
+
+if TYPE_CHECKING:
+    from bissl_ray.workers.message_line import MessageLine
 
 Call = Callable[..., Any]
 """`call(method, *arguments)` on the mailbox, wherever it lives."""
 
-_WAIT_S = 5.0
-_MEMORY_SLACK_BYTES = 256 * 2**20
+_WAIT_S: Final = 5.0
+_MEMORY_SLACK_BYTES: Final = 256 * 2**20
 
 
 class MemoryNotReturnedError(RuntimeError):
@@ -33,7 +35,7 @@ def worker_loop(config: dict[str, Any]) -> None:
     """Run trials until the mailbox is closed.
 
     Args:
-        config: "call", a `Call` to the group's mailbox; "threads", CPU threads of this worker; "news", a `MessageLine`
+        config: "call", a `Call` to the group's mailbox; "threads", CPU threads of this worker; "line", a `MessageLine`
             to the driver, or None.
 
     Raises:
@@ -43,21 +45,17 @@ def worker_loop(config: dict[str, Any]) -> None:
     """
     call: Call = config["call"]
     torch.set_num_threads(config["threads"])
-    news = None if config["news"] is None else TrialNews(config["news"])
     worker = from_ray_train()
     # Ray changes the working directory; relative paths were made absolute by the driver.
     memory = _memory(worker)
     while True:
         # Agreed on also where there is none yet: a worker left waiting in a collective would run into its timeout.
-        taken: tuple[str, str, dict[str, Any]] | None = worker.agree(
-            call("next_order", _WAIT_S) if worker.is_chief else None
-        )
+        taken: HandedOut | None = worker.agree(call("next_order", _WAIT_S) if worker.is_chief else None)
         if taken is None:
             continue
-        kind, tag, order = taken
-        if kind == "close":
+        if taken.order is None:
             return
-        _run_one(call, worker, tag, Order.from_mapping(order), news)
+        _run_one(_Speaker(call, worker, taken.tag, config["line"]), worker, taken.order)
         gc.collect()
         if worker.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -65,30 +63,51 @@ def worker_loop(config: dict[str, Any]) -> None:
                 raise MemoryNotReturnedError(f"{(_memory(worker) - memory) / 2**20:.0f} MiB are still held")
 
 
-def _run_one(call: Call, worker: Worker, tag: str, order: Order, news: TrialNews | None) -> None:
-    def report(row: dict[str, Any]) -> None:
+class _Speaker(Sender):
+    """What one trial says: reports and its end to the mailbox, which answers; the rest to the driver."""
+
+    def __init__(self, call: Call, worker: Worker, tag: str, line: "MessageLine | None") -> None:
+        super().__init__()
+        self._call, self._worker, self._tag, self._line = call, worker, tag, line
+
+    def deliver(self, event: Event) -> None:
+        """To the driver, what reports can't carry: they are answered one by one, and images are decoded before them."""
+        if self._line is not None and isinstance(event, Decoding | Note):
+            self._line.put_or_drop(event)
+
+    def stop_asked(self) -> bool:
+        """Never: a sweep's trials are stopped by the answers to their reports."""
+        return False
+
+    def report(self, row: Mapping[str, Any], is_chief: bool) -> None:
+        """Leave it, and wait for the answer; all workers of the trial hear it."""
         answer: Answer | None = None
-        if worker.is_chief:
-            answer = "stop" if not call("report", tag, row) else None
+        if is_chief:
+            answer = "stop" if not self._call("report", self._tag, Report(row)) else None
             while answer is None:
-                answer = call("wait_for_answer", tag, _WAIT_S)
-        if worker.agree(answer) == "stop":
+                answer = self._call("wait_for_answer", self._tag, _WAIT_S)
+        if self._worker.agree(answer) == "stop":
             raise TrialStoppedError
 
+    def ended(self, ended: TrialEnded) -> None:
+        """Say how the trial ended."""
+        self._call("end", self._tag, ended)
+
+
+def _run_one(speaker: _Speaker, worker: Worker, order: Order) -> None:
     try:
-        result = run_order(order, worker, report, news=news)
+        result = run_order(order, worker, speaker)
     except TrialStoppedError:
         return
     except TrialDiagnosedError as diagnosis:
         if worker.is_chief:
-            call("prune", tag, str(diagnosis))
+            speaker.ended(TrialEnded("pruned", reason=str(diagnosis)))
     except Exception as error:
         if lost_a_peer(error):
             # Another worker died. That is not the trial's fault: Ray Train restarts the group, and the mailbox
             # hands the trial out again, to go on from its own checkpoint.
             raise
-        reason = _reason(error)
-        call("fail", tag, reason)
+        speaker.ended(TrialEnded("failed", reason=_reason(error)))
         # Raised alike on every worker, from values that all of them share: the group is in step. (A BadInputError
         # need not be: an image that can't be decoded is met by one worker alone.)
         in_step = isinstance(error, DivergedError) or getattr(error, "in_step", False)
@@ -96,7 +115,7 @@ def _run_one(call: Call, worker: Worker, tag: str, order: Order, news: TrialNews
             raise
     else:
         if worker.is_chief:
-            call("finish", tag, result)
+            speaker.ended(TrialEnded("complete", result))
 
 
 def _reason(error: Exception) -> str:

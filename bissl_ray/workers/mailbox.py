@@ -8,26 +8,34 @@ through an actor that takes no CPU.
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from bissl_ray.progress import Report, TrialEnded
+
+if TYPE_CHECKING:
+    from bissl_ray.training.order import Order
 
 Answer = Literal["continue", "stop"]
-MOST_ATTEMPTS = 3
+Message = Report | TrialEnded
+"""What a group says of its trial."""
+
+MOST_ATTEMPTS: Final = 3
 """How often a trial is begun or gone on with before its dying workers count as its failure."""
 
 
 @dataclass(frozen=True)
-class Message:
-    """What a group says of its trial: a report, its result, why it ended itself early, or why it failed."""
+class HandedOut:
+    """A trial for a group; without an order, the group is to end."""
 
-    kind: Literal["report", "result", "diagnosis", "failure"]
-    content: dict[str, Any]
+    tag: str = ""
+    order: "Order | None" = None
 
 
 @dataclass
 class _Trial:
     tag: str
-    order: dict[str, Any]
+    order: "Order"
     attempts: int = 0
     answer: Answer | None = None
     waiting: bool = False
@@ -51,7 +59,7 @@ class Mailbox:
 
     # The trainable's side
 
-    def hand_out(self, tag: str, order: dict[str, Any]) -> None:
+    def hand_out(self, tag: str, order: "Order") -> None:
         """Give the group its next trial; whatever it was doing is stopped at its next report."""
         with self._changed:
             self._trial = _Trial(tag, order)
@@ -80,14 +88,11 @@ class Mailbox:
 
     # The group's side (its chief)
 
-    def next_order(self, timeout: float) -> tuple[str, str, dict[str, Any]] | None:
-        """Take the next trial.
+    def next_order(self, timeout: float) -> HandedOut | None:
+        """Take the next trial, or the word to end; None when the timeout (seconds) passes first.
 
         A trial that was taken before and never ended had its workers die: it is taken again, up to
         `most_attempts` times, then failed.
-
-        Returns:
-            ("run", tag, order), ("close", "", {}), or None when the timeout (seconds) passes first.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -96,21 +101,21 @@ class Mailbox:
                 if not self._changed.wait_for(lambda: self._closed or self._open_trial() is not None, max(left, 0)):
                     return None
                 if self._closed:
-                    return ("close", "", {})
+                    return HandedOut()
                 trial = self._open_trial()
                 assert trial is not None
                 if trial.attempts < self._most_attempts:
                     trial.attempts += 1
-                    return ("run", trial.tag, trial.order)
-                self._end(trial, Message("failure", {"reason": f"its workers died {trial.attempts} times"}))
+                    return HandedOut(trial.tag, trial.order)
+                self._end(trial, TrialEnded("failed", reason=f"its workers died {trial.attempts} times"))
 
-    def report(self, tag: str, row: dict[str, Any]) -> bool:
+    def report(self, tag: str, report: Report) -> bool:
         """Leave a report. Returns False, and the trial must stop, when the tag is not the current one's."""
         with self._changed:
             if not self._is_current(tag) or self._trial is None:
                 return False
             self._trial.waiting, self._trial.answer = True, None
-            self._messages.append(Message("report", {**row, "attempts": self._trial.attempts}))
+            self._messages.append(Report({**report.row, "attempts": self._trial.attempts}))
             self._changed.notify_all()
             return True
 
@@ -130,29 +135,17 @@ class Mailbox:
                 self._trial.over = True
             return self._trial.answer
 
-    def finish(self, tag: str, result: dict[str, Any]) -> None:
-        """Leave the trial's result: it is over."""
-        self._over(tag, Message("result", result))
-
-    def prune(self, tag: str, reason: str) -> None:
-        """Say in words why the trial ended itself early, in good order: it is over."""
-        self._over(tag, Message("diagnosis", {"reason": reason}))
-
-    def fail(self, tag: str, reason: str) -> None:
-        """Say in words why the trial failed: it is over."""
-        self._over(tag, Message("failure", {"reason": reason}))
+    def end(self, tag: str, ended: TrialEnded) -> None:
+        """Say how the trial ended; nothing happens where it is over already, or another's turn."""
+        with self._changed:
+            if self._is_current(tag) and self._trial is not None and not self._trial.over:
+                self._end(self._trial, ended)
 
     # Under the lock
 
-    def _over(self, tag: str, message: Message) -> None:
-        with self._changed:
-            if self._is_current(tag) and self._trial is not None and not self._trial.over:
-                self._end(self._trial, message)
-
-    def _end(self, trial: _Trial, message: Message) -> None:
+    def _end(self, trial: _Trial, ended: TrialEnded) -> None:
         trial.over = True
-        message.content["attempts"] = trial.attempts
-        self._messages.append(message)
+        self._messages.append(replace(ended, result={**ended.result, "attempts": trial.attempts}))
         self._changed.notify_all()
 
     def _is_current(self, tag: str) -> bool:

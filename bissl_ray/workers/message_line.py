@@ -1,8 +1,10 @@
 """Messages from workers to the process that started them. Imports no torch: the actor that holds them needs none."""
 
+from contextlib import suppress
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 
 class MessageLine:
@@ -27,6 +29,11 @@ class MessageLine:
         """Leave a message; returns whether the run shall stop."""
         asked: bool = ray.get(self._actor.put.remote(message))
         return asked
+
+    def put_or_drop(self, message: Any) -> None:
+        """Leave a message, unless nobody listens any more: no trial has to fail for that."""
+        with suppress(RayError):
+            self.put(message)
 
     def take(self) -> list[Any]:
         """Take what was left, oldest first."""

@@ -1,66 +1,105 @@
-"""Where a stage runs: in this process, on workers of this machine, or on a cluster."""
+"""Where a job runs: in this process, on workers of this machine, or on a cluster."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from bissl_ray.stages.request import StageRequest
-from bissl_ray.training.files import remove_folder
-from bissl_ray.training.order import Order, stage_folder
+from bissl_ray.progress import View
+from bissl_ray.training.order import Order
 from bissl_ray.training.worker import default_device
 from bissl_ray.workers import environment
-from bissl_ray.workers.interrupt import Interrupt, interruptible
-from bissl_ray.workers.launch import Follower, RunEnd, run_here, run_on_workers
+from bissl_ray.workers.launch import RunEnd, run_here, run_on_workers
 
-Runner = Callable[[Order, Follower, Callable[[], bool]], RunEnd]
-"""Runs an order as `run_here` does."""
+if TYPE_CHECKING:
+    from bissl_ray.workers.cluster import Cluster
+    from bissl_ray.workers.train_run import GroupShape
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a stage runs.
+class Need:
+    """What a job asks of the place where it runs.
 
     Attributes:
-        run: runs an order there.
-        words: for a line.
+        workers: that work together.
+        flag: what asked for so many, for error lines.
+        run_dir: folder or URI for Ray Train's own state.
+        in_process: whether one worker may be this very process, where no cluster is asked for.
     """
 
-    run: Runner
-    words: str
+    workers: int
+    flag: str
+    run_dir: str
+    in_process: bool
+
+
+@dataclass(frozen=True)
+class Here:
+    """This process, its only worker."""
+
+    @property
+    def words(self) -> str:
+        """For a line."""
+        return f"{'on a GPU' if default_device().type == 'cuda' else 'on the CPU'}, in this process"
+
+    def run(self, order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd:
+        """As `run_here`."""
+        return run_here(order, view, stop_asked)
+
+
+@dataclass(frozen=True)
+class OnCluster:
+    """Groups of workers of one shape on a connected cluster."""
+
+    cluster: "Cluster"
+    shape: "GroupShape"
+
+    @property
+    def words(self) -> str:
+        """For a line."""
+        count = self.shape.workers
+        workers = "1 worker" if count == 1 else f"{count} workers"
+        return f"on {workers} of {self.cluster.where}, on {'GPUs' if self.shape.use_gpu else 'CPUs'}"
+
+    @property
+    def slots(self) -> int:
+        """How many groups fit at a time."""
+        return self.cluster.slots(self.shape)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that all groups together occupy."""
+        return self.slots * self.shape.workers if self.shape.use_gpu else 0
+
+    def of(self, workers: int) -> "OnCluster":
+        """Groups of so many workers there, otherwise alike."""
+        return replace(self, shape=replace(self.shape, workers=workers))
+
+    def run(self, order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd:
+        """As `run_on_workers`."""
+        return run_on_workers(order, self.shape, view, stop_asked)
+
+
+Place = Here | OnCluster
 
 
 @contextmanager
-def somewhere(request: StageRequest, storage: str, address: str | None) -> Iterator[tuple[Place, Interrupt]]:
-    """Where a stage runs, for the duration of a `with` block in which Ctrl-C is a wish to stop.
+def place_for(need: Need, address: str | None) -> Iterator[Place]:
+    """Where a job runs, for the duration of a `with` block.
 
     Args:
-        request: of the stage.
-        storage: absolute.
-        address: of a cluster to join; None: one worker is this process, for several a cluster is started here.
+        need: what it asks for.
+        address: of a cluster to join; None: this process where that will do, else a cluster that is started here.
 
     Raises:
         BadInputError: the cluster can't be joined, or is too small.
     """
-    if address is None and request.workers == 1:
-        with interruptible() as interrupt:
-            device = "on a GPU" if default_device().type == "cuda" else "on the CPU"
-            yield Place(run_here, f"{device}, in this process"), interrupt
+    if need.in_process and address is None and need.workers == 1:
+        yield Here()
         return
+    # Before Ray is imported, which reads it.
     environment.prepare(address)
     from bissl_ray.workers.cluster import connected
 
-    ray_folder = f"{stage_folder(request.name)}/ray"
-    try:
-        # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
-        with connected(address, request.workers) as cluster, interruptible() as interrupt:
-            shape = cluster.shape(request.workers, f"{storage}/{ray_folder}", "--workers")
-
-            def run(order: Order, follower: Follower, stop_asked: Callable[[], bool]) -> RunEnd:
-                return run_on_workers(order, shape, follower, stop_asked)
-
-            workers = "1 worker" if request.workers == 1 else f"{request.workers} workers"
-            words = f"on {workers} of {cluster.where}, on {'GPUs' if shape.use_gpu else 'CPUs'}"
-            yield Place(run, words), interrupt
-    finally:
-        # Ray's own state of the run, which going on never reads.
-        remove_folder(storage, ray_folder)
+    with connected(address, need.workers) as cluster:
+        yield OnCluster(cluster, cluster.shape(need.workers, need.run_dir, need.flag))

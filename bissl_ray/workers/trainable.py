@@ -1,22 +1,26 @@
 """The Tune class trainable that owns one worker group and feeds it trial after trial."""
 
-import json
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from ray import tune
 
+from bissl_ray.progress import Report
 from bissl_ray.training.order import Order
 from bissl_ray.workers.group import WorkerGroup
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.train_run import GroupShape
 
-OVER = "over"
+OVER: Final = "over"
 """Key of a trial's last result: "complete", "pruned" or "failed". A trial that ends without one was stopped."""
 
 
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
-    """One step is one report; `reset_config` hands the next trial to the same workers."""
+    """One step is one report; `reset_config` hands the next trial to the same workers.
+
+    Its configuration: "order", an `Order` as JSON; "shape", of its worker group; "line", the name of the driver's
+    `MessageLine`, or None.
+    """
 
     _reported: bool
 
@@ -45,16 +49,10 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         elif self._reported:
             self._group.answer(self._tag, "continue")
         message = self._group.next_message(self._tag)
-        self._reported = message.kind == "report"
-        match message.kind:
-            case "report":
-                return dict(message.content)
-            case "result":
-                return {**message.content, OVER: "complete", "done": True}
-            case "diagnosis":
-                return {**message.content, OVER: "pruned", "done": True}
-            case "failure":
-                return {**message.content, OVER: "failed", "done": True}
+        self._reported = isinstance(message, Report)
+        if isinstance(message, Report):
+            return dict(message.row)
+        return {**message.result, "reason": message.reason, OVER: message.how, "done": True}
 
     def cleanup(self) -> None:
         """End the group."""
@@ -63,9 +61,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     def _hand_out(self, config: dict[str, Any]) -> None:
         # A fresh tag: anything that the group still says of an earlier trial is dropped.
         self._tag = uuid.uuid4().hex
-        self._group.hand_out(self._tag, Order.from_mapping(json.loads(config["order"])))
+        self._group.hand_out(self._tag, Order.model_validate_json(config["order"]))
 
     @staticmethod
     def _new_group(config: dict[str, Any]) -> WorkerGroup:
-        news = None if config["news"] is None else MessageLine.named(config["news"])
-        return WorkerGroup(GroupShape(**config["shape"]), f"group-{uuid.uuid4().hex[:8]}", news)
+        line = None if config["line"] is None else MessageLine.named(config["line"])
+        return WorkerGroup(GroupShape(**config["shape"]), f"group-{uuid.uuid4().hex[:8]}", line)

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, LowerHessian
-from bissl_ray.config.settings import Settings
+from bissl_ray.bilevel import BilevelTrainer, Level, LowerHessian
+from bissl_ray.config.settings import BilevelSettings, Settings
 from bissl_ray.parallel import convert_batch_norm
 from bissl_ray.pretext import build_pretext, cross_correlation, nt_xent, statistics
 
@@ -25,12 +25,12 @@ NUMBERS = {
     "lower_warmup": 2,
     "upper_steps": 2,
     "upper_lr": 0.1,
-    "proximity_weight": (0.3, 0.1, 0.2, 0.5, 0.05),
     "damping": 200.0,
     "solver": "cg",
     "cg_iterations": 5,
     "cg_tolerance": 0.2,
 }
+PROXIMITY = (0.3, 0.1, 0.2, 0.5, 0.05)
 
 
 class TinyConvolutions(nn.Module):
@@ -76,7 +76,10 @@ def upper_batches():
 
 
 class WorkerProblem:
-    """What one worker holds: the modules, its share of endless batches, and the trainer."""
+    """What one worker holds: the modules, its share of endless batches, and the trainer.
+
+    Numbers are settings; `unchecked` are settings too, but past their check.
+    """
 
     def __init__(self, pretext, batch_norm, worker=0, workers=1, **numbers):
         self.lower, self.task, self.upper, self.head = build(pretext, batch_norm)
@@ -86,11 +89,15 @@ class WorkerProblem:
         )
         self.trainer = self.train(**numbers)
 
-    def train(self, **numbers):
+    def train(self, unchecked=None, **numbers):
         return BilevelTrainer(
-            self.lower, self.task, self.upper, self.head, self.lower_loss, self.upper_loss,
-            BilevelHyperparameters(**{**NUMBERS, **numbers}), self.after_lower_step, self.curvature,
-        )  # fmt: skip
+            Level(self.lower, self.task, lambda _, batch: self.lower_loss(batch)),
+            Level(self.upper, self.head, self.upper_loss),
+            BilevelSettings(**{**NUMBERS, **numbers}).model_copy(update=unchecked),
+            PROXIMITY,
+            after_lower_step=self.after_lower_step,
+            curvature=self.curvature,
+        )
 
     def lower_loss(self, views):
         return self.task.loss(self.lower, tuple(views))

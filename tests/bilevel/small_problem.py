@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer
+from bissl_ray.bilevel import BilevelTrainer, Level
+from bissl_ray.config.settings import BilevelSettings
 from bissl_ray.parallel import all_gather, convert_batch_norm, rank
 
 NUMBERS = {
@@ -16,10 +17,10 @@ NUMBERS = {
     "lower_warmup": 1,
     "upper_steps": 2,
     "upper_lr": 0.1,
-    "proximity_weight": 0.2,
     "damping": 10.0,
     "cg_iterations": 3,
 }
+PROXIMITY = 0.2
 
 
 def nt_xent(embeddings):
@@ -31,9 +32,12 @@ def nt_xent(embeddings):
 
 
 class SmallProblem:
-    """The four modules, this worker's share of endless batches, and the trainer."""
+    """The four modules, this worker's share of endless batches, and the trainer.
 
-    def __init__(self, worker=0, workers=1, loss_factor=1.0, **numbers):
+    Numbers are settings; `unchecked` are settings too, but past their check.
+    """
+
+    def __init__(self, worker=0, workers=1, loss_factor=1.0, proximity=PROXIMITY, unchecked=None, **numbers):
         torch.manual_seed(3)
         self.lower, self.upper = (
             nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 4)).double() for _ in range(2)
@@ -53,13 +57,10 @@ class SmallProblem:
         self.loss_factor = loss_factor
         self.progress_seen = []
         self.trainer = BilevelTrainer(
-            self.lower,
-            self.pretext_head,
-            self.upper,
-            self.downstream_head,
-            self.lower_loss,
-            self.upper_loss,
-            BilevelHyperparameters(**{**NUMBERS, **numbers}),
+            Level(self.lower, self.pretext_head, lambda _, batch: self.lower_loss(batch)),
+            Level(self.upper, self.downstream_head, self.upper_loss),
+            BilevelSettings(**{**NUMBERS, **numbers}).model_copy(update=unchecked),
+            proximity,
             after_lower_step=self.note_progress,
         )
 

@@ -11,10 +11,11 @@ import functools
 import pytest
 import torch
 
-from bissl_ray.bilevel import LowerHessian, SolverSettings, hypergradient
+from bissl_ray.bilevel import LowerHessian, hypergradient
+from bissl_ray.config.settings import SolverSettings
 from bissl_ray.parallel import mean_over_workers
 from bissl_ray.pretext import pretext_names
-from tests.bilevel.pretext_problem import NUMBERS, PerWorkerSimulation, WorkerProblem
+from tests.bilevel.pretext_problem import NUMBERS, PROXIMITY, PerWorkerSimulation, WorkerProblem
 from tests.processes import run_workers
 
 pytestmark = pytest.mark.slow
@@ -35,8 +36,8 @@ def derivatives(problem):
     v = torch.autograd.grad(problem.upper_loss(problem.lower, labelled), theta)
     direct = torch.autograd.grad(problem.upper_loss(problem.upper, labelled), list(problem.upper.parameters()))
     v, direct = mean_over_workers(v), mean_over_workers(direct)
-    settings = SolverSettings(NUMBERS["proximity_weight"], damping=8000.0, iterations=50, tolerance=1e-12)
-    result = hypergradient(H, v, direct, settings)
+    settings = SolverSettings(damping=8000.0, cg_iterations=50, cg_tolerance=1e-12)
+    result = hypergradient(H, v, direct, settings, PROXIMITY)
     assert result.solution.report.stopped_because == "tolerance"
     return {
         "loss": mean_over_workers([loss])[0],

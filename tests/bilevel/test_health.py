@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from bissl_ray.bilevel import DivergedError, KnownProducts, SolverSettings, hypergradient
+from bissl_ray.bilevel import DivergedError, KnownProducts, SolveReport, hypergradient
 from bissl_ray.bilevel.alternation_report import summarise
-from bissl_ray.bilevel.report import SolveReport
+from bissl_ray.config.settings import SolverSettings
 from tests.bilevel.quadratic import ENTRIES, hessian_of, pieces, rhs, symmetric, whole
 from tests.bilevel.small_problem import SmallProblem
 
@@ -19,8 +19,8 @@ EIGENVALUES = torch.linspace(0.5, 6.0, ENTRIES, dtype=torch.float64)
 def test_ratio_and_change_are_those_of_dense_algebra(method, weight):
     H, v, at_upper = symmetric(EIGENVALUES), rhs(), weight * rhs(seed=6)
     solved = 1.5 * torch.linalg.solve(1.5 * torch.eye(ENTRIES).double() + H, v) if method == "cg" else v
-    settings = SolverSettings(0.5, damping=1.0, method=method, iterations=3 * ENTRIES)
-    found = hypergradient(hessian_of(H), pieces(v), pieces(at_upper), settings, KnownProducts(4))
+    settings = SolverSettings(damping=1.0, solver=method, cg_iterations=3 * ENTRIES, cg_tolerance=0.0)
+    found = hypergradient(hessian_of(H), pieces(v), pieces(at_upper), settings, 0.5, KnownProducts(4))
     torch.testing.assert_close(whole(found.total), solved + at_upper)
     expected = (solved - v).norm() / (v + at_upper).norm()
     torch.testing.assert_close(found.change, expected, rtol=1e-9, atol=1e-12)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bissl_ray.bilevel import KnownProducts, LowerHessian, solve
-from bissl_ray.bilevel.solvers import SOLVERS
+from bissl_ray.config.names import SOLVERS
 from tests.bilevel.quadratic import ENTRIES, entries_of, hessian_of, pieces, rhs, symmetric, whole
 
 POSITIVE = symmetric(torch.linspace(0.1, 5, ENTRIES).tolist())

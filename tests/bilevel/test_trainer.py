@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, DivergedError
+from bissl_ray.bilevel import BilevelTrainer, DivergedError, Level
+from bissl_ray.config.settings import BilevelSettings
 from tests.bilevel.pretext_problem import WorkerProblem
 from tests.bilevel.small_problem import SmallProblem, nt_xent
 from tests.processes import run_workers
@@ -42,7 +43,7 @@ def test_one_alternation_equals_dense_linear_algebra():
     problem = SmallProblem(
         lower_steps=1, upper_steps=1, lower_optimizer="sgd", lower_warmup=0, lower_momentum=0.0, lower_lr=0.3,
         lower_weight_decay=0.0, upper_momentum=0.0, upper_weight_decay=0.0, upper_lr=0.2, direct_weight=0.7,
-        clip_norm=None, cg_iterations=200, cg_tolerance=0.0, proximity_weight=PROXIMITY, damping=20.0,
+        clip_norm=None, cg_iterations=200, cg_tolerance=0.0, proximity=PROXIMITY, damping=20.0,
     )  # fmt: skip
     with torch.no_grad():  # θ ≠ θ_D, so that the proximity term counts
         for parameter in problem.lower.parameters():
@@ -152,7 +153,8 @@ class _Unsolved(WorkerProblem):
 
 @pytest.mark.parametrize("numbers", [{"cg_iterations": 0}, {"solver": "identity"}])
 def test_no_graph_is_built_for_the_identity(numbers):
-    problem, solved = _Unsolved(**numbers), WorkerProblem("simclr", "synchronised", damping=1e12, cg_iterations=1)
+    problem = _Unsolved(**numbers)
+    solved = WorkerProblem("simclr", "synchronised", unchecked={"damping": 1e12}, cg_iterations=1)
     report, expected = problem.alternate(), solved.alternate()
     assert problem.graphs == [True, False]  # the lower step, then the batch that H would be taken on
     assert (report.hvps, expected.hvps > 0) == (0, True)
@@ -189,9 +191,10 @@ def test_batches_that_end_and_unlike_backbones_are_named():
         problem.trainer.alternation(iter([next(problem.views)]), problem.labelled)
     with pytest.raises(ValueError, match=r"backbones differ in 0\.weight"):
         BilevelTrainer(
-            nn.Sequential(nn.Linear(5, 4, bias=False)), problem.pretext_head,
-            nn.Sequential(nn.Linear(6, 4, bias=False)), problem.downstream_head,
-            problem.lower_loss, problem.upper_loss, BilevelHyperparameters(),
-        )  # fmt: skip
+            Level(nn.Sequential(nn.Linear(5, 4, bias=False)), problem.pretext_head, lambda _, x: problem.lower_loss(x)),
+            Level(nn.Sequential(nn.Linear(6, 4, bias=False)), problem.downstream_head, problem.upper_loss),
+            BilevelSettings(),
+            PROXIMITY[0],
+        )
     with pytest.raises(ValueError, match="2 weights: expected one number, or 6"):
-        SmallProblem(proximity_weight=(0.1, 0.2))
+        SmallProblem(proximity=(0.1, 0.2))

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from bissl_ray.compare.prepare import prepare_comparison
 from bissl_ray.compare.starts import Start
+from bissl_ray.config.documents import ComparisonDocument
 from bissl_ray.config.requests import Comparison
 from bissl_ray.models import build_backbone
-from bissl_ray.store import read_trials, to_rows, write_comparison_document
+from bissl_ray.store import read_trials, to_rows
+from bissl_ray.store.documents import write_document
 from tests.cli.command import Done, run, run_here, tiny_space
+from tests.compare.asking import prepared
 from tests.search.whole_sweep import WholeSweep
 from tests.sweep.stored_sweep import write_sweep
 
@@ -76,7 +78,7 @@ def test_a_dry_run_says_what_was_read_of_a_checkpoint(
 
 def begun(folder: Path, comparison: Comparison, **how: Any) -> Comparison:
     """Leave behind what a comparison whose sweeps ran so would."""
-    write_comparison_document(folder / "runs", comparison.name, {"comparison": comparison.model_dump(mode="json")})
+    write_document(folder / "runs", comparison.name, ComparisonDocument(comparison=comparison))
     for case in comparison.cases:
         write_sweep(folder / "runs", WholeSweep(case.request.space, **how).run(), case.request)
     return comparison
@@ -86,7 +88,7 @@ def test_going_on_changes_nothing_and_adds_no_digits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    begun(tmp_path, prepare_comparison("c", ["cars"], [Start("x", pretrained="/x.pth")], seeds=2))
+    begun(tmp_path, prepared("c", ["cars"], [Start("x", pretrained="/x.pth")], seeds=2))
     for flags in (["--seeds", "3"], ["--set", "upper_lr=0.5"], ["--trials", "4"]):
         refused = run_here(monkeypatch, capsys, "compare", "--name", "c", *flags)
         assert refused.code == 2 and refused.err.count("\n") == 1
@@ -101,7 +103,7 @@ def test_data_that_have_moved_are_looked_for_where_they_are(
     monkeypatch.chdir(tmp_path)
     start = [Start("x", pretrained="/x.pth")]
     looks_that_failed = {"test_metric": lambda record: float("nan")}
-    begun(tmp_path, prepare_comparison("c", ["cars"], start, data_dir="/gone", seeds=2), **looks_that_failed)
+    begun(tmp_path, prepared("c", ["cars"], start, data_dir="/gone", seeds=2), **looks_that_failed)
     moved = run_here(monkeypatch, capsys, "compare", "--name", "c", "--data-dir", tmp_path / "new")
     assert moved.code == 2 and f"{tmp_path}/new" in moved.err and "/gone" not in moved.err
     resumed = run_here(monkeypatch, capsys, "resume", "c-cars-x", "--data-dir", "newer")
@@ -113,9 +115,7 @@ def test_a_comparison_without_a_result_has_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    begun(
-        tmp_path, prepare_comparison("c"), status=lambda record: "failed" if record.phase == "explore" else "complete"
-    )
+    begun(tmp_path, prepared("c"), status=lambda record: "failed" if record.phase == "explore" else "complete")
     done = run_here(monkeypatch, capsys, "compare", "--name", "c")
     assert done.code == 1
     assert "Ended without a result on digits: BiSSL's configuration failed." in " ".join(done.out.split())

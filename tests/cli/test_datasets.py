@@ -185,7 +185,7 @@ def test_raw_files_are_told_from_the_published_ones_by_their_sums(here, tmp_path
     write_tiny("cifar10", tmp_path)
     sums = [(path, md5((tmp_path / path).read_bytes()).hexdigest()) for path in get_dataset("cifar10").required]
     published = replace(get_dataset("cifar10"), sizes=(32, 8, 12), checksums=tuple(sums))
-    monkeypatch.setitem(registry._SPECS, "cifar10", published)
+    monkeypatch.setitem(registry.DATASETS, "cifar10", published)
     assert here("check", "cifar10", "--data-dir", tmp_path).code == 0
     path = tmp_path / "cifar-10-batches-py" / "data_batch_4"
     content = bytearray(path.read_bytes())
@@ -206,7 +206,7 @@ def test_a_download_leaves_what_is_there_alone(here, tmp_path: Path) -> None:
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_download_that_leaves_files_out_says_how_to_go_on(here, tmp_path: Path, monkeypatch, begun: bool) -> None:
     # torchvision's readers fetch nothing where a folder of that name is there already.
-    monkeypatch.setitem(registry._SPECS, "dtd", replace(get_dataset("dtd"), download=lambda folder: None))
+    monkeypatch.setitem(registry.DATASETS, "dtd", replace(get_dataset("dtd"), download=lambda folder: None))
     if begun:
         (tmp_path / "dtd" / "dtd" / "images").mkdir(parents=True)
     done = here("check", "dtd", "--data-dir", tmp_path, "--download")

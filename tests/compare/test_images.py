@@ -3,15 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bissl_ray.compare.results import TrainingImages, images_of_run
-from bissl_ray.training.trial import Trial
-from tests.training.small_trial import WHOLE, order, run, settings, write_start
+from bissl_ray.training.data import TrialData
+from tests.training.small_trial import WHOLE, changed, order, run, settings, write_start
 
 
 @pytest.mark.parametrize("control", [False, True])
@@ -19,10 +18,10 @@ def test_as_many_as_are_drawn(control: bool, tmp_path: Path, monkeypatch: pytest
     drawn: Counter[tuple[str, str]] = Counter()
 
     def count(method: str) -> None:
-        really_open = getattr(Trial, method)
+        really_open = getattr(TrialData, method)
 
         @contextmanager
-        def counting(self: Trial, stage: str, *rest: int) -> Iterator[Iterator[Any]]:
+        def counting(self: TrialData, stage: str, *rest: int) -> Iterator[Iterator[Any]]:
             def counted(batches: Iterator[Any]) -> Iterator[Any]:
                 for pair in batches:
                     drawn[stage, method] += len(pair[0])
@@ -31,14 +30,14 @@ def test_as_many_as_are_drawn(control: bool, tmp_path: Path, monkeypatch: pytest
             with really_open(self, stage, *rest) as batches:
                 yield counted(batches)
 
-        monkeypatch.setattr(Trial, method, counting)
+        monkeypatch.setattr(TrialData, method, counting)
 
     count("labelled")
     count("pretext_views")
     changes = {"head_epochs": 3, "finetune_epochs": 2, "upper_batch": 24, "finetune_batch": 32}
     write_start(tmp_path, **changes)
     stages = ("head", "finetune") if control else WHOLE
-    run(replace(order(tmp_path, stages, **changes), with_upper_budget=control))
+    run(changed(order(tmp_path, stages, **changes), with_upper_budget=control))
     labelled = sum(drawn[stage, "labelled"] for stage in ("head", "bissl", "finetune"))
     # The saved backbone's statistics are taken over 16 further batches of the pool: nothing is trained on those.
     unlabelled = drawn["bissl", "pretext_views"] - (0 if control else 16 * 16)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bissl_ray.config import Settings, load_search_space
-from bissl_ray.config.backbones import BACKBONES, STAGES, stage_weight, stages_of
+from bissl_ray.config.backbones import BACKBONES, PARTS, part_weight, parts_of
 from bissl_ray.config.combinations import broken_combination
 from bissl_ray.config.settings import NULL_MEANS
 from bissl_ray.errors import BadInputError
@@ -21,13 +21,13 @@ fixed:
 
 
 def test_every_backbone_has_stages_and_every_stage_a_setting() -> None:
-    assert {stage for backbone in (*BACKBONES, "timm/x") for stage in stages_of(backbone)} == set(STAGES)
-    settings = {stage_weight(stage) for stage in STAGES}
+    assert {part for backbone in (*BACKBONES, "timm/x") for part in parts_of(backbone)} == set(PARTS)
+    settings = {part_weight(part) for part in PARTS}
     assert settings == {name for name in Settings.model_fields if name.startswith("proximity_weight_")}
     assert settings < NULL_MEANS.keys()
 
 
-def test_settings_refuse_a_weight_for_a_missing_stage_even_if_it_is_0() -> None:
+def test_settings_refuse_a_weight_for_a_missing_part_even_if_it_is_0() -> None:
     assert Settings(backbone="smallconv", proximity_weight_layer3=0.0).proximity_weight_layer3 == 0
     with pytest.raises(
         ValueError,
@@ -62,7 +62,7 @@ def test_the_curvature_batch_and_its_parts(changes: dict[str, int], fits: bool) 
         # layer4 would have the weight 0, but smallconv has none.
         (
             {"damping": 0.0, "proximity_weight": 0.0, "backbone": "smallconv"}
-            | {stage_weight(stage): 0.5 for stage in stages_of("smallconv")},
+            | {part_weight(part): 0.5 for part in parts_of("smallconv")},
             True,
         ),
     ],

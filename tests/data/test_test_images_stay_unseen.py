@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from bissl_ray.data import DatasetSplits, SplitChoice, dataset_names, get_dataset
-from bissl_ray.data.spec import ImageSource
+from bissl_ray.data.spec import Images, Labelled
+from tests.data.batches import image_at
 from tests.data.tiny import WRITERS, write_tiny
 
 
-def images(source: ImageSource) -> dict[bytes, str]:
+def images(source: Images | Labelled) -> dict[bytes, str]:
     """Each image's pixels, and what it is called."""
     found = {}
     for index in range(len(source)):
-        image, _ = source[index]
+        image = image_at(source, index)
         pixels = np.asarray(image) if hasattr(image, "mode") else image.permute(1, 2, 0).numpy()
         found[repr(pixels.shape).encode() + pixels.tobytes()] = source.name(index)
     return found

@@ -3,9 +3,9 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from torch import nn
 
-from bissl_ray.downstream import build_downstream, evaluate
-from bissl_ray.downstream.classification import AccuracyTally
+from bissl_ray.downstream.classification import AccuracyTally, ClassificationTask
 from bissl_ray.errors import BadInputError
+from bissl_ray.metrics import METRICS, Metric, in_words
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import rank, world_size
 from tests.processes import run_workers
@@ -18,7 +18,7 @@ SCORES = 2.0 * nn.functional.one_hot(PREDICTED, 4).double()
 
 
 def identity_task():
-    task = build_downstream("classification", 4, 4).double()
+    task = ClassificationTask(4, 4).double()
     nn.init.eye_(task.head.weight)
     nn.init.zeros_(task.head.bias)
     return task
@@ -31,7 +31,7 @@ def batches(*sizes):
 def evaluate_shares(shares):
     """Worker r evaluates the batches whose positions shares[r] lists."""
     own = [batches(3, 2, 2)[position] for position in shares[rank()]]
-    return world_size(), evaluate(nn.Identity(), identity_task(), own)
+    return world_size(), identity_task().evaluate(nn.Identity(), own)
 
 
 def evaluate_model():
@@ -39,13 +39,13 @@ def evaluate_model():
     torch.manual_seed(0)
     backbone = build_backbone("smallconv").double()
     images = torch.randn(7, 3, 8, 8, dtype=torch.float64)
-    task = build_downstream("classification", 64, 4).double()
+    task = ClassificationTask(64, 4).double()
     own = list(zip(images.split(1), LABELS.split(1), strict=True))[rank() :: world_size()]
-    return evaluate(backbone, task, own)
+    return task.evaluate(backbone, own)
 
 
 def test_figures_are_those_computed_by_hand():
-    found = evaluate(nn.Identity(), identity_task(), batches(3, 2, 2))
+    found = identity_task().evaluate(nn.Identity(), batches(3, 2, 2))
     log_sum = torch.logsumexp(torch.tensor([2.0, 0.0, 0.0, 0.0], dtype=torch.float64), 0)
     assert found == {
         "top1": pytest.approx(4 / 7, rel=1e-15),
@@ -64,7 +64,7 @@ def run_all(rank, count):
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_workers_with_uneven_or_empty_shares_agree_with_one(workers):
-    alone = evaluate(nn.Identity(), identity_task(), batches(3, 2, 2))
+    alone = identity_task().evaluate(nn.Identity(), batches(3, 2, 2))
     model_alone = evaluate_model()
     for uneven, one_without_any, model in run_workers(run_all, workers):
         for world, found in (uneven, one_without_any):
@@ -98,9 +98,9 @@ def test_of_equal_scores_the_lower_class_comes_first_and_no_number_is_no_hit():
 def test_modes_are_restored_and_nothing_is_moved():
     backbone = build_backbone("smallconv")
     backbone.layer1.eval()
-    task = build_downstream("classification", 64, 4)
+    task = ClassificationTask(64, 4)
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
-    evaluate(backbone, task, [(torch.randn(2, 3, 8, 8), torch.tensor([0, 1]))])
+    task.evaluate(backbone, [(torch.randn(2, 3, 8, 8), torch.tensor([0, 1]))])
     assert backbone.training and task.training
     assert not backbone.layer1[1].training
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
@@ -109,4 +109,11 @@ def test_modes_are_restored_and_nothing_is_moved():
 
 def test_an_empty_split_is_refused():
     with pytest.raises(BadInputError, match="no images to evaluate"):
-        evaluate(nn.Identity(), identity_task(), [])
+        identity_task().evaluate(nn.Identity(), [])
+
+
+def test_an_objective_in_words(monkeypatch):
+    monkeypatch.setitem(METRICS, "error", Metric("error", "mean error", larger_is_better=False, share=False))
+    assert in_words("validation_top1", 0.9431) == "top-1 94.3%"
+    assert in_words(METRICS["error"].objective_name, METRICS["error"].objective(0.25)) == "mean error 0.25"
+    assert in_words("validation_of_old", 0.5) == "of_old 50.0%"

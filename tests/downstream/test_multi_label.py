@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from bissl_ray.data.spec import UNCERTAIN
-from bissl_ray.downstream import build_downstream, evaluate
+from bissl_ray.downstream.classification import ClassificationTask
+from bissl_ray.downstream.multi_label import MultiLabelTask
 from bissl_ray.errors import BadInputError
 from bissl_ray.parallel import mean_over_workers
 from tests.processes import run_workers
@@ -19,7 +20,7 @@ LABELS = torch.tensor(
 
 def task_and_features():
     torch.manual_seed(1)
-    task = build_downstream("multi_label", feature_dim=4, classes=3).double()
+    task = MultiLabelTask(feature_dim=4, classes=3).double()
     return task, torch.randn(6, 4, dtype=torch.float64)
 
 
@@ -85,7 +86,7 @@ def evaluated(rank, workers):
     task, features = task_and_features()
     own = [table.split(SHARES[workers])[rank] for table in (features, LABELS)]
     batches = zip(*(table.split(2) for table in own), strict=True) if len(own[0]) else []
-    return evaluate(nn.Identity(), task, batches)
+    return task.evaluate(nn.Identity(), batches)
 
 
 @pytest.mark.parametrize("workers", [2, 4])
@@ -100,6 +101,6 @@ def test_evaluation_counts_every_image_once_for_any_number_of_workers(workers):
 def test_labels_of_another_task_are_refused():
     scores = torch.zeros(2, 3)
     with pytest.raises(BadInputError, match=r"labels of shape \(2,\) for multi_label; expected \(2, 3\)"):
-        build_downstream("multi_label", 4, 3).loss_of_scores(scores, torch.tensor([0, 1]))
+        MultiLabelTask(4, 3).loss_of_scores(scores, torch.tensor([0, 1]))
     with pytest.raises(BadInputError, match=r"labels of shape \(2, 3\) for classification"):
-        build_downstream("classification", 4, 3).loss_of_scores(scores, torch.zeros(2, 3).long())
+        ClassificationTask(4, 3).loss_of_scores(scores, torch.zeros(2, 3).long())

@@ -5,8 +5,13 @@ from typing import Any
 
 import torch
 
+from bissl_ray.config import load_search_space
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.documents import SweepDocument
+from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.settings import Settings
-from bissl_ray.store import SweepWriter, write_sweep_document
+from bissl_ray.store import SweepWriter
+from bissl_ray.store.documents import write_document
 from bissl_ray.training.files import write_tensors
 from bissl_ray.training.models import Models
 
@@ -21,7 +26,7 @@ def settings(backbone: str, image_size: int) -> Settings:
 def models(backbone: str, image_size: int, seed: int = 0) -> Models:
     """Models whose batch norm has seen something, so that its statistics matter."""
     torch.manual_seed(seed)
-    built = Models.build(settings(backbone, image_size), CLASSES, torch.device("cpu"))
+    built = Models.build(settings(backbone, image_size), torch.device("cpu"), "classification", CLASSES)
     with torch.no_grad():
         built.lower.train()
         built.lower(torch.randn(8, 3, image_size, image_size))
@@ -68,5 +73,7 @@ def write_sweep(storage: Path, backbone: str, image_size: int) -> Models:
     with SweepWriter(storage, "digits", "first", PARAMETERS) as writer:
         for row in rows:
             writer.trial({**shared, **row})
-    write_sweep_document(storage, "first", {"fingerprint": "f00d", "data": {"train": 5, "test": 3, "classes": CLASSES}})
+    request = SweepRequest(name="first", data=DataChoice("digits"), space=load_search_space("digits"))
+    sizes = {"train": 5, "test": 3, "classes": CLASSES}
+    write_document(storage, "first", SweepDocument(request=request, fingerprint="f00d", data=sizes))
     return best

@@ -1,6 +1,5 @@
 """Exported files, loaded by the libraries that they are for, give the scores of the model that was trained."""
 
-import json
 import re
 import runpy
 import sys
@@ -9,10 +8,15 @@ import pytest
 import torch
 import yaml
 
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.documents import StageDocument
+from bissl_ray.config.requests import StageRequest
+from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
 from bissl_ray.export import Target, choose_run, export_model
 from bissl_ray.export.weights import model_weights
 from bissl_ray.models import build_backbone, load_backbone, load_checkpoint
+from bissl_ray.store.documents import write_document
 from tests.cli.command import run_here
 from tests.export.stored_sweep import CLASSES, models, write_run, write_sweep
 
@@ -186,8 +190,9 @@ def test_a_file_that_a_stage_wrote_is_exported_by_its_path(tmp_path, monkeypatch
     folder = tmp_path / "runs/stages/run-1"
     folder.mkdir(parents=True)
     (tmp_path / "finetuned.pt").rename(folder / "finetuned.pt")
-    document = {"data": {"train": 7, "classes": 7}, "git": "v1-3-gabc", "versions": "torch 9"}
-    (folder / "stage.json").write_text(json.dumps(document))
+    request = StageRequest(name="run-1", stage="finetune", data=DataChoice("digits"), settings=Settings())
+    sizes = {"train": 7, "classes": 7}
+    write_document("runs", "run-1", StageDocument(request=request, data=sizes, git="v1-3-gabc", versions="torch 9"))
     done = run_here(monkeypatch, capsys, "export", "runs/stages/run-1/finetuned.pt", "--out", "mine.pth", "--force")
     card = (tmp_path / "mine.md").read_text()
     assert done.code == 0 and "git v1-3-gabc; versions torch 9" in card and "images: 7 train" in card

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from bissl_ray.bilevel.report import StopReason
+from bissl_ray.bilevel import StopReason
 from bissl_ray.leaderboard import as_csv, as_json, as_markdown, rank, read_board, render_trial, table, where_rows
 from bissl_ray.leaderboard.marks import ended_early
 from bissl_ray.store import REPORT_COLUMNS, SweepWriter, read_reports, read_trials, to_rows
@@ -153,9 +153,15 @@ def test_show_says_in_words_why_the_solver_stopped(explore, stored, reason):
 
 
 def test_a_null_that_is_a_value_is_shown_and_run_again(explore, stored):
-    (row,) = stored([explore("a", 0.5, param_upper_lr=None, param_cg_iterations=None)])
-    text = drawn(lambda c: render_trial(row, [], [], {"upper_lr": 3.0}, c, nullable={"upper_lr"}))
-    assert "upper_lr: null" in text and "default 3" in text and "cg_iterations" not in text
+    (row,) = stored([explore("a", 0.5, param_cg_iterations=None)])
+    text = drawn(lambda c: render_trial({**row, "param_clip_norm": None}, [], [], {"clip_norm": 3.0}, c))
+    assert "clip_norm: null" in text and "default 3" in text and "cg_iterations" not in text
+
+
+def test_a_setting_of_another_release_is_shown_and_not_run_again(explore, stored):
+    (row,) = stored([explore("a", 0.5)])
+    shown, again = drawn(lambda c: render_trial({**row, "param_lower_rl": 0.25}, [], [], {}, c)).split("To run it")
+    assert "lower_rl" in shown and "0.25" in shown and "lower_rl" not in again
 
 
 def test_a_store_from_before_these_columns_still_reads(storage, explore):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from bissl_ray.config.backbones import RESNETS, VITS, stages_of
+from bissl_ray.config.backbones import RESNETS, VITS, parts_of
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import backbone_names, build_backbone, check_twice_differentiable
 
@@ -22,56 +22,56 @@ def smallest(name):
 
 
 @pytest.mark.parametrize("name", [*backbone_names(), *TIMM, *UNGROUPED])
-def test_features_have_the_declared_width_and_every_parameter_a_stage(name):
+def test_features_have_the_declared_width_and_every_parameter_a_part(name):
     backbone = on_meta(name)
     images = torch.empty(2, 3, smallest(name), smallest(name), device="meta")
     assert backbone(images).shape == (2, backbone.feature_dim)
-    stages = stages_of(name)
-    assert tuple(backbone.stages) == stages
-    parts = [part for parts in backbone.stages.values() for part in parts]
-    assert len(set(parts)) == len(parts)
-    own = backbone.parameter_stages()
+    parts = parts_of(name)
+    assert tuple(backbone.parts) == parts
+    modules = [module for modules in backbone.parts.values() for module in modules]
+    assert len(set(modules)) == len(modules)
+    own = backbone.parameter_parts()
     assert len(own) == len(list(backbone.parameters()))
-    assert tuple(dict.fromkeys(own)) == stages
-    assert sorted(own, key=stages.index) == own
+    assert tuple(dict.fromkeys(own)) == parts
+    assert sorted(own, key=parts.index) == own
     # A frozen parameter has no weight: the trainer wants one per trainable tensor.
     next(backbone.parameters()).requires_grad_(False)
-    assert backbone.parameter_stages() == own[1:]
+    assert backbone.parameter_parts() == own[1:]
 
 
-def test_the_stages_of_a_resnet():
+def test_the_parts_of_a_resnet():
     backbone = on_meta("resnet18")
     names = [name for name, _ in backbone.named_parameters()]
-    stages = dict(zip(names, backbone.parameter_stages(), strict=True))
-    assert [name for name in names if stages[name] == "stem"] == ["conv1.weight", "bn1.weight", "bn1.bias"]
-    assert all(name.startswith(f"{stages[name]}.") for name in names if stages[name] != "stem")
+    parts = dict(zip(names, backbone.parameter_parts(), strict=True))
+    assert [name for name in names if parts[name] == "stem"] == ["conv1.weight", "bn1.weight", "bn1.bias"]
+    assert all(name.startswith(f"{parts[name]}.") for name in names if parts[name] != "stem")
     # timm's groups come to the same.
-    assert on_meta("timm/resnet18").parameter_stages() == backbone.parameter_stages()
+    assert on_meta("timm/resnet18").parameter_parts() == backbone.parameter_parts()
 
 
-def test_the_stages_of_a_transformer_divide_its_blocks_evenly():
+def test_the_parts_of_a_transformer_divide_its_blocks_evenly():
     for name, positions in (("vit_s_16", "encoder.pos_embedding"), ("timm/vit_small_patch16_224", "network.pos_embed")):
         backbone = on_meta(name)
         names = [parameter for parameter, _ in backbone.named_parameters()]
-        stages = dict(zip(names, backbone.parameter_stages(), strict=True))
-        assert stages[positions] == "stem"
-        assert stages[names[-1]] == "layer4"
-        assert [list(stages.values()).count(f"layer{number}") for number in (1, 2, 3, 4)] == [36, 36, 36, 38]
+        parts = dict(zip(names, backbone.parameter_parts(), strict=True))
+        assert parts[positions] == "stem"
+        assert parts[names[-1]] == "layer4"
+        assert [list(parts.values()).count(f"layer{number}") for number in (1, 2, 3, 4)] == [36, 36, 36, 38]
 
 
 def test_a_model_that_timm_does_not_group_is_divided_by_its_parts():
     backbone = on_meta("timm/poolformer_s12")
     names = [parameter for parameter, _ in backbone.named_parameters()]
-    stages = dict(zip(names, backbone.parameter_stages(), strict=True))
-    parts = {".".join(name.split(".")[1:3]): stage for name, stage in stages.items()}
+    parts = dict(zip(names, backbone.parameter_parts(), strict=True))
+    parts = {".".join(name.split(".")[1:3]): part for name, part in parts.items()}
     within = {f"stages.{number}": f"layer{number + 1}" for number in range(4)}
     assert parts == {"stem.conv": "stem", **within, "head.norm": "layer4"}
 
 
-def test_the_stages_of_a_convnext_are_those_of_timm():
+def test_the_parts_of_a_convnext_are_those_of_timm():
     ours, timms = on_meta("convnext_tiny"), on_meta("timm/convnext_tiny")
-    count = [ours.parameter_stages().count(stage) for stage in ours.stages]
-    assert count == [timms.parameter_stages().count(stage) for stage in timms.stages]
+    count = [ours.parameter_parts().count(part) for part in ours.parts]
+    assert count == [timms.parameter_parts().count(part) for part in timms.parts]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bissl_ray.data import DataChoice
+from bissl_ray.data import DataChoice, open_data
 from bissl_ray.errors import BadInputError
 from bissl_ray.preflight.checkpoints import notes_on_data, notes_on_pretrained
 from bissl_ray.preflight.data import DataFacts, inspect_data
@@ -17,7 +17,7 @@ def facts() -> DataFacts:
 
 def made(seed: int, model: str = "aligned", **further: Any) -> dict[str, Any]:
     """Metadata of a checkpoint of ours that was made on the digits."""
-    splits = DataChoice("digits", split_seed=seed).open()
+    splits = open_data(DataChoice("digits", split_seed=seed))
     marks = {"fingerprint": splits.fingerprint, "labelled_fingerprint": splits.labelled_fingerprint}
     return {"model": model, "dataset": "digits", "pretext_dataset": None, **marks, **further}
 

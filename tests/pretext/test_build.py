@@ -1,11 +1,11 @@
 """The names that a trial can give, and what every task owes to the protocol."""
 
 import math
-from typing import get_args
 
 import pytest
 import torch
 
+from bissl_ray.config.names import PRETEXTS
 from bissl_ray.config.settings import Settings
 from bissl_ray.models import build_backbone
 from bissl_ray.pretext import build_pretext, pretext_names
@@ -20,7 +20,11 @@ def build(pretext):
 
 
 def test_settings_and_tasks_have_the_same_names():
-    assert list(get_args(Settings.model_fields["pretext"].annotation)) == pretext_names()
+    assert pretext_names() == list(PRETEXTS)
+    places = {name: f"{type(task).__module__}:{type(task).__name__}" for name in PRETEXTS for _, task in [build(name)]}
+    assert places == PRETEXTS
+    with pytest.raises(ValueError, match="expected 'simclr', 'byol', 'vicreg', 'barlow_twins' or 'simsiam'"):
+        Settings(pretext="moco")
 
 
 @pytest.mark.parametrize("pretext", pretext_names())

@@ -1,11 +1,14 @@
-"""The README's example of adding a pretext task: one file, its name in two places, and this test."""
+"""The README's example of adding a pretext task: one file, one line that names it, and this test."""
 
 import pytest
 import torch
 
 from bissl_ray.bilevel import GaussNewton, LowerHessian
+from bissl_ray.config.names import PRETEXTS
+from bissl_ray.config.settings import Settings
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import rank, world_size
+from bissl_ray.pretext import build_pretext
 from tests.pretext.own_task import SpectralContrastive
 from tests.processes import run_workers
 
@@ -45,3 +48,9 @@ def test_loss_is_the_published_formula():
     alike = sum(one @ other for one, other in zip(first, second, strict=True)) / 4
     apart = sum((first[i] @ second[j]) ** 2 for i in range(4) for j in range(4) if i != j) / 12
     assert task.loss(backbone, tuple(views)).item() == pytest.approx((apart - 2 * alike).item(), rel=1e-5)
+
+
+def test_its_line_makes_it_a_pretext_that_a_trial_can_name(monkeypatch):
+    monkeypatch.setitem(PRETEXTS, "spectral", "tests.pretext.own_task:SpectralContrastive")
+    settings = Settings(backbone="smallconv", pretext="spectral", projector_width=12, projector_output=6)
+    assert isinstance(build_pretext(settings, build_backbone("smallconv")), SpectralContrastive)

@@ -21,7 +21,7 @@ def tuned(records):
     return sorted(tuple(record.point[name] for name in FINETUNE) for record in records)
 
 
-def test_phases_follow_each_other():
+def test_steps_follow_each_other():
     sweep = WholeSweep(space()).run()
     order = [(plan.record.phase, "test" if plan.stages == TEST_STAGES else plan.record.step) for plan in sweep.started]
     assert order == [
@@ -34,8 +34,8 @@ def test_phases_follow_each_other():
         *[("control", "test")] * SEEDS,
     ]
     order = ("search", "tuning", "seeds", "test")
-    assert list(dict.fromkeys(sweep.phases)) == list(order)
-    assert sweep.phases == sorted(sweep.phases, key=order.index)
+    assert list(dict.fromkeys(sweep.steps)) == list(order)
+    assert sweep.steps == sorted(sweep.steps, key=order.index)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5, 50])
@@ -216,7 +216,7 @@ def test_a_finished_sweep_can_be_extended(more):
     assert len(extended.of("explore", "search")) == TRIALS + more
     assert len(extended.proposer.asked) == more
     assert {trial: extended.outcome()[trial] for trial in before} == before
-    # Whoever is a finalist now has been tuned at a full hand of points and confirmed on all seeds.
+    # Whoever is a finalist now has been tuned at as many points of its own and confirmed on all seeds.
     for finalist in extended.planner.finalists():
         runs = [r for r in extended.of("confirm", "tuning") if r.parent == finalist.trial]
         assert len(set(tuned(runs))) == len(runs) == RUNS
@@ -249,5 +249,5 @@ def test_asking_whether_it_is_finished_changes_nothing():
     proposer = ByName()
     planner = Planner(space().protocol, proposer, partial(finetune_points, space()))
     assert [planner.finished for _ in range(3)] == [False] * 3
-    assert planner.phase() == "search"
+    assert planner.step() == "search"
     assert (planner.records, proposer.asked) == ({}, [])

@@ -68,6 +68,27 @@ def test_proposals_lie_in_the_space_and_name_their_sampler(sampler):
     assert len({record.point["lower_lr"] for record in records}) == 8
 
 
+STEPPED = {**PARAMETERS, "cg_iterations": {"type": "int", "low": 1, "high": 10, "step": 3}}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_whole_numbers_are_proposed_in_steps(sampler):
+    proposals = Proposals(space(parameters=STEPPED, protocol={"sampler": sampler}))
+    points = [end(proposals, propose(proposals, f"t{i:03d}")).point for i in range(24)]
+    assert {point["cg_iterations"] for point in points} == {1, 4, 7, 10}
+    assert all(isinstance(point["cg_iterations"], int) for point in points)
+    assert proposals.trials[0].distributions["cg_iterations"] == IntDistribution(1, 10, step=3)
+
+
+def test_a_known_good_point_takes_its_missing_values_from_the_steps():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Optuna warns of an enqueued value that it can't propose, and draws another
+        proposals = Proposals(space(parameters=STEPPED, known_good=[{"cg_iterations": 7}, {"lower_lr": 0.2}]))
+        first, second = (propose(proposals, f"t{i:03d}") for i in range(2))
+    assert (first.point["cg_iterations"], first.origin) == (7, "known_good")
+    assert (second.point["cg_iterations"], second.origin) == (4, "known_good"), "nearest to the default of 5"
+
+
 def test_known_good_points_come_first_and_keep_what_is_not_searched():
     proposals = Proposals(space(known_good=KNOWN_GOOD))
     first, second, third = (propose(proposals, f"t{i:03d}") for i in range(3))
@@ -168,6 +189,24 @@ def test_points_from_before_the_space_changed_are_kept_where_they_fit():
     assert all("lower_lr" in trial.params for trial in replayed.trials)
     assert all(trial.params.get("cg_iterations", 0) <= 1 for trial in replayed.trials)
     propose(replayed, "t005")
+
+
+def test_points_from_before_there_were_steps_are_kept_where_they_fit():
+    _, _, records = history()
+    replayed = Proposals(space(parameters=STEPPED), records[:5])
+    kept = [trial.params.get("cg_iterations") for trial in replayed.trials]
+    lived = [record.point["cg_iterations"] for record in records[:5]]
+    assert kept == [value if value in (1, 4, 7, 10) else None for value in lived]
+    assert None in kept
+    propose(replayed, "t005")
+
+
+@pytest.mark.parametrize(("low", "on_a_step"), [(10, True), (20, False)])
+def test_finetune_points_go_in_steps_and_begin_with_an_own_setting_on_one(low, on_a_step):
+    epochs = {"finetune_epochs": {"type": "int", "low": low, "high": low + 780, "step": 39}}
+    points = finetune_points(space(finetune_parameters=epochs, fixed={}), 8)
+    assert all((point["finetune_epochs"] - low) % 39 == 0 for point in points)
+    assert (points[0]["finetune_epochs"] == 400) == on_a_step, "400 epochs are the default"
 
 
 def test_finetune_points_begin_with_the_spaces_own_setting():

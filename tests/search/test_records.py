@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bissl_ray.config.columns import parameter_types
 from bissl_ray.config.settings import Settings
 from bissl_ray.search.records import Record, records_from_store
 from bissl_ray.store import SweepWriter, read_trials, to_rows
-from bissl_ray.sweep.experiment import parameter_types
 from tests.search.small_space import space, store_rows
 
 

@@ -54,7 +54,7 @@ class WholeSweep:
         started: plans in the order in which they were given out.
         tested: trials whose models were scored on the test split, in order.
         snapshots: the records after each start and end.
-        phases: what the planner said it was in, before each start.
+        steps: what the planner said it was at, before each start.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class WholeSweep:
         self.started: list[Plan] = []
         self.tested: list[str] = []
         self.snapshots: list[list[Record]] = []
-        self.phases: list[str] = []
+        self.steps: list[str] = []
         self._slots = slots
         self._draw = random.Random(seed)
         self._status = status
@@ -92,7 +92,7 @@ class WholeSweep:
         while True:
             before_start(self)
             while len(running) < self._slots:
-                self.phases.append(self.planner.phase())
+                self.steps.append(self.planner.step())
                 plan = self.planner.next()
                 if plan is None:
                     break

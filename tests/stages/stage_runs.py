@@ -5,32 +5,24 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from bissl_ray.stages.outcome import StageOutcome
-from bissl_ray.stages.prepare import StageFlags, prepare_stage
-from bissl_ray.stages.run import run_stage
-from bissl_ray.training.watch import Advance
+from bissl_ray.config.options import StageOptions
+from bissl_ray.progress import Event, Report
+from bissl_ray.stages.prepare import prepare_stage
+from bissl_ray.stages.run import StageOutcome, run_stage
 from tests.cli.command import tiny_space
+from tests.views import Seen
 
 
-class Seen:
-    """Keeps what a stage shows; presses Ctrl-C, as a person does, when so many reports have been seen."""
+class Impatient(Seen):
+    """Presses Ctrl-C, as a person does, when so many reports have been seen."""
 
     def __init__(self, press_after: int | None = None):
-        self.rows: list[dict[str, Any]] = []
-        self.advances: list[Advance] = []
-        self.notes: list[str] = []
+        super().__init__(self._press)
         self._press_after = press_after
 
-    def advanced(self, advance: Advance) -> None:
-        self.advances.append(advance)
-
-    def reported(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
-        if len(self.rows) == self._press_after:
+    def _press(self, event: Event) -> None:
+        if isinstance(event, Report) and len(self.rows) == self._press_after:
             os.kill(os.getpid(), signal.SIGINT)
-
-    def note(self, line: str) -> None:
-        self.notes.append(line)
 
 
 def run(
@@ -42,11 +34,11 @@ def run(
     what: dict[str, Any] | None = None,
     **flags: Any,
 ) -> StageOutcome:
-    """Run a stage of the tiny space; `what` goes to `prepare_stage`, other keywords to `StageFlags`."""
+    """Run a stage of the tiny space; `what` goes to `prepare_stage`, other keywords to `StageOptions`."""
     asked = {"space": str(tiny_space(folder)), "storage": str(folder / "runs"), "name": name or stage, **flags}
     if stage == "evaluate":
         del asked["space"]
-    request, _ = prepare_stage(stage, StageFlags(assignments=assignments, **asked), **(what or {}))
+    request, _ = prepare_stage(stage, StageOptions(assignments=assignments, **asked), **(what or {}))
     return run_stage(request, asked["storage"], None, view or Seen())
 
 

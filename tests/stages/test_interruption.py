@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from bissl_ray.cli.stage_view import interrupted
-from bissl_ray.training import files
-from bissl_ray.training.watch import Advance
+from bissl_ray.progress import Step
+from bissl_ray.training import saved_progress
 from tests.cli.command import run as command
 from tests.cli.command import start, tiny_space
-from tests.stages.stage_runs import Seen, file, run
+from tests.stages.stage_runs import Impatient, file, run
+from tests.views import Seen
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,7 @@ def same(found: str, expected: str) -> bool:
 @pytest.mark.parametrize(("stage", "pressed_after"), [("pretrain", 2), ("train", 2), ("finetune", 3)])
 def test_ctrl_c_saves_and_the_same_name_goes_on(whole: Path, tmp_path: Path, stage: str, pressed_after: int) -> None:
     start_from: dict[str, Any] = {} if stage == "pretrain" else {"start": file(whole, "pretrain")}
-    first, second = Seen(pressed_after), Seen()
+    first, second = Impatient(pressed_after), Seen()
     stopped = run(tmp_path, stage, "cut", *LONG, view=first, **start_from)
     assert not stopped.finished and interrupted(stopped) == "Interrupted; where it was is saved. Go on"
     assert json.loads((tmp_path / "runs/stages/cut/stage.json").read_text())["status"] == "interrupted"
@@ -60,20 +61,12 @@ def test_ctrl_c_saves_and_the_same_name_goes_on(whole: Path, tmp_path: Path, sta
     assert same(file(tmp_path, "cut"), file(whole, stage))
 
 
-class _PressesAtOnce(Seen):
-    def advanced(self, advance: Advance) -> None:
-        super().advanced(advance)
-        os.kill(os.getpid(), signal.SIGINT)
-
-
 def test_an_evaluation_is_interrupted_between_batches(whole: Path, tmp_path: Path) -> None:
-    view = _PressesAtOnce()
+    view = Seen(lambda event: os.kill(os.getpid(), signal.SIGINT) if isinstance(event, Step) else None)
     model = {"start": file(whole, "finetune"), "what": {"ways": ("score",)}}
     cut = run(tmp_path, "evaluate", "cut", view=view, **model)
     assert not cut.finished and interrupted(cut).endswith("saved before its end. Begin it again")
-    assert [(advance.stage, advance.unit, advance.total) for advance in view.advances] == [
-        ("validation images", "batch", 1)
-    ]
+    assert [(step.stage, step.unit, step.total) for step in view.steps] == [("validation images", "batch", 1)]
     assert run(tmp_path, "evaluate", "cut", **model).finished
 
 
@@ -85,21 +78,21 @@ class _KilledError(Exception):
 def test_progress_is_saved_in_the_middle_of_an_epoch(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
-    monkeypatch.setattr(files, "_WRITING_SHARE", 1e12)
+    monkeypatch.setattr(saved_progress, "_WRITING_SHARE", 1e12)
 
     saved = []
-    save = files.Progress.save
+    save = saved_progress.SavedProgress.save
 
-    def save_and_die(self: files.Progress, content: dict[str, Any]) -> None:
+    def save_and_die(self: saved_progress.SavedProgress, content: dict[str, Any]) -> None:
         save(self, content)
         saved.append(content["state"])
         if len(saved) == stop_at:
             raise _KilledError
 
-    monkeypatch.setattr(files.Progress, "save", save_and_die)
+    monkeypatch.setattr(saved_progress.SavedProgress, "save", save_and_die)
     with pytest.raises(_KilledError):
         run(tmp_path, "finetune", "cut", *LONG, start=file(whole, "pretrain"))
-    monkeypatch.setattr(files.Progress, "save", save)
+    monkeypatch.setattr(saved_progress.SavedProgress, "save", save)
     run(tmp_path, "finetune", "cut", *LONG, start=file(whole, "pretrain"))
     assert same(file(tmp_path, "cut"), file(whole, "finetune"))
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bissl_ray.stages.prepare import StageFlags, prepare_stage
+from bissl_ray.config.options import StageOptions
+from bissl_ray.stages.prepare import prepare_stage
 from bissl_ray.stages.run import run_stage
 from tests.cli.command import TINY
 from tests.data.tiny import WRITERS
@@ -28,7 +29,7 @@ def test_from_pretraining_to_evaluation(tmp_path: Path, dataset: str, metrics: s
 
     def stage(name, start=None, **what):
         settings = {} if name == "evaluate" else {"assignments": SMALL}
-        request, _ = prepare_stage(name, StageFlags(**data, name=name, start=start, **settings), **what)
+        request, _ = prepare_stage(name, StageOptions(**data, name=name, start=start, **settings), **what)
         return run_stage(request, data["storage"], None, Seen()).result
 
     stage("pretrain")

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from bissl_ray.config.options import StageOptions
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.models import load_checkpoint
-from bissl_ray.stages.prepare import StageFlags, prepare_stage
+from bissl_ray.stages.prepare import prepare_stage
 from tests.stages.stage_runs import Seen, file, run
 
 pytestmark = pytest.mark.slow
@@ -76,7 +77,7 @@ def test_without_another_word_the_dataset_is_that_of_the_checkpoint(folder: Path
     content = torch.load(file(folder, "pretrain"), weights_only=True)
     content["metadata"]["dataset"] = "cars"
     torch.save(content, tmp_path / "made.pt")
-    flags = StageFlags(start=str(tmp_path / "made.pt"))
+    flags = StageOptions(start=str(tmp_path / "made.pt"))
     assert prepare_stage("finetune", flags)[0].dataset == "cars"
     assert prepare_stage("finetune", replace(flags, dataset="digits"))[0].dataset == "digits"
 
@@ -93,7 +94,7 @@ def test_evaluation_takes_the_settings_that_the_checkpoint_was_made_with(folder:
     result = run(folder, "evaluate", "scores", start=file(folder, "finetune"), what={"ways": ("score",)}).result
     assert result["metrics"]["model"]["top1"] == document(folder, "finetune")["result"]["objective"]
     assert document(folder, "scores")["settings"]["image_size"] == {"value": 8, "from": "made so: finetuned.pt"}
-    assert "test_split_looked_at" not in document(folder, "scores")
+    assert not document(folder, "scores")["test_split_looked_at"]
 
 
 def test_a_look_at_the_test_split_is_written_down(folder: Path) -> None:
@@ -139,7 +140,7 @@ def test_a_checkpoint_of_another_split_is_said_to_be(folder: Path) -> None:
     view = Seen()
     run(folder, "evaluate", "leak", start=str(other), view=view, what={"ways": ("score",)})
     assert any("was made with another split of digits" in line for line in view.notes)
-    assert document(folder, "leak")["request"]["split_seed"] == 5
+    assert document(folder, "leak")["request"]["data"]["split_seed"] == 5
 
 
 def test_a_head_for_other_classes_is_no_head(folder: Path) -> None:
@@ -167,10 +168,10 @@ def test_an_evaluation_takes_the_index_files_that_the_checkpoint_was_made_with(f
     content = torch.load(file(folder, "finetune"), weights_only=True)
     made = {**content["metadata"], "dataset": "cars", "splits_dir": str(tmp_path)}
     torch.save({**content, "metadata": made}, tmp_path / "made.pt")
-    flags = StageFlags(start=str(tmp_path / "made.pt"))
-    assert prepare_stage("evaluate", flags, ways=("score",))[0].splits_dir is None
+    flags = StageOptions(start=str(tmp_path / "made.pt"))
+    assert prepare_stage("evaluate", flags, ways=("score",))[0].data.splits_dir is None
     (tmp_path / "cars_val_split.txt").write_text("0\n")
-    assert prepare_stage("evaluate", flags, ways=("score",))[0].splits_dir == str(tmp_path)
+    assert prepare_stage("evaluate", flags, ways=("score",))[0].data.splits_dir == str(tmp_path)
 
 
 def test_a_run_that_diverges_says_so(folder: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_trial_of_a_sweep_needs_no_space() -> None:
     with pytest.raises(BadInputError, match="leave --space and --point out"):
-        prepare_stage("train", StageFlags(from_trial="s/t000", point=1))
+        prepare_stage("train", StageOptions(from_trial="s/t000", point=1))
 
 
 def test_a_frozen_backbone_is_judged(folder: Path) -> None:

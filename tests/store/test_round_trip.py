@@ -7,6 +7,7 @@ import pytest
 from bissl_ray import store
 from bissl_ray.errors import BadInputError
 from bissl_ray.store import load_trials, read_reports, read_trials
+from bissl_ray.words import Phase, Status, Step
 
 
 def test_every_type_comes_back_as_it_went_in(storage, start, open_writer):
@@ -36,6 +37,15 @@ def test_every_type_comes_back_as_it_went_in(storage, start, open_writer):
     assert row["started_at"] == began and row["started_at"].tzinfo == UTC
     assert row["test_metric"] is None
     assert store.to_rows(table) == table.to_pylist()
+
+
+def test_words_are_plain_strings_in_memory_and_on_disk(storage, open_writer):
+    with open_writer() as writer:
+        writer.trial({"trial": "a", "status": Status.PRUNED, "phase": Phase.CONTROL, "step": Step.TUNING})
+        (waiting,) = writer.trials
+    (row,) = store.to_rows(read_trials(storage))
+    for name, word in (("status", "pruned"), ("phase", "control"), ("step", "tuning")):
+        assert waiting[name] == row[name] == word and type(waiting[name]) is type(row[name]) is str
 
 
 def test_partial_updates_merge_over_the_row_last_known_across_processes(storage, start, open_writer):
@@ -98,6 +108,7 @@ def test_nothing_there_gives_the_columns_without_rows(storage, kind):
         ({"status": "done"}, "running, complete, pruned, failed"),
         ({"started_at": datetime(2026, 1, 1)}, "started_at"),
         ({"phase": None}, "phase"),
+        ({"step": Step.TEST}, "search, tuning, seeds, found 'test'"),
     ],
 )
 def test_a_row_that_does_not_fit_is_refused_by_name_and_not_written(storage, start, open_writer, change, word):

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from bissl_ray.config.columns import parameter_types
+from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import SweepRequest
-from bissl_ray.store import SweepWriter, write_sweep_document
-from bissl_ray.sweep.experiment import parameter_types
+from bissl_ray.store import SweepWriter
+from bissl_ray.store.documents import write_document
 from tests.search.small_space import store_rows
 from tests.search.whole_sweep import WholeSweep
 
@@ -12,8 +14,8 @@ from tests.search.whole_sweep import WholeSweep
 def write_sweep(storage: Path, sweep: WholeSweep, request: SweepRequest) -> None:
     """Leave behind what a sweep that ran so far would."""
     sizes = {"classes": 10, "pretext": 800, "train": 100, "validation": 300, "test": 597}
-    document = {"request": request.model_dump(mode="json"), "data": sizes, "fingerprint": "0", "pretrain": True}
-    write_sweep_document(storage, request.name, document)
+    document = SweepDocument(request=request, data=sizes, fingerprint="0", pretrain=True)
+    write_document(storage, request.name, document)
     with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
         for row in store_rows(list(sweep.records.values()), sweep.space)[0]:
             writer.trial(row)

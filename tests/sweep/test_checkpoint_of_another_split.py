@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bissl_ray import run_sweep
-from bissl_ray.data import DataChoice
+from bissl_ray.data import DataChoice, open_data
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import build_backbone, checkpoint_content
 from tests.cli.command import run_here, tiny_space
@@ -15,7 +15,7 @@ from tests.data.tiny import write_tiny
 
 
 def checkpoint(folder: Path, model: str, split_seed: int) -> Path:
-    splits = DataChoice("digits", split_seed=split_seed).open()
+    splits = open_data(DataChoice("digits", split_seed=split_seed))
     metadata = {"model": model, "dataset": "digits", "labelled_fingerprint": splits.labelled_fingerprint}
     torch.save(checkpoint_content(build_backbone("smallconv").state_dict(), None, metadata), folder / f"{model}.pt")
     return folder / f"{model}.pt"

@@ -1,13 +1,14 @@
 """Tune is handed what the planner says, no more at a time than there are worker groups."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 
 from ray.tune.search import Searcher
 
+from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
 from bissl_ray.search.proposals import finetune_points
+from bissl_ray.sweep.in_flight import InFlight
 from bissl_ray.sweep.searcher import PlannedSearcher
 from bissl_ray.training.order import Order
 from tests.search.small_space import space
@@ -17,21 +18,29 @@ SPACE = space()
 
 
 def order_of(plan: Plan) -> Order:
-    settings = SPACE.settings(plan.record.point).model_dump()
     record = plan.record
     return Order(
-        record.trial, "digits", None, 0, "memory", "s", settings, record.seed, plan.stages, plan.start or "start.pt"
+        trial=record.trial,
+        data=DataChoice("digits"),
+        storage="memory",
+        sweep="s",
+        settings=SPACE.settings(record.point),
+        seed=record.seed,
+        stages=plan.stages,
+        start=plan.start or "start.pt",
     )
 
 
 def searcher(stopped: Callable[[], bool] = lambda: False, slots: int = 2) -> tuple[PlannedSearcher, Planner]:
     planner = Planner(SPACE.protocol, ByName(), partial(finetune_points, SPACE))
-    return PlannedSearcher(planner, order_of, slots, stopped), planner
+    # A searcher writes no row and tells Optuna nothing.
+    flight = InFlight(planner, proposals=None, writer=None, slots=slots)
+    return PlannedSearcher(flight, order_of, stopped), planner
 
 
 def finish(ours: PlannedSearcher, planner: Planner, trial_id: str) -> Plan:
     """What the recorder does at a trial's end."""
-    plan = ours.plans.pop(trial_id)
+    plan = ours.flight.running.pop(trial_id).plan
     if plan.stages == TEST_STAGES:
         plan.record.test_metric = 0.5
     else:
@@ -54,9 +63,9 @@ def test_no_more_than_there_are_groups():
 def test_an_order_comes_whole_and_as_plain_text():
     ours, _ = searcher()
     configuration = ours.suggest("tune-a")
-    order = Order.from_mapping(json.loads(configuration["order"]))
-    assert order == order_of(ours.plans["tune-a"])
-    assert order.validated_settings() == SPACE.settings(ours.plans["tune-a"].record.point)
+    order, plan = Order.model_validate_json(configuration["order"]), ours.flight.running["tune-a"].plan
+    assert order == order_of(plan) == ours.flight.running["tune-a"].order
+    assert order.settings == SPACE.settings(plan.record.point)
 
 
 def test_a_whole_sweep_goes_through_it():
@@ -68,11 +77,11 @@ def test_a_whole_sweep_goes_through_it():
         if answer == Searcher.FINISHED:
             break
         if answer is None:
-            ended.append(finish(ours, planner, next(iter(ours.plans))))
+            ended.append(finish(ours, planner, next(iter(ours.flight.running))))
         else:
             explored += answer["explore"]
     assert planner.finished
-    assert not ours.plans
+    assert not ours.flight.running
     assert explored == SPACE.protocol.trials
     assert len(ended) == 26 + 2 * SPACE.protocol.seeds
 

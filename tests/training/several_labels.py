@@ -3,9 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from bissl_ray.data import DatasetSplits
+from bissl_ray.data import DatasetSplits, Labelled
 from bissl_ray.data.datasets import digits
-from bissl_ray.data.files.sources import TensorImages
 from bissl_ray.data.spec import UNCERTAIN
 
 CLASSES = 4
@@ -17,8 +16,8 @@ def label_of(digit: int) -> tuple[int, ...]:
     return (int(digit % 2 == 0), int(digit > 4), loop, int(digit == 9))
 
 
-def _several(source: Any) -> TensorImages:
-    return TensorImages(source.images, [label_of(label) for label in source.labels])
+def _several(part: Labelled) -> Labelled:
+    return Labelled(part.images, [label_of(label) for label in part.targets])
 
 
 def read(folder: Any, choice: Any) -> DatasetSplits:
@@ -28,4 +27,12 @@ def read(folder: Any, choice: Any) -> DatasetSplits:
     return replace(splits, **labelled, classes=CLASSES)
 
 
-SPEC = replace(digits.SPEC, name="attributes", title="Attributes", classes=CLASSES, metric="map11", reader=read)
+SPEC = replace(
+    digits.SPEC,
+    name="attributes",
+    title="Attributes",
+    classes=CLASSES,
+    metric="map11",
+    task="multi_label",
+    reader=read,
+)

@@ -1,5 +1,6 @@
 """A trial on the digits so small that it takes a fraction of a second, and what the tests compare of it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,14 @@ from typing import Any
 import pytest
 import torch
 
+from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.settings import Settings
-from bissl_ray.training import files
+from bissl_ray.progress import Event, Sender, TrialStoppedError
+from bissl_ray.training import saved_progress
 from bissl_ray.training.files import read_tensors, write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
-from bissl_ray.training.watch import TrialStoppedError
 from bissl_ray.training.worker import Worker, alone
 
 START = "pretrained/start.pt"
@@ -51,12 +53,10 @@ def order(storage: Path | str, stages: tuple[str, ...] = WHOLE, seed: int = 1, *
     """An order on the digits; `changes` are settings."""
     return Order(
         trial="t000",
-        dataset="digits",
-        data_dir=None,
-        split_seed=0,
+        data=DataChoice("digits"),
         storage=str(storage),
         sweep="small",
-        settings=settings(**changes).model_dump(),
+        settings=settings(**changes),
         seed=seed,
         stages=stages,
         start=START,
@@ -66,24 +66,34 @@ def order(storage: Path | str, stages: tuple[str, ...] = WHOLE, seed: int = 1, *
 def write_start(storage: Path | str, **changes: Any) -> None:
     """Write models to start from, the same ones in every storage."""
     torch.manual_seed(5)
-    content = Models.build(settings(**changes), 10, torch.device("cpu")).content()
+    content = Models.build(settings(**changes), torch.device("cpu")).content()
     write_tensors(str(storage), START, {part: content[part] for part in ("backbone", "pretext")})
 
 
 def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a trial spend all its time on its own checkpoints: every moment to save is taken."""
-    monkeypatch.setattr(files, "_WRITING_SHARE", 1e12)
+    monkeypatch.setattr(saved_progress, "_WRITING_SHARE", 1e12)
 
 
-class Reports(list[dict[str, Any]]):
+class Reports(list[dict[str, Any]], Sender):
     """Collects a trial's rows; tells the trial to stop at one of them (counted from 1)."""
 
     def __init__(self, stop_at: int | None = None):
-        super().__init__()
+        list.__init__(self)
+        Sender.__init__(self)
         self._stop_at = stop_at
 
-    def __call__(self, row: dict[str, Any]) -> None:
-        self.append(row)
+    def deliver(self, event: Event) -> None:
+        """Nothing but reports is looked at."""
+
+    def stop_asked(self) -> bool:
+        return False
+
+    def due(self) -> bool:
+        return False
+
+    def report(self, row: Mapping[str, Any], is_chief: bool) -> None:
+        self.append(dict(row))
         if len(self) == self._stop_at:
             raise TrialStoppedError
 
@@ -128,6 +138,12 @@ def untimed(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in timed}
 
 
+def changed(what: Order, **changes: Any) -> Order:
+    """The same work but for some attributes, those of its data among them."""
+    data = {name: changes.pop(name) for name in list(changes) if name in DataChoice.__dataclass_fields__}
+    return what.model_copy(update={**changes, "data": replace(what.data, **data)})
+
+
 def renamed(what: Order, trial: str) -> Order:
     """The same work under another name."""
-    return replace(what, trial=trial)
+    return changed(what, trial=trial)

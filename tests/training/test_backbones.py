@@ -37,7 +37,7 @@ def test_without_batch_norm_there_are_no_statistics(name):
     backbone = build_backbone(name, image_size=32)
     before = copy.deepcopy(backbone.state_dict())
     assert not list(backbone.buffers())
-    reestimate_statistics(backbone, iter([(torch.randn(2, 3, 32, 32), torch.zeros(2))]), 1)
+    reestimate_statistics([backbone], backbone, iter([torch.randn(2, 3, 32, 32)]), 1)
     with frozen_statistics(backbone):
         backbone(torch.randn(2, 3, 32, 32))
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bissl_ray.bilevel import BilevelHyperparameters, BilevelTrainer, DivergedError, GaussNewton, LowerHessian
+from bissl_ray.bilevel import BilevelTrainer, DivergedError, GaussNewton, Level, LowerHessian
+from bissl_ray.config.settings import BilevelSettings
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import pretext_names
 from bissl_ray.training.curvature import estimate_curvature_memory, exact_curvature
@@ -17,7 +18,7 @@ IMAGES = 12
 @pytest.fixture(scope="module", params=pretext_names())
 def models(request):
     torch.manual_seed(0)
-    return Models.build(settings(pretext=request.param), 10, torch.device("cpu"))
+    return Models.build(settings(pretext=request.param), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -91,15 +92,12 @@ def test_curvature_is_exact_whatever_the_arithmetic_around(models, views, produc
 def test_a_curvature_loss_that_is_no_number_ends_the_run(views, products):
     chosen = settings(pretext="byol", curvature_products=products)
     torch.manual_seed(0)
-    models = Models.build(chosen, 10, torch.device("cpu"))
+    models = Models.build(chosen, torch.device("cpu"), "classification", 10)
     trainer = BilevelTrainer(
-        models.lower,
-        models.pretext,
-        models.upper,
-        models.downstream,
-        lambda batch: models.pretext.loss(models.lower, batch),
-        models.downstream.loss,
-        BilevelHyperparameters(lower_steps=1, upper_steps=1, lower_lr=0.01, proximity_weight=0.1),
+        Level(models.lower, models.pretext, models.pretext.loss),
+        Level(models.upper, models.downstream, models.downstream.loss),
+        BilevelSettings(lower_steps=1, upper_steps=1, lower_lr=0.01),
+        0.1,
         curvature=exact_curvature(chosen, models, IMAGES),
     )
     broken = (torch.full_like(views[0], float("nan")), views[1])

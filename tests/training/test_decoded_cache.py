@@ -1,18 +1,18 @@
 """Trials draw their images from the node's cache, and come to the same bits as without it."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from bissl_ray.data.cache.images import CachedImages
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.preflight.data import inspect_data
+from bissl_ray.progress import LocalSender
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker, alone
-from bissl_ray.workers.launch import _Here, run_here
+from bissl_ray.workers.launch import run_here
 from tests.data.tiny.cars import write_tiny_cars
-from tests.training.small_trial import Reports, assert_bit_equal, order, run, saved_models, write_start
+from tests.training.small_trial import Reports, assert_bit_equal, changed, order, run, saved_models, write_start
+from tests.views import Seen
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def cars(tmp_path, monkeypatch):
 
     def what(storage: str, **changes):
         write_start(tmp_path / storage, **CHANGES)
-        return replace(order(tmp_path / storage, **CHANGES, **changes), dataset="cars", data_dir=str(tmp_path / "data"))
+        return changed(order(tmp_path / storage, **CHANGES, **changes), dataset="cars", data_dir=str(tmp_path / "data"))
 
     return what
 
@@ -40,49 +40,35 @@ def test_a_trial_comes_to_the_same_bits_with_and_without_the_cache(cars, tmp_pat
 
 def test_settings_say_what_is_held_and_reduced(cars):
     def splits(**changes):
-        return Trial(cars("any", **changes), alone(torch.device("cpu")), Reports()).splits
+        return Trial(cars("any", **changes), alone(torch.device("cpu")), Reports()).data.splits
 
-    assert isinstance(splits().train, CachedImages)
-    assert isinstance(splits(cache_gib=0).train, ImageFiles)
+    assert isinstance(splits().train.images, CachedImages)
+    assert isinstance(splits(cache_gib=0).train.images, ImageFiles)
     reduced = splits(cache_side=8)
-    assert isinstance(reduced.train, CachedImages) and min(reduced.test[0][0].size) == 8
+    assert isinstance(reduced.train.images, CachedImages) and min(reduced.test[0][0].size) == 8
     assert reduced.fingerprint != splits().fingerprint
     facts = inspect_data(cars("any").data, 8)
     assert (facts.fingerprint, facts.labelled_fingerprint) == (reduced.fingerprint, splits().labelled_fingerprint)
 
 
-class Heard:
-    """A follower, and what it was told."""
-
-    def __init__(self):
-        self.advances, self.rows, self.notes = [], [], []
-        self.advanced, self.reported, self.note = self.advances.append, self.rows.append, self.notes.append
-
-
-def decoding(heard):
-    return [(advance.done, advance.total) for advance in heard.advances if advance.stage == "decoding"]
-
-
 def test_who_follows_a_run_hears_how_far_decoding_is(cars):
-    heard = Heard()
+    heard = Seen()
     # What fits: some of the 24 images.
     assert run_here(cars("some", cache_gib=40_000 / 2**30), heard, lambda: False).result is not None
-    (first, total), *_, (last, _) = decoding(heard)
-    assert first == 0 and last == total < 24
+    first, *_, last = heard.decoded
+    assert first.done == 0 and last.done == last.total == first.total < 24
     (note,) = heard.notes
-    assert f"has room for {total} of 24 decoded images" in note
-    assert {advance.unit for advance in heard.advances[: len(decoding(heard))]} == {"image"}
+    assert f"has room for {first.total} of 24 decoded images" in note
 
 
 def test_a_wish_to_stop_is_heard_while_images_are_decoded(cars, tmp_path):
-    heard = Heard()
-    assert run_here(cars("stopped"), heard, lambda: bool(heard.advances)).result is None
-    assert len(decoding(heard)) == len(heard.advances) == 1 and not heard.rows
+    heard = Seen()
+    assert run_here(cars("stopped"), heard, lambda: bool(heard.decoded)).result is None
+    assert len(heard.decoded) == 1 and not heard.steps and not heard.rows
     assert not list((tmp_path / "cache" / "decoded").glob("*.part"))
 
 
 def test_of_several_workers_the_chief_alone_says_it(cars):
-    heard = Heard()
-    watch = _Here(heard, lambda: False)
-    Trial(cars("others"), Worker(1, 2, torch.device("cpu")), Reports(), watch, watch)
-    assert not heard.advances and not heard.notes
+    heard = Seen()
+    Trial(cars("others"), Worker(1, 2, torch.device("cpu")), LocalSender(heard))
+    assert not heard.decoded and not heard.notes

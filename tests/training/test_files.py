@@ -7,19 +7,20 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bissl_ray.training import files
-from bissl_ray.training.files import Progress, exists, read_tensors, write_tensors
+from bissl_ray.training import saved_progress
+from bissl_ray.training.files import exists, read_tensors, write_tensors
+from bissl_ray.training.saved_progress import SavedProgress
 
 
 @pytest.fixture
 def ticking(monkeypatch):
     """A clock that goes one second further whenever it is read: every save then takes one second."""
     seconds = iter(range(10**6))
-    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr(saved_progress, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
 
 
 def test_writing_keeps_to_its_share_of_the_time(tmp_path, ticking):
-    progress = Progress(str(tmp_path), "trial")
+    progress = SavedProgress(str(tmp_path), "trial")
     looks = []
     for _ in range(3):
         waited = 0
@@ -32,12 +33,12 @@ def test_writing_keeps_to_its_share_of_the_time(tmp_path, ticking):
 
 
 def test_progress_is_there_until_it_is_cleared(tmp_path):
-    progress = Progress(str(tmp_path), "sweeps/s/checkpoints/t000")
+    progress = SavedProgress(str(tmp_path), "sweeps/s/checkpoints/t000")
     assert progress.load() is None
     progress.clear()  # nothing to clear is no error
     content = {"stage": "bissl", "state": {"step": 3}, "tensor": torch.arange(3.0), "nothing": None}
     progress.save(content)
-    loaded = Progress(str(tmp_path), "sweeps/s/checkpoints/t000").load()
+    loaded = SavedProgress(str(tmp_path), "sweeps/s/checkpoints/t000").load()
     assert loaded is not None
     assert torch.equal(loaded.pop("tensor"), content.pop("tensor"))
     assert loaded == content
@@ -47,7 +48,7 @@ def test_progress_is_there_until_it_is_cleared(tmp_path):
 
 
 def test_a_save_that_fails_leaves_the_last_one(tmp_path):
-    progress = Progress(str(tmp_path), "trial")
+    progress = SavedProgress(str(tmp_path), "trial")
     progress.save({"step": 1})
     with pytest.raises(Exception, match="pickle"):
         progress.save({"step": 2, "model": torch.ones(10), "not picklable": lambda: None})
@@ -55,7 +56,7 @@ def test_a_save_that_fails_leaves_the_last_one(tmp_path):
 
 
 def _save_for_ever(storage: str) -> None:
-    progress = Progress(storage, "trial")
+    progress = SavedProgress(storage, "trial")
     step = 0
     while True:
         step += 1
@@ -73,10 +74,10 @@ def test_a_process_killed_while_saving_leaves_a_whole_checkpoint(tmp_path):
         time.sleep(0.003 * kill)  # somewhere else in a write each time
         process.kill()
         process.join()
-        loaded = Progress(str(tmp_path), "trial").load()
+        loaded = SavedProgress(str(tmp_path), "trial").load()
         assert loaded is not None
         assert torch.equal(loaded["tensor"], torch.full((200_000,), float(loaded["step"])))
-        Progress(str(tmp_path), "trial").clear()
+        SavedProgress(str(tmp_path), "trial").clear()
 
 
 def test_only_tensors_and_plain_values_are_unpickled(tmp_path):

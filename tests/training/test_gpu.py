@@ -6,7 +6,7 @@ import torch
 from bissl_ray.pretext import pretext_names
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.worker import Worker
-from tests.training.small_trial import order, write_start
+from tests.training.small_trial import Reports, order, write_start
 
 pytestmark = [
     pytest.mark.gpu,
@@ -18,8 +18,8 @@ pytestmark = [
 def test_a_trial_on_a_gpu(tmp_path, pretext) -> None:
     write_start(tmp_path)
     what = order(tmp_path, stages=("head", "bissl", "finetune"), pretext=pretext)
-    rows = []
-    result = run_order(what, Worker(0, 1, torch.device("cuda", 0)), rows.append)
+    rows = Reports()
+    result = run_order(what, Worker(0, 1, torch.device("cuda", 0)), rows)
     assert 0 <= result["objective"] <= 1
     assert result["gpu_seconds"] > 0
     assert all(row["lower_loss"] == row["lower_loss"] for row in rows if row["stage"] == "bissl")

@@ -3,8 +3,9 @@
 import pytest
 
 from bissl_ray.models import load_checkpoint
-from bissl_ray.training.files import Progress, read_tensors
-from bissl_ray.training.watch import TrialStoppedError
+from bissl_ray.progress import TrialStoppedError
+from bissl_ray.training.files import read_tensors
+from bissl_ray.training.saved_progress import SavedProgress
 from tests.training.small_trial import (
     START,
     Reports,
@@ -74,7 +75,7 @@ def test_the_time_before_an_interruption_counts(tmp_path):
     what = order(tmp_path, stages=("head", "bissl"))
     with pytest.raises(TrialStoppedError):
         run(what, reports=Reports(2))
-    progress = Progress(what.storage, what.folder)
+    progress = SavedProgress(what.storage, what.folder)
     content = progress.load()
     assert content is not None
     progress.save({**content, "seconds": 1000.0})
@@ -88,7 +89,7 @@ def test_a_finished_trial_leaves_models_and_no_progress(tmp_path):
     write_start(tmp_path)
     what = order(tmp_path, stages=("head", "bissl"))
     result = run(what)
-    assert Progress(what.storage, what.folder).load() is None
+    assert SavedProgress(what.storage, what.folder).load() is None
     assert sorted(path.name for path in (tmp_path / what.folder).iterdir()) == ["aligned.pt"]
     loaded = load_checkpoint(tmp_path / result["checkpoint"])
     assert loaded.backbone and loaded.pretext and loaded.metadata["trial"] == what.trial

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bissl_ray.bilevel import LowerHessian
-from bissl_ray.downstream import build_downstream
+from bissl_ray.downstream.classification import ClassificationTask
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import build_pretext, cross_correlation, nt_xent, pretext_names, statistics
@@ -39,7 +39,7 @@ def problem(kind):
     backbone = build_backbone("smallconv")
     first, second = torch.randn(32, 3, 16, 16), torch.randn(32, 3, 16, 16)
     if kind == "classification":
-        task = build_downstream(kind, backbone.feature_dim, 10)
+        task = ClassificationTask(backbone.feature_dim, 10)
         labels = torch.randint(10, (32,))
         return backbone, list(task.parameters()), lambda: task.loss(backbone, (first, labels))
     pretext = build_pretext(settings(pretext=kind, projector_width=32, projector_output=16), backbone)
@@ -72,7 +72,7 @@ def test_similarities_statistics_and_scores_are_not_rounded():
     torch.manual_seed(0)
     embeddings = torch.randn(64, 16).bfloat16()
     views = torch.randn(2, 64, 16).bfloat16()
-    task = build_downstream("classification", 16, 1000)
+    task = ClassificationTask(16, 1000)
     with autocast("bfloat16", CPU):
         inside, scores = nt_xent(embeddings, 0.1), task(embeddings)
         judged, correlations = statistics(views)[0], cross_correlation(*views)
@@ -112,9 +112,9 @@ def test_curvature_is_exact_under_any_autocast():
 
 def test_images_are_transformed_alike_inside_and_outside_of_autocast(tmp_path):
     trial = Trial(order(tmp_path, precision="bfloat16"), alone(CPU), Reports())
-    with trial.pretext_views("bissl", 16, 0) as batches:
+    with trial.data.pretext_views("bissl", 16, 0) as batches:
         outside = next(batches)
-    with trial.pretext_views("bissl", 16, 0) as batches, trial.autocast():
+    with trial.data.pretext_views("bissl", 16, 0) as batches, trial.autocast():
         inside = next(batches)
         assert torch.is_autocast_enabled("cpu")
     for one, other in zip(inside, outside, strict=True):

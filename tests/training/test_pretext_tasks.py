@@ -3,9 +3,15 @@
 import math
 
 import pytest
+import torch
 
-from bissl_ray.pretext import pretext_names
-from tests.training.small_trial import Reports, order, run
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.data import pretext_transform
+from bissl_ray.data.loaders import stacked
+from bissl_ray.pretext import SimCLR, pretext_names
+from bissl_ray.training.data import TrialData
+from bissl_ray.training.worker import alone
+from tests.training.small_trial import Reports, order, run, settings
 
 pytestmark = pytest.mark.slow
 
@@ -23,3 +29,22 @@ def test_a_trial_from_its_own_pretraining(tmp_path, pretext, curvature):
     of_bissl = [row for row in rows if row["stage"] == "bissl"]
     assert all(math.isfinite(row["lower_loss"]) and row["embedding_rank"] > 1.5 for row in of_bissl)
     assert curvature == "hessian" or all(row["negative_curvature"] == 0 for row in of_bissl)
+
+
+def test_a_pretext_task_makes_its_own_samples_and_batches(tmp_path, monkeypatch):
+    seen = []
+
+    def views(cls, spec, image_size):
+        seen.append((cls, spec.name, image_size))
+        return pretext_transform(spec, image_size + 8)
+
+    monkeypatch.setattr(SimCLR, "views", classmethod(views))
+    monkeypatch.setattr(SimCLR, "collate", classmethod(lambda cls, samples: stacked(samples)[::-1]))
+    data = TrialData(DataChoice("digits"), settings(), 1, alone(torch.device("cpu")), lambda event: None)
+    with data.pretext_views("bissl", 4, 0) as batches:
+        first, second = next(batches)
+    monkeypatch.undo()
+    data = TrialData(DataChoice("digits"), settings(image_size=16), 1, alone(torch.device("cpu")), lambda event: None)
+    with data.pretext_views("bissl", 4, 0) as batches:
+        assert all(map(torch.equal, next(batches), (second, first)))
+    assert seen == [(SimCLR, "digits", 8)] and first.shape == (4, 3, 16, 16)

@@ -1,7 +1,5 @@
 """The whole pipeline on images that show several classes: one worker, two, and the test split."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
@@ -12,7 +10,7 @@ from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker, alone
 from tests.processes import run_workers
 from tests.training.several_labels import SPEC
-from tests.training.small_trial import Reports, order, run, write_start
+from tests.training.small_trial import Reports, changed, order, run, write_start
 
 pytestmark = pytest.mark.slow
 
@@ -21,23 +19,23 @@ TOLERANCE = 1e-4
 
 
 def attributes(storage, trial, **changes) -> Order:
-    return replace(
+    return changed(
         order(storage, finetune_epochs=4, head_epochs=4, head_lr=0.5, **changes), dataset="attributes", trial=trial
     )
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    monkeypatch.setitem(registry._SPECS, "attributes", SPEC)
+    monkeypatch.setitem(registry.DATASETS, "attributes", SPEC)
 
 
 def run_all_stages(rank, workers, storage):
-    registry._SPECS["attributes"] = SPEC
+    registry.DATASETS["attributes"] = SPEC
     worker = Worker(rank, workers, torch.device("cpu"))
     rows = Reports()
     result = run(attributes(storage, f"of-{workers}"), worker, rows)
     worker.agree(None)  # the chief has written its file
-    tested = run(replace(attributes(storage, f"of-{workers}"), stages=("test",), start=result["checkpoint"]), worker)
+    tested = run(changed(attributes(storage, f"of-{workers}"), stages=("test",), start=result["checkpoint"]), worker)
     return result, list(rows), tested["test_metric"]
 
 
@@ -61,12 +59,12 @@ def test_a_trial_learns_and_is_scored_by_its_own_metric_alike_on_two_workers(tmp
 def test_metrics_of_a_trial_are_scikit_learns_over_the_whole_split(tmp_path):
     write_start(tmp_path)
     trial = Trial(attributes(tmp_path, "metrics"), alone(torch.device("cpu")), Reports())
-    trial.start()
+    trial.begin()
     found = trial.metrics("lower", "test")
     trial.models.lower.eval()
     with torch.no_grad():
         pairs = [(trial.models.downstream(trial.models.lower(x)), y) for x, y in trial.evaluation("test")]
-    trial.close()
+    trial.data.close()
     scores, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     expected = [
         average_precision_score((labels[rows, c] == 1).numpy(), scores[rows, c].numpy())

@@ -7,7 +7,7 @@ import pytest
 from bissl_ray.data.datasets import folder, registry
 from bissl_ray.data.files.sources import ImageFiles
 from tests.data.tiny.folders import write_tiny_folder
-from tests.training.small_trial import order, run, write_start
+from tests.training.small_trial import changed, order, run, write_start
 
 CHANGES = {"image_size": 16, "lower_batch": 8, "upper_batch": 8, "finetune_batch": 8}
 
@@ -19,18 +19,19 @@ class _Forbidden(ImageFiles):
 
 def _read_forbidden(data_dir, choice):
     splits = folder.SPEC.reader(data_dir, choice)
-    return replace(splits, test=_Forbidden(splits.test.folder, splits.test.names, splits.test.labels))
+    files = splits.test.images
+    return replace(splits, test=replace(splits.test, images=_Forbidden(files.folder, files.names)))
 
 
 def test_only_the_test_stage_needs_test_images(tmp_path, monkeypatch):
-    monkeypatch.setitem(registry._SPECS, "guarded", replace(folder.SPEC, name="guarded", reader=_read_forbidden))
+    monkeypatch.setitem(registry.DATASETS, "guarded", replace(folder.SPEC, name="guarded", reader=_read_forbidden))
     write_start(tmp_path, **CHANGES)
     data = write_tiny_folder(tmp_path / "data")
-    what = replace(order(tmp_path, **CHANGES), dataset="guarded", data_dir=str(data))
-    explored = run(replace(what, trial="explored", stages=("head", "bissl")))
+    what = changed(order(tmp_path, **CHANGES), dataset="guarded", data_dir=str(data))
+    explored = run(changed(what, trial="explored", stages=("head", "bissl")))
     assert 0 <= explored["objective"] <= 1
-    confirmed = replace(what, trial="confirmed", stages=("finetune",), start=explored["checkpoint"])
+    confirmed = changed(what, trial="confirmed", stages=("finetune",), start=explored["checkpoint"])
     assert 0 <= run(confirmed)["objective"] <= 1
-    assert 0 <= run(replace(what, trial="control", stages=("head", "finetune")))["objective"] <= 1
+    assert 0 <= run(changed(what, trial="control", stages=("head", "finetune")))["objective"] <= 1
     with pytest.raises(AssertionError, match="a test image was read"):
-        run(replace(confirmed, trial="winner", stages=("test",)))
+        run(changed(confirmed, trial="winner", stages=("test",)))

@@ -17,6 +17,7 @@ from tests.data.tiny.cars import write_tiny_cars
 from tests.training.small_trial import (
     Reports,
     assert_bit_equal,
+    changed,
     order,
     renamed,
     run,
@@ -52,9 +53,9 @@ def test_the_seed_decides_everything(storage):
 
 def test_an_order_survives_json_and_names_its_folder(storage):
     what = order(storage, alternations=7, clip_norm=None)
-    assert Order.from_mapping(what.to_mapping()) == what
+    assert Order.model_validate_json(what.model_dump_json()) == what
     assert what.folder == "sweeps/small/checkpoints/t000"
-    assert what.validated_settings().alternations == 7
+    assert what.settings.alternations == 7
 
 
 def test_what_a_bissl_trial_reports(storage):
@@ -85,7 +86,7 @@ def test_finetuning_in_a_trial_of_its_own_equals_it_at_the_end_of_the_whole(stor
     # A finalist's fine-tuning search starts from aligned.pt; its confirmation runs all stages in one trial.
     whole = renamed(order(storage), "whole")
     result = run(whole)
-    alone_ = replace(renamed(order(storage, stages=("finetune",)), "tuning"), start=f"{whole.folder}/aligned.pt")
+    alone_ = changed(renamed(order(storage, stages=("finetune",)), "tuning"), start=f"{whole.folder}/aligned.pt")
     assert run(alone_)["objective"] == result["objective"]
     finetuned = {name: tensor for name, tensor in saved_models(whole).items() if name.startswith("finetuned")}
     assert_bit_equal(saved_models(alone_), finetuned)
@@ -112,7 +113,7 @@ def test_finetuning_takes_its_steps_and_reports_at_its_marks(storage, epochs, ex
         upper_steps=max(1, int(2 * extra)),
     )
     rows = Reports()
-    result = run(replace(renamed(what, f"marks-{epochs}-{extra}"), with_upper_budget=extra > 0), reports=rows)
+    result = run(changed(renamed(what, f"marks-{epochs}-{extra}"), with_upper_budget=extra > 0), reports=rows)
     per_epoch = 100 // 20
     assert [row["epoch"] for row in rows] == [math.ceil(mark / per_epoch) for mark in marks]
     assert all(row["stage"] == "finetune" and math.isfinite(row["train_loss"]) for row in rows)
@@ -125,7 +126,7 @@ def test_the_controls_extra_steps_change_the_result_as_so_many_epochs_do(storage
         return order(storage, stages=("head", "finetune"), alternations=1, upper_batch=20, upper_steps=5, **settings)
 
     epochs = renamed(plain(finetune_epochs=2), "two-epochs")
-    extra = replace(renamed(plain(), "extra"), with_upper_budget=True)
+    extra = changed(renamed(plain(), "extra"), with_upper_budget=True)
     short = renamed(plain(), "short")
     assert run(epochs)["objective"] == run(extra)["objective"]
     run(short)
@@ -137,7 +138,7 @@ def test_the_controls_extra_steps_change_the_result_as_so_many_epochs_do(storage
 def test_a_finetuned_model_is_scored_on_the_test_split(storage):
     what = renamed(order(storage, stages=("head", "finetune")), "to-test")
     run(what)
-    tested = run(replace(what, stages=("test",), start=f"{what.folder}/finetuned.pt"))
+    tested = run(changed(what, stages=("test",), start=f"{what.folder}/finetuned.pt"))
     assert 0 < tested["test_metric"] < 1
     assert tested["test_metric"] * 597 == pytest.approx(round(tested["test_metric"] * 597), abs=1e-6)
 
@@ -155,20 +156,20 @@ class _Watched(TensorImages):
 
 def _read_watched(folder, choice):
     splits = digits.SPEC.reader(folder, choice)
-    assert isinstance(splits.test, TensorImages)
-    return replace(splits, test=_Watched(splits.test.images, splits.test.labels))
+    assert isinstance(splits.test.images, TensorImages)
+    return replace(splits, test=replace(splits.test, images=_Watched(splits.test.images.images)))
 
 
 def test_only_the_test_stage_reads_the_test_split(storage, monkeypatch):
-    monkeypatch.setitem(registry._SPECS, "watched", replace(digits.SPEC, name="watched", reader=_read_watched))
+    monkeypatch.setitem(registry.DATASETS, "watched", replace(digits.SPEC, name="watched", reader=_read_watched))
     TEST_READS.clear()
-    what = replace(renamed(order(storage), "watched"), dataset="watched")
+    what = changed(renamed(order(storage), "watched"), dataset="watched")
     run(what)
-    control = replace(what, trial="watched-control", stages=("head", "finetune"))
+    control = changed(what, trial="watched-control", stages=("head", "finetune"))
     run(control)
-    run(replace(what, trial="watched-pretrain", stages=("pretrain",), start="pretrained/watched.pt"))
+    run(changed(what, trial="watched-pretrain", stages=("pretrain",), start="pretrained/watched.pt"))
     assert TEST_READS == []
-    run(replace(what, stages=("test",), start=f"{what.folder}/finetuned.pt"))
+    run(changed(what, stages=("test",), start=f"{what.folder}/finetuned.pt"))
     assert sorted(TEST_READS) == list(range(597))
 
 
@@ -231,7 +232,7 @@ def test_cars_run_with_their_own_metric(tmp_path):
     changes = {"image_size": 16, "lower_batch": 8, "upper_batch": 8, "finetune_batch": 8}
     write_start(tmp_path, **changes)
     data = write_tiny_cars(tmp_path / "data", train_per_class=8)
-    what = replace(order(tmp_path, **changes), dataset="cars", data_dir=str(data))
+    what = changed(order(tmp_path, **changes), dataset="cars", data_dir=str(data))
     rows = Reports()
     result = run(what, reports=rows)
     metric = registry.get_dataset("cars").metric

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from bissl_ray.progress import TrialStoppedError
 from bissl_ray.training import files
-from bissl_ray.training.watch import TrialStoppedError
 from bissl_ray.training.worker import Worker
 from tests.processes import run_workers
 from tests.training.small_trial import (

@@ -1,6 +1,5 @@
 """VOC 2007 in its real layout: the mAP of a trial against one counted from the annotations, on 1, 2 and 4 workers."""
 
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -12,7 +11,7 @@ from bissl_ray.training.worker import Worker
 from tests.data.tiny.voc07 import write_tiny_voc07
 from tests.downstream.test_average_precision import eleven_points_by_hand
 from tests.processes import run_workers
-from tests.training.small_trial import Reports, order, run, write_start
+from tests.training.small_trial import Reports, changed, order, run, write_start
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +19,7 @@ CHANGES = {"image_size": 16, "lower_batch": 8, "upper_batch": 8, "finetune_batch
 
 
 def voc07(folder):
-    return replace(order(folder, **CHANGES), dataset="voc07", data_dir=str(folder / "data"))
+    return changed(order(folder, **CHANGES), dataset="voc07", data_dir=str(folder / "data"))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def shown_in(folder):
 def scored(rank, workers, folder):
     """The metrics of a fresh head on the test split, and the scores of this worker's share of it."""
     trial = Trial(voc07(folder), Worker(rank, workers, torch.device("cpu")), Reports())
-    trial.start()
+    trial.begin()
     metrics = trial.metrics("lower", "test")
     trial.models.lower.eval()
     with torch.no_grad():
@@ -55,7 +54,7 @@ def scored(rank, workers, folder):
             for images, _ in trial.evaluation("test")
             for score in trial.models.downstream(trial.models.lower(images))
         ]
-    trial.close()
+    trial.data.close()
     return metrics, [score.tolist() for score in scores]
 
 
@@ -81,5 +80,5 @@ def test_a_trial_runs_on_it_from_head_to_test(folder):
     result = run(voc07(folder), reports=rows)
     assert [row["stage"] for row in rows][:2] == ["bissl", "bissl"]
     assert result["objective_name"] == "validation_map11" and 0 < result["objective"] <= 1
-    tested = run(replace(voc07(folder), stages=("test",), start=result["checkpoint"]))
+    tested = run(changed(voc07(folder), stages=("test",), start=result["checkpoint"]))
     assert 0 < tested["test_metric"] <= 1

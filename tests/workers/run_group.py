@@ -1,4 +1,4 @@
-"""A process with a cluster and one worker group of its own; test_worker_group.py starts it.
+"""A process with a cluster and one worker group of its own; test_group.py starts it.
 
 Arguments: a storage folder, a search space, workers. Prints what became of each trial, as JSON.
 """
@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from bissl_ray.workers import environment
@@ -18,6 +17,8 @@ environment.prepare(None)
 import torch  # noqa: E402
 
 from bissl_ray.config import load_search_space  # noqa: E402
+from bissl_ray.config.data_choice import DataChoice  # noqa: E402
+from bissl_ray.progress import Report  # noqa: E402
 from bissl_ray.training import files  # noqa: E402
 from bissl_ray.training.models import Models  # noqa: E402
 from bissl_ray.training.order import Order  # noqa: E402
@@ -28,22 +29,27 @@ storage, space, workers = sys.argv[1], sys.argv[2], int(sys.argv[3])
 settings = load_search_space(space).settings({"alternations": 6})
 torch.manual_seed(0)
 files.write_tensors(
-    storage, "start.pt", {"backbone": Models.build(settings, 10, torch.device("cpu")).content()["backbone"]}
+    storage, "start.pt", {"backbone": Models.build(settings, torch.device("cpu")).content()["backbone"]}
 )
-order = Order("good", "digits", None, 0, storage, "s", settings.model_dump(), 1, ("head", "bissl"), "start.pt")
-diverging = replace(order, trial="diverging", settings={**order.settings, "upper_lr": 1e30, "clip_norm": None})
-suffering = replace(
-    order,
-    trial="suffering",
-    settings={
-        **order.settings,
-        "damping": 0.0,
-        "proximity_weight": 1e-4,
-        "cg_iterations": 3,
-        "unsolved_alternations": 2,
-    },
+order = Order(
+    trial="good",
+    data=DataChoice("digits"),
+    storage=storage,
+    sweep="s",
+    settings=settings,
+    seed=1,
+    stages=("head", "bissl"),
+    start="start.pt",
 )
-absent = replace(order, trial="absent", start="nowhere.pt")
+
+
+def changed(trial, start="start.pt", **values):
+    return order.model_copy(update={"trial": trial, "start": start, "settings": settings.model_copy(update=values)})
+
+
+diverging = changed("diverging", upper_lr=1e30, clip_norm=None)
+suffering = changed("suffering", damping=0.0, proximity_weight=1e-4, cg_iterations=3, unsolved_alternations=2)
+absent = changed("absent", start="nowhere.pt")
 
 
 def train_workers():
@@ -60,13 +66,13 @@ def train_workers():
 def run(group, tag, order, kill_after=None):
     group.hand_out(tag, order)
     reports = []
-    while (message := group.next_message(tag)).kind == "report":
-        reports.append(message.content["alternation"])
+    while isinstance(message := group.next_message(tag), Report):
+        reports.append(message.row["alternation"])
         if len(reports) == kill_after:
             # Its checkpoint of this alternation comes after the answer; one more report and it is there.
             os.kill(train_workers()[0], signal.SIGKILL)
         group.answer(tag, "continue")
-    return {"kind": message.kind, "reports": reports, **message.content}
+    return {"kind": message.how, "reports": reports, "reason": message.reason, **message.result}
 
 
 with connected(None, workers) as cluster:
@@ -77,9 +83,9 @@ with connected(None, workers) as cluster:
     told["suffering"] = run(group, "suffering", suffering)
     told["restarted"] = train_workers() != before
     told["absent"] = run(group, "3", absent)
-    told["again"] = run(group, "4", replace(order, trial="again"))
+    told["again"] = run(group, "4", changed("again"))
     if workers > 1:
-        told["killed"] = run(group, "5", replace(order, trial="killed"), kill_after=3)
-        told["after"] = run(group, "6", replace(order, trial="after"))
+        told["killed"] = run(group, "5", changed("killed"), kill_after=3)
+        told["after"] = run(group, "6", changed("after"))
     group.close()
     sys.stdout.write(json.dumps(told) + "\n")

@@ -40,3 +40,8 @@ def test_workers_get_the_same_and_no_token():
     passed_on = worker_environment()
     assert passed_on["RAY_USAGE_STATS_ENABLED"] == "0"
     assert all("AUTH" not in name for name in passed_on)
+
+
+def test_workers_of_any_cluster_know_the_plugins():
+    os.environ["BISSL_RAY_PLUGINS"] = "my_package.my_task"
+    assert worker_environment()["BISSL_RAY_PLUGINS"] == "my_package.my_task"

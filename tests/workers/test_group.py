@@ -32,17 +32,17 @@ def test_a_group_outlives_what_happens_to_its_trials(tmp_path: Path, workers: in
     )
     assert done.returncode == 0, done.stderr[-4000:]
     told = json.loads(done.stdout.splitlines()[-1])
-    assert told["first"]["kind"] == "result" and told["first"]["reports"] == [1, 2, 3, 4, 5, 6]
-    assert told["diverging"]["kind"] == "failure" and "loss is" in told["diverging"]["reason"]
+    assert told["first"]["kind"] == "complete" and told["first"]["reports"] == [1, 2, 3, 4, 5, 6]
+    assert told["diverging"]["kind"] == "failed" and "loss is" in told["diverging"]["reason"]
     suffering = told["suffering"]
-    assert suffering["kind"] == "diagnosis" and suffering["reports"] == [1, 2]
+    assert suffering["kind"] == "pruned" and suffering["reports"] == [1, 2]
     assert suffering["reason"].startswith("the linear solves don't converge: 2 alternations in a row")
     assert not told["restarted"], "a trial that ends itself does so in step: its workers go on"
-    assert told["absent"]["kind"] == "failure" and "nowhere.pt" in told["absent"]["reason"]
+    assert told["absent"]["kind"] == "failed" and "nowhere.pt" in told["absent"]["reason"]
     assert told["again"]["objective"] == told["first"]["objective"], "a failed trial left something behind"
     if workers > 1:
         killed = told["killed"]
-        assert killed["kind"] == "result" and killed["attempts"] == 2, killed
+        assert killed["kind"] == "complete" and killed["attempts"] == 2, killed
         # It went on from its checkpoint: not from the beginning, and to the same end.
         assert killed["reports"][:3] == [1, 2, 3] and killed["reports"][3] in (3, 4)
         assert killed["objective"] == pytest.approx(told["first"]["objective"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.curvature.vectors import flatten, unflatten
+from bissl_ray.bilevel.curvature.vectors import check_params, flatten, unflatten
 from bissl_ray.parallel import differentiable_upstream_only
 
 
@@ -27,12 +27,6 @@ class CurvatureGraph(ABC):
             vector: all entries of θ in order, `[entries]`.
             retain: keep the graph for further products.
         """
-
-
-def check_params(params: Sequence[Tensor]) -> None:
-    """Raise ValueError unless there are parameters, all of one dtype on one device: they become one vector."""
-    if len({(parameter.dtype, parameter.device) for parameter in params}) != 1:
-        raise ValueError("expected at least one parameter, and all of one dtype on one device")
 
 
 def gradient_with_graph(of: Tensor, params: Sequence[Tensor], weights: Tensor | None, what: str) -> list[Tensor]:
@@ -109,7 +103,7 @@ class OutputGraph(CurvatureGraph):
 
     J v comes from reverse mode alone: Jᵀ u is linear in u, so that the derivative of vᵀ Jᵀ u by u is J v whatever u
     is; the graph of Jᵀ u is built once, with u = 0. Forward mode would recompute the forward pass each time, and must
-    never be mixed with reverse mode (DESIGN section 3).
+    never be mixed with reverse mode (docs/hypergradient.md).
 
     Each worker has its own outputs, which may depend on every worker's copy of θ through differentiable collectives.
     By their convention the gradient of this worker's uᵀ outputs is that of the SUM over workers by this worker's copy,

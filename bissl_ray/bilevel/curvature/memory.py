@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_leaves
 
 from bissl_ray.bilevel.curvature.graphs import CurvatureGraph
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator
-from bissl_ray.bilevel.known_products import KnownProducts
 from bissl_ray.bilevel.solve import solve
+from bissl_ray.bilevel.solvers.known_products import KnownProducts
 
 _STAND_IN_ENTRIES = 20_000
 
@@ -68,7 +68,7 @@ def curvature_memory(
 
 
 def solver_vectors(method: str, iterations: int, recycled_products: int, solves: int) -> int:
-    """How many vectors of all parameter entries the solves of an upper stage hold at once, at most.
+    """How many vectors of all parameter entries the solves of an alternation hold at once, at most.
 
     Counted while they solve small stand-in systems, right-hand sides and weights per parameter tensor included.
 

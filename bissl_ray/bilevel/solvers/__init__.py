@@ -1,24 +1,33 @@
-"""Solvers of (M + H) x = v, one a file; each takes (system, iterations, tolerance)."""
+"""Solvers of (M + H) x = v, one a file; their names stand in `bissl_ray.config.names`, one line each."""
 
 from collections.abc import Callable
+from pkgutil import resolve_name
 
-from bissl_ray.bilevel.solvers.cg import conjugate_gradient
-from bissl_ray.bilevel.solvers.identity import identity
-from bissl_ray.bilevel.solvers.layerwise_cg import layerwise_conjugate_gradient
-from bissl_ray.bilevel.solvers.minres import minimal_residual
-from bissl_ray.bilevel.solvers.neumann import neumann_series
-from bissl_ray.bilevel.solvers.nystrom import nystrom
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
+from bissl_ray.bilevel.solvers.known_products import KnownProducts
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport, Start, StopReason
+from bissl_ray.config.names import SOLVERS
 
 Solver = Callable[[LinearSystem, int, float], Outcome]
+"""What a solver is: a function of the system, the most iterations, and the relative residual to stop at."""
 
-SOLVERS: dict[str, Solver] = {
-    "cg": conjugate_gradient,
-    "layerwise_cg": layerwise_conjugate_gradient,
-    "minres": minimal_residual,
-    "neumann": neumann_series,
-    "nystrom": nystrom,
-    "identity": identity,
-}
 
-__all__ = ["SOLVERS", "LinearSystem", "Outcome", "Solver", "identity"]
+def get_solver(name: str) -> Solver:
+    """The solver of a name in `SOLVERS`, imported now if it was not yet.
+
+    Raises:
+        KeyError: there is no such name.
+    """
+    solver: Solver = resolve_name(SOLVERS[name])
+    return solver
+
+
+__all__ = [
+    "KnownProducts",
+    "LinearSystem",
+    "Outcome",
+    "SolveReport",
+    "Solver",
+    "Start",
+    "StopReason",
+    "get_solver",
+]

@@ -5,12 +5,11 @@ import math
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.report import SolveReport, StopReason
 from bissl_ray.bilevel.solvers.accuracy import ConvergenceCheck
-from bissl_ray.bilevel.solvers.fallback import first_order
+from bissl_ray.bilevel.solvers.identity import first_order
 from bissl_ray.bilevel.solvers.recycling import Direction, galerkin_start
 from bissl_ray.bilevel.solvers.ritz import ConjugateGradientRitz
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport, StopReason
 
 
 def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
@@ -27,7 +26,7 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
     A direction p with pᵀ(M + H)p ≤ 0 stops the solve before it is taken, at the iterate so far: as in truncated
     Newton methods (Nocedal and Wright 2006, algorithm 7.1) it is the lowest that ½ xᵀ(M + H)x − vᵀx got, and vᵀx > 0.
     But that form has no minimum then, and low may be far away: where the iterate's residual exceeds that of 0, or it
-    is still 0, the answer is M⁻¹ v (see `fallback`). The next solves with the same matrix start at 0.
+    is still 0, the answer is M⁻¹ v (see `first_order`). The next solves with the same matrix start at 0.
     """
     start, directions = galerkin_start(system)
     from_before = len(directions)

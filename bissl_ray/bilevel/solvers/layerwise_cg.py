@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.report import SolveReport
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, Start
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport, Start
 
 
 def layerwise_conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:

@@ -5,11 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.bilevel.solvers.accuracy import ConvergenceCheck
 from bissl_ray.bilevel.solvers.recycling import Direction, least_residual_start
 from bissl_ray.bilevel.solvers.ritz import Lanczos
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport
 
 
 def minimal_residual(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:

@@ -5,13 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.known_products import SpectrumEstimate
-from bissl_ray.bilevel.report import SolveReport
 from bissl_ray.bilevel.solvers.accuracy import ConvergenceCheck
-from bissl_ray.bilevel.solvers.fallback import first_order
+from bissl_ray.bilevel.solvers.identity import first_order
+from bissl_ray.bilevel.solvers.known_products import SpectrumEstimate
 from bissl_ray.bilevel.solvers.recycling import galerkin_start
 from bissl_ray.bilevel.solvers.ritz import Lanczos
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport
 
 LANCZOS_STEPS = 3
 
@@ -27,7 +26,7 @@ def neumann_series(system: LinearSystem, iterations: int, tolerance: float) -> O
     residual r most: the residual never grows. The report gives the smallest α.
 
     A Ritz value that is not positive, or a residual with rᵀAr ≤ 0, stops the solve at the iterate so far;
-    where that is still 0, the answer is M⁻¹ v (see `fallback`).
+    where that is still 0, the answer is M⁻¹ v (see `first_order`).
     """
     start, _ = galerkin_start(system)
     x, r = start.x, start.residual

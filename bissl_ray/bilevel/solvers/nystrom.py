@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from bissl_ray.bilevel.report import SolveReport
-from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome
+from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport
 from bissl_ray.parallel import copy_from_first_worker
 
 _SEED = 20101
@@ -17,8 +16,8 @@ def nystrom(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
     """(M + H′)⁻¹ v with H′ the Nyström approximation of H (Hataya and Yamada 2023, for hypergradients).
 
     From vectors W and Y = H W, H′ = Y (Wᵀ Y)⁺ Yᵀ, which agrees with H on W. W is what `system.known` holds, filled up
-    to `iterations` by random vectors, one product each: from the second solve of a stage on, there is nothing to fill
-    up. The inverse is taken by the Woodbury identity, and one more product measures the true residual, so the
+    to `iterations` by random vectors, one product each: from the second solve of an alternation on, there is nothing to
+    fill up. The inverse is taken by the Woodbury identity, and one more product measures the true residual, so the
     solution joins the known vectors, and H′ is right on it in later solves. `tolerance` doesn't matter.
 
     For a positive semi-definite H, 0 ⪯ H′ ⪯ H, and with E = H − H′ and m the smallest entry of M the error of the

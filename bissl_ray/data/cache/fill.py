@@ -18,10 +18,11 @@ from PIL import features
 from bissl_ray.data.cache.file import DecodedFile
 from bissl_ray.data.cache.folder import SUFFIX, cache_folder, make_room, remove_left_behind, room_for, touch
 from bissl_ray.data.cache.lock import filling, folder_locked
-from bissl_ray.data.cache.news import CacheNews
+from bissl_ray.data.cache.news import Tell
 from bissl_ray.data.cache.scan import identities, identity, sizes_that_fit
 from bissl_ray.data.cache.write import Plan, plan_decoded, reserved, write_decoded
 from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.progress import Note
 
 _DECODING = 1
 """To raise when `decoding.to_rgb` or `ImageFiles` give other pixels than before; older caches are not taken then."""
@@ -29,16 +30,17 @@ _GROWTH = 1.25
 """A cache that some images had no room in is made afresh when it may take this many times the room."""
 
 
-def open_or_fill(files: ImageFiles, limit: int, news: CacheNews) -> DecodedFile | None:
+def open_or_fill(files: ImageFiles, limit: int, tell: Tell) -> DecodedFile | None:
     """Map the decoded images of some files.
 
     Args:
         files: each once.
         limit: most bytes of this node's cache, other files' images included.
-        news: is told how far the filling is, and of every image that has no room.
+        tell: is told how far the filling is, and of every image that has no room.
 
     Returns:
-        The images, in the same order; None where there is no room, or the folder can't be written to: `news` is told.
+        The images, in the same order; None where there is no room, or the folder can't be written to:
+        `tell` hears of it.
 
     Raises:
         BadInputError: an image can't be decoded, or the folder is none.
@@ -50,19 +52,19 @@ def open_or_fill(files: ImageFiles, limit: int, news: CacheNews) -> DecodedFile 
         found = _opened(path)
         if found is None or not found.complete:
             path.parent.mkdir(parents=True, exist_ok=True)
-            found = _filled(path, files, known, limit, news)
+            found = _filled(path, files, known, limit, tell)
     except OSError as error:
         if found is None:
-            news.note(f"there is no cache of decoded images ({error}); every image is decoded each time it is used")
+            tell(Note(f"there is no cache of decoded images ({error}); every image is decoded each time it is used"))
     return found
 
 
-def _filled(path: Path, files: ImageFiles, known: NDArray[np.int64], limit: int, news: CacheNews) -> DecodedFile | None:
+def _filled(path: Path, files: ImageFiles, known: NDArray[np.int64], limit: int, tell: Tell) -> DecodedFile | None:
     def unchanged(index: int) -> bool:
         before: list[int] = known[index].tolist()
         return before == identity(files.name(index))
 
-    with filling(path, news) as tell, ExitStack() as writing:
+    with filling(path, tell) as done, ExitStack() as writing:
         with folder_locked(path.parent):
             remove_left_behind(path.parent)
             # Another process may have filled it while this one waited.
@@ -76,9 +78,9 @@ def _filled(path: Path, files: ImageFiles, known: NDArray[np.int64], limit: int,
             if plan.held:
                 make_room(path, plan.length, limit)
                 file = writing.enter_context(reserved(path, plan.length))
-        _say_what_is_left_out(plan, path.parent, news)
+        _say_what_is_left_out(plan, path.parent, tell)
         if plan.held:
-            write_decoded(file, path, plan, unchanged, tell)
+            write_decoded(file, path, plan, unchanged, done)
             # Until it is closed, it counts as being written.
             writing.close()
             found = _opened(path)
@@ -103,10 +105,12 @@ def _key(files: ImageFiles, known: NDArray[np.int64]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _say_what_is_left_out(plan: Plan, folder: Path, news: CacheNews) -> None:
+def _say_what_is_left_out(plan: Plan, folder: Path, tell: Tell) -> None:
     count = len(plan.index)
     if plan.held < count:
-        news.note(
-            f"{folder} has room for {plan.held:,} of {count:,} decoded images ({plan.room / 2**30:.1f} GiB; cache_gib "
-            "sets the limit); the others are decoded each time they are used"
+        tell(
+            Note(
+                f"{folder} has room for {plan.held:,} of {count:,} decoded images ({plan.room / 2**30:.1f} GiB; "
+                "cache_gib sets the limit); the others are decoded each time they are used"
+            )
         )

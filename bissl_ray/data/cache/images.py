@@ -4,22 +4,24 @@ What is held are pixels as decoding gives them, so that results are the same bit
 only half of the images in it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bissl_ray.data.cache.file import DecodedFile
 from bissl_ray.data.cache.fill import open_or_fill
-from bissl_ray.data.cache.news import CacheNews, OnStderr
-from bissl_ray.data.files.compact import Labels
-from bissl_ray.data.files.sources import ImageFiles, JoinedImages
+from bissl_ray.data.cache.news import OnStderr, Tell
+from bissl_ray.data.files.sources import ImageFiles, leaves, with_files_replaced
 from bissl_ray.data.machine import usable_memory
-from bissl_ray.data.spec import DatasetSplits, ImageSource, Label
+from bissl_ray.data.spec import DatasetSplits, Images, Labelled
 from bissl_ray.data.splits import reduced_fingerprint
+
+_TRAINED_ON: Final = ("train", "validation", "pretext")
+"""What is held. What is scored and supervised comes first: of a large pool, there may be room for a part only."""
 
 
 class CachedImages:
@@ -36,17 +38,12 @@ class CachedImages:
         self.decoded = decoded
         self.places = places
 
-    @property
-    def labels(self) -> Sequence[Label]:
-        """One per image."""
-        return self.files.labels
-
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[Any, Label]:
+    def __getitem__(self, index: int) -> Any:
         image = None if self.decoded is None else self.decoded.image(int(self.places[index]))
-        return self.files[index] if image is None else (image, self.files.labels[index])
+        return self.files[index] if image is None else image
 
     def name(self, index: int) -> str:
         """Its path."""
@@ -56,13 +53,9 @@ class CachedImages:
         """The files of these indices, from the same cache."""
         return CachedImages(self.files.select(indices), self.decoded, self.places[list(indices)])
 
-    def hidden(self) -> "CachedImages":
-        """The same files without labels."""
-        return CachedImages(self.files.hidden(), self.decoded, self.places)
-
 
 def cached_splits(
-    splits: DatasetSplits, limit_gib: float | None, shorter_side: int | None, news: CacheNews | None = None
+    splits: DatasetSplits, limit_gib: float | None, shorter_side: int | None, tell: Tell | None = None
 ) -> DatasetSplits:
     """Let a dataset's image files come from the node's cache; it is filled first, where they aren't in it yet.
 
@@ -73,7 +66,7 @@ def cached_splits(
         limit_gib: most that the node's cache may take, all datasets together; 0: no cache; None: a quarter of the
             memory that this process may use.
         shorter_side: images whose shorter side is longer are reduced to this many pixels, test images too; None: none.
-        news: is told how far the filling is, and what a person should know; None: standard error.
+        tell: is told how far the filling is, and what a person should know; None: standard error.
 
     Returns:
         The same splits; their fingerprint is another where images are reduced.
@@ -87,15 +80,14 @@ def cached_splits(
             return files.reduced(shorter_side)
 
         mark = reduced_fingerprint(splits.fingerprint, shorter_side)
-        splits = replace(_trained_on(splits, reduced), test=_replaced(splits.test, reduced), fingerprint=mark)
+        splits = replace(_changed(splits, (*_TRAINED_ON, "test"), reduced), fingerprint=mark)
     limit = usable_memory() // 4 if limit_gib is None else int(limit_gib * 2**30)
     if not limit:
         return splits
-    # What is scored and supervised comes first: of a large pretext pool, there may be room for a part only.
-    leaves = [leaf for part in (splits.train, splits.validation, splits.pretext) for leaf in _leaves(part)]
-    news = OnStderr() if news is None else news
-    caches = {files.folder: _Cache(files, open_or_fill(files, limit, news)) for files in _by_folder(leaves)}
-    return _trained_on(splits, lambda leaf: caches[leaf.folder].of(leaf))
+    held = [leaf for part in _TRAINED_ON for leaf in leaves(splits.images(part)) if isinstance(leaf, ImageFiles)]
+    tell = OnStderr() if tell is None else tell
+    caches = {files.folder: _Cache(files, open_or_fill(files, limit, tell)) for files in _by_folder(held)}
+    return _changed(splits, _TRAINED_ON, lambda leaf: caches[leaf.folder].of(leaf))
 
 
 class _Cache:
@@ -105,41 +97,26 @@ class _Cache:
         self.decoded = decoded
         self.places = {name: place for place, name in enumerate(files.names)} if decoded else {}
 
-    def of(self, leaf: ImageFiles) -> ImageSource:
+    def of(self, leaf: ImageFiles) -> Images:
         """Some of the images, from the cache as far as there is one."""
         if self.decoded is None:
             return leaf
         return CachedImages(leaf, self.decoded, np.array([self.places[name] for name in leaf.names], dtype=np.int64))
 
 
-def _trained_on(splits: DatasetSplits, change: Callable[[ImageFiles], ImageSource]) -> DatasetSplits:
-    """Change the image files of every part but test."""
-    return replace(
-        splits,
-        pretext=_replaced(splits.pretext, change),
-        train=_replaced(splits.train, change),
-        validation=_replaced(splits.validation, change),
-    )
+def _changed(splits: DatasetSplits, parts: Iterable[str], change: Callable[[ImageFiles], Images]) -> DatasetSplits:
+    """The same splits with the image files of some parts changed."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        images = with_files_replaced(splits.images(part), change)
+        found[part] = images if part == "pretext" else Labelled(images, getattr(splits, part).targets)
+    return replace(splits, **found)
 
 
-def _leaves(source: ImageSource) -> Iterator[ImageFiles]:
-    if isinstance(source, JoinedImages):
-        for part in source.sources:
-            yield from _leaves(part)
-    elif isinstance(source, ImageFiles):
-        yield source
-
-
-def _replaced(source: ImageSource, change: Callable[[ImageFiles], ImageSource]) -> ImageSource:
-    if isinstance(source, JoinedImages):
-        return JoinedImages([_replaced(part, change) for part in source.sources])
-    return change(source) if isinstance(source, ImageFiles) else source
-
-
-def _by_folder(leaves: Sequence[ImageFiles]) -> list[ImageFiles]:
+def _by_folder(held: Sequence[ImageFiles]) -> list[ImageFiles]:
     """Each file once, in an order that doesn't depend on how the splits were drawn."""
     names: dict[Path, set[str]] = {}
-    for leaf in leaves:
+    for leaf in held:
         names.setdefault(leaf.folder, set()).update(leaf.names)
-    side = leaves[0].shorter_side if leaves else None
-    return [ImageFiles(folder, sorted(inside), Labels.hidden(len(inside)), side) for folder, inside in names.items()]
+    side = held[0].shorter_side if held else None
+    return [ImageFiles(folder, sorted(inside), side) for folder, inside in names.items()]

@@ -10,7 +10,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from bissl_ray.data.cache.news import CacheNews
+from bissl_ray.data.cache.news import Tell
+from bissl_ray.progress import Decoding, Note
 
 _POLL_S: Final = 0.2
 _PROGRESS: Final = struct.Struct("<2q")
@@ -25,38 +26,38 @@ def folder_locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def filling(path: Path, news: CacheNews) -> Iterator[Callable[[int, int], None]]:
+def filling(path: Path, tell: Tell) -> Iterator[Callable[[int, int], None]]:
     """Be the only process that fills a cache; wait for another that does. A killed one holds nothing.
 
     Args:
         path: of the cache's file. The lock is a file beside it, in which the process that fills says how far it is.
-        news: is told that this process waits, and how far the other is.
+        tell: is told that this process waits, and how far the other is.
 
     Yields:
-        What to call with the number of images done, and of how many: it tells `news` and whoever waits.
+        What to call with the number of images done, and of how many: it passes that on to `tell` and whoever waits.
     """
     with path.with_suffix(".lock").open("a+b", buffering=0) as lock:
         waiting, total = False, 0
         while not _taken(lock):
             if not waiting:
-                news.note("waiting for another process that fills the cache of decoded images")
+                tell(Note("waiting for another process that fills the cache of decoded images"))
                 waiting = True
             said = os.pread(lock.fileno(), _PROGRESS.size, 0)
             if len(said) == _PROGRESS.size:
                 done, total = _PROGRESS.unpack(said)
-                news.decoded(done, total)
+                tell(Decoding(done, total))
             time.sleep(_POLL_S)
         if total:
             # Its last word may have come between two looks.
-            news.decoded(total, total)
+            tell(Decoding(total, total))
         lock.truncate(0)
 
-        def tell(done: int, total: int) -> None:
+        def advanced(done: int, total: int) -> None:
             lock.truncate(0)
             lock.write(_PROGRESS.pack(done, total))
-            news.decoded(done, total)
+            tell(Decoding(done, total))
 
-        yield tell
+        yield advanced
 
 
 def in_use(path: Path) -> bool:

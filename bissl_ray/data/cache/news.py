@@ -1,26 +1,17 @@
-"""What the cache of decoded images says while it is filled, and to whom."""
+"""Whom the cache of decoded images tells how far its filling is, where nobody else listens: standard error."""
 
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
-from typing import Final, Protocol
+from typing import Final
+
+from bissl_ray.progress import Decoding, Note
 
 _PAUSE_S: Final = 0.25
 
-
-class CacheNews(Protocol):
-    """Hears of a cache that is being filled, by this process or by another of this node."""
-
-    def decoded(self, done: int, total: int) -> None:
-        """Take in how many images are decoded, of how many; called often. May raise, which ends the filling."""
-
-    def note(self, line: str) -> None:
-        """Take in what a person should know."""
-
-
-def decoding_words(done: int, total: int) -> str:
-    """How far the filling is, for a line."""
-    return f"decoding {done:,} of {total:,} images (once per machine)"
+Tell = Callable[[Decoding | Note], None]
+"""Hears how far the filling is, by this process or another; called often. May raise, which ends the filling."""
 
 
 class OnStderr:
@@ -29,28 +20,17 @@ class OnStderr:
     def __init__(self) -> None:
         self._next = 0.0
 
-    def decoded(self, done: int, total: int) -> None:
-        """Rewrite one line a few times a second; it is gone at the end."""
+    def __call__(self, event: Decoding | Note) -> None:
+        """Rewrite one line a few times a second, gone at the end; or write a line, unless it was written before."""
+        if isinstance(event, Note):
+            _say_once(event.line)
+            return
         now = time.monotonic()
-        if not sys.stderr.isatty() or (now < self._next and done < total):
+        if not sys.stderr.isatty() or (now < self._next and event.done < event.total):
             return
         self._next = now + _PAUSE_S
-        sys.stderr.write("\r\x1b[K" if done == total else f"\r\x1b[Kbissl-ray: {decoding_words(done, total)}")
+        sys.stderr.write("\r\x1b[K" if event.done == event.total else f"\r\x1b[Kbissl-ray: {event.words}")
         sys.stderr.flush()
-
-    def note(self, line: str) -> None:
-        """Write it, unless it was written before."""
-        _say_once(line)
-
-
-class Unheard:
-    """Nobody: of the workers of a trial, one says it for all."""
-
-    def decoded(self, done: int, total: int) -> None:
-        """Nothing."""
-
-    def note(self, line: str) -> None:
-        """Nothing."""
 
 
 @cache

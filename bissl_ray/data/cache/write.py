@@ -113,7 +113,7 @@ def write_decoded(
     def decode(first: int) -> int:
         chosen = range(first, min(first + _CHUNK, held))
         for place in chosen:
-            pixels = np.asarray(plan.files[place][0])
+            pixels = np.asarray(plan.files[place])
             if pixels.shape[:2] == tuple(index[place, 1:]) and unchanged(place):
                 _write_at(file, pixels.tobytes(), int(index[place, 0]))
             else:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bissl_ray.config.data_choice import DataChoice
-from bissl_ray.data.checks.examine import examine_images
 from bissl_ray.data.checks.findings import Finding, Findings, count_of
-from bissl_ray.data.checks.images import check_files, check_images, places_of
+from bissl_ray.data.checks.images import check_files, check_images, examine_images, places_of
+from bissl_ray.data.checks.targets import LABELLED, LABELS
+from bissl_ray.data.datasets.registry import get_dataset
 from bissl_ray.data.files.absent import AbsentImagesError, missing_classes
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.files.split_files import holds_split, no_split
-from bissl_ray.data.spec import UNLABELLED, DatasetSpec, DatasetSplits
+from bissl_ray.data.opening import open_data
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits
 
 
 def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int], None]) -> Findings:
@@ -27,22 +29,24 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
         BadInputError: the dataset can't be opened: a file or folder is missing, or one of labels is damaged; or there
             are no index files where they were asked for.
     """
+    spec = get_dataset(choice.dataset)
     try:
-        splits = choice.open()
+        splits = open_data(choice)
     except AbsentImagesError as error:
         return _check_remaining(error, quick, progress)
     if choice.splits_dir is not None and not holds_split(Path(choice.splits_dir), choice.dataset):
         raise no_split(Path(choice.splits_dir), choice.dataset, splits.validation_from)
     findings = Findings(splits)
-    findings.notes += _compare(choice.spec, splits)
-    _check_classes(splits, findings)
+    findings.notes += _compare(spec, splits)
+    if spec.task in LABELS and splits.classes is not None:
+        _check_classes(splits, splits.classes, findings)
     places = places_of(splits)
     findings.images = len(places)
     findings.notes += _unused({name for name, (source, _) in places.items() if isinstance(source, ImageFiles)})
     if not quick:
         examined = examine_images(list(places.values()), _counting(progress, len(places)))
-        check_images(choice.spec, splits, examined, findings)
-        findings.problems += _unlike_published(choice, splits)
+        check_images(spec, splits, examined, findings)
+        findings.problems += _unlike_published(choice, spec, splits)
         findings.opened = sum(image.problem is None for image in examined)
     return findings
 
@@ -53,7 +57,7 @@ def _check_remaining(error: AbsentImagesError, quick: bool, progress: Callable[[
     what = f"{count_of(len(error.absent), 'file')} named in the lists but absent; {error.remedy}"
     findings.problems.append(Finding(what, error.absent))
     if not quick:
-        files = ImageFiles(Path(), [str(path) for path in error.remaining], [UNLABELLED] * len(error.remaining))
+        files = ImageFiles(Path(), [str(path) for path in error.remaining])
         images = [(files, index) for index in range(len(files))]
         examined = examine_images(images, _counting(progress, len(images)))
         check_files(examined, findings)
@@ -76,7 +80,7 @@ def _counting(progress: Callable[[int, int], None], total: int) -> Callable[[int
 
 def _compare(spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Finding]:
     """Compare with the published counts."""
-    if spec.classes is not None and splits.classes != spec.classes:
+    if None not in (spec.classes, splits.classes) and splits.classes != spec.classes:
         yield Finding(f"It has {splits.classes:,} classes, and the published one {spec.classes:,}")
     if spec.sizes is None:
         return
@@ -92,14 +96,14 @@ def _compare(spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Finding]:
             yield Finding(f"It is larger than the published one: {found:,} {what} instead of {published:,}")
 
 
-def _unlike_published(choice: DataChoice, splits: DatasetSplits) -> Iterator[Finding]:
+def _unlike_published(choice: DataChoice, spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Finding]:
     """Compare the sums of raw files with the published ones; a smaller copy has others and is left alone."""
     sizes = (len(splits.train) + len(splits.validation), len(splits.test))
-    published = choice.spec.sizes
+    published = spec.sizes
     if choice.data_dir is None or published is None or sizes != (published[0] + published[1], published[2]):
         return
     unlike = []
-    for path, md5 in choice.spec.checksums:
+    for path, md5 in spec.checksums:
         with (Path(choice.data_dir) / path).open("rb") as file:
             if hashlib.file_digest(file, "md5").hexdigest() != md5:
                 unlike.append(f"{choice.data_dir}/{path}")
@@ -109,14 +113,14 @@ def _unlike_published(choice: DataChoice, splits: DatasetSplits) -> Iterator[Fin
         )
 
 
-def _check_classes(splits: DatasetSplits, findings: Findings) -> None:
-    for split in ("train", "validation", "test"):
-        absent = missing_classes(getattr(splits, split).labels, splits.classes)
+def _check_classes(splits: DatasetSplits, classes: int, findings: Findings) -> None:
+    for split in LABELLED:
+        absent = missing_classes(getattr(splits, split).targets, classes)
         if absent:
             where = findings.problems if split == "train" else findings.notes
-            classes = count_of(len(absent), "class", "classes")
             named = [f"class {number} (counted from 0)" for number in absent]
-            where.append(Finding(f"The {split} split shows no image of {classes}", named))
+            several = count_of(len(absent), "class", "classes")
+            where.append(Finding(f"The {split} split shows no image of {several}", named))
 
 
 def _unused(used: set[str]) -> Iterator[Finding]:

@@ -1,21 +1,102 @@
-"""What the images of a dataset show once each of them has been opened."""
+"""Every image of a dataset opened once, by as many processes as there are cores, and what they show together."""
 
+import hashlib
+import multiprocessing
+import signal
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
 
-from bissl_ray.data.checks.examine import Examined
 from bissl_ray.data.checks.findings import Finding, Findings, count_of
-from bissl_ray.data.files.sources import JoinedImages
-from bissl_ray.data.spec import DatasetSpec, DatasetSplits, ImageSource
+from bissl_ray.data.files.sources import ImageFiles, leaves
+from bissl_ray.data.machine import processors
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Images
+from bissl_ray.errors import BadInputError
 
 _SPLITS = ("pretext", "train", "validation", "test")
+_CHUNK = 16
+_ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 
 
-def places_of(splits: DatasetSplits) -> dict[str, tuple[ImageSource, int]]:
+class Examined(NamedTuple):
+    """What was found of one image."""
+
+    name: str
+    digest: bytes
+    """Of the file, or of the pixels where many images share a file: equal for equal images."""
+    problem: str | None = None
+    """Why it can't be used."""
+    rotated: bool = False
+    """Whether its file asks viewers to turn it."""
+
+
+def examine_images(images: Sequence[tuple[Images, int]], progress: Callable[[int], None]) -> list[Examined]:
+    """Open images.
+
+    Args:
+        images: each as a source and its index there.
+        progress: told how many have been opened since it was last told.
+    """
+    paths = [source.name(index) for source, index in images if isinstance(source, ImageFiles)]
+    others = [(source, index) for source, index in images if not isinstance(source, ImageFiles)]
+    found: list[Examined] = []
+    for start in range(0, len(others), _CHUNK):
+        found.extend(_examine_pixels(source, index) for source, index in others[start : start + _CHUNK])
+        progress(len(others[start : start + _CHUNK]))
+    for examined in _in_processes([paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]):
+        found.extend(examined)
+        progress(len(examined))
+    return found
+
+
+def _in_processes(chunks: Sequence[list[str]]) -> Iterator[list[Examined]]:
+    processes = min(processors(), len(chunks))
+    if processes < 2:
+        yield from map(_examine_files, chunks)
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _leave_interrupts) as pool:
+        try:
+            yield from pool.map(_examine_files, chunks)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Let Ctrl-C reach the process that waits for this one, alone: it ends this one, too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _examine_files(paths: Iterable[str]) -> list[Examined]:
+    return [_examine_file(path) for path in paths]
+
+
+def _examine_file(path: str) -> Examined:
+    from pathlib import Path
+
+    from bissl_ray.data.files.decoding import opened, to_rgb
+
+    try:
+        with opened(path) as image:
+            to_rgb(image)
+            rotated = image.getexif().get(_ORIENTATION, 1) != 1
+    except BadInputError as error:
+        return Examined(path, b"", str(error))
+    return Examined(path, hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest(), None, rotated)
+
+
+def _examine_pixels(source: Images, index: int) -> Examined:
+    import numpy as np
+
+    pixels = np.asarray(source[index]).tobytes()
+    return Examined(source.name(index), hashlib.blake2b(pixels, digest_size=16).digest())
+
+
+def places_of(splits: DatasetSplits) -> dict[str, tuple[Images, int]]:
     """Where each image is found, by name; those in several splits once."""
-    places: dict[str, tuple[ImageSource, int]] = {}
+    places: dict[str, tuple[Images, int]] = {}
     for split in _SPLITS:
-        for source in _leaves(getattr(splits, split)):
+        for source in leaves(splits.images(split)):
             places.update({source.name(index): (source, index) for index in range(len(source))})
     return places
 
@@ -55,7 +136,7 @@ def _in_several_splits(splits: DatasetSplits, examined: Sequence[Examined]) -> I
     for split in _SPLITS:
         # What is in the pretext pool is trained on, too.
         role = "train" if split == "pretext" else split
-        for source in _leaves(getattr(splits, split)):
+        for source in leaves(splits.images(split)):
             for index in range(len(source)):
                 name = source.name(index)
                 if name in digests:
@@ -63,11 +144,3 @@ def _in_several_splits(splits: DatasetSplits, examined: Sequence[Examined]) -> I
     for roles in found.values():
         if len(roles) > 1:
             yield "; ".join(f"{role}: {name}" for role, name in roles.items())
-
-
-def _leaves(source: ImageSource) -> Iterator[ImageSource]:
-    if isinstance(source, JoinedImages):
-        for part in source.sources:
-            yield from _leaves(part)
-    else:
-        yield source

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 
 _DATA = "fgvc-aircraft-2013b/data"
 _VARIANTS = f"{_DATA}/variants.txt"
@@ -42,7 +42,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "aircrafts", None, choice)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="aircrafts",
     title="FGVC Aircraft",
     classes=100,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bissl_ray.data.files.class_folders import names_content, subfolders
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Labelled, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _VALIDATION_SHARE = 606 / 3030
@@ -93,7 +93,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         check_every_class(labels[known[0]].tolist(), len(by_class), train_file, [path.name for path in folders])
         validation_from = f"from {validation_file}"
 
-    everything = ImageFiles(folder / _IMAGES, names, labels.tolist())
+    everything = Labelled(ImageFiles(folder / _IMAGES, names), labels.tolist())
     parts = [everything.select(indices.tolist()) for indices in (*known, rest)]
     published = Published(
         train=parts[0],
@@ -107,7 +107,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "caltech101", _VALIDATION_SHARE, SplitChoice(choice.seed))
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="caltech101",
     title="Caltech 101",
     classes=101,

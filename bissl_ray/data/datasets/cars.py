@@ -7,7 +7,7 @@ smaller copy.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "cars", _VALIDATION_SHARE, choice)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="cars",
     title="Stanford Cars",
     classes=196,

@@ -6,14 +6,11 @@ All 50,000 training images are used, a fifth of them for validation (PAPER, tabl
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Labelled, SplitChoice
 from bissl_ray.errors import BadInputError
-
-if TYPE_CHECKING:
-    from bissl_ray.data.files.sources import TensorImages
 
 _VALIDATION_SHARE = 1 / 5
 
@@ -66,7 +63,7 @@ _FILES_100 = _Files(
 
 
 def _field(path: Path, content: bytes, key: str) -> tuple[dict[str, Any], Any]:
-    from bissl_ray.data.files.plain_pickle import load_plain_pickle
+    from bissl_ray.data.files.plain_data import load_plain_pickle
 
     entries = load_plain_pickle(content, path)
     if not isinstance(entries, dict) or key not in entries:
@@ -105,7 +102,7 @@ def _read(files: _Files, name: str, folder: Path, choice: SplitChoice) -> Datase
     class_names = _field(meta, contents[files.meta], files.class_names)[1]
     classes = len(class_names)
 
-    def source(parts: Sequence[str]) -> "TensorImages":
+    def source(parts: Sequence[str]) -> Labelled:
         import numpy as np
         import torch
 
@@ -114,10 +111,10 @@ def _read(files: _Files, name: str, folder: Path, choice: SplitChoice) -> Datase
         read = [_images(folder / files.folder / part, contents[part], files.labels, classes) for part in parts]
         images = torch.from_numpy(np.concatenate([data for data, _ in read]))
         origin = folder / files.folder / (parts[0] if len(parts) == 1 else parts[0].rstrip("1") + "*")
-        return TensorImages(images, [label for _, labels in read for label in labels], str(origin))
+        return Labelled(TensorImages(images, str(origin)), [label for _, labels in read for label in labels])
 
     train = source(files.train)
-    check_every_class(train.labels, classes, folder / files.folder)
+    check_every_class(train.targets, classes, folder / files.folder)
     test = source([files.test])
     published = Published(train, test, classes, list(contents.values()), class_names=class_names)
     return split(published, name, _VALIDATION_SHARE, choice)
@@ -125,7 +122,7 @@ def _read(files: _Files, name: str, folder: Path, choice: SplitChoice) -> Datase
 
 def _spec(name: str, title: str, classes: int, files: _Files) -> DatasetSpec:
     listed = tuple(f"{files.folder}/{part}" for part in (*files.train, files.test, files.meta))
-    return photographs(
+    return DatasetSpec(
         name=name,
         title=title,
         classes=classes,

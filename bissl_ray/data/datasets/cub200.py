@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from bissl_ray.data.files.downloads import archive
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _VALIDATION_SHARE = 1194 / 5994
@@ -79,7 +79,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "cub200", _VALIDATION_SHARE, choice)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="cub200",
     title="CUB-200-2011",
     classes=200,

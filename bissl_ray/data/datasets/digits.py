@@ -9,7 +9,7 @@ Logistic regression on the pixels of the 100 labelled images reaches 87-91 % on 
 
 from pathlib import Path
 
-from bissl_ray.data.spec import UNLABELLED, DatasetSpec, DatasetSplits, SplitChoice
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Labelled, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _TEST = 597
@@ -44,16 +44,19 @@ def _read(_folder: Path, choice: SplitChoice) -> DatasetSplits:
     _, labelled = stratified_split(labels[pool], _TRAIN, choice.seed, "digits train")
     train = pool[labelled]
 
-    def labelled_source(indices: Indices) -> TensorImages:
-        return TensorImages(images[indices], labels[indices].tolist(), "digits", indices.tolist())
+    def images_of(indices: Indices) -> TensorImages:
+        return TensorImages(images[indices], "digits", indices.tolist())
+
+    def labelled_by(indices: Indices) -> Labelled:
+        return Labelled(images_of(indices), labels[indices].tolist())
 
     contents = [grey.tobytes(), labels.astype("<i8").tobytes()]
     parts = {"train": train, "validation": validation, "test": test}
     return DatasetSplits(
-        pretext=TensorImages(images[pool], [UNLABELLED] * len(pool), "digits", pool.tolist()),
-        train=labelled_source(train),
-        validation=labelled_source(validation),
-        test=labelled_source(test),
+        pretext=images_of(pool),
+        train=labelled_by(train),
+        validation=labelled_by(validation),
+        test=labelled_by(test),
         classes=len(digits.target_names),
         fingerprint=fingerprint(SPEC.name, contents, {"pretext": pool, **parts}),
         labelled_fingerprint=fingerprint(SPEC.name, contents, parts),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 
 _IMAGES = "dtd/dtd/images"
 _LISTS = {part: f"dtd/dtd/labels/{part}1.txt" for part in ("train", "val", "test")}
@@ -40,7 +40,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "dtd", None, choice)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="dtd",
     title="Describable Textures",
     classes=47,

@@ -7,7 +7,7 @@ release, so no smaller copy could be read.
 from pathlib import Path
 
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _LABELS = "flowers-102/imagelabels.mat"
@@ -71,7 +71,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "flowers", None, choice)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="flowers",
     title="Oxford 102 Flowers",
     classes=102,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _TEST_SHARE = 1 / 5
@@ -72,7 +72,7 @@ def is_named(name: str) -> bool:
     return name.startswith(_PREFIX)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="folder",
     title="Your own folder",
     classes=None,

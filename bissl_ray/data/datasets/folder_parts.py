@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bissl_ray.data.files.class_folders import images_by_class, images_in, names_content, sizes_content, subfolders
+from bissl_ray.data.files.class_folders import files_by_class, images_in, names_content, sizes_content, subfolders
 from bissl_ray.data.files.published import Published
 from bissl_ray.data.files.sources import ImageFiles
-from bissl_ray.data.spec import UNLABELLED
+from bissl_ray.data.spec import Images, Labelled
 from bissl_ray.data.splits import stratified_split
 from bissl_ray.errors import BadInputError, nearest
 
@@ -47,7 +47,7 @@ def split_by_hand(folder: Path, found: Sequence[str]) -> Published:
                     f"{folder / where / unlike[0]}: a class that {other}/ lacks; expected the same class folders in "
                     f"train/ and {part}/ ({len(unlike)} are in one of them alone)"
                 )
-            parts[part] = ImageFiles(folder / part, *images_by_class(folder / part, classes))
+            parts[part] = _labelled(folder / part, classes)
     unlabelled = _unlabelled(folder, found)
     return Published(
         train=parts["train"],
@@ -55,7 +55,7 @@ def split_by_hand(folder: Path, found: Sequence[str]) -> Published:
         test=parts["test"],
         classes=len(classes),
         class_names=classes,
-        contents=[content for source in parts.values() for content in _contents(source)],
+        contents=[content for part in parts.values() for content in _contents(part.images)],
         unlabelled=unlabelled,
         unlabelled_contents=() if unlabelled is None else _contents(unlabelled),
         validation_from=f"from {folder / 'val'}",
@@ -78,16 +78,15 @@ def drawn(folder: Path, found: Sequence[str], test_share: float) -> Published:
             raise BadInputError(f"{folder}: found {part}/ without train/; expected train/ and test/, or classes alone")
     classes = [name for name in found if name != "unlabelled"]
     _check_classes(folder, classes)
-    images = ImageFiles(folder, *images_by_class(folder, classes))
-    labels = [label for label in images.labels if isinstance(label, int)]
-    rest, test = stratified_split(labels, round(len(images) * test_share), _TEST_SEED, "folder test")
+    images = _labelled(folder, classes)
+    rest, test = stratified_split(list(images.targets), round(len(images) * test_share), _TEST_SEED, "folder test")
     unlabelled = _unlabelled(folder, found)
     return Published(
         train=images.select(rest.tolist()),
         test=images.select(test.tolist()),
         classes=len(classes),
         class_names=classes,
-        contents=_contents(images),
+        contents=_contents(images.images),
         unlabelled=unlabelled,
         unlabelled_contents=() if unlabelled is None else _contents(unlabelled),
     )
@@ -105,13 +104,18 @@ def _check_classes(folder: Path, classes: Sequence[str]) -> None:
     )
 
 
-def _contents(images: ImageFiles) -> list[bytes]:
+def _labelled(folder: Path, classes: Sequence[str]) -> Labelled:
+    names, labels = files_by_class(folder, classes)
+    return Labelled(ImageFiles(folder, names), labels)
+
+
+def _contents(images: Images) -> list[bytes]:
     """What tells images of a person's own from others: nobody published them, so that a name says little."""
+    assert isinstance(images, ImageFiles)
     return [names_content(images.names), sizes_content(images.folder, images.names)]
 
 
 def _unlabelled(folder: Path, found: Sequence[str]) -> ImageFiles | None:
     if "unlabelled" not in found:
         return None
-    names = images_in(folder / "unlabelled")
-    return ImageFiles(folder / "unlabelled", names, [UNLABELLED] * len(names))
+    return ImageFiles(folder / "unlabelled", images_in(folder / "unlabelled"))

@@ -6,7 +6,7 @@ Validation is a fifth of the 75,750 training images (PAPER, table of datasets).
 from pathlib import Path
 
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _VALIDATION_SHARE = 15150 / 75750
@@ -46,7 +46,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     return split(published, "food", _VALIDATION_SHARE, choice)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="food",
     title="Food-101",
     classes=101,

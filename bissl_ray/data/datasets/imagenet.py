@@ -6,14 +6,14 @@ training images validate.
 
 from pathlib import Path
 
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Labelled, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _VALIDATION_SHARE = 50_000 / 1_281_167
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
-    from bissl_ray.data.files.class_folders import images_by_class, names_content, subfolders
+    from bissl_ray.data.files.class_folders import files_by_class, names_content, subfolders
     from bissl_ray.data.files.published import Published, split
     from bissl_ray.data.files.sources import ImageFiles
 
@@ -36,19 +36,19 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
             f"{where / unlike[0]}: a class that {other} lacks ({len(unlike)} classes are in one of them alone); "
             "expected the same in both"
         )
-    listed = images_by_class(train, classes)
-    listed_test = images_by_class(val, classes)
+    names, labels = files_by_class(train, classes)
+    test_names, test_labels = files_by_class(val, classes)
     published = Published(
-        train=ImageFiles(train, listed.names, listed.labels),
-        test=ImageFiles(val, listed_test.names, listed_test.labels),
+        train=Labelled(ImageFiles(train, names), labels),
+        test=Labelled(ImageFiles(val, test_names), test_labels),
         classes=len(classes),
         class_names=classes,
-        contents=[names_content(listed.names), names_content(listed_test.names)],
+        contents=[names_content(names), names_content(test_names)],
     )
     return split(published, "imagenet", _VALIDATION_SHARE, choice)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="imagenet",
     title="ImageNet",
     classes=1000,

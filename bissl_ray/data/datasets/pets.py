@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _breeds(lists: "Sequence[ImageList]") -> list[str]:
     return sorted(class_of, key=class_of.__getitem__)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="pets",
     title="Oxford-IIIT Pets",
     classes=37,

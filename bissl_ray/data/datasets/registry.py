@@ -1,4 +1,6 @@
-"""Every dataset by name. A new one is a file with a `SPEC` and a line in the tuple below."""
+"""Every dataset by name. A new one is a file with a `SPEC` and a line in the tuple below, or an entry of a plugin's."""
+
+from typing import Final
 
 from bissl_ray.data.datasets import (
     aircrafts,
@@ -19,8 +21,9 @@ from bissl_ray.data.datasets import (
 )
 from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.errors import BadInputError, nearest
+from bissl_ray.plugins import load_plugins
 
-_SPECS: dict[str, DatasetSpec] = {
+DATASETS: Final[dict[str, DatasetSpec]] = {
     spec.name: spec
     for spec in (
         aircrafts.SPEC,
@@ -45,7 +48,8 @@ _SPECS: dict[str, DatasetSpec] = {
 
 def dataset_names() -> list[str]:
     """List the names of all datasets, in alphabetical order; any folder-NAME is one as well."""
-    return sorted(_SPECS)
+    load_plugins()
+    return sorted(DATASETS)
 
 
 def get_dataset(name: str) -> DatasetSpec:
@@ -59,7 +63,9 @@ def get_dataset(name: str) -> DatasetSpec:
     """
     if folder.is_named(name):
         return folder.named(name)
-    if name not in _SPECS:
+    if name not in DATASETS:
+        load_plugins()
+    if name not in DATASETS:
         known = ", ".join(dataset_names())
-        raise BadInputError(f"no dataset is called {name!r}; there are: {known}{nearest(name, _SPECS)}")
-    return _SPECS[name]
+        raise BadInputError(f"no dataset is called {name!r}; there are: {known}{nearest(name, DATASETS)}")
+    return DATASETS[name]

@@ -6,7 +6,7 @@ The pretext pool is the unlabelled images and those trained on; a fifth of the 5
 from pathlib import Path
 
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Labelled, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _CLASSES = 10
@@ -43,27 +43,25 @@ def _labels(images: Path, labels: Path) -> list[int]:
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.files.absent import check_every_class
-    from bissl_ray.data.files.mapped_images import MappedImages
     from bissl_ray.data.files.published import Published, split
-    from bissl_ray.data.spec import UNLABELLED
+    from bissl_ray.data.files.sources import MappedImages
 
     binaries = folder / "stl10_binary"
 
-    def source(part: str) -> MappedImages:
+    def source(part: str) -> Labelled:
         images = binaries / f"{part}_X.bin"
         labels = _labels(images, binaries / f"{part}_y.bin")
-        return MappedImages(images, _SIDE, range(len(labels)), labels)
+        return Labelled(MappedImages(images, _SIDE, range(len(labels))), labels)
 
     train, test = source("train"), source("test")
-    check_every_class(train.labels, _CLASSES, binaries / "train_y.bin")
+    check_every_class(train.targets, _CLASSES, binaries / "train_y.bin")
     unlabelled = binaries / "unlabeled_X.bin"
-    pool = _count(unlabelled)
     published = Published(
         train=train,
         test=test,
         classes=_CLASSES,
         contents=[(binaries / f"{part}_y.bin").read_bytes() for part in ("train", "test")],
-        unlabelled=MappedImages(unlabelled, _SIDE, range(pool), [UNLABELLED] * pool),
+        unlabelled=MappedImages(unlabelled, _SIDE, range(_count(unlabelled))),
     )
     return split(published, "stl10", _VALIDATION_SHARE, choice)
 
@@ -77,7 +75,7 @@ _CHECKSUMS = (
 )
 _FILES = tuple(path for path, _ in _CHECKSUMS)
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="stl10",
     title="STL-10",
     classes=_CLASSES,

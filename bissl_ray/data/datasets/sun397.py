@@ -6,7 +6,7 @@ in the order of `Training_01.txt`. torchvision's reader knows no partition; the 
 
 from pathlib import Path
 
-from bissl_ray.data.spec import DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _VALIDATION_SHARE = 3970 / 19850
@@ -54,7 +54,7 @@ def _found(folder: Path, places: tuple[str, ...]) -> Path:
     return next(folder / place for place in places if (folder / place).is_file())
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="sun397",
     title="SUN397",
     classes=397,

@@ -6,14 +6,10 @@ A label has a number per class, as the devkit counts: 1 where an object of the c
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bissl_ray.data.files.downloads import by_torchvision
-from bissl_ray.data.spec import UNCERTAIN, DatasetSplits, SplitChoice, photographs
+from bissl_ray.data.spec import UNCERTAIN, DatasetSpec, DatasetSplits, Labelled, SplitChoice
 from bissl_ray.errors import BadInputError
-
-if TYPE_CHECKING:
-    from bissl_ray.data.files.sources import ImageFiles
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -47,7 +43,7 @@ def _names(lists: Path, part: str, first_seen: dict[str, str]) -> list[str]:
 
 def _label(path: Path) -> tuple[int, ...]:
     """Read an image's label from its annotations."""
-    from bissl_ray.data.files.plain_xml import parse_plain_xml
+    from bissl_ray.data.files.plain_data import parse_plain_xml
 
     label = [0] * len(CLASSES)
     for annotated in parse_plain_xml(path).iterfind("object"):
@@ -81,11 +77,11 @@ def _check_present(root: Path, named: Mapping[str, list[str]]) -> None:
         raise AbsentImagesError(absent, remaining, archives)
 
 
-def _images(root: Path, names: list[str]) -> "ImageFiles":
+def _images(root: Path, names: list[str]) -> Labelled:
     from bissl_ray.data.files.sources import ImageFiles
 
     labels = [_label(root / "Annotations" / f"{name}.xml") for name in names]
-    return ImageFiles(root / "JPEGImages", [f"{name}.jpg" for name in names], labels)
+    return Labelled(ImageFiles(root / "JPEGImages", [f"{name}.jpg" for name in names]), labels)
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
@@ -98,24 +94,25 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     named = {part: _names(lists, part, first_seen) for part in ("train", "val", "test")}
     _check_present(root, named)
     parts = {part: _images(root, names) for part, names in named.items()}
-    check_every_class(parts["train"].labels, len(CLASSES), lists / "train.txt", CLASSES)
+    check_every_class(parts["train"].targets, len(CLASSES), lists / "train.txt", CLASSES)
     published = Published(
         train=parts["train"],
         validation=parts["val"],
         test=parts["test"],
         classes=len(CLASSES),
         class_names=CLASSES,
-        contents=[repr((named[part], parts[part].labels)).encode() for part in named],
+        contents=[repr((named[part], parts[part].targets)).encode() for part in named],
     )
     return split(published, "voc07", None, choice)
 
 
-SPEC = photographs(
+SPEC = DatasetSpec(
     name="voc07",
     title="PASCAL VOC 2007",
     classes=len(CLASSES),
     sizes=(2501, 2510, 4952),
     metric="map11",
+    task="multi_label",
     home=(
         "https://thor.robots.ox.ac.uk/pascal/VOC/voc2007/, VOCtrainval_06-Nov-2007.tar and VOCtest_06-Nov-2007.tar, "
         "both unpacked into the data folder."

@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from bissl_ray.errors import BadInputError
 
@@ -13,13 +12,6 @@ FORMATS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".
 
 _THREADS = 16
 """A folder on a network disk is slow to answer; many are asked at once."""
-
-
-class Labelled(NamedTuple):
-    """Files by class: names relative to the folder that holds the classes, with slashes, and a class number each."""
-
-    names: list[str]
-    labels: list[int]
 
 
 def unlisted(error: OSError) -> BadInputError:
@@ -59,28 +51,32 @@ def images_in(folder: Path) -> list[str]:
     return _sorted(_walk(folder)[0])
 
 
-def images_by_class(folder: Path, classes: Sequence[str]) -> Labelled:
-    """List the images of each class.
+def files_by_class(folder: Path, classes: Sequence[str]) -> tuple[list[str], list[int]]:
+    """List the image files of each class.
 
     Args:
         folder: holds a folder per class.
         classes: their names; a class's place among them is its number.
+
+    Returns:
+        The files' names relative to the folder, with slashes, and the number of each one's class.
 
     Raises:
         BadInputError: a class has no image; says what lies there instead.
     """
     with ThreadPoolExecutor(_THREADS) as threads:
         found = list(threads.map(_walk, (folder / name for name in classes)))
-    listed = Labelled([], [])
+    names: list[str] = []
+    labels: list[int] = []
     for number, (name, (images, others)) in enumerate(zip(classes, found, strict=True)):
         if not images:
             raise BadInputError(
                 f"{folder / name}: this class has no image ({', '.join(FORMATS)}); found {_few(others)}: put images "
                 "there, or remove the folder"
             )
-        listed.names.extend(f"{name}/{image}" for image in _sorted(images))
-        listed.labels.extend([number] * len(images))
-    return listed
+        names.extend(f"{name}/{image}" for image in _sorted(images))
+        labels.extend([number] * len(images))
+    return names, labels
 
 
 def names_content(names: Sequence[str]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from bissl_ray.data.spec import UNLABELLED, Label
+from bissl_ray.data.spec import Label, Target
 
 _Item = TypeVar("_Item")
 
@@ -74,32 +74,14 @@ class Names(_Compact[str]):
 
 
 class Labels(_Compact[Label]):
-    """Labels as one array of integers; reads as a list of `int` or of tuples of them does.
+    """Whole numbers, or tuples of them, as one array; reads as a list of `int` or of tuples of them does.
 
     Args:
-        labels: one per image. Labels of several forms, which `check_labels` refuses, stay objects.
+        values: int64 (n,), or (n, numbers in each tuple).
     """
 
-    def __init__(self, labels: Iterable[Label]) -> None:
-        given = list(labels)
-        self._values: NDArray[Any]
-        try:
-            self._values = np.array(given, dtype=np.int64)
-        except (ValueError, TypeError, OverflowError):
-            self._values = np.empty(len(given), dtype=object)
-            for place, label in enumerate(given):
-                self._values[place] = label
-
-    @classmethod
-    def hidden(cls, count: int) -> "Labels":
-        """`UNLABELLED` for so many images."""
-        return cls._of(np.full(count, UNLABELLED, dtype=np.int64))
-
-    @classmethod
-    def _of(cls, values: NDArray[Any]) -> "Labels":
-        labels = cls(())
-        labels._values = values
-        return labels
+    def __init__(self, values: NDArray[np.int64]) -> None:
+        self._values = values
 
     def __len__(self) -> int:
         return len(self._values)
@@ -112,12 +94,33 @@ class Labels(_Compact[Label]):
 
     def select(self, indices: Iterable[int]) -> "Labels":
         """Those of these indices, in this order."""
-        return self._of(self._values[np.fromiter(indices, np.int64)])
+        return Labels(self._values[np.fromiter(indices, np.int64)])
+
+
+def compact(targets: Iterable[Target]) -> Sequence[Target]:
+    """Targets as `Labels` where they are whole numbers, or equally long tuples of such; any others as they are."""
+    if isinstance(targets, Labels):
+        return targets
+    given = list(targets)
+    if all(_is_whole(target) or (type(target) is tuple and all(map(_is_whole, target))) for target in given):
+        try:
+            return Labels(np.array(given, dtype=np.int64))
+        except (ValueError, TypeError, OverflowError):
+            pass  # unlike one another, which the check of targets refuses, or too large
+    return given
+
+
+def selected(targets: Sequence[Target], indices: Sequence[int]) -> Sequence[Target]:
+    """The targets of these indices, in this order."""
+    return targets.select(indices) if isinstance(targets, Labels) else [targets[index] for index in indices]
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is a whole number, which a truth value is not."""
+    return type(value) is int or isinstance(value, np.integer)
 
 
 def _plain(value: Any) -> Label:
     """A label in Python's own types: what it is checked, compared and shown as."""
-    if isinstance(value, np.ndarray):
-        return tuple(value.tolist())
-    label: Label = value.item() if isinstance(value, np.generic) else value
+    label: Label = tuple(value.tolist()) if isinstance(value, np.ndarray) else value.item()
     return label

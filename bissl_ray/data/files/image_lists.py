@@ -4,13 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bissl_ray.data.files.class_folders import unlisted
+from bissl_ray.data.spec import Labelled
 from bissl_ray.errors import BadInputError
-
-if TYPE_CHECKING:
-    from bissl_ray.data.files.sources import ImageFiles
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def check_classes_agree(
         )
 
 
-def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str], source: str) -> "list[ImageFiles]":
+def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str], source: str) -> list[Labelled]:
     """Check the lists of a dataset's parts against the classes, the files and one another.
 
     Image folders are listed once each; no image is touched.
@@ -98,7 +95,7 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
         source: what says which classes there are, for the message: `classes.txt`.
 
     Returns:
-        The images of each part.
+        The images of each part, each with its class.
 
     Raises:
         BadInputError: a label outside the classes, a file that is listed twice, or a class without training images.
@@ -130,7 +127,7 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
         remaining = [folder / name for name in first_seen if name in present]
         raise AbsentImagesError(absent, remaining, "put the complete images there, in exactly this folder")
     check_every_class(lists[0].labels, len(classes), lists[0].path, classes)
-    return [ImageFiles(folder, part.names, part.labels) for part in lists]
+    return [Labelled(ImageFiles(folder, part.names), part.labels) for part in lists]
 
 
 def _present(folder: Path, parents: set[str]) -> set[str]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bissl_ray.data.files.absent import check_every_class
-from bissl_ray.data.files.sources import JoinedImages
+from bissl_ray.data.files.compact import selected
+from bissl_ray.data.files.sources import JoinedImages, joined
 from bissl_ray.data.files.split_files import read_split, split_paths
-from bissl_ray.data.spec import DatasetSplits, ImageSource
-from bissl_ray.data.splits import Indices, SplitChoice, fingerprint, stratified_split
+from bissl_ray.data.spec import DatasetSplits, Images, Labelled, SplitChoice
+from bissl_ray.data.splits import Indices, fingerprint, stratified_split
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Published:
     Attributes:
         train: labelled training images, in the order of the torchvision reader: index files count by it.
         test: labelled test images.
-        classes: how many classes the labels tell apart, 0 .. classes - 1.
-        contents: bytes that change when files or labels do, such as annotation files; not every image.
+        classes: how many classes the targets tell apart, from 0; None where the task has none.
+        contents: bytes that change when files or targets do, such as annotation files; not every image.
         validation: labelled images that the authors set apart for choosing; None where they didn't.
         unlabelled: further images for the pretext alone.
         unlabelled_contents: as `contents`, of these.
@@ -28,19 +29,19 @@ class Published:
         class_names: of each class, by its label; None where the files have none.
     """
 
-    train: ImageSource
-    test: ImageSource
-    classes: int
+    train: Labelled
+    test: Labelled
+    classes: int | None
     contents: Sequence[bytes]
-    validation: ImageSource | None = None
-    unlabelled: ImageSource | None = None
+    validation: Labelled | None = None
+    unlabelled: Images | None = None
     unlabelled_contents: Sequence[bytes] = ()
     validation_from: str = "as published"
     class_names: Sequence[str] | None = None
 
 
 def split(published: Published, name: str, validation_share: float | None, choice: SplitChoice) -> DatasetSplits:
-    """Set validation apart: by index files, else as published, else drawn stratified by class.
+    """Set validation apart: by index files, else as published, else drawn, stratified where images show a class each.
 
     Index files count the training images and, where validation images are published, these after them. The pretext
     pool is all that is trained on, and what was published without labels.
@@ -56,7 +57,7 @@ def split(published: Published, name: str, validation_share: float | None, choic
     """
     known, before = published.train, len(published.train)
     if published.validation is not None:
-        known = JoinedImages([published.train, published.validation])
+        known = joined([published.train, published.validation])
     from_files = None if choice.folder is None else read_split(choice.folder, name, len(known))
     validation_from = published.validation_from
     train: Indices
@@ -65,23 +66,24 @@ def split(published: Published, name: str, validation_share: float | None, choic
         train, validation = from_files
         train_file, validation_file = split_paths(choice.folder, name)
         validation_from = f"from {validation_file}"
-        check_every_class([known.labels[index] for index in train], published.classes, train_file)
+        if published.classes is not None:
+            check_every_class(selected(known.targets, train.tolist()), published.classes, train_file)
     elif published.validation is not None:
         train, validation = np.arange(before), np.arange(before, len(known))
     else:
         assert validation_share is not None, f"{name} has no validation images, and no share to draw"
-        # Datasets of several labels an image come with validation images.
-        classes = [label for label in known.labels if isinstance(label, int)]
+        by_class = published.classes is not None
+        alike = [target if by_class and isinstance(target, int) else 0 for target in known.targets]
         held_out = round(before * validation_share)
-        train, validation = stratified_split(classes, held_out, choice.seed, f"{name} validation")
+        train, validation = stratified_split(alike, held_out, choice.seed, f"{name} validation")
         validation_from = f"drawn, seed {choice.seed}"
     labelled = known.select(train.tolist())
-    # Shares the images with the labelled ones: CIFAR's are 120 MB.
-    pool: ImageSource = labelled.hidden()
+    # Not copied: CIFAR's are 120 MB.
+    pool = labelled.images
     parts = {"train": train, "validation": validation, "test": np.arange(len(published.test))}
     whole = labelled_fingerprint = fingerprint(name, published.contents, parts)
     if published.unlabelled is not None:
-        pool = JoinedImages([published.unlabelled.hidden(), pool])
+        pool = JoinedImages([published.unlabelled, pool])
         contents = [*published.contents, *published.unlabelled_contents]
         whole = fingerprint(name, contents, parts | {"pretext": np.arange(len(pool))})
     return DatasetSplits(

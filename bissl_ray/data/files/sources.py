@@ -1,17 +1,18 @@
-"""Where images come from: a tensor in memory, or files that are decoded when asked for."""
+"""Where images come from: a tensor in memory, a file of raw bytes, or files that are decoded when asked for."""
 
 import os
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from bissl_ray.data.files.compact import Labels, Names
+from bissl_ray.data.files.compact import Names
 from bissl_ray.data.files.decoding import opened, to_rgb
-from bissl_ray.data.spec import UNLABELLED, ImageSource, Label
+from bissl_ray.data.spec import Images, Labelled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,24 +23,20 @@ class TensorImages:
 
     Args:
         images: uint8 (N, 3, H, W).
-        labels: one per image.
         origin: what they were read from, for `name`.
         places: where each stood there; None: in the order given.
     """
 
-    def __init__(
-        self, images: "Tensor", labels: Sequence[Label], origin: str = "image", places: Sequence[int] | None = None
-    ) -> None:
+    def __init__(self, images: "Tensor", origin: str = "image", places: Sequence[int] | None = None) -> None:
         self.images = images
-        self.labels = list(labels)
         self.origin = origin
-        self.places = range(len(self.labels)) if places is None else places
+        self.places = range(len(images)) if places is None else places
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.images)
 
-    def __getitem__(self, index: int) -> "tuple[Tensor, Label]":
-        return self.images[index], self.labels[index]
+    def __getitem__(self, index: int) -> "Tensor":
+        return self.images[index]
 
     def name(self, index: int) -> str:
         """Its place in what it was read from."""
@@ -47,12 +44,52 @@ class TensorImages:
 
     def select(self, indices: Sequence[int]) -> "TensorImages":
         """The images of these indices, copied."""
-        chosen = [self.labels[i] for i in indices]
-        return TensorImages(self.images[list(indices)], chosen, self.origin, [self.places[i] for i in indices])
+        return TensorImages(self.images[list(indices)], self.origin, [self.places[i] for i in indices])
 
-    def hidden(self) -> "TensorImages":
-        """The same images, not copied, without labels."""
-        return TensorImages(self.images, [UNLABELLED] * len(self), self.origin, self.places)
+
+class MappedImages:
+    """Square uint8 images one after another in a file, each channel by channel and column by column.
+
+    The file is mapped into memory: only images that are asked for are read.
+
+    Args:
+        path: the file. It is opened by each process that reads an image, at its first one.
+        side: of an image, pixels.
+        places: where each image stands in the file, from 0.
+    """
+
+    def __init__(self, path: Path, side: int, places: Sequence[int]) -> None:
+        self.path = path
+        self.side = side
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> "Tensor":
+        import torch
+
+        columns = torch.tensor(self._images[self.places[index]])
+        return columns.transpose(1, 2).contiguous()
+
+    def name(self, index: int) -> str:
+        """Its place in the file."""
+        return f"{self.path}, number {self.places[index]}"
+
+    def select(self, indices: Sequence[int]) -> "MappedImages":
+        """The images of these indices, left in the file."""
+        return MappedImages(self.path, self.side, [self.places[i] for i in indices])
+
+    @cached_property
+    def _images(self) -> Any:
+        import numpy as np
+
+        shape = (self.path.stat().st_size // (3 * self.side**2), 3, self.side, self.side)
+        return np.memmap(self.path, dtype=np.uint8, mode="r", shape=shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickled map would be a copy of all its images.
+        return {name: value for name, value in self.__dict__.items() if name != "_images"}
 
 
 class ImageFiles:
@@ -61,28 +98,22 @@ class ImageFiles:
     Args:
         folder: what the names are relative to.
         names: of the files, with slashes.
-        labels: one per file.
         shorter_side: images whose shorter side is longer are reduced to this many pixels; None: none are.
     """
 
-    def __init__(
-        self, folder: Path, names: Sequence[str], labels: Sequence[Label], shorter_side: int | None = None
-    ) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], shorter_side: int | None = None) -> None:
         self.folder = folder
         self.names = names if isinstance(names, Names) else Names(names)
-        self.labels = labels if isinstance(labels, Labels) else Labels(labels)
         self.shorter_side = shorter_side
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.names)
 
-    def __getitem__(self, index: int) -> tuple[Image.Image, Label]:
+    def __getitem__(self, index: int) -> Image.Image:
         with opened(self.name(index)) as image:
             decoded = to_rgb(image)
             size = self._reduced(decoded.size)
-            if size != decoded.size:
-                decoded = decoded.resize(size, Image.Resampling.BICUBIC)
-        return decoded, self.labels[index]
+            return decoded if size == decoded.size else decoded.resize(size, Image.Resampling.BICUBIC)
 
     def size(self, index: int) -> tuple[int, int]:
         """Width and height of an image, as the file's beginning gives them; nothing is decoded.
@@ -99,15 +130,11 @@ class ImageFiles:
 
     def select(self, indices: Sequence[int]) -> "ImageFiles":
         """The files of these indices."""
-        return ImageFiles(self.folder, self.names.select(indices), self.labels.select(indices), self.shorter_side)
-
-    def hidden(self) -> "ImageFiles":
-        """The same files without labels."""
-        return ImageFiles(self.folder, self.names, Labels.hidden(len(self)), self.shorter_side)
+        return ImageFiles(self.folder, self.names.select(indices), self.shorter_side)
 
     def reduced(self, shorter_side: int) -> "ImageFiles":
         """The same files, reduced to so many pixels when they are decoded; smaller images stay as they are."""
-        return ImageFiles(self.folder, self.names, self.labels, shorter_side)
+        return ImageFiles(self.folder, self.names, shorter_side)
 
     def _reduced(self, size: tuple[int, int]) -> tuple[int, int]:
         shorter = min(size)
@@ -120,15 +147,16 @@ class ImageFiles:
 class JoinedImages:
     """Several sources, one after another."""
 
-    def __init__(self, sources: Sequence[ImageSource]) -> None:
+    def __init__(self, sources: Sequence[Images]) -> None:
         self.sources = list(sources)
-        self.labels = Labels(label for source in sources for label in source.labels)
         self._starts = list(accumulate((len(source) for source in sources), initial=0))
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self._starts[-1]
 
-    def __getitem__(self, index: int) -> tuple[Any, Label]:
+    def __getitem__(self, index: int) -> Any:
+        # As a list does: what is iterated over ends by it.
+        index = range(len(self))[index]
         which = self._which(index)
         return self.sources[which][index - self._starts[which]]
 
@@ -137,8 +165,8 @@ class JoinedImages:
         which = self._which(index)
         return self.sources[which].name(index - self._starts[which])
 
-    def select(self, indices: Sequence[int]) -> ImageSource:
-        """The images of these indices, in ascending order of their sources."""
+    def select(self, indices: Sequence[int]) -> Images:
+        """The images of these indices, which ascend."""
         chosen = []
         for source, start, end in zip(self.sources, self._starts, self._starts[1:], strict=False):
             inside = [index - start for index in indices if start <= index < end]
@@ -146,9 +174,27 @@ class JoinedImages:
                 chosen.append(source.select(inside))
         return chosen[0] if len(chosen) == 1 else JoinedImages(chosen)
 
-    def hidden(self) -> "JoinedImages":
-        """The same images without labels."""
-        return JoinedImages([source.hidden() for source in self.sources])
-
     def _which(self, index: int) -> int:
         return bisect_right(self._starts, index) - 1
+
+
+def joined(parts: Sequence[Labelled]) -> Labelled:
+    """Several sources of labelled images, one after another."""
+    targets = [target for part in parts for target in part.targets]
+    return Labelled(JoinedImages([part.images for part in parts]), targets)
+
+
+def leaves(images: Images) -> Iterator[Images]:
+    """The sources that some images are joined from, in their order."""
+    if isinstance(images, JoinedImages):
+        for part in images.sources:
+            yield from leaves(part)
+    else:
+        yield images
+
+
+def with_files_replaced(images: Images, change: Callable[[ImageFiles], Images]) -> Images:
+    """The same images with each source of image files among them changed."""
+    if isinstance(images, JoinedImages):
+        return JoinedImages([with_files_replaced(part, change) for part in images.sources])
+    return change(images) if isinstance(images, ImageFiles) else images

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bissl_ray.leaderboard.comparison.significance import PairedTests
 from bissl_ray.leaderboard.statistics import Estimate
-from bissl_ray.leaderboard.verdict_words import Outcome, Split
+from bissl_ray.leaderboard.verdict_sentences import Outcome, Split
 
 Pipeline = Literal["bissl", "finetuning"]
 

@@ -8,7 +8,8 @@ from bissl_ray.leaderboard.comparison.significance import paired_tests
 from bissl_ray.leaderboard.configurations import Configuration, Row, best_bissl, best_control, finite, gather
 from bissl_ray.leaderboard.statistics import estimate, paired_gain
 from bissl_ray.leaderboard.verdict import judge
-from bissl_ray.leaderboard.verdict_words import Split, without_result
+from bissl_ray.leaderboard.verdict_sentences import Split, without_result
+from bissl_ray.words import Kind
 
 
 def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) -> ComparisonBoard:
@@ -70,7 +71,7 @@ def _side(
     split: Split,
     of_sweep: Sequence[Configuration],
 ) -> Side:
-    kind = "bissl" if pipeline == "bissl" else "control"
+    kind = Kind.BISSL if pipeline == "bissl" else Kind.CONTROL
     own = [c for c in of_sweep if c.kind == kind]
     runs = [run for c in own for run in c.runs]
     # Where every seed failed, there is no best configuration.

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bissl_ray.leaderboard.columns import Column
 from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard, Side
-from bissl_ray.leaderboard.comparison.words import findings, notes
+from bissl_ray.leaderboard.comparison.findings import findings, notes
 from bissl_ray.leaderboard.numbers import count, duration, percent, points, probability
 from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, fitting_table, markdown_table
 from bissl_ray.leaderboard.statistics import Estimate, with_ends

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.downstream import DownstreamTask, LabelledImages, evaluation_mode
+from bissl_ray.downstream import LabelledImages, LinearTask, in_mode
 from bissl_ray.parallel import Group, all_reduce_sum, gather_rows
 from bissl_ray.training.worker import in_step
 
@@ -32,7 +32,7 @@ class Features:
 
 
 def extract_features(
-    backbone: nn.Module, task: DownstreamTask, batches: Iterable[LabelledImages], group: Group = None
+    backbone: nn.Module, task: LinearTask, batches: Iterable[LabelledImages], group: Group = None
 ) -> Features:
     """Take the features of this worker's share of a split, in evaluation mode and without gradient (collective).
 
@@ -48,7 +48,7 @@ def extract_features(
     like = task.head.weight
     rows = [like.new_zeros(0, task.head.in_features)]
     labels = [torch.zeros(0, *task.label_shape, dtype=torch.int64, device=like.device)]
-    with torch.no_grad(), evaluation_mode(backbone):
+    with torch.no_grad(), in_mode(False, backbone):
         for images, own in batches:
             rows.append(backbone(images).to(like.dtype))
             labels.append(own)

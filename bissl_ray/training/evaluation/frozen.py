@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
+from bissl_ray.downstream import LinearTask
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.training.evaluation.features import extract_features
 from bissl_ray.training.evaluation.knn import NEIGHBOURS, knn
 from bissl_ray.training.evaluation.linear_probe import linear_probe, probe_metrics
 from bissl_ray.training.trial import Trial
+from bissl_ray.training.worker import in_step
 
 WAYS: Final = ("knn", "linear_probe")
 
@@ -28,7 +30,7 @@ def evaluate_frozen(trial: Trial, split: str = "validation", ways: Sequence[str]
         are fewer training images than neighbours, all of them vote, and the name says how many: "knn150".
 
     Raises:
-        BadInputError: there is no such way, or a split has no images.
+        BadInputError: there is no such way, a split has no images, or the task has no linear head on features.
         FloatingPointError: the backbone's features are not finite.
     """
     for way in ways:
@@ -37,15 +39,22 @@ def evaluate_frozen(trial: Trial, split: str = "validation", ways: Sequence[str]
                 f"no way to judge a frozen backbone is called {way!r}; there are: {', '.join(WAYS)}{nearest(way, WAYS)}"
             )
     task, backbone = trial.models.downstream, trial.models.lower
+    if not isinstance(task, LinearTask):
+        raise in_step(
+            BadInputError(
+                f"{trial.data.spec.title} has the task {trial.data.spec.task}, and neighbours and linear probes judge "
+                "only by classes of images: leave out --knn and --linear-probe"
+            )
+        )
     names = dict.fromkeys(["train", *(["validation"] if "linear_probe" in ways else []), split])
     with trial.autocast():
         features = {name: extract_features(backbone, task, trial.evaluation(name)) for name in names}
     found: dict[str, dict[str, float]] = {}
     if "knn" in ways:
-        neighbours = list(dict.fromkeys(min(k, len(trial.splits.train)) for k in NEIGHBOURS))
+        neighbours = list(dict.fromkeys(min(k, len(trial.data.splits.train)) for k in NEIGHBOURS))
         judged = knn(features["train"], features[split], task, neighbours)
         found |= {f"knn{k}": figures for k, figures in zip(neighbours, judged, strict=True)}
     if "linear_probe" in ways:
-        probe = linear_probe(features["train"], features["validation"], task, trial.dataset.metric)
+        probe = linear_probe(features["train"], features["validation"], task, trial.metric.name)
         found["linear_probe"] = probe_metrics(probe.task, features[split])
     return found

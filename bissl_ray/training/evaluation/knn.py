@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bissl_ray.data.spec import UNCERTAIN
-from bissl_ray.downstream import DownstreamTask
-from bissl_ray.downstream.base import refuse_no_images
+from bissl_ray.downstream import LinearTask, refuse_no_images
 from bissl_ray.errors import BadInputError
 from bissl_ray.parallel import Group
 from bissl_ray.training.evaluation.features import Features
@@ -28,7 +27,7 @@ _SIMILARITIES_AT_ONCE: Final = 2**24
 def knn(
     train: Features,
     judged: Features,
-    task: DownstreamTask,
+    task: LinearTask,
     neighbours: Sequence[int] = NEIGHBOURS,
     temperature: float = TEMPERATURE,
     group: Group = None,

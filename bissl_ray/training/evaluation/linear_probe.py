@@ -8,9 +8,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.downstream import DownstreamTask, evaluate
-from bissl_ray.downstream.base import refuse_no_images
+from bissl_ray.downstream import LinearTask, refuse_no_images
 from bissl_ray.errors import BadInputError
+from bissl_ray.metrics import METRICS
 from bissl_ray.parallel import Group, all_reduce_sum, copy_from_first_worker, rank
 from bissl_ray.training.evaluation.features import Features
 from bissl_ray.training.precision import exact_arithmetic
@@ -32,7 +32,7 @@ class LinearProbe:
         validation: the choosing metric on the validation split, in [0, 1], for each penalty tried.
     """
 
-    task: DownstreamTask
+    task: LinearTask
     penalty: float
     validation: dict[float, float]
 
@@ -40,7 +40,7 @@ class LinearProbe:
 def linear_probe(
     train: Features,
     validation: Features,
-    task: DownstreamTask,
+    task: LinearTask,
     metric: str,
     penalties: Sequence[float] = PENALTIES,
     group: Group = None,
@@ -68,7 +68,7 @@ def linear_probe(
         raise BadInputError(f"the penalties of the linear probe are {list(penalties)}; expected numbers above 0")
     problem = _Problem(train, task, group)
     weights = torch.zeros(task.classes, task.head.in_features + 1, dtype=torch.float64, device=train.rows.device)
-    fitted: dict[float, DownstreamTask] = {}
+    fitted: dict[float, LinearTask] = {}
     scores: dict[float, float] = {}
     for penalty in sorted(penalties, reverse=True):
         weights = problem.minimise(weights, penalty)
@@ -76,14 +76,14 @@ def linear_probe(
         score = weights.new_tensor([probe_metrics(fitted[penalty], validation, group)[metric]])
         copy_from_first_worker([score], group)
         scores[penalty] = float(score)
-    best = max(scores, key=lambda penalty: scores[penalty])  # the first of equals
+    best = max(scores, key=lambda penalty: METRICS[metric].objective(scores[penalty]))  # the first of equals
     return LinearProbe(fitted[best], best, scores)
 
 
-def probe_metrics(task: DownstreamTask, judged: Features, group: Group = None) -> dict[str, float]:
-    """Every figure of a head on this worker's share of some features, as `evaluate` (collective)."""
+def probe_metrics(task: LinearTask, judged: Features, group: Group = None) -> dict[str, float]:
+    """Every figure of a head on this worker's share of some features, as `LinearTask.evaluate` (collective)."""
     with exact_arithmetic():
-        return evaluate(nn.Identity(), task, [(judged.rows, judged.labels)] if len(judged) else [], group)
+        return task.evaluate(nn.Identity(), [(judged.rows, judged.labels)] if len(judged) else [], group)
 
 
 class _Problem:
@@ -93,7 +93,7 @@ class _Problem:
     in single precision, and several copies in double precision would be more than most machines have.
     """
 
-    def __init__(self, train: Features, task: DownstreamTask, group: Group) -> None:
+    def __init__(self, train: Features, task: LinearTask, group: Group) -> None:
         self._rows, self._labels, self._task, self._group = train.rows, train.labels, task, group
         zero = train.rows.new_zeros(train.rows.shape[1], dtype=torch.float64)
         self._images = float(all_reduce_sum(zero.new_tensor(float(len(train))), group))
@@ -169,7 +169,7 @@ class _Problem:
         own, gradient = self._own_loss(weights)
         return all_reduce_sum(torch.cat([gradient.flatten(), own[None]]), self._group)
 
-    def head(self, weights: Tensor) -> DownstreamTask:
+    def head(self, weights: Tensor) -> LinearTask:
         """The task with these weights, brought back to features as they are before standardising."""
         task = copy.deepcopy(self._task).requires_grad_(False)
         scaled = weights[:, :-1] / self._deviation

@@ -1,22 +1,22 @@
 """The BiSSL stage: alternations of both levels, a report after each."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
+from functools import partial
 from statistics import fmean
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.bilevel import AlternationReport, BilevelHyperparameters, BilevelTrainer
+from bissl_ray.bilevel import AlternationReport, BilevelTrainer, Level
+from bissl_ray.pretext import Views
+from bissl_ray.progress import Step
 from bissl_ray.training.curvature import exact_curvature, proximity_weights
 from bissl_ray.training.evaluation.embeddings import EmbeddingStatistics, measure_embeddings
 from bissl_ray.training.evaluation.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.stages.diagnosis import Diagnosis, TrialDiagnosedError
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.watch import Advance
-
-Batch = tuple[Tensor, Tensor]
 
 
 def align(trial: Trial, saved: Any) -> None:
@@ -30,27 +30,21 @@ def align(trial: Trial, saved: Any) -> None:
     """
     settings, models = trial.settings, trial.models
 
-    def lower_loss(views: Batch) -> Tensor:
+    def lower_loss(backbone: nn.Module, views: Views) -> Tensor:
         with trial.autocast():
-            return models.pretext.loss(models.lower, views)
+            return models.pretext.loss(backbone, views)
 
-    def upper_loss(backbone: nn.Module, batch: Batch) -> Tensor:
+    def upper_loss(backbone: nn.Module, batch: Any) -> Tensor:
         with trial.autocast():
             return models.downstream.loss(backbone, batch)
 
     trainer = BilevelTrainer(
-        models.lower,
-        models.pretext,
-        models.upper,
-        models.downstream,
-        lower_loss,
-        upper_loss,
-        replace(
-            BilevelHyperparameters(**{f.name: getattr(settings, f.name) for f in fields(BilevelHyperparameters)}),
-            proximity_weight=proximity_weights(settings, models.lower),
-        ),
-        lambda progress: models.pretext.after_step(models.lower, progress),
-        exact_curvature(settings, models, trial.curvature_images // trial.worker.world_size),
+        Level(models.lower, models.pretext, lower_loss),
+        Level(models.upper, models.downstream, upper_loss),
+        settings,
+        proximity_weights(settings, models.lower),
+        after_lower_step=lambda progress: models.pretext.after_step(models.lower, progress),
+        curvature=exact_curvature(settings, models, trial.data.curvature_images // trial.worker.world_size),
     )
     diagnosis = Diagnosis(settings)
     done = 0
@@ -58,13 +52,13 @@ def align(trial: Trial, saved: Any) -> None:
         trainer.load_state_dict(saved["trainer"])
         diagnosis.load_state_dict(saved["diagnosis"])
         done = saved["alternations"]
-    looks = min(MOST_BATCHES, trial.labelled_steps(settings.upper_batch))
+    looks = min(MOST_BATCHES, trial.data.labelled_steps(settings.upper_batch))
     # Each alternation draws one lower batch more than it has steps: the one that the Hessian is taken on.
     lower_drawn, upper_drawn = settings.lower_steps + 1, settings.upper_steps
     with (
-        trial.pretext_views("bissl", settings.lower_batch, done * lower_drawn) as views,
-        trial.labelled("bissl", settings.upper_batch, done * upper_drawn) as upper,
-        trial.labelled("statistics", settings.upper_batch, done * looks) as seen,
+        trial.data.pretext_views("bissl", settings.lower_batch, done * lower_drawn) as views,
+        trial.data.labelled("bissl", settings.upper_batch, done * upper_drawn) as upper,
+        trial.data.labelled("statistics", settings.upper_batch, done * looks) as seen,
     ):
         lower = _KeepsLast(views)
         for alternation in range(done + 1, settings.alternations + 1):
@@ -72,40 +66,41 @@ def align(trial: Trial, saved: Any) -> None:
             with trial.autocast():
                 embeddings = measure_embeddings(models.pretext, models.lower, lower.last[0])
             with trial.autocast():
-                reestimate_statistics(models.upper, seen, looks)
-            _add_up(trial.totals, report, embeddings)
-            objective = trial.totals["objective"] = trial.score("upper")
+                reestimate_statistics(
+                    [models.upper, models.downstream], partial(models.downstream.loss, models.upper), seen, looks
+                )
+            _add_up(trial.account.totals, report, embeddings)
+            objective = trial.account.totals["objective"] = trial.score("upper")
             measured = {"embedding_std": embeddings.std, "embedding_rank": embeddings.rank, "objective": objective}
-            trial.report({"stage": "bissl", **asdict(report), **measured})
+            trial.account.report({"stage": "bissl", **asdict(report), **measured})
             reason = diagnosis.look(report, embeddings)
             if reason is not None:
                 raise TrialDiagnosedError(reason)
             if alternation < settings.alternations:
                 state = {"alternations": alternation, "diagnosis": diagnosis.state_dict()}
-                where = Advance("bissl", alternation, settings.alternations, "alternation")
+                where = Step("bissl", alternation, settings.alternations, "alternation")
                 trial.advance(where, lambda state=state: {"trainer": trainer.state_dict(), **state})  # type: ignore[misc]
         # Both views: the first alone is always blurred on photographs.
-        both = ((torch.cat(pair), pair[0]) for pair in views)
         with trial.autocast():
-            reestimate_statistics(models.lower, both, MOST_BATCHES)
+            reestimate_statistics([models.lower], lambda pair: models.lower(torch.cat(pair)), views, MOST_BATCHES)
     trial.save_models("aligned", ("pretext", "downstream"))
 
 
-class _KeepsLast(Iterator[Batch]):
+class _KeepsLast(Iterator[Views]):
     """Passes batches on and keeps the last: after an alternation, the one that H was taken on.
 
     Attributes:
         last: that batch; not there before the first.
     """
 
-    def __init__(self, batches: Iterator[Batch]) -> None:
+    def __init__(self, batches: Iterator[Views]) -> None:
         self._batches = batches
-        self.last: Batch
+        self.last: Views
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> Views:
         self.last = next(self._batches)
         return self.last
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from torch import Tensor
 
+from bissl_ray.progress import Step
 from bissl_ray.training.evaluation.statistics import average_statistics
 from bissl_ray.training.stages.supervised import SupervisedSteps
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.watch import Advance
 
 _REPORTS = 10
 """Reports of one fine-tuning run, its last step among them; each scores the validation split."""
@@ -20,15 +20,15 @@ def finetune(trial: Trial, saved: Any) -> None:
     longer ones most.
     """
     settings, models = trial.settings, trial.models
-    per_epoch = trial.labelled_steps(settings.finetune_batch)
+    per_epoch = trial.data.labelled_steps(settings.finetune_batch)
     steps = settings.finetune_epochs * per_epoch
     if trial.order.with_upper_budget:
-        images = settings.alternations * settings.upper_steps * trial.labelled_batch(settings.upper_batch)
-        steps += -(-images // trial.labelled_batch(settings.finetune_batch))
+        images = settings.alternations * settings.upper_steps * trial.data.labelled_batch(settings.upper_batch)
+        steps += -(-images // trial.data.labelled_batch(settings.finetune_batch))
     models.lower.train()
     models.downstream.train()
 
-    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+    def loss(batch: Any) -> Tensor:
         with trial.autocast():
             return models.downstream.loss(models.lower, batch)
 
@@ -45,17 +45,17 @@ def finetune(trial: Trial, saved: Any) -> None:
         run.load_state_dict(saved)
 
     def between() -> None:
-        trial.advance(Advance("finetune", run.step, steps, "epoch", per_epoch), run.state_dict, run.last_loss)
+        trial.advance(Step("finetune", run.step, steps, "epoch", per_epoch), run.state_dict, run.last_loss)
 
-    with trial.labelled("finetune", settings.finetune_batch, run.step) as batches:
+    with trial.data.labelled("finetune", settings.finetune_batch, run.step) as batches:
         for mark in _marks(steps):
             if mark <= run.step and steps:
                 continue
             mean = run.run_until(mark, batches, between)
             row = {"stage": "finetune", "epoch": -(-run.step // per_epoch), "train_loss": mean}
-            average_statistics(models.lower)
-            trial.totals["objective"] = trial.score("lower")
-            trial.report({**row, "objective": trial.totals["objective"]})
+            average_statistics(models.lower, models.downstream)
+            trial.account.totals["objective"] = trial.score("lower")
+            trial.account.report({**row, "objective": trial.account.totals["objective"]})
             if run.step < steps:
                 between()
     if trial.order.keep_models:

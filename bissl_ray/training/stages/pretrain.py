@@ -12,8 +12,8 @@ from bissl_ray.bilevel.measurements import on_host
 from bissl_ray.config.settings import Settings
 from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import mean_over_workers
+from bissl_ray.progress import Step
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.watch import Advance
 from bissl_ray.training.worker import in_step
 
 _RELEVANT = (
@@ -56,7 +56,7 @@ def pretrain(trial: Trial, saved: Any) -> None:
         FloatingPointError: the loss or the weights are not finite; the same on every worker.
     """
     settings, models = trial.settings, trial.models
-    per_epoch = trial.pretext_steps(settings.pretrain_batch)
+    per_epoch = trial.data.pretext_steps(settings.pretrain_batch)
     steps = settings.pretrain_epochs * per_epoch
     schedule = WarmupCosine(steps, settings.pretrain_warmup * per_epoch)
     parameters = [*models.lower.parameters(), *models.pretext.head_parameters()]
@@ -72,7 +72,7 @@ def pretrain(trial: Trial, saved: Any) -> None:
 
     models.lower.train()
     models.pretext.train()
-    with trial.pretext_views("pretrain", settings.pretrain_batch, step) as batches:
+    with trial.data.pretext_views("pretrain", settings.pretrain_batch, step) as batches:
         while step < steps:
             for group in optimizer.param_groups:
                 group["lr"] = settings.pretrain_lr * schedule.factor(step)
@@ -90,7 +90,7 @@ def pretrain(trial: Trial, saved: Any) -> None:
                 _end_epoch(trial, step // per_epoch, float(total) / per_epoch, parameters)
                 total.zero_()
             if step < steps:
-                trial.advance(Advance("pretrain", step, steps, "epoch", per_epoch), state, mean_loss)
+                trial.advance(Step("pretrain", step, steps, "epoch", per_epoch), state, mean_loss)
     trial.save_models("pretrained", ("pretext",), trial.order.start)
 
 
@@ -117,5 +117,5 @@ def _end_epoch(trial: Trial, epoch: int, loss: float, parameters: list[nn.Parame
                     f"(now {trial.settings.pretrain_lr:g}) or a longer pretrain_warmup"
                 )
             )
-    trial.totals["train_loss"] = loss
-    trial.report({"stage": "pretrain", "epoch": epoch, "train_loss": loss})
+    trial.account.totals["train_loss"] = loss
+    trial.account.report({"stage": "pretrain", "epoch": epoch, "train_loss": loss})

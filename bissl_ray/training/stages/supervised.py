@@ -1,4 +1,4 @@
-"""Supervised steps on the labelled images: the head's warm-up and fine-tuning."""
+"""Supervised steps on labelled samples: the head's warm-up and fine-tuning."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,8 +10,6 @@ from bissl_ray.optim import WarmupCosine
 from bissl_ray.parallel import mean_over_workers
 from bissl_ray.training.worker import in_step
 
-Batch = tuple[Tensor, Tensor]
-
 
 class SupervisedSteps:
     """SGD with momentum on a cosine schedule, gradients averaged over the workers."""
@@ -19,7 +17,7 @@ class SupervisedSteps:
     def __init__(
         self,
         parameters: list[nn.Parameter],
-        loss: Callable[[Batch], Tensor],
+        loss: Callable[[Any], Tensor],
         *,
         lr: float,
         momentum: float,
@@ -50,7 +48,7 @@ class SupervisedSteps:
         self.last_loss = self._total
         """Of the last step, over all workers; a tensor, so that only who looks waits for it."""
 
-    def run_until(self, target: int, batches: Iterator[Batch], between: Callable[[], None] = lambda: None) -> float:
+    def run_until(self, target: int, batches: Iterator[Any], between: Callable[[], None] = lambda: None) -> float:
         """Take steps up to a number; return the mean loss over them and the workers.
 
         Steps of the same stretch that an interrupted run took before `state_dict` count in the mean.

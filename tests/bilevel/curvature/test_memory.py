@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from bissl_ray.bilevel import GradientGraph, LowerHessian, OutputGraph, solve
+from bissl_ray.bilevel import GradientGraph, KnownProducts, LowerHessian, OutputGraph, solve
 from bissl_ray.bilevel.curvature.memory import PeakBytes, curvature_memory, solver_vectors
-from bissl_ray.bilevel.known_products import KnownProducts
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import SimCLR

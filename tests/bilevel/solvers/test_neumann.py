@@ -56,7 +56,7 @@ def test_a_missed_bound_cuts_the_step_down():
     assert s.report.residual < 1
 
 
-def test_negative_curvature_ends_all_solves_of_a_stage_at_the_first_order_answer():
+def test_negative_curvature_ends_all_solves_of_an_alternation_at_the_first_order_answer():
     eigenvalues = random_eigenvalues(0, ENTRIES, 0.5, 5.0)
     eigenvalues[3] = -40.0
     A, known = symmetric(eigenvalues), KnownProducts(4)

@@ -1,11 +1,12 @@
-"""What a stage gains from products that are known, and what a solve may cost in synchronisations."""
+"""What an alternation gains from products that are known, and what a solve may cost in synchronisations."""
 
 import pytest
 import torch
 
 from bissl_ray.bilevel import KnownProducts, solve
-from bissl_ray.bilevel.solvers import SOLVERS, LinearSystem
+from bissl_ray.bilevel.solvers import LinearSystem, get_solver
 from bissl_ray.bilevel.solvers.recycling import galerkin_start, least_residual_start
+from bissl_ray.config.names import SOLVERS
 from tests.bilevel.quadratic import hessian_of, pieces, random_eigenvalues, rhs, symmetric
 
 ENTRIES = 30
@@ -53,7 +54,7 @@ def test_starts_are_the_best_over_the_known_span_and_no_worse_than_zero(smallest
 
 
 @pytest.mark.parametrize(("method", "saved"), [("cg", 0.25), ("minres", 0.25), ("neumann", 0.1), ("nystrom", 0.5)])
-def test_a_stage_with_right_hand_sides_alike_takes_fewer_products(method, saved):
+def test_an_alternation_with_right_hand_sides_alike_takes_fewer_products(method, saved):
     H = symmetric(random_eigenvalues(4, ENTRIES, 0.1, 30.0))
     sides = [rhs(1, ENTRIES) + 0.3 * rhs(seed, ENTRIES) for seed in range(2, 8)]
     products = []
@@ -83,7 +84,7 @@ def test_an_iteration_synchronises_once_at_most(method, capacity):
     for iterations in (4, 9):
         for seed in (1, 2):
             CountingSystem.synchronisations = 0
-            SOLVERS[method](CountingSystem(operator, M, unit(seed), known), iterations, 0.0)
+            get_solver(method)(CountingSystem(operator, M, unit(seed), known), iterations, 0.0)
             counts.append(CountingSystem.synchronisations)
     # Beyond one an iteration: two for the start, one for a bound on the spectrum, two to look at the end.
     assert max(counts[:2]) <= 4 + 4

@@ -15,6 +15,7 @@ from bissl_ray.data import DataChoice, get_dataset
 from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.errors import BadInputError
 from bissl_ray.preflight.data import inspect_data
+from bissl_ray.progress import Decoding, Note
 from tests.data.cache.test_images import CARS, GIB, cache, folder, held, made, pixels, same
 from tests.data.tiny.cars import write_tiny_cars
 
@@ -34,13 +35,13 @@ def told(*arguments):
     return write(*arguments)
 cache_write.os.pwrite = told
 splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0, None)
-print(splits.train.decoded.build.hex())
+print(splits.train.images.decoded.build.hex())
 """
 
 
 def filling(script: Path, folder: Path, cache: Path) -> "subprocess.Popen[str]":
     script.write_text(FILL)
-    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[3])}
     return subprocess.Popen(
         [sys.executable, str(script), str(folder)], stdout=subprocess.PIPE, text=True, env=environment
     )
@@ -75,31 +76,26 @@ from bissl_ray.data.cache import write as cache_write
 from bissl_ray.data import get_dataset
 from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.progress import Note
 decode = ImageFiles.__getitem__
 def slowly(self, index):
     time.sleep(0.05)
     return decode(self, index)
 ImageFiles.__getitem__ = slowly
-class Told:
-    def decoded(self, done, total):
-        print("decoded", done, total, flush=True)
-    def note(self, line):
-        print("note", line, flush=True)
-cached_splits(get_dataset("cars").open(Path(sys.argv[1])), float(sys.argv[2]), None, Told())
+def told(event):
+    print(*(("note", event.line) if isinstance(event, Note) else ("decoded", event.done, event.total)), flush=True)
+cached_splits(get_dataset("cars").open(Path(sys.argv[1])), float(sys.argv[2]), None, told)
 """
 
 
 class Told(list[tuple[object, ...]]):
-    def decoded(self, done: int, total: int) -> None:
-        self.append((done, total))
-
-    def note(self, line: str) -> None:
-        self.append((line,))
+    def __call__(self, event: Decoding | Note) -> None:
+        self.append((event.line,) if isinstance(event, Note) else (event.done, event.total))
 
 
 def slowly_filling(script: Path, folder: Path, cache: Path, limit: float) -> "subprocess.Popen[str]":
     script.write_text(SLOW)
-    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[3])}
     arguments = [sys.executable, str(script), str(folder), str(limit)]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None and process.stdout.readline().startswith("decoded 0 ")
@@ -135,13 +131,12 @@ def test_who_waits_says_so_once_and_how_far_the_other_is(tmp_path: Path, cache: 
 
 
 def test_news_may_end_the_filling_and_leave_nothing(folder: Path, cache: Path) -> None:
-    class Stops(Told):
-        def decoded(self, done: int, total: int) -> None:
-            if done:
-                raise ZeroDivisionError
+    def stops(event: Decoding | Note) -> None:
+        if isinstance(event, Decoding) and event.done:
+            raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cached_splits(CARS.open(folder), 1.0, None, Stops())
+        cached_splits(CARS.open(folder), 1.0, None, stops)
     assert not made(cache) and not list(cache.glob("*.part"))
     assert held(cached_splits(CARS.open(folder), 1.0, None).train) == 19
 
@@ -176,14 +171,14 @@ from bissl_ray.data.cache.images import cached_splits
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 for _ in range(2):
     splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0, None)
-print(type(splits.train).__name__)
+print(type(splits.train.images).__name__)
 """
 
 
 def test_a_full_disk_costs_the_cache_and_one_line(tmp_path: Path, folder: Path, cache: Path) -> None:
     # A limit on the size of files is what a process may set itself; the system refuses to write as on a full disk.
     (tmp_path / "full.py").write_text(FULL)
-    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[3])}
     ended = subprocess.run(
         [sys.executable, str(tmp_path / "full.py"), str(folder)], env=environment, capture_output=True, text=True
     )
@@ -217,7 +212,7 @@ def test_what_was_used_least_recently_goes_unless_it_is_in_use(tmp_path: Path, c
     roots = [write_tiny_cars(tmp_path / name) for name in "abc"]
     limit = 350_000 * GIB  # each takes 140 kB
     first, second = (cached_splits(CARS.open(root), limit, None) for root in roots[:2])
-    paths = [splits.train.decoded.path for splits in (first, second)]
+    paths = [splits.train.images.decoded.path for splits in (first, second)]
     for path, used in zip(paths, (2000, 1000), strict=True):
         os.utime(path, (used, used))
     # Both are in use: the third has room for a few images only.
@@ -250,7 +245,7 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, folder: Path, monk
     with pytest.raises(BadInputError, match=told):
         cached_splits(CARS.open(folder), 1.0, None)
     with pytest.raises(BadInputError, match=told):
-        inspect_data(DataChoice("cars", str(folder)), None)
+        inspect_data(DataChoice("cars", data_dir=str(folder)), None)
     assert inspect_data(DataChoice("digits"), None).classes == 10
     digits = get_dataset("digits").open(None)
     assert cached_splits(digits, 1.0, None) == digits
@@ -260,5 +255,5 @@ def test_without_a_variable_it_is_the_users_cache(tmp_path: Path, folder: Path, 
     monkeypatch.delenv("BISSL_RAY_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     begin = time.time()
-    path = cached_splits(CARS.open(folder), None, None).train.decoded.path
+    path = cached_splits(CARS.open(folder), None, None).train.images.decoded.path
     assert path.parent == tmp_path / "home" / "bissl-ray" / "decoded" and path.stat().st_mtime >= begin - 1

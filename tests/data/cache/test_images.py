@@ -12,11 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from bissl_ray.data import evaluation_batches, get_dataset, pretext_batches, train_batches
+from bissl_ray.data import get_dataset
 from bissl_ray.data.cache.images import CachedImages, cached_splits
 from bissl_ray.data.files.sources import ImageFiles, JoinedImages
-from bissl_ray.data.spec import UNLABELLED
+from bissl_ray.data.spec import Labelled
 from bissl_ray.errors import BadInputError
+from tests.data.batches import image_at, pretext_batches, scored_batches, train_batches
 from tests.data.tiny.cars import write_tiny_cars
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,7 @@ def made(cache: Path) -> list[Path]:
 def pixels(source) -> list[torch.Tensor]:
     from torchvision.transforms.v2 import functional as F
 
-    images = [source[index][0] for index in range(len(source))]
+    images = [image_at(source, index) for index in range(len(source))]
     return [F.pil_to_tensor(image) if isinstance(image, Image.Image) else image for image in images]
 
 
@@ -61,7 +62,7 @@ def same(one, other) -> bool:
 
 
 def held(source: CachedImages) -> int:
-    return sum(isinstance(source[index][0], torch.Tensor) for index in range(len(source)))
+    return sum(isinstance(image_at(source, index), torch.Tensor) for index in range(len(source)))
 
 
 def batches(splits, processes: int) -> list[torch.Tensor]:
@@ -72,7 +73,7 @@ def batches(splits, processes: int) -> list[torch.Tensor]:
         stream = make(source, CARS, seed=3, **arguments)
         taken += [part for batch in islice(stream, 3) for part in batch]
         stream.close()
-    scored = evaluation_batches(splits.validation, CARS, **arguments)
+    scored = scored_batches(splits.validation, CARS, **arguments)
     taken += [part for batch in scored for part in batch]
     scored.close()
     return taken
@@ -83,9 +84,9 @@ def test_every_bit_is_the_same_with_and_without_the_cache(folder: Path, cache: P
     expected = batches(plain, 0)
     cached = cached_splits(CARS.open(folder), 1.0, None)
     assert held(cached.train) == 19 and held(cached.validation) == 5 and held(cached.pretext) == 19
-    assert cached.train.labels == plain.train.labels and cached.train.name(2) == plain.train.name(2)
-    assert set(cached.pretext.labels) == {UNLABELLED}
-    assert cached.fingerprint == plain.fingerprint and isinstance(cached.test, ImageFiles)
+    assert cached.train.targets == plain.train.targets and cached.train.name(2) == plain.train.name(2)
+    assert not isinstance(cached.pretext, Labelled)
+    assert cached.fingerprint == plain.fingerprint and isinstance(cached.test.images, ImageFiles)
     assert same(batches(cached, 0), expected)
     assert same(batches(cached, 2), expected)
     assert same(batches(cached_splits(plain, 0.0, None), 0), expected)
@@ -150,8 +151,9 @@ def test_loader_processes_get_no_pixels_but_the_way_to_them(folder: Path, cache:
     content = pickle.dumps(source)
     assert len(content) < 10_000
     # A copy is a few bytes per image, not a Python object for each name and label.
-    many = ImageFiles(root, [f"n{number // 1300:08d}/{number:08d}.jpg" for number in range(20_000)], range(20_000))
-    assert len(pickle.dumps(CachedImages(many, source.decoded, np.arange(len(many))))) < 60 * len(many)
+    many = ImageFiles(root, [f"n{number // 1300:08d}/{number:08d}.jpg" for number in range(20_000)])
+    cached = Labelled(CachedImages(many, source.images.decoded, np.arange(len(many))), range(20_000))
+    assert len(pickle.dumps(cached)) < 60 * len(many)
     assert same(pixels(pickle.loads(content)), pixels(source))
     # Another file in its place, or none: decoded there.
     (path,) = made(cache)
@@ -166,8 +168,8 @@ def test_parts_of_joined_sources_are_cached_each(folder: Path, cache: Path) -> N
     from dataclasses import replace
 
     splits = CARS.open(folder)
-    joined = JoinedImages([splits.train, splits.validation])
-    cached = cached_splits(replace(splits, pretext=joined.hidden()), 1.0, None)
+    joined = JoinedImages([splits.train.images, splits.validation.images])
+    cached = cached_splits(replace(splits, pretext=joined), 1.0, None)
     assert same(pixels(cached.pretext), pixels(joined))
     assert [held(part) for part in cached.pretext.sources] == [19, 5]
     assert same(pixels(cached.pretext.select([20, 3])), [pixels(joined)[3], pixels(joined)[20]])

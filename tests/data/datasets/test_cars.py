@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from bissl_ray.data import SplitChoice, get_dataset
-from bissl_ray.data.spec import UNLABELLED
+from bissl_ray.data.spec import Labelled
 from bissl_ray.errors import BadInputError
 from tests.data.tiny.cars import write_tiny_cars
 
@@ -38,19 +38,19 @@ def test_reads_the_real_layout(folder: Path) -> None:
     splits = CARS.open(folder)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (19, 5, 12)
     assert splits.classes == 4
-    assert set(splits.train.labels) == set(splits.validation.labels) == {0, 1, 2, 3}
+    assert set(splits.train.targets) == set(splits.validation.targets) == {0, 1, 2, 3}
     image, label = splits.train[0]
     assert image.mode == "RGB" and image.size == (48, 40)
-    assert label == splits.train.labels[0]
+    assert label == splits.train.targets[0]
 
 
 def test_the_pretext_pool_is_the_training_images_without_labels(folder: Path) -> None:
     splits = CARS.open(folder)
-    assert set(splits.pretext.labels) == {UNLABELLED}
-    pool, train, validation = (set(source.names) for source in (splits.pretext, splits.train, splits.validation))
+    assert not isinstance(splits.pretext, Labelled)
+    pool, train, validation = (set(splits.images(part).names) for part in ("pretext", "train", "validation"))
     assert pool == train and not pool & validation
     assert len(pool | validation) == 24
-    assert all(name.startswith("cars_test/") for name in splits.test.names)
+    assert all(name.startswith("cars_test/") for name in splits.test.images.names)
 
 
 def test_the_published_size_gives_the_published_split() -> None:

@@ -46,11 +46,11 @@ def test_equals_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
     train, test = reference(tmp_path, train=True), reference(tmp_path, train=False)
     splits = get_dataset(name).open(tmp_path)
     assert splits.class_names == tuple(train.classes) and splits.classes == len(train.classes)
-    assert splits.test.labels == test.targets
+    assert splits.test.targets == test.targets
     for index in range(len(test)):
         assert np.array_equal(splits.test[index][0].permute(1, 2, 0).numpy(), np.asarray(test[index][0]))
-    ours = {splits.train[i][0].numpy().tobytes(): splits.train.labels[i] for i in range(len(splits.train))}
-    ours |= {splits.validation[i][0].numpy().tobytes(): label for i, label in enumerate(splits.validation.labels)}
+    ours = {splits.train[i][0].numpy().tobytes(): splits.train.targets[i] for i in range(len(splits.train))}
+    ours |= {splits.validation[i][0].numpy().tobytes(): label for i, label in enumerate(splits.validation.targets)}
     assert ours == {
         image.transpose(2, 0, 1).tobytes(): target for image, target in zip(train.data, train.targets, strict=True)
     }
@@ -70,7 +70,7 @@ def test_pickles_of_newer_python_are_read(folder: Path) -> None:
     path = folder / BATCH
     for protocol in (2, 4, 5):
         path.write_bytes(pickle.dumps(pickle.loads(path.read_bytes(), encoding="latin1"), protocol=protocol))
-        assert get_dataset("cifar10").open(folder).train.labels == before.train.labels
+        assert get_dataset("cifar10").open(folder).train.targets == before.train.targets
 
 
 class Harmful:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from bissl_ray.data import DatasetSplits, SplitChoice, get_dataset
-from bissl_ray.data.spec import UNLABELLED, ImageSource
+from bissl_ray.data.spec import Images, Labelled
+from tests.data.batches import image_at
 
 DIGITS = get_dataset("digits")
 
@@ -15,8 +16,8 @@ def splits() -> DatasetSplits:
     return DIGITS.open(None)
 
 
-def pictures(source: ImageSource) -> set[bytes]:
-    return {source[i][0].numpy().tobytes() for i in range(len(source))}
+def pictures(source: Images | Labelled) -> set[bytes]:
+    return {image_at(source, i).numpy().tobytes() for i in range(len(source))}
 
 
 def test_sizes_and_shapes(splits: DatasetSplits) -> None:
@@ -25,19 +26,19 @@ def test_sizes_and_shapes(splits: DatasetSplits) -> None:
     image, label = splits.test[0]
     assert image.shape == (3, 8, 8) and image.dtype == torch.uint8
     assert image.max() == 255 and torch.equal(image[0], image[2])
-    assert label == splits.test.labels[0]
+    assert label == splits.test.targets[0]
     assert splits.classes == 10
     assert splits.class_names == tuple("0123456789")
 
 
 def test_few_labels_the_same_number_of_each_class(splits: DatasetSplits) -> None:
-    assert np.bincount(splits.train.labels).tolist() == [10] * 10
-    assert set(splits.pretext.labels) == {UNLABELLED}
+    assert np.bincount(splits.train.targets).tolist() == [10] * 10
+    assert not isinstance(splits.pretext, Labelled)
 
 
 def test_stratified(splits: DatasetSplits) -> None:
     for source in (splits.validation, splits.test):
-        shares = np.bincount(source.labels) / len(source)
+        shares = np.bincount(source.targets) / len(source)
         assert np.allclose(shares, 0.1, atol=0.01)
 
 

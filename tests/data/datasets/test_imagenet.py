@@ -29,7 +29,7 @@ def test_equals_torchvision(folder: Path) -> None:
     reference = ImageFolder(folder / "imagenet" / "val")
     splits = IMAGENET.open(folder)
     assert [splits.test.name(index) for index in range(len(splits.test))] == [path for path, _ in reference.samples]
-    assert splits.test.labels == reference.targets
+    assert splits.test.targets == reference.targets
     assert splits.class_names == tuple(reference.classes)
     assert (len(splits.train), len(splits.validation), len(splits.test), splits.classes) == (50, 2, 12, 4)
 

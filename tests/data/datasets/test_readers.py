@@ -10,7 +10,7 @@ import pytest
 from torchvision import datasets
 
 from bissl_ray.data import SplitChoice, get_dataset
-from bissl_ray.data.spec import UNLABELLED
+from bissl_ray.data.spec import Labelled
 from bissl_ray.errors import BadInputError
 from tests.data.tiny import write_tiny
 
@@ -62,11 +62,11 @@ def test_every_image_comes_with_its_own_class(tiny):
     colours = 3 if name == "caltech101" else splits.classes
     for source, size in zip((splits.train, splits.validation, splits.test), SIZES[name], strict=True):
         assert len(source) == size
-        assert set(source.labels) == set(range(splits.classes))
+        assert set(source.targets) == set(range(splits.classes))
         for index in range(size):
             image, label = source[index]
             assert image.mode == "RGB" and image.size == (48, 40)
-            assert label == source.labels[index] == class_shown(image, colours)
+            assert label == source.targets[index] == class_shown(image, colours)
 
 
 def test_no_image_is_in_two_splits_and_the_pool_is_what_is_trained_on(tiny):
@@ -75,7 +75,7 @@ def test_no_image_is_in_two_splits_and_the_pool_is_what_is_trained_on(tiny):
     train, validation, test = map(paths, (splits.train, splits.validation, splits.test))
     assert len({*train, *validation, *test}) == sum(SIZES[name])
     assert paths(splits.pretext) == train
-    assert set(splits.pretext.labels) == {UNLABELLED}
+    assert not isinstance(splits.pretext, Labelled)
 
 
 def test_only_drawn_validation_depends_on_the_seed(tiny):
@@ -147,8 +147,8 @@ def test_index_files_count_in_the_order_of_torchvision(tiny, tmp_path, monkeypat
     train = [index for index in range(1, len(expected) - 2) if name != "caltech101" or index != 5]
     write_split(tmp_path, name, train, [0])
     splits = get_dataset(name).open(folder, SplitChoice(0, tmp_path))
-    read = [*zip(paths(splits.validation), splits.validation.labels, strict=True)]
-    read += zip(paths(splits.train), splits.train.labels, strict=True)
+    read = [*zip(paths(splits.validation), splits.validation.targets, strict=True)]
+    read += zip(paths(splits.train), splits.train.targets, strict=True)
     assert read == [expected[index] for index in (0, *train)]
 
 
@@ -158,7 +158,7 @@ def test_scenes_are_numbered_as_torchvision_does(tmp_path):
     expected = dict(zip(map(str, reader._image_files), reader._labels, strict=True))
     splits = get_dataset("sun397").open(folder)
     for source in (splits.train, splits.validation, splits.test):
-        assert [expected[path] for path in paths(source)] == source.labels
+        assert [expected[path] for path in paths(source)] == source.targets
 
 
 def test_the_partitions_of_sun397_may_lie_beside_its_images(tmp_path):
@@ -174,8 +174,8 @@ def test_a_small_class_of_caltech101_keeps_an_image_for_test(tmp_path):
     for number in range(4, 33):
         (folder / "caltech101" / "101_ObjectCategories" / "Faces" / f"image_{number:04d}.jpg").unlink()
     splits = get_dataset("caltech101").open(folder)
-    assert splits.test.labels.count(0) == 1
-    assert [*splits.train.labels, *splits.validation.labels].count(0) == 2
+    assert splits.test.targets.count(0) == 1
+    assert [*splits.train.targets, *splits.validation.targets].count(0) == 2
 
 
 def test_a_published_test_set_of_caltech101_is_what_the_index_files_leave(tmp_path):
@@ -183,7 +183,7 @@ def test_a_published_test_set_of_caltech101_is_what_the_index_files_leave(tmp_pa
     (tmp_path / "caltech101_train_split.txt").write_text("64\n0\n32\n")
     (tmp_path / "caltech101_val_split.txt").write_text("1\n33\n")
     splits = get_dataset("caltech101").open(folder, SplitChoice(0, tmp_path))
-    assert (splits.train.labels, splits.validation.labels, len(splits.test)) == ([0, 1, 1], [0, 1], 60)
+    assert (splits.train.targets, splits.validation.targets, len(splits.test)) == ([0, 1, 1], [0, 1], 60)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from bissl_ray.data import get_dataset
 from bissl_ray.data.datasets.voc07 import CLASSES
-from bissl_ray.data.spec import UNCERTAIN, UNLABELLED
+from bissl_ray.data.spec import UNCERTAIN, Labelled
 from bissl_ray.errors import BadInputError
 from tests.data.tiny.voc07 import SHOWN_TOGETHER, write_annotations, write_tiny_voc07
 
@@ -34,7 +34,7 @@ def test_reads_the_published_splits(folder: Path) -> None:
     splits = VOC07.open(folder)
     assert (len(splits.train), len(splits.validation), len(splits.test), splits.classes) == (40, 20, 20, 20)
     assert VOC07.task == "multi_label"
-    assert len(splits.pretext) == 40 and set(splits.pretext.labels) == {UNLABELLED}
+    assert len(splits.pretext) == 40 and not isinstance(splits.pretext, Labelled)
     assert splits.validation.name(0) == f"{folder}/VOCdevkit/VOC2007/JPEGImages/000041.jpg"
     assert splits.train[0][0].mode == "RGB"
 
@@ -44,14 +44,14 @@ def test_labels_tell_shown_classes_from_uncertain_ones(folder: Path) -> None:
     expected = [0] * 20
     expected[3] = expected[3 + SHOWN_TOGETHER] = 1
     expected[4] = UNCERTAIN
-    assert train[3][1] == train.labels[3] == tuple(expected)
-    assert UNCERTAIN not in train.labels[4]
+    assert train[3][1] == train.targets[3] == tuple(expected)
+    assert UNCERTAIN not in train.targets[4]
 
 
 @pytest.mark.parametrize("objects", [[("cat", True), ("cat", False)], [("cat", False), ("cat", True)]])
 def test_one_object_that_is_not_difficult_is_enough(folder: Path, root: Path, objects: list[tuple[str, bool]]) -> None:
     write_annotations(root / "Annotations" / "000001.xml", [*objects, ("dog", True), ("dog", True)])
-    label = VOC07.open(folder).train.labels[0]
+    label = VOC07.open(folder).train.targets[0]
     assert label[CLASSES.index("cat")] == 1 and label[CLASSES.index("dog")] == UNCERTAIN
     assert label.count(0) == 18
 
@@ -59,7 +59,7 @@ def test_one_object_that_is_not_difficult_is_enough(folder: Path, root: Path, ob
 def test_a_part_of_a_person_is_no_object(folder: Path, root: Path) -> None:
     write_annotations(root / "Annotations" / "000001.xml", [("person", False)])
     assert "<part><name>head</name></part>" in (root / "Annotations" / "000001.xml").read_text()
-    assert sum(VOC07.open(folder).train.labels[0]) == 1
+    assert sum(VOC07.open(folder).train.targets[0]) == 1
 
 
 @pytest.mark.parametrize(("file", "part"), [("JPEGImages/000050.jpg", "val"), ("Annotations/000070.xml", "test")])

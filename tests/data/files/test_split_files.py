@@ -59,7 +59,7 @@ def test_a_dataset_is_split_as_its_files_say(tmp_path):
     read = cars.open(root, SplitChoice(0, folder))
     assert (len(read.train), len(read.validation), len(read.pretext)) == (5, 2, 5)
     assert read.train.name(4).endswith("00005.jpg")
-    assert read.test.labels == drawn.test.labels
+    assert read.test.targets == drawn.test.targets
     assert read.fingerprint != drawn.fingerprint
     assert cars.open(root, SplitChoice(7, folder)).fingerprint == read.fingerprint
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.comparison.cases import CaseFacts
+from bissl_ray.leaderboard.comparison.findings import findings, notes
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
 from bissl_ray.leaderboard.comparison.plot import check_plot, write_plot
 from bissl_ray.leaderboard.comparison.render import (
@@ -19,7 +20,6 @@ from bissl_ray.leaderboard.comparison.render import (
     comparison_markdown,
     comparison_table,
 )
-from bissl_ray.leaderboard.comparison.words import findings, notes
 
 SEEDS = range(1, 7)
 

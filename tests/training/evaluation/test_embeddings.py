@@ -53,7 +53,7 @@ def test_a_number_that_is_none_is_refused():
 def measured(rank, workers, changes):
     """Statistics of this worker's share of a batch, and whether the modules were left as they were."""
     torch.manual_seed(2)
-    models = Models.build(settings(**changes), 10, torch.device("cpu"))
+    models = Models.build(settings(**changes), torch.device("cpu"))
     for module in (models.lower, models.pretext):
         module.train().double()
     states = [{name: t.clone() for name, t in m.state_dict().items()} for m in (models.lower, models.pretext)]

@@ -1,7 +1,6 @@
 """Neighbours and linear probes on frozen features, against scikit-learn and plain Python, on 1, 2 and 4 workers."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +13,8 @@ from torch import nn
 
 from bissl_ray.data.datasets import registry
 from bissl_ray.data.spec import UNCERTAIN
-from bissl_ray.downstream import build_downstream
+from bissl_ray.downstream.classification import ClassificationTask
+from bissl_ray.downstream.multi_label import MultiLabelTask
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.evaluation.features import Features, extract_features
 from bissl_ray.training.evaluation.frozen import evaluate_frozen
@@ -24,7 +24,7 @@ from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker, alone
 from tests.processes import run_workers
 from tests.training import several_labels
-from tests.training.small_trial import Reports, order, write_start
+from tests.training.small_trial import Reports, changed, order, write_start
 
 pytestmark = pytest.mark.slow
 PENALTIES = (1.0, 0.1, 0.01)
@@ -49,7 +49,7 @@ def digits(several=False):
 
 def task_for(several=False):
     torch.manual_seed(0)
-    return build_downstream("multi_label" if several else "classification", 64, 4 if several else 10).double()
+    return (MultiLabelTask(64, 4) if several else ClassificationTask(64, 10)).double()
 
 
 def own_share(rank, workers, several):
@@ -88,7 +88,7 @@ def test_neighbours_vote_as_scikit_learns_do(k):
 def test_neighbours_that_are_alike_all_vote_whatever_their_order():
     # Of three equally near, k is two: class 1 has two of their votes.
     near, far = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    task = build_downstream("classification", 2, 3)
+    task = ClassificationTask(2, 3)
     for order_ in ([0, 1, 1], [1, 0, 1], [1, 1, 0]):
         train = Features(torch.cat([2 * near, near, near, far]), torch.tensor([*order_, 2]))
         assert knn(train, Features(near, torch.tensor([1])), task, [2])[0]["top1"] == 1
@@ -165,10 +165,7 @@ def test_neighbours_of_very_many_classes_take_no_table_of_them():
     classes = 10**6
     labels = torch.arange(1000) * 1000
     train = Features(torch.randn(1000, 2, generator=torch.Generator().manual_seed(0)), labels)
-    assert (
-        knn(train, Features(train.rows[:3], labels[:3]), build_downstream("classification", 2, classes), [1])[0]["top1"]
-        == 1
-    )
+    assert knn(train, Features(train.rows[:3], labels[:3]), ClassificationTask(2, classes), [1])[0]["top1"] == 1
 
 
 def test_the_penalty_is_the_best_on_validation_and_the_largest_of_equals():
@@ -208,19 +205,19 @@ def test_one_worker_decides_for_all():
 
 
 def frozen_of_trial(rank, workers, storage, dataset):
-    registry._SPECS["attributes"] = several_labels.SPEC
+    registry.DATASETS["attributes"] = several_labels.SPEC
     worker = Worker(rank, workers, torch.device("cpu")) if workers > 1 else alone(torch.device("cpu"))
-    what = replace(order(storage, stages=("head",)), dataset=dataset)
+    what = changed(order(storage, stages=("head",)), dataset=dataset)
     trial = Trial(what, worker, Reports())
-    trial.start()
+    trial.begin()
     found = {**evaluate_frozen(trial), "on test": evaluate_frozen(trial, "test", ["knn"])["knn20"]}
-    trial.close()
+    trial.data.close()
     return found
 
 
 @pytest.mark.parametrize("dataset", ["digits", "attributes"])
 def test_a_trials_backbone_is_judged_alike_on_two_workers(tmp_path, monkeypatch, dataset):
-    monkeypatch.setitem(registry._SPECS, "attributes", several_labels.SPEC)
+    monkeypatch.setitem(registry.DATASETS, "attributes", several_labels.SPEC)
     write_start(tmp_path)
     alone_ = frozen_of_trial(0, 1, tmp_path, dataset)
     # There are a hundred labelled digits.

@@ -1,7 +1,5 @@
 """Figures of a model and of its frozen backbone are the same on a CUDA device."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -10,7 +8,7 @@ from bissl_ray.training.evaluation.frozen import evaluate_frozen
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker
 from tests.training import several_labels
-from tests.training.small_trial import Reports, order, write_start
+from tests.training.small_trial import Reports, changed, order, write_start
 
 pytestmark = [
     pytest.mark.gpu,
@@ -20,14 +18,14 @@ pytestmark = [
 
 @pytest.mark.parametrize("dataset", ["digits", "attributes"])
 def test_a_gpu_finds_what_the_cpu_does(tmp_path, monkeypatch, dataset) -> None:
-    monkeypatch.setitem(registry._SPECS, "attributes", several_labels.SPEC)
+    monkeypatch.setitem(registry.DATASETS, "attributes", several_labels.SPEC)
     write_start(tmp_path)
     found = []
     for device in ("cpu", "cuda:0"):
-        what = replace(order(tmp_path, stages=("head",), precision="float32"), dataset=dataset)
+        what = changed(order(tmp_path, stages=("head",), precision="float32"), dataset=dataset)
         trial = Trial(what, Worker(0, 1, torch.device(device)), Reports())
-        trial.start()
+        trial.begin()
         found.append({"model": trial.metrics("lower"), **evaluate_frozen(trial)})
-        trial.close()
+        trial.data.close()
     for name, figures in found[0].items():
         assert found[1][name] == pytest.approx(figures, abs=0.01)

@@ -20,7 +20,7 @@ def statistics(rank: int = 0, workers: int = 1, mode: str = "synchronised") -> d
     with torch.no_grad():
         for buffer in backbone.buffers():
             buffer += 7  # stale
-    reestimate_statistics(backbone, iter(batches(rank, workers)), 3)
+    reestimate_statistics([backbone], lambda batch: backbone(batch[0]), iter(batches(rank, workers)), 3)
     return {name: tensor for name, tensor in backbone.state_dict().items() if "running" in name}
 
 
@@ -31,7 +31,7 @@ def test_first_layer_gets_the_average_of_its_batches() -> None:
     seen = []
     first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     backbone.eval()
-    reestimate_statistics(backbone, iter(batches()), 3)
+    reestimate_statistics([backbone], lambda batch: backbone(batch[0]), iter(batches()), 3)
     assert not backbone.training and first.momentum == 0.1
     torch.testing.assert_close(first.running_mean, torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0))
     torch.testing.assert_close(first.running_var, torch.stack([x.var((0, 2, 3)) for x in seen]).mean(0))
@@ -46,3 +46,14 @@ def test_workers_end_with_the_same_statistics() -> None:
     synchronised, _ = run_workers(statistics, 2, "synchronised")
     for name in one:
         torch.testing.assert_close(synchronised[name], one[name])
+
+
+def test_what_a_task_adds_is_taken_afresh_too() -> None:
+    torch.manual_seed(0)
+    backbone, norm = build_backbone("smallconv"), torch.nn.BatchNorm1d(64)
+    norm.eval()
+    seen = []
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    reestimate_statistics([backbone, norm], lambda batch: norm(backbone(batch[0])), iter(batches()), 3)
+    assert backbone.training and not norm.training and len(seen) == 3
+    torch.testing.assert_close(norm.running_mean, torch.stack([x.mean(0) for x in seen]).mean(0))

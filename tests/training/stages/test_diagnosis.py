@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from bissl_ray.bilevel import AlternationReport
+from bissl_ray.progress import TrialStoppedError
 from bissl_ray.training.evaluation.embeddings import EmbeddingStatistics
 from bissl_ray.training.stages.diagnosis import Diagnosis, TrialDiagnosedError
-from bissl_ray.training.watch import TrialStoppedError
-from tests.training.small_trial import Reports, order, renamed, run, save_always, settings, write_start
+from tests.training.small_trial import Reports, changed, order, renamed, run, save_always, settings, write_start
 
 HEALTHY = AlternationReport(
     alternation=1,
@@ -161,4 +161,6 @@ def test_an_interrupted_trial_ends_where_it_would_have(suffering, monkeypatch):
 
 def test_a_trial_that_may_suffer_goes_to_its_end(suffering):
     what = suffering("never solves")
-    assert run(replace(what, settings={**what.settings, **NEVER, "alternations": 4}))["alternations"] == 4
+    assert (
+        run(changed(what, settings=what.settings.model_copy(update={**NEVER, "alternations": 4})))["alternations"] == 4
+    )

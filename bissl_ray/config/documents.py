@@ -1,0 +1,133 @@
+"""What is written down of a sweep, a stage run by itself, a comparison: one model each, with a version.
+
+Version 1, which has no number in it, has requests that are flat; `config.requests` reads both.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
+
+from bissl_ray.config.requests import Comparison, StageRequest, SweepRequest
+
+VERSION: Final = 2
+StageStatus = Literal["running", "complete", "interrupted", "failed"]
+
+
+class Document(BaseModel):
+    """A document of a storage. What a later release of the same version adds is passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    kind: ClassVar[str]
+    """What a person calls it."""
+
+    version: int = Field(VERSION, description="of the document's shape")
+    created_at: str | None = Field(None, description="when it was first written, ISO 8601")
+    git: str | None = Field(None, description="commit of the code that ran last; null: no checkout")
+    versions: str = Field("{}", description="of the libraries that ran last, JSON")
+
+    @classmethod
+    def from_any_version(cls, content: Mapping[str, Any]) -> Self:
+        """Read a document that this release or an earlier one wrote.
+
+        Raises:
+            pydantic.ValidationError: something in it is not what it should be, or it is of a later release.
+            KeyError, TypeError, AttributeError: it is of version 1, and no such document.
+        """
+        version = content.get("version", 1)
+        return cls.model_validate({**cls._arranged(dict(content)), "version": VERSION if version == 1 else version})
+
+    @field_validator("version")
+    @classmethod
+    def _known(cls, version: int) -> int:
+        if version != VERSION:
+            raise ValueError(f"found version {version}, and this release knows {VERSION}: use the one that wrote it")
+        return version
+
+    @classmethod
+    def _arranged(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """The content as the model's fields lie."""
+        return content
+
+    def changed(self, **values: Any) -> Self:
+        """The document with other values."""
+        return self.model_copy(update=values)
+
+
+class _OnData(Document):
+    """A document of something that ran on data: what they were when it began."""
+
+    fingerprint: str | None = Field(None, description="of the data and their splits; null: not looked at yet")
+    labelled_fingerprint: str | None = Field(None, description="the same of the labelled images alone")
+    validation_from: str | None = Field(None, description="where validation came from, in words")
+    data: dict[str, int] = Field(default_factory=dict, description="images by split, and classes")
+    command: str | None = Field(None, description="the command line that ran last")
+
+
+class SweepDocument(_OnData):
+    """sweep.json: what a sweep was asked for, with what, on which data."""
+
+    kind = "sweep"
+
+    request: SweepRequest = Field(description="what was asked for")
+    pretrain: bool = Field(False, description="whether to pretrain on the dataset's own images was asked for")
+    read: tuple[str, ...] = Field((), description="lines on its checkpoint: what matched, what it may have seen")
+    start: str | None = Field(None, description="the pretrained models' file, relative to the storage")
+
+
+class StageDocument(_OnData):
+    """stage.json: what a stage was asked for, with what, on which data, and what came of it."""
+
+    kind = "stage run"
+
+    request: StageRequest = Field(description="what was asked for, every setting with where it came from")
+    status: StageStatus = Field("running", description="how it stands")
+    status_at: str | None = Field(None, description="since when, ISO 8601")
+    reason: str | None = Field(None, description="why it failed")
+    stages: tuple[str, ...] = Field((), description="stages of the pipeline that it runs")
+    workers: int | None = Field(None, description="that ran last")
+    where: str | None = Field(None, description="where it ran last, in words")
+    test_split_looked_at: bool = Field(False, description="whether the test split has been scored")
+    result: dict[str, Any] = Field(default_factory=dict, description="what it came to; empty unless complete")
+
+    @model_serializer(mode="wrap")
+    def _settings_with_origins(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content = written(self)
+        for name in ("settings", "origins"):
+            del content["request"][name]
+        return {**content, "settings": self.settings_with_origins()}
+
+    def settings_with_origins(self) -> dict[str, dict[str, Any]]:
+        """Each setting beside where it came from, as a person reads it in the file."""
+        request = self.request
+        return {
+            name: {"value": value, "from": request.origins.get(name, "default")} for name, value in request.settings
+        }
+
+    @classmethod
+    def _arranged(cls, content: dict[str, Any]) -> dict[str, Any]:
+        settings = content.pop("settings", {})
+        values = {name: setting["value"] for name, setting in settings.items()}
+        origins = {name: setting["from"] for name, setting in settings.items() if setting["from"] != "default"}
+        return {**content, "request": {**content["request"], "settings": values, "origins": origins}}
+
+
+class ComparisonDocument(Document):
+    """A comparison's JSON: which sweeps belong to it."""
+
+    kind = "comparison"
+
+    comparison: Comparison = Field(description="what was asked for")
+
+
+def parse_versions(document: Document) -> dict[str, str]:
+    """Versions of the libraries by name."""
+    return {name: str(version) for name, version in json.loads(document.versions).items()}

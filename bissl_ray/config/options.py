@@ -1,0 +1,169 @@
+"""What a person may ask: the flags of the command line and the keywords of Python, declared once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from bissl_ray.config.data_choice import DataPlaces
+from bissl_ray.config.flags import flag
+from bissl_ray.config.search_space import SearchSpace
+
+_ADDRESS = "Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options(DataPlaces):
+    storage: str = flag("Folder or URI for the results.", default="./runs")
+    address: str | None = flag(_ADDRESS)
+    allow_partial: bool = flag(
+        "Take what fits the backbone; the rest keeps fresh weights.", "--allow-partial", default=False
+    )
+
+    def given(self) -> dict[str, Any]:
+        """What is not as it is by default, by field."""
+        values = ((each, getattr(self, each.name)) for each in fields(self))
+        return {
+            each.name: value
+            for each, value in values
+            if value != (each.default_factory() if each.default_factory is not MISSING else each.default)
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(_Options):
+    """A sweep, as asked for by `bissl-ray sweep` or `run_sweep`.
+
+    Attributes:
+        datasets: names, one sweep each; of the command line alone.
+        dataset: name of a dataset; None: the space's, else digits, which needs no download.
+        space: search-space file or name; None takes the dataset's own. A resolved space is taken as it is.
+        overrides: has the last word over a space that is loaded, in the shape of a space file, such as
+            `{"protocol": {"trials": 8}}`.
+        trials: explore trials; None: as the space says.
+        budget: limit on exploring, such as "2h" or "40gpuh".
+        name: of the sweep; None makes one from the dataset and the time.
+        workers_per_trial: worker processes that share one trial; a GPU each where there are GPUs.
+        pretrained: self-supervised checkpoint (.pth, .pt, .safetensors), a path or a URI.
+        pretrained_head: file of its pretext head, if that is neither in it nor beside it.
+        pretrain: pretrain on the dataset's own images where no checkpoint is given.
+        splits_optional: whether `splits_dir` may be without files of this dataset, whose split is then as published or
+            drawn: where it is one dataset of several.
+    """
+
+    datasets: list[str] | None = flag(
+        "Dataset to sweep; give it again for several, one sweep each. [digits]", "--dataset", metavar="NAME"
+    )
+    dataset: str | None = None
+    space: str | Path | SearchSpace | None = flag("Search space: a file, or a shipped one's name. [the dataset's own]")
+    overrides: Mapping[str, Any] | None = None
+    trials: int | None = flag("Explore trials. [as the space says]")
+    budget: str | None = flag("Stop exploring after this: 90m, 2h, 1d, or 40gpuh; confirmation follows.")
+    name: str | None = flag("Name of the sweep. [dataset and time]")
+    workers_per_trial: int = flag("Workers that share a trial; a GPU each where there are.", default=1)
+    pretrained: str | Path | None = flag("Self-supervised checkpoint: .pth, .pt, .safetensors.")
+    pretrained_head: str | Path | None = flag("Its pretext head, projector.* and predictor.*. [in it, or beside it]")
+    pretrain: bool = flag(
+        "Without a checkpoint, pretrain on the dataset's own images first.", "--pretrain", default=False
+    )
+    splits_optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeOptions(DataPlaces):
+    """What is asked of a sweep that has begun, by `bissl-ray resume` or `resume_sweep`; folders: where data are now.
+
+    Attributes:
+        storage: where it is.
+        trials: explore trials in all from now on; None: as asked for before.
+        budget: limit on exploring, from now on.
+        address: of a Ray cluster; need not be the same one.
+    """
+
+    storage: str = flag("Folder or URI that holds it.", default="./runs")
+    trials: int | None = flag("Explore trials in all, to extend it. [as before]")
+    budget: str | None = flag("Stop exploring after this, from now: 90m, 2h, 1d, or 40gpuh.")
+    address: str | None = flag(_ADDRESS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOptions(_Options):
+    """A stage run by itself, as asked for by its verb.
+
+    Attributes:
+        dataset: a dataset's name; None: that of the space, trial or checkpoint that the settings come from.
+        space: search-space file or name; None: the dataset's own.
+        point: number of the known-good point, from 1; None: the first.
+        from_trial: "SWEEP/TRIAL" or "TRIAL" to take the settings from, instead of a space.
+        assignments: of ``--set``.
+        seed: of heads, order and augmentations.
+        workers: worker processes.
+        name: of the run; None makes one from dataset, stage and time.
+        dry_run: whether to show the settings and start nothing.
+        start: checkpoint to start from.
+        start_head: file of its pretext head; None: in it, beside it, or none.
+    """
+
+    dataset: str | None = flag("Dataset. [that of the space, trial or checkpoint; digits]")
+    space: str | None = flag("Search space that gives the settings: a file, or a shipped one. [the dataset's]")
+    point: int | None = flag("Which of the space's known-good points, counted from 1. [the first]")
+    from_trial: str | None = flag("Take the settings of this trial of a sweep instead.", metavar="SWEEP/TRIAL")
+    assignments: list[str] | None = flag(
+        "Set a training setting; give it again for more.", "--set", metavar="NAME=VALUE"
+    )
+    seed: int = flag("Fixes heads, the order of the data and augmentations.", default=0)
+    workers: int = flag("Workers that share the work, a GPU each where there are; 1: this process.", default=1)
+    name: str | None = flag("Name of the run; that of an interrupted one goes on. [dataset, verb and time]")
+    dry_run: bool = flag("Show every setting and where it came from; start nothing.", "--dry-run", default=False)
+    start: str | None = flag("Checkpoint to start from: .pth, .pt, .safetensors.", "--start", "--pretrained")
+    start_head: str | None = flag(
+        "Its pretext head, projector.* and predictor.*. [in it, or beside it]", "--start-head", "--pretrained-head"
+    )
+    address: str | None = flag("Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else none]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(_Options):
+    """A comparison, as asked for by `bissl-ray compare`.
+
+    Attributes:
+        datasets: names; none: the space's, else digits.
+        pretrained: FILE or LABEL=FILE each; none: what the space pretrains on an embedded dataset's own images.
+        pretrain_epochs: lengths of pretraining here, such as "5,20,80".
+        pretrained_head: file of the pretext head of the one checkpoint.
+        seeds: of the confirmation; None: as the space says.
+        trials: explore trials that search BiSSL's configuration; None: it is not searched.
+        from_sweep: whose winner to compare at.
+        space: search-space file or name; None takes each dataset's own.
+        assignments: of ``--set``: fixed values that have the last word.
+        name: of the comparison; one of that name is gone on with.
+        workers_per_trial: worker processes that share one trial; None: 1, or as it was asked for before.
+    """
+
+    datasets: list[str] | None = flag(
+        "Dataset; give it again for several. [the space's, else digits]", "--dataset", metavar="NAME"
+    )
+    pretrained: list[str] | None = flag(
+        "Self-supervised checkpoint, FILE or LABEL=FILE; give it again for several.", "--pretrained", metavar="FILE"
+    )
+    pretrain_epochs: str | None = flag("Pretrain here, for each of these lengths: 5,20,80.")
+    pretrained_head: str | None = flag("Pretext head of the one checkpoint. [in it, or beside it]")
+    seeds: int | None = flag("Seeds, the same on both sides. [as the space says]", least=2)
+    trials: int | None = flag("Search BiSSL's configuration in so many trials. [it is held]", least=1)
+    from_sweep: str | None = flag("Compare at this sweep's winner. [at the space's first known-good point]", "--from")
+    space: str | None = flag("Search space: a file, or a shipped one's name.")
+    assignments: list[str] | None = flag(
+        "Hold a setting at a value: alternations=100; again for several.", "--set", metavar="NAME=VALUE"
+    )
+    name: str | None = flag("Name; a comparison of that name is gone on with. [compare and the time]")
+    workers_per_trial: int | None = flag("Workers that share a trial; a GPU each where there are. [1]")
+
+
+def named_once(flag_name: str, names: Sequence[str]) -> Sequence[str]:
+    """Names that were given to a flag, which must differ (raises BadInputError)."""
+    from bissl_ray.errors import BadInputError
+
+    if len(set(names)) < len(names):
+        written = "".join(f" {flag_name} {name}" for name in names).strip()
+        raise BadInputError(f"{written}: each dataset once, please")
+    return names

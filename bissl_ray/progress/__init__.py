@@ -1,0 +1,32 @@
+"""What a run says of itself: typed events, and the sender that carries them. Imports the standard library alone."""
+
+from bissl_ray.progress.events import (
+    Decoding,
+    Event,
+    Note,
+    Quiet,
+    Report,
+    StageEnded,
+    Step,
+    SweepProgress,
+    TrialEnded,
+    View,
+)
+from bissl_ray.progress.sender import LocalSender, Sender, Silent, TrialStoppedError
+
+__all__ = [
+    "Decoding",
+    "Event",
+    "LocalSender",
+    "Note",
+    "Quiet",
+    "Report",
+    "Sender",
+    "Silent",
+    "StageEnded",
+    "Step",
+    "SweepProgress",
+    "TrialEnded",
+    "TrialStoppedError",
+    "View",
+]

@@ -1,0 +1,55 @@
+"""What a trial has come to and cost, and its reports."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bissl_ray.progress import Sender
+from bissl_ray.training.worker import Worker
+
+
+class Account:
+    """Adds up one trial, earlier attempts included.
+
+    Attributes:
+        totals: what the trial's result will say; survives interruption.
+        objective_name: `Metric.objective_name` of the metric that the field uses on this dataset.
+    """
+
+    def __init__(self, worker: Worker, sender: Sender, objective_name: str) -> None:
+        self.totals: dict[str, Any] = {}
+        self.objective_name = objective_name
+        self._worker = worker
+        self._sender = sender
+        self._begin = time.monotonic()
+        self._seconds_before = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time that the trial has taken."""
+        return self._seconds_before + time.monotonic() - self._begin
+
+    def go_on(self, totals: dict[str, Any], seconds: float) -> None:
+        """Take up what an earlier attempt had come to, and the time it took."""
+        self.totals, self._seconds_before = totals, seconds
+
+    @property
+    def so_far(self) -> dict[str, Any]:
+        """What the trial has come to and cost: its result, when it has ended."""
+        seconds, workers = self.seconds, self._worker.world_size
+        return {
+            **{name: value for name, value in self.totals.items() if name != "residuals"},
+            "objective_name": self.objective_name,
+            "seconds": seconds,
+            "gpu_seconds": seconds * workers if self._worker.device.type == "cuda" else 0.0,
+            "workers": workers,
+        }
+
+    def report(self, row: Mapping[str, Any]) -> None:
+        """Report a row, with the time it was made at and what the trial has come to; called on every worker.
+
+        Raises:
+            TrialStoppedError: the answer is to stop; alike on every worker.
+        """
+        whole = {"objective_name": self.objective_name, "seconds": self.seconds, **row, "so_far": self.so_far}
+        self._sender.report(whole, self._worker.is_chief)

@@ -1,0 +1,39 @@
+"""Who wins: the one rule by which the planner sends a configuration to the test split and the board names the best."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A configuration, as far as the rule looks at it.
+
+    Attributes:
+        name: of the trial that it began with.
+        scores: objective of each confirmation run that finished with one, in any order; larger is better.
+        explored: objective of its first trial by itself; None: it has none, or failed.
+    """
+
+    name: str
+    scores: Sequence[float] = ()
+    explored: float | None = None
+
+
+def place(contender: Contender) -> tuple[int, int, float, str]:
+    """Give the key that sorts the better contender first: confirmed before explored before failed.
+
+    Of the confirmed, the one with more finished seeds comes first: a run that failed counts against its configuration,
+    or one good seed would win for four that diverged. Then the higher mean decides, and of those that are level, as on
+    small validation splits happens, the first by name.
+    """
+    if contender.scores:
+        return 0, -len(contender.scores), -fmean(contender.scores), contender.name
+    if contender.explored is not None:
+        return 1, 0, -contender.explored, contender.name
+    return 2, 0, 0.0, contender.name
+
+
+def winner(contenders: Iterable[Contender]) -> Contender | None:
+    """Pick the best of those that are confirmed; None before there is one."""
+    return min((contender for contender in contenders if contender.scores), key=place, default=None)

@@ -1,0 +1,239 @@
+"""`bissl-ray sweep`: what it asks for, and bad input: exit code 2, one clear line, nothing started, nothing written."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import bissl_ray
+from bissl_ray import run_sweep
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.options import SweepOptions
+from bissl_ray.config.requests import CheckpointChoice, SweepRequest
+from bissl_ray.sweep.outcome import SweepOutcome
+from tests.cli.command import Refused, one_line, run, run_here, tiny_space
+
+
+def test_unknown_dataset(tmp_path: Path, refused: Refused) -> None:
+    line = one_line(refused("sweep", "--dataset", "digit"))
+    assert "'digit'" in line and "digits" in line and "cars" in line
+
+
+def test_bad_key_of_a_space(tmp_path: Path, refused: Refused) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text("dataset: digits\nextends: digits\nparameters:\n  lower_rl: {type: float, low: 0.1, high: 1}\n")
+    line = one_line(refused("sweep", "--space", path))
+    assert "space.yaml:4" in line and "lower_rl" in line and "lower_lr" in line
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        ("{type: float, low: 2.0, high: 1.0}", "low < high"),
+        ("{type: float, low: 0, high: 1.0, log: true}", "above 0"),
+    ],
+)
+def test_bad_range(tmp_path: Path, refused: Refused, parameter: str, expected: str) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(f"dataset: digits\nextends: digits\nparameters:\n  lower_lr: {parameter}\n")
+    line = one_line(refused("sweep", "--space", path))
+    assert "space.yaml:4" in line and "lower_lr" in line and expected in line
+
+
+@pytest.mark.parametrize("trials", ["-3", "0"])
+def test_too_few_trials(refused: Refused, trials: str) -> None:
+    assert f"--trials {trials}" in one_line(refused("sweep", "--trials", trials))
+
+
+def test_missing_checkpoint(tmp_path: Path, refused: Refused) -> None:
+    line = one_line(refused("sweep", "--pretrained", "nowhere.pth"))
+    assert "nowhere.pth" in line
+
+
+def test_checkpoint_of_another_backbone(tmp_path: Path, refused: Refused) -> None:
+    from torchvision.models import resnet18
+
+    torch.save(resnet18().state_dict(), tmp_path / "r18.pth")
+    line = one_line(refused("sweep", "--pretrained", tmp_path / "r18.pth"))
+    assert "smallconv" in line and "looks like resnet18" in line
+
+
+def test_checkpoint_with_another_head(tmp_path: Path, refused: Refused) -> None:
+    from bissl_ray.models import build_backbone
+
+    head = {f"projector.{place}.weight": torch.zeros(8, 8) for place in (0, 3, 6)}
+    torch.save({**build_backbone("smallconv").state_dict(), **head}, tmp_path / "head.pth")
+    line = one_line(refused("sweep", "--pretrained", tmp_path / "head.pth"))
+    assert "head.pth does not fit the head of SimCLR" in line and "projector." in line
+
+
+def test_checkpoint_wanted(tmp_path: Path, refused: Refused) -> None:
+    from tests.data.tiny.cars import write_tiny_cars
+
+    write_tiny_cars(tmp_path / "data")
+    line = one_line(refused("sweep", "--dataset", "cars", "--data-dir", tmp_path / "data"))
+    assert "--pretrained" in line and "resnet50" in line and "--pretrain" in line
+
+
+def test_unwritable_storage(tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "file").write_text("in the way")
+    line = one_line(refused("sweep", "--storage", tmp_path / "file"))
+    assert "file" in line and "--storage" in line
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_unknown_sweep(tmp_path: Path, refused: Refused) -> None:
+    line = one_line(refused("resume", "nothing"))
+    assert "'nothing'" in line
+
+
+def test_cars_without_data(tmp_path: Path, refused: Refused) -> None:
+    said = refused("sweep", "--dataset", "cars", "--data-dir", tmp_path / "empty", "--pretrain")
+    assert str(tmp_path / "empty") in said
+    assert "cars_test_annos_withlabels.mat" in said and "--data-dir" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--budget", "soon"], "--budget soon"),
+        (["--workers-per-trial", "0"], "--workers-per-trial 0"),
+        (["--workers-per-trial", "3"], "3 workers"),
+        (["--name", "42"], "'42'"),
+        (["--address", "here"], "--address here"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_odd_arguments(refused: Refused, arguments: list[str], expected: str) -> None:
+    assert expected in one_line(refused("sweep", *arguments))
+
+
+def test_backbone_cannot_be_searched(tmp_path: Path, refused: Refused) -> None:
+    choices = {"backbone": {"type": "categorical", "choices": ["smallconv", "resnet18"]}}
+    fixed = {"backbone": "smallconv"}
+    path = tiny_space(tmp_path, parameters=choices)
+    path.write_text(path.read_text().replace(f"  backbone: {fixed['backbone']}\n", ""))
+    assert "backbone" in one_line(refused("sweep", "--space", path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "workers", "expected"),
+    [
+        ({"parameters": {"curvature_chunks": {"type": "int", "low": 1, "high": 4}}}, 1, "3 equal parts"),
+        ({"parameters": {"curvature_batch": {"type": "categorical", "choices": [None, 15]}}}, 2, "15 images in some"),
+        ({"known_good": [{"curvature_batch": 7}]}, 2, "taken on 7 images, which 2 workers"),
+        ({"fixed": {"damping": 0, "proximity_weight_stem": 0}, "known_good": []}, 1, "proximity weight of stem"),
+    ],
+)
+def test_settings_that_would_fail_some_trial(
+    tmp_path: Path, refused: Refused, changes: dict[str, Any], workers: int, expected: str
+) -> None:
+    path = tiny_space(tmp_path, **changes)
+    assert expected in one_line(refused("sweep", "--space", path, "--workers-per-trial", workers))
+
+
+def test_dry_run_starts_nothing(tmp_path: Path) -> None:
+    done = run("sweep", "--dry-run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "nothing was started" in done.out and "lower_lr" in done.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refusal_in_a_process_of_its_own(tmp_path: Path) -> None:
+    done = run("sweep", "--dataset", "digit", cwd=tmp_path)
+    assert done.code == 2 and done.out == "" and "Traceback" not in done.err
+
+
+Asked = list[tuple[SweepRequest, SweepOptions]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """What the verb would begin; nothing is begun."""
+    begun: Asked = []
+
+    def begin(request: SweepRequest, options: SweepOptions, view: object) -> SweepOutcome:
+        begun.append((request, options))
+        return SweepOutcome(request.name, str(options.storage), finished=False, completed=0)
+
+    monkeypatch.setattr("bissl_ray.sweep.run.begin_sweep", begin)
+    return begun
+
+
+def test_every_flag_reaches_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: Asked
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags: dict[str, object] = {
+        "--dataset": "cars",
+        "--data-dir": "data",
+        "--splits-dir": "splits",
+        "--pretext-dataset": "imagenet",
+        "--pretext-data-dir": "/imagenet",
+        "--trials": 7,
+        "--budget": "2h",
+        "--workers-per-trial": 2,
+        "--address": "127.0.0.1:1",
+        "--storage": "elsewhere",
+        "--name": "night",
+        "--pretrained": "x.pth",
+        "--pretrained-head": "s3://bucket/h.pth",
+    }
+    words = [str(word) for flag in flags.items() for word in flag]
+    done = run_here(monkeypatch, capsys, "sweep", *words, "--allow-partial", "--pretrain")
+    assert done.code == 130 and "bissl-ray resume night --storage elsewhere" in done.out
+    ((request, options),) = asked
+    assert request.data == DataChoice(
+        "cars",
+        split_seed=0,
+        data_dir=f"{tmp_path}/data",
+        splits_dir=f"{tmp_path}/splits",
+        pretext_dataset="imagenet",
+        pretext_data_dir="/imagenet",
+    )
+    checkpoint = CheckpointChoice(file=f"{tmp_path}/x.pth", head="s3://bucket/h.pth", allow_partial=True)
+    assert (request.name, request.pretrained, request.workers_per_trial) == ("night", checkpoint, 2)
+    assert request.space.protocol.trials == 7 and request.space.dataset == "cars"
+    assert (options.budget, options.address) == ("2h", "127.0.0.1:1")
+    assert options.storage == "elsewhere" and options.pretrain
+    assert not options.splits_optional
+
+
+def test_several_datasets_are_a_sweep_each_until_one_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: Asked
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    both = ("--dataset", "digits", "--dataset", "cars")
+    assert run_here(monkeypatch, capsys, "sweep", *both).code == 130
+    assert [(request.dataset, options.splits_optional) for request, options in asked] == [("digits", True)]
+    for arguments, expected in (
+        ((*both, "--name", "night"), "--name night names one sweep, and there are 2 datasets"),
+        (("--dataset", "cars", "--dataset", "cars"), "each dataset once"),
+    ):
+        done = run_here(monkeypatch, capsys, "sweep", *arguments)
+        assert done.code == 2 and expected in one_line(done.err.strip())
+
+
+def test_python_and_the_command_line_ask_alike(asked: Asked, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_here(monkeypatch, capsys, "sweep", "--dataset", "digits", "--trials", 3, "--name", "s", "--storage", "here")
+    run_sweep("digits", trials=3, name="s", storage="here")
+    assert asked[0] == asked[1]
+    with pytest.raises(TypeError, match="nonsense"):
+        run_sweep("digits", nonsense=1)
+
+
+def test_a_flag_is_declared_once_for_every_verb_that_has_it() -> None:
+    source = "".join(path.read_text() for path in Path(bissl_ray.__file__).parent.rglob("*.py"))
+    for name in ("splits_dir", "pretext_data_dir", "workers_per_trial"):
+        declared = re.findall(rf"^    {name}: .*= flag\(", source, re.M)
+        assert 1 <= len(declared) <= 2, (name, declared)
+
+
+def test_points_that_a_narrowed_space_leaves_out_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: digits\nparameters:\n  lower_lr: {type: float, low: 0.5, high: 1.0}\n")
+    done = run("sweep", "--dry-run", "--space", path, cwd=tmp_path)
+    assert done.code == 0 and "lower_lr is 0.3, expected 0.5 to 1.0" in done.out
