@@ -106,3 +106,9 @@ def test_vectors_are_the_same_in_every_run_and_leave_the_global_generator_alone(
     broken = solve(hessian_of(H * math.inf), pieces(rhs(entries=ENTRIES)), WEIGHTS, 0.0, "nystrom", 5)
     assert broken.report.stopped_because == "non_finite"
     assert broken.inverse.eq(0).all()
+
+
+def test_where_nothing_is_curved_the_proximity_term_alone_is_inverted():
+    H, v, known = torch.zeros(ENTRIES, ENTRIES, dtype=torch.float64), rhs(entries=ENTRIES), KnownProducts(5)
+    s = solve(hessian_of(H), pieces(v), WEIGHTS, 0.0, "nystrom", 4, known=known)
+    torch.testing.assert_close(s.inverse, torch.linalg.solve(M, v), rtol=1e-12, atol=1e-12)
