@@ -1,6 +1,6 @@
 """The lower level: pretext steps that stay near θ_D, and the Hessian where they end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from bissl_ray.bilevel.curvature.matrices import LowerHessian
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator, NoCurvature
-from bissl_ray.bilevel.level import Level, Stepper, next_batch, trainable
+from bissl_ray.bilevel.level import Level, next_batch, trainable
 from bissl_ray.bilevel.measurements import check_finite, mean, on_host
 from bissl_ray.config.settings import BilevelSettings
-from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
+from bissl_ray.optim import LARS, Stepper, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
 
 LowerBatch = TypeVar("LowerBatch")
@@ -61,9 +61,6 @@ class LowerLevel(Generic[LowerBatch]):
         level: θ, φ_P and L_P.
         settings: of the run.
         proximity: the term that holds θ near θ_D.
-        after_step: called after each step, without gradients, with the share of the run's steps before it.
-        curvature: builds the operator that stands for H from this worker's share of a batch; None: the Hessian
-            of the loss, from one graph. Not called where nothing is solved.
         group: the workers.
     """
 
@@ -72,21 +69,17 @@ class LowerLevel(Generic[LowerBatch]):
         level: Level[LowerBatch],
         settings: BilevelSettings,
         proximity: ProximityTerm,
-        after_step: Callable[[float], None] | None,
-        curvature: Callable[[LowerBatch], CurvatureOperator] | None,
         group: Group,
     ) -> None:
         self._level, self._proximity = level, proximity
         self._theta, self._phi = trainable(level.backbone), trainable(level.head)
-        self._after_step = after_step
-        self._make_curvature = (curvature or self._hessian) if settings.solves else self._no_curvature
+        self._make_curvature = (level.curvature or self._hessian) if settings.solves else self._no_curvature
         self._steps = settings.lower_steps
         self._steps_in_all = settings.alternations * settings.lower_steps
         self._group = group
         self.stepper = Stepper(
             _optimizer(level, settings),
             [*self._theta, *self._phi],
-            settings.lower_lr,
             WarmupCosine(self._steps_in_all, settings.lower_warmup * settings.lower_steps),
             settings.clip_norm,
         )
@@ -101,9 +94,9 @@ class LowerLevel(Generic[LowerBatch]):
             progress = self.stepper.steps / self._steps_in_all
             norms.append(self.stepper.step(self._with_proximity(mean_over_workers(own, self._group))))
             losses.append(loss.detach())
-            if self._after_step is not None:
+            if self._level.after_step is not None:
                 with torch.no_grad():
-                    self._after_step(progress)
+                    self._level.after_step(progress)
         loss_values, norm_values = on_host([losses, norms], self._group)
         check_finite("lower", first_step, {"lower loss": loss_values, "lower gradient norm": norm_values})
         return LowerSteps(mean(loss_values), mean(norm_values))

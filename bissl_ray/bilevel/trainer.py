@@ -1,24 +1,32 @@
 """BiSSL's alternation: lower steps, one Hessian, upper steps (arXiv 2410.02387, algorithm 1)."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
 from torch import nn
 
 from bissl_ray.bilevel.alternation_report import AlternationReport, summarise
-from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.level import Level, next_batch, trainable
 from bissl_ray.bilevel.lower_level import LowerLevel, ProximityTerm
 from bissl_ray.bilevel.measurements import DivergedError, on_host
 from bissl_ray.bilevel.solve import check_arguments
 from bissl_ray.bilevel.upper_level import UpperLevel
 from bissl_ray.config.settings import BilevelSettings
+from bissl_ray.optim import StepperState
 from bissl_ray.parallel import Group, copy_from_first_worker
 
 LowerBatch = TypeVar("LowerBatch")
 UpperBatch = TypeVar("UpperBatch")
+
+
+class TrainerState(TypedDict):
+    """What an interrupted run needs to go on, beside the modules' own states."""
+
+    alternations: int
+    lower: StepperState
+    upper: StepperState
 
 
 class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
@@ -28,15 +36,10 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
     construction all workers get worker 0's parameters and buffers.
 
     Args:
-        lower: θ, φ_P and L_P.
+        lower: θ, φ_P and L_P, and what else the lower level has.
         upper: θ_D, of the same architecture as θ, φ_D and L_D.
         settings: of the run; of the proximity weights among them none is read.
         proximity: λ, one number, or one per parameter tensor of the backbone.
-        after_lower_step: called after each lower step, without gradients (BYOL moves its target here), with the share
-            of all alternations' lower steps that came before this one, in [0, 1).
-        curvature: builds the operator that stands for H in the linear solves, from this worker's share of a lower
-            batch, with running statistics frozen until it is closed; None: `LowerHessian` of the lower loss. Not called
-            where nothing is solved.
         group: the workers; None for all.
 
     Raises:
@@ -50,9 +53,6 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         upper: Level[UpperBatch],
         settings: BilevelSettings,
         proximity: float | Sequence[float],
-        *,
-        after_lower_step: Callable[[float], None] | None = None,
-        curvature: Callable[[LowerBatch], CurvatureOperator] | None = None,
         group: Group = None,
     ) -> None:
         _check_same_parameters(lower.backbone, upper.backbone)
@@ -63,7 +63,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         for module in self._modules:
             copy_from_first_worker([*module.parameters(), *module.buffers()], group)
         self._proximity = ProximityTerm(theta, anchors, weights)
-        self._lower = LowerLevel(lower, settings, self._proximity, after_lower_step, curvature, group)
+        self._lower = LowerLevel(lower, settings, self._proximity, group)
         self._upper = UpperLevel(upper, lower.backbone, settings, proximity, group)
         self._group = group
         self._alternations = 0
@@ -106,7 +106,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
             **asdict(summarise(upper.reports)),
         )
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> TrainerState:
         """Optimizers and step counters; the modules' own states are the caller's to save."""
         return {
             "alternations": self._alternations,
@@ -114,7 +114,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
             "upper": self._upper.stepper.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: TrainerState) -> None:
         """Continue from what `state_dict` returned, once the modules' own states are loaded."""
         self._alternations = state["alternations"]
         self._lower.stepper.load_state_dict(state["lower"])

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.hypergradient import hypergradient
-from bissl_ray.bilevel.level import Level, Stepper, next_batch, trainable
+from bissl_ray.bilevel.level import Level, next_batch, trainable
 from bissl_ray.bilevel.measurements import check_finite, mean, mean_where_defined, on_host
 from bissl_ray.bilevel.solvers import KnownProducts, SolveReport
 from bissl_ray.config.settings import BilevelSettings
-from bissl_ray.optim import WarmupCosine
+from bissl_ray.optim import Stepper, WarmupCosine
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
 
 UpperBatch = TypeVar("UpperBatch")
@@ -76,7 +76,6 @@ class UpperLevel(Generic[UpperBatch]):
                 weight_decay=settings.upper_weight_decay,
             ),
             parameters,
-            settings.upper_lr,
             WarmupCosine(settings.alternations * settings.upper_steps, warmup_steps=0),
             settings.clip_norm,
         )
@@ -121,7 +120,7 @@ class UpperLevel(Generic[UpperBatch]):
         """L_D(θ*, φ_D) and its gradients; the lower backbone's statistics stay those of pretext data."""
         with frozen_statistics(self._lower_backbone):
             loss = self._level.loss(self._lower_backbone, batch)
-        return loss.detach(), torch.autograd.grad(loss, [*self._theta, *self._phi])
+        return loss.detach(), _gradients(loss, [*self._theta, *self._phi])
 
     def _direct(self, batch: UpperBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """L_D(θ_D, φ_D), and the gradients of γ times it.
@@ -135,4 +134,9 @@ class UpperLevel(Generic[UpperBatch]):
             with torch.no_grad():
                 return self._level.loss(self._level.backbone, batch), tuple(torch.zeros_like(p) for p in parameters)
         loss = self._level.loss(self._level.backbone, batch)
-        return loss.detach(), torch.autograd.grad(weight * loss, parameters)
+        return loss.detach(), _gradients(weight * loss, parameters)
+
+
+def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    # A task need not use every parameter of the backbone.
+    return torch.autograd.grad(loss, parameters, materialize_grads=True)

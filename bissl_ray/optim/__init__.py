@@ -1,6 +1,7 @@
-"""Optimizers and schedules that torch lacks. Imports torch only."""
+"""Optimizers and schedules that torch lacks, and steps from gradients computed by hand. Imports torch only."""
 
 from bissl_ray.optim.lars import LARS, lower_parameter_groups
 from bissl_ray.optim.schedule import WarmupCosine
+from bissl_ray.optim.stepper import Stepper, StepperState
 
-__all__ = ["LARS", "WarmupCosine", "lower_parameter_groups"]
+__all__ = ["LARS", "Stepper", "StepperState", "WarmupCosine", "lower_parameter_groups"]

@@ -1,12 +1,8 @@
 """Barlow Twins: the views' cross-correlation matrix shall be the identity (Zbontar et al. 2021, equations 1 and 2)."""
 
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.config.settings import Settings
-from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, all_reduce_sum, convert_batch_norm, world_size
 from bissl_ray.parallel.batch_norm_function import batch_norm as standardise
 from bissl_ray.pretext.base import PretextTask, Views
@@ -33,8 +29,8 @@ class BarlowTwins(PretextTask):
         feature_dim: width of the backbone's features.
         projector_width: width of the projector's hidden layers.
         projector_output: d, width of the embeddings.
-        redundancy: weight of the correlations between different dimensions.
-        scale: weight of the whole loss.
+        barlow_redundancy: weight of the correlations between different dimensions.
+        barlow_scale: weight of the whole loss.
         batch_norm: "synchronised" or "per_worker", for the projector.
     """
 
@@ -43,26 +39,14 @@ class BarlowTwins(PretextTask):
         feature_dim: int,
         projector_width: int,
         projector_output: int,
-        redundancy: float,
-        scale: float,
+        barlow_redundancy: float,
+        barlow_scale: float,
         batch_norm: BatchNormMode,
     ) -> None:
         super().__init__()
-        self.redundancy, self.scale = redundancy, scale
+        self.redundancy, self.scale = barlow_redundancy, barlow_scale
         self.projector = projection_head(feature_dim, projector_width, projector_output, hidden_bias=False)
         convert_batch_norm(self.projector, batch_norm)
-
-    @classmethod
-    def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
-        """Reads projector_width, projector_output, batch_norm and those that start with barlow_."""
-        return cls(
-            backbone.feature_dim,
-            settings.projector_width,
-            settings.projector_output,
-            settings.barlow_redundancy,
-            settings.barlow_scale,
-            settings.batch_norm,
-        )
 
     def compared(self, embeddings: Tensor) -> Tensor:
         """Standardised, as before they are correlated: less than 1 where they are too close to be told apart."""

@@ -2,8 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
@@ -39,14 +41,17 @@ class PretextTask(nn.Module, ABC):
     projector: nn.Module
 
     @classmethod
-    @abstractmethod
     def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
         """The task of a trial, with a fresh head that is drawn from torch's global generator.
 
+        A task's constructor names what it reads: settings, the backbone, and the width `feature_dim` of its features.
+
         Args:
-            settings: of the trial; those that other tasks read are ignored.
+            settings: of the trial; those that the constructor doesn't name are ignored.
             backbone: the lower-level backbone.
         """
+        known = {**dict(settings), "backbone": backbone, "feature_dim": backbone.feature_dim}
+        return cls(**{name: known[name] for name in signature(cls).parameters})
 
     @classmethod
     def views(cls, spec: DatasetSpec, image_size: int) -> Callable[[Any], Any]:
@@ -64,8 +69,26 @@ class PretextTask(nn.Module, ABC):
 
     @classmethod
     def collate(cls, samples: Sequence[Any]) -> Any:
-        """Make a batch of samples, at least one: a tuple of tensors with a row per image, here `Views`."""
+        """Make a batch of samples, at least one, here `Views`. Only this class looks into one; loaders, trainer and
+        diagnosis pass it on.
+        """
         return stacked(samples)
+
+    @classmethod
+    def cut(cls, batch: Any, images: int, parts: int) -> list[Any]:
+        """The first so many images of a batch, in equal parts: what the curvature is taken on.
+
+        Args:
+            batch: as `collate` makes it.
+            images: at most as many as the batch has, a multiple of `parts`.
+            parts: how many batches to make of them.
+        """
+        return list(zip(*(view[:images].chunk(parts) for view in batch), strict=True))
+
+    @classmethod
+    def blank(cls, images: int, image_size: int) -> Any:
+        """A batch of which only the shapes matter: the memory of the curvature is estimated on it."""
+        return tuple(torch.empty(images, 3, image_size, image_size) for _ in range(2))
 
     @abstractmethod
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
@@ -89,9 +112,17 @@ class PretextTask(nn.Module, ABC):
         """This worker's share of the loss, a scalar that is differentiable twice; arguments as of `outputs`."""
         return self.criterion(*self.outputs(backbone, views, group))
 
-    def embeddings(self, backbone: nn.Module, images: Tensor) -> Tensor:
-        """What the projector makes of images (n, 3, H, W): the embeddings (n, d) whose spread tells of collapse."""
-        embeddings: Tensor = self.projector(backbone(images))
+    def features(self, backbone: nn.Module, batch: Any) -> Tensor:
+        """What the backbone makes of everything in a batch: its running statistics are taken afresh from that.
+
+        Here of both views, (2n, feature_dim): the first alone is always blurred on photographs.
+        """
+        features: Tensor = backbone(torch.cat(batch))
+        return features
+
+    def embeddings(self, backbone: nn.Module, batch: Any) -> Tensor:
+        """What the projector makes of each image once: the embeddings (n, d) whose spread tells of collapse."""
+        embeddings: Tensor = self.projector(backbone(batch[0]))
         return embeddings
 
     def compared(self, embeddings: Tensor) -> Tensor:

@@ -2,13 +2,12 @@
 
 import math
 from copy import deepcopy
-from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from bissl_ray.config.settings import Settings, TargetSchedule
+from bissl_ray.config.settings import TargetSchedule
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, convert_batch_norm
 from bissl_ray.pretext.base import PretextTask, Views
@@ -54,18 +53,6 @@ class BYOL(PretextTask):
         convert_batch_norm(self.predictor, batch_norm)
         self.target_backbone = deepcopy(backbone).requires_grad_(False)
         self.target_projector = deepcopy(self.projector).requires_grad_(False)
-
-    @classmethod
-    def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
-        """Reads projector_width, projector_output, target_momentum, target_schedule and batch_norm."""
-        return cls(
-            backbone,
-            settings.projector_width,
-            settings.projector_output,
-            settings.target_momentum,
-            settings.batch_norm,
-            settings.target_schedule,
-        )
 
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
         """Unit predictions of both views (2n, d), and the unit target embeddings of the other view each."""

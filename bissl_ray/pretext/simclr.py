@@ -1,13 +1,9 @@
 """SimCLR: the normalised temperature-scaled cross entropy, NT-Xent (Chen et al. 2020, equation 1)."""
 
-from typing import Self
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bissl_ray.config.settings import Settings
-from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, all_gather, convert_batch_norm, rank
 from bissl_ray.pretext.base import PretextTask, Views
 from bissl_ray.pretext.heads import projection_head, unit_rows
@@ -39,17 +35,6 @@ class SimCLR(PretextTask):
         self.temperature = temperature
         self.projector = projection_head(feature_dim, projector_width, projector_output)
         convert_batch_norm(self.projector, batch_norm)
-
-    @classmethod
-    def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
-        """Reads projector_width, projector_output, temperature and batch_norm."""
-        return cls(
-            backbone.feature_dim,
-            settings.projector_width,
-            settings.projector_output,
-            settings.temperature,
-            settings.batch_norm,
-        )
 
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
         """Similarities of this worker's 2n anchors to the embeddings of all workers, and their partners' columns."""

@@ -1,12 +1,8 @@
 """SimSiam: predict one view's embedding from the other view; no target network (Chen and He 2021, equation 2)."""
 
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.config.settings import Settings
-from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, convert_batch_norm
 from bissl_ray.pretext.base import PretextTask, Views
 from bissl_ray.pretext.heads import projection_head, unit_rows
@@ -47,11 +43,6 @@ class SimSiam(PretextTask):
         self.predictor = _predictor(projector_output)
         convert_batch_norm(self.projector, batch_norm)
         convert_batch_norm(self.predictor, batch_norm)
-
-    @classmethod
-    def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
-        """Reads projector_width, projector_output and batch_norm."""
-        return cls(backbone.feature_dim, settings.projector_width, settings.projector_output, settings.batch_norm)
 
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
         """Unit predictions of both views (2n, d), and the unit embeddings of the other view each, detached."""

@@ -1,13 +1,9 @@
 """VICReg: variance, invariance and covariance of the embeddings (Bardes, Ponce and LeCun 2022, equations 1 to 6)."""
 
-from typing import Self
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bissl_ray.config.settings import Settings
-from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, all_reduce_sum, convert_batch_norm, world_size
 from bissl_ray.pretext.base import PretextTask, Views
 from bissl_ray.pretext.heads import projection_head
@@ -36,9 +32,9 @@ class VICReg(PretextTask):
         feature_dim: width of the backbone's features.
         projector_width: width of the projector's hidden layers.
         projector_output: d, width of the embeddings.
-        similarity: weight of the views' squared distance.
-        variance: weight of the dimensions' missing deviation.
-        covariance: weight of the squared covariances.
+        vicreg_similarity: weight of the views' squared distance.
+        vicreg_variance: weight of the dimensions' missing deviation.
+        vicreg_covariance: weight of the squared covariances.
         batch_norm: "synchronised" or "per_worker", for the projector.
     """
 
@@ -47,28 +43,15 @@ class VICReg(PretextTask):
         feature_dim: int,
         projector_width: int,
         projector_output: int,
-        similarity: float,
-        variance: float,
-        covariance: float,
+        vicreg_similarity: float,
+        vicreg_variance: float,
+        vicreg_covariance: float,
         batch_norm: BatchNormMode,
     ) -> None:
         super().__init__()
-        self.similarity, self.variance, self.covariance = similarity, variance, covariance
+        self.similarity, self.variance, self.covariance = vicreg_similarity, vicreg_variance, vicreg_covariance
         self.projector = projection_head(feature_dim, projector_width, projector_output)
         convert_batch_norm(self.projector, batch_norm)
-
-    @classmethod
-    def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
-        """Reads projector_width, projector_output, batch_norm and those that start with vicreg_."""
-        return cls(
-            backbone.feature_dim,
-            settings.projector_width,
-            settings.projector_output,
-            settings.vicreg_similarity,
-            settings.vicreg_variance,
-            settings.vicreg_covariance,
-            settings.batch_norm,
-        )
 
     def compared(self, embeddings: Tensor) -> Tensor:
         """Centred: where the embeddings lie is free, and the deviation that the loss asks for is 1."""

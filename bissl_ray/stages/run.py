@@ -17,9 +17,8 @@ from bissl_ray.store import check_writable
 from bissl_ray.store.documents import read_stage_document, write_document
 from bissl_ray.store.paths import absolute_storage, stage_folder
 from bissl_ray.store.provenance import now, provenance
-from bissl_ray.training.files import exists, remove_file, write_tensors
+from bissl_ray.training.files import exists, progress_file, remove_file, write_tensors
 from bissl_ray.training.order import Order, batches_of
-from bissl_ray.training.saved_progress import progress_file
 from bissl_ray.workers.launch import RunEnd
 from bissl_ray.workers.place import Place
 

@@ -19,8 +19,8 @@ from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.provenance import git_state, versions
 from bissl_ray.sweep.in_flight import InFlight
+from bissl_ray.training.files import SavedProgress
 from bissl_ray.training.order import Order
-from bissl_ray.training.saved_progress import SavedProgress
 from bissl_ray.words import Status, Step
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
 from bissl_ray.workers.trainable import OVER

@@ -2,10 +2,30 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from bissl_ray.progress import Sender
 from bissl_ray.training.worker import Worker
+
+
+class Totals(TypedDict, total=False):
+    """What a trial has come to, as far as its stages got; mostly columns of its row (`store.schema`)."""
+
+    objective: float
+    checkpoint: str
+    train_loss: float
+    test_metric: float
+    metrics: dict[str, dict[str, float]]
+    """Every figure of the split that was looked at, by what was judged."""
+    alternations: int
+    hvps: int
+    cg_residual: float | None
+    residuals: list[float]
+    """Those that `cg_residual` is the mean of."""
+    negative_curvature: int
+    implicit_change: float | None
+    embedding_std: float
+    embedding_rank: float
 
 
 class Account:
@@ -17,7 +37,7 @@ class Account:
     """
 
     def __init__(self, worker: Worker, sender: Sender, objective_name: str) -> None:
-        self.totals: dict[str, Any] = {}
+        self.totals: Totals = {}
         self.objective_name = objective_name
         self._worker = worker
         self._sender = sender
@@ -29,7 +49,7 @@ class Account:
         """Time that the trial has taken."""
         return self._seconds_before + time.monotonic() - self._begin
 
-    def go_on(self, totals: dict[str, Any], seconds: float) -> None:
+    def go_on(self, totals: Totals, seconds: float) -> None:
         """Take up what an earlier attempt had come to, and the time it took."""
         self.totals, self._seconds_before = totals, seconds
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,12 +21,11 @@ from bissl_ray.config.backbones import part_weight
 from bissl_ray.config.settings import Settings, SolverSettings
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import frozen_statistics
-from bissl_ray.pretext import Views
 from bissl_ray.training.models import Models
 from bissl_ray.training.precision import exact_arithmetic
 
 
-def exact_curvature(settings: SolverSettings, models: Models, images: int) -> Callable[[Views], CurvatureOperator]:
+def exact_curvature(settings: SolverSettings, models: Models, images: int) -> Callable[[Any], CurvatureOperator]:
     """What `BilevelTrainer` builds its curvature operator with.
 
     Args:
@@ -39,9 +39,8 @@ def exact_curvature(settings: SolverSettings, models: Models, images: int) -> Ca
     """
     params = trainable(models.lower)
 
-    def build(views: Views) -> CurvatureOperator:
-        first, second = (view[:images].chunk(settings.curvature_chunks) for view in views)
-        chunks = zip(first, second, strict=True)
+    def build(batch: Any) -> CurvatureOperator:
+        chunks = models.pretext.cut(batch, images, settings.curvature_chunks)
         graphs = [partial(curvature_graph, settings, models, chunk) for chunk in chunks]
         with exact_arithmetic():
             if keeps_graph(settings):
@@ -59,18 +58,18 @@ def keeps_graph(settings: SolverSettings) -> bool:
     return settings.curvature_products == "graph" and settings.curvature_chunks == 1
 
 
-def curvature_graph(settings: SolverSettings, models: Models, views: Views) -> CurvatureGraph:
+def curvature_graph(settings: SolverSettings, models: Models, batch: Any) -> CurvatureGraph:
     """The graph of the pretext loss on some images, for the kind of curvature that is set.
 
     Args:
         settings: curvature is read.
         models: the trial's; their running statistics are to be frozen around.
-        views: this worker's share of the images.
+        batch: this worker's share, as the pretext task makes it.
     """
     params = trainable(models.lower)
     if settings.curvature == "hessian":
-        return GradientGraph(models.pretext.loss(models.lower, views), params)
-    outputs, targets = models.pretext.outputs(models.lower, views)
+        return GradientGraph(models.pretext.loss(models.lower, batch), params)
+    outputs, targets = models.pretext.outputs(models.lower, batch)
     return OutputGraph(outputs, lambda judged: models.pretext.criterion(judged, targets), params)
 
 
@@ -99,13 +98,12 @@ def estimate_curvature_memory(settings: Settings, workers: int = 1) -> Curvature
         workers: how many share the curvature batch.
     """
     images = (settings.curvature_batch or settings.lower_batch) // (workers * settings.curvature_chunks)
-    shape = (images, 3, settings.image_size, settings.image_size)
     # The weights don't matter, but drawing them must not change what the caller draws.
     with torch.random.fork_rng(devices=[]):
         models = Models.build(settings, torch.device("cpu"))
 
     def build() -> CurvatureGraph:
-        return curvature_graph(settings, models, (torch.empty(shape), torch.empty(shape)))
+        return curvature_graph(settings, models, models.pretext.blank(images, settings.image_size))
 
     vectors = solver_vectors(settings.solver, settings.cg_iterations, settings.recycled_products, settings.upper_steps)
     with frozen_statistics(models.lower, models.pretext):

@@ -25,7 +25,7 @@ from bissl_ray.data.cache.news import Tell
 from bissl_ray.data.loaders import each_tensor
 from bissl_ray.data.sampling import derived_seed, global_batch
 from bissl_ray.downstream import downstream_task
-from bissl_ray.pretext import Views, pretext_task
+from bissl_ray.pretext import pretext_task
 from bissl_ray.training.precision import drawn_outside_autocast
 from bissl_ray.training.worker import Worker
 
@@ -77,8 +77,8 @@ class TrialData:
         self._evaluations: dict[str, EvaluationBatches] = {}
 
     @contextmanager
-    def pretext_views(self, stage: str, batch: int, first_step: int) -> Iterator[Iterator[Views]]:
-        """Endless batches of augmented views of the pretext pool; each stage draws its own."""
+    def pretext_batches(self, stage: str, batch: int, first_step: int) -> Iterator[Iterator[Any]]:
+        """Endless batches of the pretext task, of its pool; each stage draws its own."""
         views = self._pretext.views(self._pretext_spec, self._settings.image_size)
         samples = Samples(self.splits.pretext, views, self._pretext.collate)
         with self._drawn(samples, Stream("pretext", derived_seed(self._seed, stage), batch, first_step)) as batches:

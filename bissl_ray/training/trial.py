@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import downstream_task
@@ -16,11 +16,10 @@ from bissl_ray.metrics import METRICS, Metric
 from bissl_ray.progress import Sender, Silent, Step, TrialStoppedError
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
-from bissl_ray.training.files import read_tensors, write_tensors
+from bissl_ray.training.files import SavedProgress, read_tensors, write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
-from bissl_ray.training.saved_progress import SavedProgress
 from bissl_ray.training.worker import Worker, in_step
 
 _STATISTICS: Final = {
@@ -189,6 +188,16 @@ class Trial:
     def autocast(self) -> torch.autocast:
         """A context for one forward in the trial's precision, or for several between which no parameter changes."""
         return autocast(self.settings.precision, self.worker.device)
+
+    def pretext_loss(self, backbone: nn.Module, batch: Any) -> Tensor:
+        """L_P of this worker's share of a batch, in the trial's precision."""
+        with self.autocast():
+            return self.models.pretext.loss(backbone, batch)
+
+    def downstream_loss(self, backbone: nn.Module, batch: Any) -> Tensor:
+        """L_D of this worker's share of a batch, in the trial's precision."""
+        with self.autocast():
+            return self.models.downstream.loss(backbone, batch)
 
     def score(self, which: str, split: str = "validation") -> float:
         """The dataset's metric of one of the models, negated where less is better; as `metrics` otherwise."""

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.progress import Event, LocalSender, Sender, TrialEnded, TrialStoppedError, View
-from bissl_ray.training.files import exists
+from bissl_ray.training.files import exists, progress_file
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
-from bissl_ray.training.saved_progress import progress_file
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
 

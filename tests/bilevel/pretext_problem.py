@@ -91,12 +91,16 @@ class WorkerProblem:
 
     def train(self, unchecked=None, **numbers):
         return BilevelTrainer(
-            Level(self.lower, self.task, lambda _, batch: self.lower_loss(batch)),
+            Level(
+                self.lower,
+                self.task,
+                lambda _, batch: self.lower_loss(batch),
+                after_step=self.after_lower_step,
+                curvature=self.curvature,
+            ),
             Level(self.upper, self.head, self.upper_loss),
             BilevelSettings(**{**NUMBERS, **numbers}).model_copy(update=unchecked),
             PROXIMITY,
-            after_lower_step=self.after_lower_step,
-            curvature=self.curvature,
         )
 
     def lower_loss(self, views):

@@ -57,11 +57,15 @@ class SmallProblem:
         self.loss_factor = loss_factor
         self.progress_seen = []
         self.trainer = BilevelTrainer(
-            Level(self.lower, self.pretext_head, lambda _, batch: self.lower_loss(batch)),
+            Level(
+                self.lower,
+                self.pretext_head,
+                lambda _, batch: self.lower_loss(batch),
+                after_step=self.note_progress,
+            ),
             Level(self.upper, self.downstream_head, self.upper_loss),
             BilevelSettings(**{**NUMBERS, **numbers}).model_copy(update=unchecked),
             proximity,
-            after_lower_step=self.note_progress,
         )
 
     def modules(self):

@@ -33,14 +33,14 @@ def test_as_many_as_are_drawn(control: bool, tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr(TrialData, method, counting)
 
     count("labelled")
-    count("pretext_views")
+    count("pretext_batches")
     changes = {"head_epochs": 3, "finetune_epochs": 2, "upper_batch": 24, "finetune_batch": 32}
     write_start(tmp_path, **changes)
     stages = ("head", "finetune") if control else WHOLE
     run(changed(order(tmp_path, stages, **changes), with_upper_budget=control))
     labelled = sum(drawn[stage, "labelled"] for stage in ("head", "bissl", "finetune"))
     # The saved backbone's statistics are taken over 16 further batches of the pool: nothing is trained on those.
-    unlabelled = drawn["bissl", "pretext_views"] - (0 if control else 16 * 16)
+    unlabelled = drawn["bissl", "pretext_batches"] - (0 if control else 16 * 16)
     sizes = {"train": 100, "pretext": 800}
     assert images_of_run(settings(**changes), sizes, 1, control) == TrainingImages(labelled, unlabelled)
 

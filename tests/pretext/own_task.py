@@ -1,12 +1,8 @@
 """A pretext task as the README shows how to add one: all that is particular to it."""
 
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.config.settings import Settings
-from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode, Group, all_gather, convert_batch_norm, rank
 from bissl_ray.pretext import PretextTask, Views
 from bissl_ray.pretext.heads import projection_head
@@ -15,15 +11,12 @@ from bissl_ray.pretext.heads import projection_head
 class SpectralContrastive(PretextTask):
     """Embeddings of one image alike, those of any two at right angles (HaoChen et al. 2021, equation 6)."""
 
-    def __init__(self, feature_dim: int, width: int, output: int, batch_norm: BatchNormMode) -> None:
+    def __init__(
+        self, feature_dim: int, projector_width: int, projector_output: int, batch_norm: BatchNormMode
+    ) -> None:
         super().__init__()
-        self.projector = projection_head(feature_dim, width, output)
+        self.projector = projection_head(feature_dim, projector_width, projector_output)
         convert_batch_norm(self.projector, batch_norm)
-
-    @classmethod
-    def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
-        """Reads projector_width, projector_output and batch_norm."""
-        return cls(backbone.feature_dim, settings.projector_width, settings.projector_output, settings.batch_norm)
 
     def outputs(self, backbone: nn.Module, views: Views, group: Group = None) -> tuple[Tensor, Tensor]:
         """Inner products of this worker's first views with everyone's second views, and the partners' columns."""

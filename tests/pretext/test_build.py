@@ -43,15 +43,15 @@ def test_collapse_shows_in_the_spread_of_the_embeddings(pretext):
     backbone, task = build(pretext)
     images = torch.randn(32, 3, 8, 8)
     last = task.projector[6]
-    healthy = measure_embeddings(task, backbone, images)
+    healthy = measure_embeddings(task, backbone, (images,))
     assert healthy.std > 0.1 and healthy.rank > 2
     with torch.no_grad():
         line = torch.outer(torch.rand(6) + 0.5, torch.randn(12))
         last.weight.copy_(line)
-    assert measure_embeddings(task, backbone, images).rank < 1.4
+    assert measure_embeddings(task, backbone, (images,)).rank < 1.4
     with torch.no_grad():
         last.weight.zero_()
-    assert measure_embeddings(task, backbone, images).std < 1e-3
+    assert measure_embeddings(task, backbone, (images,)).std < 1e-3
 
 
 @pytest.mark.parametrize(

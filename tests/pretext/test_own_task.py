@@ -1,5 +1,9 @@
 """The README's example of adding a pretext task: one file, one line that names it, and this test."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,8 +13,10 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import rank, world_size
 from bissl_ray.pretext import build_pretext
+from bissl_ray.training.curvature import estimate_curvature_memory
 from tests.pretext.own_task import SpectralContrastive
 from tests.processes import run_workers
+from tests.training.small_trial import Reports, order, run, settings
 
 
 def derivatives():
@@ -54,3 +60,57 @@ def test_its_line_makes_it_a_pretext_that_a_trial_can_name(monkeypatch):
     monkeypatch.setitem(PRETEXTS, "spectral", "tests.pretext.own_task:SpectralContrastive")
     settings = Settings(backbone="smallconv", pretext="spectral", projector_width=12, projector_output=6)
     assert isinstance(build_pretext(settings, build_backbone("smallconv")), SpectralContrastive)
+
+
+class SmallAndLarge(SpectralContrastive):
+    """Batches that are no tuple of tensors with a row an image: a dictionary of views of two sizes."""
+
+    @classmethod
+    def views(cls, spec, image_size):
+        return HalfSizeToo(super().views(spec, image_size))
+
+    @classmethod
+    def collate(cls, samples):
+        return {name: torch.stack([sample[name] for sample in samples]) for name in ("large", "small")}
+
+    @classmethod
+    def cut(cls, batch, images, parts):
+        cut = {name: batch[name][:images].chunk(parts) for name in batch}
+        return [{name: cut[name][part] for name in batch} for part in range(parts)]
+
+    @classmethod
+    def blank(cls, images, image_size):
+        sizes = {"large": image_size, "small": image_size // 2}
+        return {name: torch.empty(images, 3, size, size) for name, size in sizes.items()}
+
+    def features(self, backbone, batch):
+        return torch.cat([backbone(batch["large"]), backbone(batch["small"])])
+
+    def embeddings(self, backbone, batch):
+        return self.projector(backbone(batch["large"]))
+
+    def outputs(self, backbone, batch, group=None):
+        return super().outputs(backbone, (batch["large"], batch["small"]), group)
+
+
+@dataclass(frozen=True)
+class HalfSizeToo:
+    """A picklable transform: the first view as it is, the second at half its size."""
+
+    views: Callable[[Any], Any]
+
+    def __call__(self, image):
+        large, other = self.views(image)
+        return {"large": large, "small": other[:, ::2, ::2]}
+
+
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_the_unlabelled_batch_is_the_tasks_own(tmp_path, monkeypatch, chunks):
+    """Pretraining, the whole alternation with its diagnosis, and the memory estimate look into none."""
+    monkeypatch.setitem(PRETEXTS, "two_sizes", "tests.pretext.test_own_task:SmallAndLarge")
+    choice = {"pretext": "two_sizes", "curvature_batch": 8, "curvature_chunks": chunks, "loader_processes": 1}
+    run(order(tmp_path, stages=("pretrain",), **choice))
+    rows = Reports()
+    result = run(order(tmp_path, stages=("head", "bissl"), **choice), reports=rows)
+    assert result["hvps"] > 0 and 0 < result["embedding_rank"] <= 8
+    assert estimate_curvature_memory(settings(**choice)).total > 0

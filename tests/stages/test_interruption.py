@@ -12,7 +12,7 @@ import torch
 
 from bissl_ray.cli.stage_view import interrupted
 from bissl_ray.progress import Step
-from bissl_ray.training import saved_progress
+from bissl_ray.training import files
 from tests.cli.command import run as command
 from tests.cli.command import start, tiny_space
 from tests.stages.stage_runs import Impatient, file, run
@@ -78,21 +78,21 @@ class _KilledError(Exception):
 def test_progress_is_saved_in_the_middle_of_an_epoch(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
-    monkeypatch.setattr(saved_progress, "_WRITING_SHARE", 1e12)
+    monkeypatch.setattr(files, "_WRITING_SHARE", 1e12)
 
     saved = []
-    save = saved_progress.SavedProgress.save
+    save = files.SavedProgress.save
 
-    def save_and_die(self: saved_progress.SavedProgress, content: dict[str, Any]) -> None:
+    def save_and_die(self: files.SavedProgress, content: dict[str, Any]) -> None:
         save(self, content)
         saved.append(content["state"])
         if len(saved) == stop_at:
             raise _KilledError
 
-    monkeypatch.setattr(saved_progress.SavedProgress, "save", save_and_die)
+    monkeypatch.setattr(files.SavedProgress, "save", save_and_die)
     with pytest.raises(_KilledError):
         run(tmp_path, "finetune", "cut", *LONG, start=file(whole, "pretrain"))
-    monkeypatch.setattr(saved_progress.SavedProgress, "save", save)
+    monkeypatch.setattr(files.SavedProgress, "save", save)
     run(tmp_path, "finetune", "cut", *LONG, start=file(whole, "pretrain"))
     assert same(file(tmp_path, "cut"), file(whole, "finetune"))
 

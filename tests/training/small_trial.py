@@ -11,7 +11,7 @@ import torch
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.settings import Settings
 from bissl_ray.progress import Event, Sender, TrialStoppedError
-from bissl_ray.training import saved_progress
+from bissl_ray.training import files
 from bissl_ray.training.files import read_tensors, write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import Order
@@ -72,7 +72,7 @@ def write_start(storage: Path | str, **changes: Any) -> None:
 
 def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a trial spend all its time on its own checkpoints: every moment to save is taken."""
-    monkeypatch.setattr(saved_progress, "_WRITING_SHARE", 1e12)
+    monkeypatch.setattr(files, "_WRITING_SHARE", 1e12)
 
 
 class Reports(list[dict[str, Any]], Sender):

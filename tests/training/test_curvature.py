@@ -94,11 +94,15 @@ def test_a_curvature_loss_that_is_no_number_ends_the_run(views, products):
     torch.manual_seed(0)
     models = Models.build(chosen, torch.device("cpu"), "classification", 10)
     trainer = BilevelTrainer(
-        Level(models.lower, models.pretext, models.pretext.loss),
+        Level(
+            models.lower,
+            models.pretext,
+            models.pretext.loss,
+            curvature=exact_curvature(chosen, models, IMAGES),
+        ),
         Level(models.upper, models.downstream, models.downstream.loss),
         BilevelSettings(lower_steps=1, upper_steps=1, lower_lr=0.01),
         0.1,
-        curvature=exact_curvature(chosen, models, IMAGES),
     )
     broken = (torch.full_like(views[0], float("nan")), views[1])
     labelled = (views[0], torch.arange(IMAGES) % 10)

@@ -7,16 +7,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bissl_ray.training import saved_progress
-from bissl_ray.training.files import exists, read_tensors, write_tensors
-from bissl_ray.training.saved_progress import SavedProgress
+from bissl_ray.training import files
+from bissl_ray.training.files import SavedProgress, exists, read_tensors, write_tensors
 
 
 @pytest.fixture
 def ticking(monkeypatch):
     """A clock that goes one second further whenever it is read: every save then takes one second."""
     seconds = iter(range(10**6))
-    monkeypatch.setattr(saved_progress, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
 
 
 def test_writing_keeps_to_its_share_of_the_time(tmp_path, ticking):

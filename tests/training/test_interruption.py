@@ -4,8 +4,7 @@ import pytest
 
 from bissl_ray.models import load_checkpoint
 from bissl_ray.progress import TrialStoppedError
-from bissl_ray.training.files import read_tensors
-from bissl_ray.training.saved_progress import SavedProgress
+from bissl_ray.training.files import SavedProgress, read_tensors
 from tests.training.small_trial import (
     START,
     Reports,
@@ -115,3 +114,24 @@ def test_pretraining_stopped_after_any_epoch_ends_bit_equal(tmp_path, changes, s
         assert losses == expected_losses[stop_after - 1 :]
         assert_bit_equal(found, expected)
         assert not list((tmp_path / name).rglob("progress.pt"))
+
+
+def test_pretraining_that_an_earlier_version_was_interrupted_in_goes_on(tmp_path):
+    """Its files don't say how many losses their sum is of."""
+
+    def result(name, interrupted):
+        what = order(tmp_path / name, stages=("pretrain",))
+        if interrupted:
+            with pytest.raises(TrialStoppedError):
+                run(what, reports=Reports(1))
+            progress = SavedProgress(what.storage, what.folder)
+            content = progress.load()
+            assert content is not None and 0 < content["state"].pop("counted") < 3
+            progress.save(content)
+        rows = Reports()
+        run(what, reports=rows)
+        return rows[-2:], tensors_of(read_tensors(what.storage, START) or {})
+
+    (rows, tensors), (expected_rows, expected) = result("interrupted", True), result("whole", False)
+    assert without_clock(rows) == without_clock(expected_rows)
+    assert_bit_equal(tensors, expected)

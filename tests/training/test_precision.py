@@ -112,9 +112,9 @@ def test_curvature_is_exact_under_any_autocast():
 
 def test_images_are_transformed_alike_inside_and_outside_of_autocast(tmp_path):
     trial = Trial(order(tmp_path, precision="bfloat16"), alone(CPU), Reports())
-    with trial.data.pretext_views("bissl", 16, 0) as batches:
+    with trial.data.pretext_batches("bissl", 16, 0) as batches:
         outside = next(batches)
-    with trial.data.pretext_views("bissl", 16, 0) as batches, trial.autocast():
+    with trial.data.pretext_batches("bissl", 16, 0) as batches, trial.autocast():
         inside = next(batches)
         assert torch.is_autocast_enabled("cpu")
     for one, other in zip(inside, outside, strict=True):

@@ -41,10 +41,10 @@ def test_a_pretext_task_makes_its_own_samples_and_batches(tmp_path, monkeypatch)
     monkeypatch.setattr(SimCLR, "views", classmethod(views))
     monkeypatch.setattr(SimCLR, "collate", classmethod(lambda cls, samples: stacked(samples)[::-1]))
     data = TrialData(DataChoice("digits"), settings(), 1, alone(torch.device("cpu")), lambda event: None)
-    with data.pretext_views("bissl", 4, 0) as batches:
+    with data.pretext_batches("bissl", 4, 0) as batches:
         first, second = next(batches)
     monkeypatch.undo()
     data = TrialData(DataChoice("digits"), settings(image_size=16), 1, alone(torch.device("cpu")), lambda event: None)
-    with data.pretext_views("bissl", 4, 0) as batches:
+    with data.pretext_batches("bissl", 4, 0) as batches:
         assert all(map(torch.equal, next(batches), (second, first)))
     assert seen == [(SimCLR, "digits", 8)] and first.shape == (4, 3, 16, 16)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,21 +30,21 @@ class EmbeddingStatistics:
     rank: float
 
 
-def measure_embeddings(task: PretextTask, backbone: nn.Module, images: Tensor) -> EmbeddingStatistics:
-    """Embed this worker's share of some images and measure the embeddings of all workers' (collective).
+def measure_embeddings(task: PretextTask, backbone: nn.Module, batch: Any) -> EmbeddingStatistics:
+    """Embed this worker's share of a batch and measure the embeddings of all workers' (collective).
 
     In the mode that the modules are in, without gradient; no running statistic moves.
 
     Args:
         task: the pretext task with its head.
         backbone: the lower backbone.
-        images: `[n, 3, H, W]`, the same n on all workers.
+        batch: as `task.collate` makes it, of the same number of images on all workers.
 
     Raises:
         FloatingPointError: as `embedding_statistics`.
     """
     with torch.no_grad(), frozen_statistics(task, backbone):
-        embeddings = task.embeddings(backbone, images)
+        embeddings = task.embeddings(backbone, batch)
     return embedding_statistics(embeddings, task.compared)
 
 

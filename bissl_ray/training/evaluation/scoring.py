@@ -1,9 +1,63 @@
 """Stages that train nothing: one look at the test split, and all metrics of a model, or of its frozen backbone."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
-from bissl_ray.training.evaluation.frozen import evaluate_frozen
+from bissl_ray.downstream import LinearTask
+from bissl_ray.errors import BadInputError, nearest
+from bissl_ray.training.evaluation.features import extract_features
+from bissl_ray.training.evaluation.knn import NEIGHBOURS, knn
+from bissl_ray.training.evaluation.linear_probe import linear_probe, probe_metrics
 from bissl_ray.training.trial import Trial
+from bissl_ray.training.worker import in_step
+
+WAYS: Final = ("knn", "linear_probe")
+
+
+def evaluate_frozen(trial: Trial, split: str = "validation", ways: Sequence[str] = WAYS) -> dict[str, dict[str, float]]:
+    """Judge the lower backbone by its features, each image's taken once (collective over the trial's workers).
+
+    Training images are seen as those that are judged: resized and cropped in the middle, none augmented.
+
+    Args:
+        trial: its models and data.
+        split: "validation", or "test" for a run that may look there. A probe's penalty is chosen on
+            validation, whose own figure is flattered by that.
+        ways: of `WAYS`.
+
+    Returns:
+        Every figure of the dataset's task under "knn20", "knn200" and "linear_probe" (votes have no loss). Where there
+        are fewer training images than neighbours, all of them vote, and the name says how many: "knn150".
+
+    Raises:
+        BadInputError: there is no such way, a split has no images, or the task has no linear head on features.
+        FloatingPointError: the backbone's features are not finite.
+    """
+    for way in ways:
+        if way not in WAYS:
+            raise BadInputError(
+                f"no way to judge a frozen backbone is called {way!r}; there are: {', '.join(WAYS)}{nearest(way, WAYS)}"
+            )
+    task, backbone = trial.models.downstream, trial.models.lower
+    if not isinstance(task, LinearTask):
+        raise in_step(
+            BadInputError(
+                f"{trial.data.spec.title} has the task {trial.data.spec.task}, and neighbours and linear probes judge "
+                "only by classes of images: leave out --knn and --linear-probe"
+            )
+        )
+    names = dict.fromkeys(["train", *(["validation"] if "linear_probe" in ways else []), split])
+    with trial.autocast():
+        features = {name: extract_features(backbone, task, trial.evaluation(name)) for name in names}
+    found: dict[str, dict[str, float]] = {}
+    if "knn" in ways:
+        neighbours = list(dict.fromkeys(min(k, len(trial.data.splits.train)) for k in NEIGHBOURS))
+        judged = knn(features["train"], features[split], task, neighbours)
+        found |= {f"knn{k}": figures for k, figures in zip(neighbours, judged, strict=True)}
+    if "linear_probe" in ways:
+        probe = linear_probe(features["train"], features["validation"], task, trial.metric.name)
+        found["linear_probe"] = probe_metrics(probe.task, features[split])
+    return found
 
 
 def evaluate_on_test(trial: Trial, _saved: Any) -> None:

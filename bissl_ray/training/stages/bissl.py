@@ -6,12 +6,9 @@ from functools import partial
 from statistics import fmean
 from typing import Any, Self
 
-import torch
-from torch import Tensor, nn
-
 from bissl_ray.bilevel import AlternationReport, BilevelTrainer, Level
-from bissl_ray.pretext import Views
 from bissl_ray.progress import Step
+from bissl_ray.training.account import Totals
 from bissl_ray.training.curvature import exact_curvature, proximity_weights
 from bissl_ray.training.evaluation.embeddings import EmbeddingStatistics, measure_embeddings
 from bissl_ray.training.evaluation.statistics import MOST_BATCHES, reestimate_statistics
@@ -30,21 +27,18 @@ def align(trial: Trial, saved: Any) -> None:
     """
     settings, models = trial.settings, trial.models
 
-    def lower_loss(backbone: nn.Module, views: Views) -> Tensor:
-        with trial.autocast():
-            return models.pretext.loss(backbone, views)
-
-    def upper_loss(backbone: nn.Module, batch: Any) -> Tensor:
-        with trial.autocast():
-            return models.downstream.loss(backbone, batch)
-
+    images = trial.data.curvature_images // trial.worker.world_size
     trainer = BilevelTrainer(
-        Level(models.lower, models.pretext, lower_loss),
-        Level(models.upper, models.downstream, upper_loss),
+        Level(
+            models.lower,
+            models.pretext,
+            trial.pretext_loss,
+            after_step=partial(models.pretext.after_step, models.lower),
+            curvature=exact_curvature(settings, models, images),
+        ),
+        Level(models.upper, models.downstream, trial.downstream_loss),
         settings,
         proximity_weights(settings, models.lower),
-        after_lower_step=lambda progress: models.pretext.after_step(models.lower, progress),
-        curvature=exact_curvature(settings, models, trial.data.curvature_images // trial.worker.world_size),
     )
     diagnosis = Diagnosis(settings)
     done = 0
@@ -56,15 +50,15 @@ def align(trial: Trial, saved: Any) -> None:
     # Each alternation draws one lower batch more than it has steps: the one that the Hessian is taken on.
     lower_drawn, upper_drawn = settings.lower_steps + 1, settings.upper_steps
     with (
-        trial.data.pretext_views("bissl", settings.lower_batch, done * lower_drawn) as views,
+        trial.data.pretext_batches("bissl", settings.lower_batch, done * lower_drawn) as unlabelled,
         trial.data.labelled("bissl", settings.upper_batch, done * upper_drawn) as upper,
         trial.data.labelled("statistics", settings.upper_batch, done * looks) as seen,
     ):
-        lower = _KeepsLast(views)
+        lower = _KeepsLast(unlabelled)
         for alternation in range(done + 1, settings.alternations + 1):
             report = trainer.alternation(lower, upper)
             with trial.autocast():
-                embeddings = measure_embeddings(models.pretext, models.lower, lower.last[0])
+                embeddings = measure_embeddings(models.pretext, models.lower, lower.last)
             with trial.autocast():
                 reestimate_statistics(
                     [models.upper, models.downstream], partial(models.downstream.loss, models.upper), seen, looks
@@ -80,42 +74,40 @@ def align(trial: Trial, saved: Any) -> None:
                 state = {"alternations": alternation, "diagnosis": diagnosis.state_dict()}
                 where = Step("bissl", alternation, settings.alternations, "alternation")
                 trial.advance(where, lambda state=state: {"trainer": trainer.state_dict(), **state})  # type: ignore[misc]
-        # Both views: the first alone is always blurred on photographs.
         with trial.autocast():
-            reestimate_statistics([models.lower], lambda pair: models.lower(torch.cat(pair)), views, MOST_BATCHES)
+            reestimate_statistics(
+                [models.lower], partial(models.pretext.features, models.lower), unlabelled, MOST_BATCHES
+            )
     trial.save_models("aligned", ("pretext", "downstream"))
 
 
-class _KeepsLast(Iterator[Views]):
+class _KeepsLast(Iterator[Any]):
     """Passes batches on and keeps the last: after an alternation, the one that H was taken on.
 
     Attributes:
         last: that batch; not there before the first.
     """
 
-    def __init__(self, batches: Iterator[Views]) -> None:
+    def __init__(self, batches: Iterator[Any]) -> None:
         self._batches = batches
-        self.last: Views
+        self.last: Any
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Views:
+    def __next__(self) -> Any:
         self.last = next(self._batches)
         return self.last
 
 
-def _add_up(totals: dict[str, Any], report: AlternationReport, embeddings: EmbeddingStatistics) -> None:
+def _add_up(totals: Totals, report: AlternationReport, embeddings: EmbeddingStatistics) -> None:
     """Bring what the trial has come to up to date."""
-    residuals: list[float] = totals.setdefault("residuals", [])
+    residuals = totals.setdefault("residuals", [])
     residuals += [] if report.cg_residual is None else [report.cg_residual]
     changes = [c for c in (totals.get("implicit_change"), report.implicit_change) if c is not None]
-    totals.update(
-        alternations=report.alternation,
-        hvps=totals.get("hvps", 0) + report.hvps,
-        cg_residual=fmean(residuals) if residuals else None,
-        negative_curvature=totals.get("negative_curvature", 0) + report.negative_curvature,
-        implicit_change=max(changes, default=None),
-        embedding_std=embeddings.std,
-        embedding_rank=embeddings.rank,
-    )
+    totals["alternations"] = report.alternation
+    totals["hvps"] = totals.get("hvps", 0) + report.hvps
+    totals["cg_residual"] = fmean(residuals) if residuals else None
+    totals["negative_curvature"] = totals.get("negative_curvature", 0) + report.negative_curvature
+    totals["implicit_change"] = max(changes, default=None)
+    totals["embedding_std"], totals["embedding_rank"] = embeddings.std, embeddings.rank

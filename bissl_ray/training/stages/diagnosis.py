@@ -1,6 +1,6 @@
 """When to end a trial because of what it is suffering from, and how to say so."""
 
-from typing import Any
+from typing import TypedDict
 
 from bissl_ray.bilevel import AlternationReport
 from bissl_ray.config.settings import Settings
@@ -12,6 +12,13 @@ _AGAINST_COLLAPSE = {
     "barlow_twins": ("a larger {}", "barlow_redundancy"),
 }
 """What a pretext task has of its own to hold its embeddings apart: how to change which setting."""
+
+
+class DiagnosisState(TypedDict):
+    """What an interrupted trial needs to go on: the first lower loss, and the unsolved alternations in a row."""
+
+    first_loss: float | None
+    unsolved: int
 
 
 class TrialDiagnosedError(Exception):
@@ -96,10 +103,10 @@ class Diagnosis:
             f"try {' or '.join(others)}"
         )
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> DiagnosisState:
         """What an interrupted trial needs to go on."""
         return {"first_loss": self._first_loss, "unsolved": self._unsolved}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: DiagnosisState) -> None:
         """Go on from `state_dict`."""
         self._first_loss, self._unsolved = state["first_loss"], state["unsolved"]

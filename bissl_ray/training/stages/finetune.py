@@ -1,19 +1,17 @@
 """Fine-tuning: backbone and head together, on the labelled images."""
 
-from typing import Any
-
-from torch import Tensor
+from functools import partial
 
 from bissl_ray.progress import Step
 from bissl_ray.training.evaluation.statistics import average_statistics
-from bissl_ray.training.stages.supervised import SupervisedSteps
+from bissl_ray.training.stages.steps import StageSteps, StepsState, plain_sgd
 from bissl_ray.training.trial import Trial
 
 _REPORTS = 10
 """Reports of one fine-tuning run, its last step among them; each scores the validation split."""
 
 
-def finetune(trial: Trial, saved: Any) -> None:
+def finetune(trial: Trial, saved: StepsState | None) -> None:
     """Train θ and φ_D; afterwards the "lower" backbone is the fine-tuned one.
 
     The objective is that of the last step: choosing the best of many looks would flatter every run, and the
@@ -27,37 +25,25 @@ def finetune(trial: Trial, saved: Any) -> None:
         steps += -(-images // trial.data.labelled_batch(settings.finetune_batch))
     models.lower.train()
     models.downstream.train()
-
-    def loss(batch: Any) -> Tensor:
-        with trial.autocast():
-            return models.downstream.loss(models.lower, batch)
-
-    run = SupervisedSteps(
+    stepper = plain_sgd(
         [*models.lower.parameters(), *models.downstream.parameters()],
-        loss,
+        steps,
+        settings.clip_norm,
         lr=settings.finetune_lr,
         momentum=settings.finetune_momentum,
         weight_decay=settings.finetune_weight_decay,
-        clip_norm=settings.clip_norm,
-        total_steps=steps,
     )
-    if saved is not None:
-        run.load_state_dict(saved)
+    length = Step("finetune", 0, steps, "epoch", per_epoch)
+    run = StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper)
+    run.go_on(saved)
 
-    def between() -> None:
-        trial.advance(Step("finetune", run.step, steps, "epoch", per_epoch), run.state_dict, run.last_loss)
+    def report(loss: float) -> None:
+        average_statistics(models.lower, models.downstream)
+        objective = trial.account.totals["objective"] = trial.score("lower")
+        trial.account.report({"stage": "finetune", "epoch": run.epoch, "train_loss": loss, "objective": objective})
 
     with trial.data.labelled("finetune", settings.finetune_batch, run.step) as batches:
-        for mark in _marks(steps):
-            if mark <= run.step and steps:
-                continue
-            mean = run.run_until(mark, batches, between)
-            row = {"stage": "finetune", "epoch": -(-run.step // per_epoch), "train_loss": mean}
-            average_statistics(models.lower, models.downstream)
-            trial.account.totals["objective"] = trial.score("lower")
-            trial.account.report({**row, "objective": trial.account.totals["objective"]})
-            if run.step < steps:
-                between()
+        run.run(batches, _marks(steps), report)
     if trial.order.keep_models:
         trial.save_models("finetuned", ("downstream",))
 

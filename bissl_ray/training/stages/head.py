@@ -2,45 +2,33 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 
 from bissl_ray.progress import Step
-from bissl_ray.training.stages.supervised import SupervisedSteps
+from bissl_ray.training.stages.steps import StageSteps, StepsState, plain_sgd
 from bissl_ray.training.trial import Trial
 
 
-def warm_up_head(trial: Trial, saved: Any) -> None:
+def warm_up_head(trial: Trial, saved: StepsState | None) -> None:
     """Train φ_D on what the lower backbone gives in evaluation mode."""
     settings, models = trial.settings, trial.models
     per_epoch = trial.data.labelled_steps(settings.upper_batch)
     steps = settings.head_epochs * per_epoch
+    if not steps:
+        return
     models.lower.eval()
     models.downstream.train()
-
-    def loss(batch: Any) -> Tensor:
-        with trial.autocast():
-            return models.downstream.loss(models.lower, batch)
-
-    run = SupervisedSteps(
-        list(models.downstream.parameters()),
-        loss,
-        lr=settings.head_lr,
-        momentum=settings.upper_momentum,
-        weight_decay=0.0,
-        clip_norm=settings.clip_norm,
-        total_steps=steps,
+    parameters = list(models.downstream.parameters())
+    stepper = plain_sgd(
+        parameters, steps, settings.clip_norm, lr=settings.head_lr, momentum=settings.upper_momentum, weight_decay=0.0
     )
-    if saved is not None:
-        run.load_state_dict(saved)
-
-    def between() -> None:
-        trial.advance(Step("head", run.step, steps, "epoch", per_epoch), run.state_dict, run.last_loss)
-
-    if steps:
-        with trial.data.labelled("head", settings.upper_batch, run.step) as batches, _frozen(models.lower):
-            run.run_until(steps, batches, between)
+    length = Step("head", 0, steps, "epoch", per_epoch)
+    run = StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper)
+    run.go_on(saved)
+    with trial.data.labelled("head", settings.upper_batch, run.step) as batches, _frozen(models.lower):
+        run.run(batches, [steps], report=lambda _: None)
 
 
 @contextmanager

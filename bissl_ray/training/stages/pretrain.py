@@ -2,19 +2,16 @@
 
 import hashlib
 import json
-import math
-from typing import Any
+from functools import partial
 
 import torch
-from torch import nn
 
 from bissl_ray.bilevel.measurements import on_host
 from bissl_ray.config.settings import Settings
-from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
-from bissl_ray.parallel import mean_over_workers
+from bissl_ray.optim import LARS, Stepper, WarmupCosine, lower_parameter_groups
 from bissl_ray.progress import Step
+from bissl_ray.training.stages.steps import StageSteps, StepsState
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.worker import in_step
 
 _RELEVANT = (
     "backbone",
@@ -49,7 +46,7 @@ def pretrained_path(settings: Settings, dataset: str, fingerprint: str, seed: in
     return f"pretrained/{dataset}-{hashlib.sha256(question.encode()).hexdigest()[:12]}.pt"
 
 
-def pretrain(trial: Trial, saved: Any) -> None:
+def pretrain(trial: Trial, saved: StepsState | None) -> None:
     """Minimise the pretext loss over the pool with LARS, and write backbone and head to the order's `start`.
 
     Raises:
@@ -58,39 +55,28 @@ def pretrain(trial: Trial, saved: Any) -> None:
     settings, models = trial.settings, trial.models
     per_epoch = trial.data.pretext_steps(settings.pretrain_batch)
     steps = settings.pretrain_epochs * per_epoch
-    schedule = WarmupCosine(steps, settings.pretrain_warmup * per_epoch)
     parameters = [*models.lower.parameters(), *models.pretext.head_parameters()]
-    optimizer = _optimizer(trial, {id(parameter) for parameter in parameters})
-    step, total = 0, torch.zeros((), device=trial.worker.device)
-    if saved is not None:
-        optimizer.load_state_dict(saved["optimizer"])
-        step = saved["step"]
-        total.fill_(saved["total"])
+    schedule = WarmupCosine(steps, settings.pretrain_warmup * per_epoch)
+    run = StageSteps(
+        trial,
+        Step("pretrain", 0, steps, "epoch", per_epoch),
+        partial(trial.pretext_loss, models.lower),
+        Stepper(_optimizer(trial, {id(parameter) for parameter in parameters}), parameters, schedule, clip_norm=None),
+        after_step=partial(models.pretext.after_step, models.lower),
+    )
+    run.go_on(saved)
 
-    def state() -> dict[str, Any]:
-        return {"optimizer": optimizer.state_dict(), "step": step, "total": float(total)}
+    def report(loss: float) -> None:
+        # What the last step has broken is in the weights, and not yet in a loss.
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tuple(parameters))))
+        run.refuse_unless_finite("norm of the weights", on_host([[norm]], None)[0][0])
+        trial.account.totals["train_loss"] = loss
+        trial.account.report({"stage": "pretrain", "epoch": run.epoch, "train_loss": loss})
 
     models.lower.train()
     models.pretext.train()
-    with trial.data.pretext_views("pretrain", settings.pretrain_batch, step) as batches:
-        while step < steps:
-            for group in optimizer.param_groups:
-                group["lr"] = settings.pretrain_lr * schedule.factor(step)
-            with trial.autocast():
-                loss = models.pretext.loss(models.lower, next(batches))
-            gradients = torch.autograd.grad(loss, parameters)
-            *means, mean_loss = mean_over_workers([*gradients, loss.detach()])
-            for parameter, gradient in zip(parameters, means, strict=True):
-                parameter.grad = gradient
-            optimizer.step()
-            models.pretext.after_step(models.lower, step / steps)
-            total += mean_loss
-            step += 1
-            if step % per_epoch == 0:
-                _end_epoch(trial, step // per_epoch, float(total) / per_epoch, parameters)
-                total.zero_()
-            if step < steps:
-                trial.advance(Step("pretrain", step, steps, "epoch", per_epoch), state, mean_loss)
+    with trial.data.pretext_batches("pretrain", settings.pretrain_batch, run.step) as batches:
+        run.run(batches, range(per_epoch, steps + 1, per_epoch), report)
     trial.save_models("pretrained", ("pretext",), trial.order.start)
 
 
@@ -103,19 +89,3 @@ def _optimizer(trial: Trial, trained: set[int]) -> LARS:
         settings.exclude_bias_and_norm,
     )
     return LARS(groups, lr=settings.pretrain_lr, momentum=settings.pretrain_momentum)
-
-
-def _end_epoch(trial: Trial, epoch: int, loss: float, parameters: list[nn.Parameter]) -> None:
-    # What the last step has broken is in the weights, and not yet in a loss.
-    norms = torch.stack(torch._foreach_norm(tuple(parameters)))
-    weights = on_host([[torch.linalg.vector_norm(norms)]], None)[0][0]
-    for quantity, value in (("pretext loss", loss), ("norm of the weights", weights)):
-        if not math.isfinite(value):
-            raise in_step(
-                FloatingPointError(
-                    f"the {quantity} is {value} in epoch {epoch} of pretraining: try a smaller pretrain_lr "
-                    f"(now {trial.settings.pretrain_lr:g}) or a longer pretrain_warmup"
-                )
-            )
-    trial.account.totals["train_loss"] = loss
-    trial.account.report({"stage": "pretrain", "epoch": epoch, "train_loss": loss})

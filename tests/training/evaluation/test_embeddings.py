@@ -58,7 +58,7 @@ def measured(rank, workers, changes):
         module.train().double()
     states = [{name: t.clone() for name, t in m.state_dict().items()} for m in (models.lower, models.pretext)]
     images = torch.rand(12, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-    found = measure_embeddings(models.pretext, models.lower, images.chunk(workers)[rank])
+    found = measure_embeddings(models.pretext, models.lower, (images.chunk(workers)[rank],))
     after = [models.lower.state_dict(), models.pretext.state_dict()]
     same = all(torch.equal(new[name], t) for old, new in zip(states, after, strict=True) for name, t in old.items())
     return found, same

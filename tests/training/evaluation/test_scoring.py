@@ -17,9 +17,9 @@ from bissl_ray.downstream.classification import ClassificationTask
 from bissl_ray.downstream.multi_label import MultiLabelTask
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.evaluation.features import Features, extract_features
-from bissl_ray.training.evaluation.frozen import evaluate_frozen
 from bissl_ray.training.evaluation.knn import knn
 from bissl_ray.training.evaluation.linear_probe import linear_probe, probe_metrics
+from bissl_ray.training.evaluation.scoring import evaluate_frozen
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker, alone
 from tests.processes import run_workers

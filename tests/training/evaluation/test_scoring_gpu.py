@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bissl_ray.data.datasets import registry
-from bissl_ray.training.evaluation.frozen import evaluate_frozen
+from bissl_ray.training.evaluation.scoring import evaluate_frozen
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker
 from tests.training import several_labels

@@ -1,0 +1,81 @@
+"""Steps of an optimizer from gradients that were computed by hand."""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor, nn
+
+from bissl_ray.optim.schedule import WarmupCosine
+
+
+class StepperState(TypedDict):
+    """What a `Stepper` needs to go on: the optimizer's own state, and how many steps were taken."""
+
+    optimizer: dict[str, Any]
+    steps: int
+
+
+class Stepper:
+    """An optimizer with its schedule and its step counter.
+
+    Args:
+        optimizer: holds exactly `parameters`; its learning rate is that where the schedule's factor is 1.
+        parameters: in the order in which gradients will come.
+        schedule: factor by step.
+        clip_norm: largest norm over all gradients together; None for no clipping.
+
+    Attributes:
+        parameters: as given.
+        steps: how many were taken.
+        lr: learning rate of the last step.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        parameters: Sequence[nn.Parameter],
+        schedule: WarmupCosine,
+        clip_norm: float | None,
+    ) -> None:
+        self.steps = 0
+        self._peak_lr: float = optimizer.defaults["lr"]
+        self.lr = self._peak_lr * schedule.factor(0)
+        self._optimizer = optimizer
+        self.parameters = list(parameters)
+        self._schedule = schedule
+        self._clip_norm = clip_norm
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Clip, step, and forget the gradients.
+
+        Args:
+            gradients: shaped as the parameters; they are not written to.
+
+        Returns:
+            Their norm before clipping, a scalar on the device.
+        """
+        norm = nn.utils.get_total_norm(list(gradients))
+        if self._clip_norm is not None:
+            # Not in place: autograd may hand out one tensor for two parameters, or an expanded one.
+            shrink = torch.clamp(self._clip_norm / (norm + 1e-6), max=1.0)
+            gradients = torch._foreach_mul(list(gradients), shrink)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.lr = self._peak_lr * self._schedule.factor(self.steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.lr
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.steps += 1
+        return norm
+
+    def state_dict(self) -> StepperState:
+        """The optimizer's state and the number of steps taken."""
+        return {"optimizer": self._optimizer.state_dict(), "steps": self.steps}
+
+    def load_state_dict(self, state: StepperState) -> None:
+        """Continue from what `state_dict` returned."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.steps = state["steps"]
