@@ -10,7 +10,6 @@ from bissl_ray.data import get_dataset
 from bissl_ray.data.sampling import global_batch, steps_per_epoch
 from bissl_ray.leaderboard.comparison.cases import CaseFacts, ComparisonBoard, Pipeline
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
-from bissl_ray.metrics import METRICS
 from bissl_ray.search.history import control_settings, is_finished, planner_of
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
@@ -30,7 +29,7 @@ def board_of(comparison: Comparison, storage: str) -> ComparisonBoard:
 
 def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
     metric = get_dataset(case.dataset).metric
-    facts = CaseFacts(case.dataset, case.checkpoint, case.sweep, metric, METRICS[metric].title, finished=False)
+    facts = CaseFacts(case.dataset, case.checkpoint, case.sweep, metric, finished=False)
     if not begun:
         return facts
     document = read_sweep_document(storage, case.sweep)

@@ -7,8 +7,8 @@ from typing import Any
 from bissl_ray.export.choice import ExportedRun
 from bissl_ray.export.weights import ModelWeights
 from bissl_ray.export.write import Format
-from bissl_ray.leaderboard.numbers import percent
 from bissl_ray.leaderboard.trial import space_of
+from bissl_ray.metrics import of_objective
 from bissl_ray.words import Phase, Standing
 
 Row = dict[str, Any]
@@ -100,12 +100,13 @@ def _images(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
 
 def _scores(run: ExportedRun) -> list[str]:
     row, configuration = run.row, run.configuration
-    name = str(row["objective_name"] or "objective").replace("_", " ")
+    metric = of_objective(row["objective_name"])
+    name = metric.in_tables.replace("_", " ")
     lines = []
     if row["objective"] is not None:
-        lines.append(f"this run, {name}: {percent(row['objective'])} %")
+        lines.append(f"this run, {name}: {metric.score(row['objective'], unit=' %')}")
     if row["test_metric"] is not None:
-        lines.append(f"this run, on the test split: {percent(row['test_metric'])} %")
+        lines.append(f"this run, on the test split: {metric.score(row['test_metric'], unit=' %')}")
     if configuration is not None and configuration["standing"] == Standing.CONFIRMED:
         seeds = configuration["seeds"]
         lines.append(f"its configuration over {seeds} seeds, {name}: {_interval(configuration, 'objective')}")
@@ -115,8 +116,11 @@ def _scores(run: ExportedRun) -> list[str]:
 
 
 def _interval(row: Row, name: str) -> str:
+    metric = of_objective(row["objective_name"])
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{percent(row[name])} %" + ("" if low is None else f" (95% interval {percent(low)} to {percent(high)})")
+    ends = (low, high) if metric.larger_is_better else (high, low)
+    interval = "" if low is None else " (95% interval {} to {})".format(*(metric.score(end, unit="") for end in ends))
+    return metric.score(row[name], unit=" %") + interval
 
 
 def _data(made_on: Mapping[str, Any]) -> list[str]:

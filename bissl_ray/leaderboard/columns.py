@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bissl_ray.leaderboard.marks import IDENTITY_MARK, UNSOLVED_MARK
-from bissl_ray.leaderboard.numbers import duration, percent, points, relative, setting
+from bissl_ray.leaderboard.numbers import duration, relative, setting
+from bissl_ray.metrics import Metric, of_objective
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing
 
 Row = dict[str, Any]
@@ -39,12 +40,12 @@ _BEFORE: Final = (
     Column("trial", 99, lambda row: _marked(row), number=False),
     Column("sweep", 60, lambda row: row["sweep"], number=False),
     Column("status", 90, lambda row: describe_status(row), number=False),
-    Column("score %", 98, lambda row: percent(row["objective"]), key="objective"),
+    Column("score %", 98, lambda row: _metric(row).score(row["objective"], unit=""), key="objective"),
     Column("±", 80, lambda row: _half_width(row, "objective")),
     Column("seeds", 50, lambda row: str(row["seeds"]) if row["seeds"] else "", key="seeds"),
-    Column("gain", 85, lambda row: points(row["gain"]), key="gain"),
+    Column("gain", 85, lambda row: _metric(row).gain(row["gain"]), key="gain"),
     Column("± gain", 70, lambda row: _half_width(row, "gain")),
-    Column("test %", 84, lambda row: percent(row["test_metric"]), key="test_metric"),
+    Column("test %", 84, lambda row: _metric(row).score(row["test_metric"], unit=""), key="test_metric"),
 )
 _AFTER: Final = (
     Column("alternations", 22, lambda row: setting(row["alternations"]), key="alternations"),
@@ -89,6 +90,8 @@ def columns(rows: Sequence[Row], sort: str | None = None) -> list[Column]:
         replace(column, priority=_SORTED_BY) if column.key == key else column
         for column in (*_BEFORE, *_parameters(rows), *_AFTER)
     ]
+    if not all(_metric(row).share for row in rows):
+        chosen = [replace(column, header=column.header.removesuffix(" %")) for column in chosen]
     return [
         column
         for column in chosen
@@ -121,6 +124,10 @@ def _reading(key: str) -> Callable[[Row], str]:
     return lambda row: setting(row[key]) if of_both or row["kind"] != Kind.CONTROL else ""
 
 
+def _metric(row: Row) -> Metric:
+    return of_objective(row["objective_name"])
+
+
 def _half_width(row: Row, name: str) -> str:
     high = row[f"{name}_high"]
-    return "" if high is None else percent(high - row[name])
+    return "" if high is None else _metric(row).spread(high - row[name])

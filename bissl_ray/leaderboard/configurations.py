@@ -59,6 +59,12 @@ class Configuration:
         return finite(self.head["objective"]) if self.head["status"] != Status.FAILED else None
 
     @property
+    def objective_name(self) -> str | None:
+        """What the objective is called; None where no run has one."""
+        runs = self.seeds or (self.head,)
+        return next((run["objective_name"] for run in runs if run["objective_name"] is not None), None)
+
+    @property
     def contender(self) -> Contender:
         """What the rule of who wins looks at."""
         return Contender(self.head["trial"], tuple(self.scores.values()), self.explored)

@@ -5,7 +5,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from bissl_ray.leaderboard.configurations import finite
-from bissl_ray.leaderboard.numbers import percent, setting
+from bissl_ray.leaderboard.numbers import setting
+from bissl_ray.metrics import of_objective
 
 Row = dict[str, Any]
 
@@ -51,13 +52,14 @@ def score_curve(reports: Sequence[Row], progress: str, width: int) -> str:
     scores = [(row[progress], score) for row in reports if (score := finite(row["objective"])) is not None]
     if not scores:
         return ""
+    metric = of_objective(reports[-1]["objective_name"])
     values = _averaged([score for _, score in scores], max(width - _MARGIN, 1))
     low, high = min(values), max(values)
     span = high - low
     steps = [1 + round((_HEIGHT * 8 - 1) * ((value - low) / span if span > 0 else 0.5)) for value in values]
     lines = []
     for level in reversed(range(_HEIGHT)):
-        label = {_HEIGHT - 1: f"{percent(high)}%", 0: f"{percent(low)}%"}.get(level, "")
+        label = {_HEIGHT - 1: metric.score(high), 0: metric.score(low)}.get(level, "")
         bars = "".join(_EIGHTHS[min(max(step - 8 * level, 0), 8)] for step in steps)
         lines.append(f"{label:>{_MARGIN - 2}}  {bars}".rstrip())
     first, last = str(scores[0][0]), str(scores[-1][0])

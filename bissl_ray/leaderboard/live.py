@@ -11,9 +11,10 @@ from rich.text import Text
 
 from bissl_ray.leaderboard.columns import columns
 from bissl_ray.leaderboard.marks import marks_explained
-from bissl_ray.leaderboard.numbers import duration, percent
+from bissl_ray.leaderboard.numbers import duration
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.render import board_lines, fitting_table
+from bissl_ray.metrics import Metric, of_objective
 from bissl_ray.progress import Event, Note, SweepProgress
 
 _AROUND_TABLE: Final = 10  # lines: title, bar, counts, best, a table's heading and rules, what its mark means, a spare
@@ -83,7 +84,7 @@ class LiveBoard:
         parts: list[RenderableType] = [heading, bar, Text(" · ".join(_counts(progress)), style="dim")]
         if progress.best is not None:
             trial, score = progress.best
-            parts.append(Text.assemble("best so far ", (f"{percent(score)}%", "bold green"), f"  {trial}"))
+            parts.append(Text.assemble("best so far ", (_metric(progress).score(score), "bold green"), f"  {trial}"))
         if progress.doing is not None:
             parts.append(Text(progress.doing, style="dim"))
         if progress.trouble is not None:
@@ -104,10 +105,15 @@ def _counts(progress: SweepProgress) -> list[str]:
     return counts if progress.left is None else [*counts, f"about {duration(progress.left)} left"]
 
 
+def _metric(progress: SweepProgress) -> Metric:
+    names = (row["objective_name"] for row in progress.trials)
+    return of_objective(next((name for name in names if name is not None), None))
+
+
 def _line(progress: SweepProgress) -> str:
     parts = [f"{progress.phase}: {progress.done} of {progress.total} done", *_counts(progress)]
     if progress.best is not None:
-        parts.append(f"best {percent(progress.best[1])}% ({progress.best[0]})")
+        parts.append(f"best {_metric(progress).score(progress.best[1])} ({progress.best[0]})")
     if progress.doing is not None:
         parts.append(progress.doing)
     if progress.trouble is not None:

@@ -1,4 +1,4 @@
-"""Numbers as the board writes them: scores in percent, gains in points, settings in three digits."""
+"""Numbers as the board writes them: shares in percent, settings in three digits."""
 
 from typing import Any
 
@@ -6,11 +6,6 @@ from typing import Any
 def percent(fraction: float | None) -> str:
     """Write a score: 0.8421 is "84.2"; nothing for None."""
     return "" if fraction is None else f"{100 * fraction:.1f}"
-
-
-def points(fraction: float | None) -> str:
-    """Write a difference of scores with its sign, never "-0.0": 0.018 is "+1.8"; nothing for None."""
-    return "" if fraction is None else f"{100 * fraction:+z.1f}"
 
 
 def relative(fraction: float | None) -> str:

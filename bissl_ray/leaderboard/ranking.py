@@ -82,7 +82,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "standing": Standing.EXPLORED if confirmed is None else Standing.CONFIRMED,
         **with_ends("objective", confirmed),
         "objective": configuration.explored if confirmed is None else confirmed.mean,
-        "objective_name": _name_of_objective(configuration),
+        "objective_name": configuration.objective_name,
         "seeds": 0 if confirmed is None else confirmed.n,
         **with_ends("gain", gain),
         "gain_seeds": 0 if gain is None else gain.n,
@@ -96,11 +96,6 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
         **_parameters(configuration),
     }
-
-
-def _name_of_objective(configuration: Configuration) -> str | None:
-    runs = configuration.seeds or (configuration.head,)
-    return next((run["objective_name"] for run in runs if run["objective_name"] is not None), None)
 
 
 def _parameters(configuration: Configuration) -> Row:

@@ -20,6 +20,7 @@ from bissl_ray.leaderboard.columns import Column, columns
 from bissl_ray.leaderboard.marks import ended_early, marks_explained
 from bissl_ray.leaderboard.verdict import Verdict
 from bissl_ray.leaderboard.verdict_sentences import Outcome
+from bissl_ray.metrics import of_objective
 from bissl_ray.words import Kind, Standing, Status
 
 Row = dict[str, Any]
@@ -136,7 +137,7 @@ def markdown_table(rows: Sequence[Row], chosen: Sequence[Column]) -> str:
 
 def _title(dataset: str, rows: Sequence[Row]) -> str:
     ours = [row for row in rows if row["dataset"] == dataset]
-    names = sorted({row["objective_name"] for row in ours if row["objective_name"] is not None})
+    names = sorted({of_objective(name).in_tables for row in ours if (name := row["objective_name"]) is not None})
     sweeps = sorted({row["sweep"] for row in ours})
     return " · ".join([dataset, *(sweeps if len(sweeps) == 1 else []), *names])
 

@@ -12,7 +12,8 @@ from bissl_ray.leaderboard.columns import parameter_names
 from bissl_ray.leaderboard.configurations import finite
 from bissl_ray.leaderboard.diagnostics import diagnostics, score_curve
 from bissl_ray.leaderboard.marks import describe_change
-from bissl_ray.leaderboard.numbers import duration, percent, setting
+from bissl_ray.leaderboard.numbers import duration, setting
+from bissl_ray.metrics import of_objective
 from bissl_ray.words import PARAMETER_PREFIX, Origin, Phase
 
 Row = dict[str, Any]
@@ -86,8 +87,7 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> Table:
 
 def _facts(trial: Row) -> Table:
     status = trial["status"] + (f": {trial['status_reason']}" if trial["status_reason"] else "")
-    objective, name = finite(trial["objective"]), trial["objective_name"] or "objective"
-    test = finite(trial["test_metric"])
+    metric, objective = of_objective(trial["objective_name"]), finite(trial["objective"])
     return _pairs(
         [
             ("status", status),
@@ -96,8 +96,8 @@ def _facts(trial: Row) -> Table:
                 "step",
                 f"{trial['step']} ({trial['phase']})" + (f" of {trial['parent']}" if trial["parent"] else ""),
             ),
-            ("score", "" if objective is None else f"{percent(objective)}% {name}"),
-            ("test", "" if test is None else f"{percent(test)}%"),
+            ("score", "" if objective is None else f"{metric.score(objective)} {metric.in_tables}"),
+            ("test", metric.score(finite(trial["test_metric"]))),
             ("seed", setting(trial["seed"])),
             ("alternations", setting(trial["alternations"])),
             ("solving", describe_change(trial)),
@@ -144,14 +144,14 @@ def _stage(stage: str, progress: str, reports: Sequence[Row], width: int) -> lis
 def _children(children: Sequence[Row]) -> Table:
     grid = Table.grid(padding=(0, 2))
     for row in children:
-        objective, test = finite(row["objective"]), finite(row["test_metric"])
+        metric, test = of_objective(row["objective_name"]), finite(row["test_metric"])
         grid.add_row(
             row["trial"],
             row["step"],
             "" if row["seed"] is None else f"seed {row['seed']}",
             row["status"],
-            "" if objective is None else f"{percent(objective)}%",
-            "" if test is None else f"test {percent(test)}%",
+            metric.score(finite(row["objective"])),
+            "" if test is None else f"test {metric.score(test)}",
         )
     return grid
 

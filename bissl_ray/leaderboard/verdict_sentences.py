@@ -5,8 +5,8 @@ from statistics import fmean
 from typing import Final, Literal
 
 from bissl_ray.leaderboard.configurations import Configuration
-from bissl_ray.leaderboard.numbers import percent, points
 from bissl_ray.leaderboard.statistics import Estimate
+from bissl_ray.metrics import of_objective
 from bissl_ray.winner import place
 from bissl_ray.words import Kind, Status
 
@@ -28,11 +28,13 @@ def decided(
     ours, theirs = (c.test_scores if split == "test" else c.scores for c in (winner, control))
     shared = sorted(ours.keys() & theirs.keys())
     means = fmean(ours[seed] for seed in shared), fmean(theirs[seed] for seed in shared)
+    metric = of_objective(winner.objective_name)
+    by = metric.gain(gain.mean, unit=" points") if metric.share else f"a gain of {metric.gain(gain.mean)}"
     caution = "" if split == "test" else "; the winner was chosen on this split, which flatters it"
     return (
-        f"{_OPENING[outcome].format(where=where)}: {percent(means[0])}% against {percent(means[1])}% for plain "
-        f"fine-tuning on the {split} split, {points(gain.mean)} points (95% interval {points(gain.low)} to "
-        f"{points(gain.high)}, {gain.n} seeds{caution})."
+        f"{_OPENING[outcome].format(where=where)}: {metric.score(means[0])} against {metric.score(means[1])} for plain "
+        f"fine-tuning on the {split} split, {by} (95% interval {metric.gain(gain.low)} to "
+        f"{metric.gain(gain.high)}, {gain.n} seeds{caution})."
     )
 
 
@@ -57,7 +59,8 @@ def unconfirmed(
         best = min(explored, key=lambda c: place(c.contender), default=None)
         if best is None or best.explored is None:
             return f"{opening} no trial has a score so far."
-        return f"{opening} the best explored so far is {best.head['trial']} at {percent(best.explored)}%."
+        score = of_objective(best.objective_name).score(best.explored)
+        return f"{opening} the best explored so far is {best.head['trial']} at {score}."
     if control is None:
         return f"{opening} {winner.head['trial']} leads, but plain fine-tuning has no confirmed run."
     shared = "no seed" if gain is None else "1 seed"

@@ -7,6 +7,7 @@ from typing import Literal
 from bissl_ray.leaderboard.comparison.significance import PairedTests
 from bissl_ray.leaderboard.statistics import Estimate
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split
+from bissl_ray.metrics import Metric, of_objective
 
 Pipeline = Literal["bissl", "finetuning"]
 
@@ -20,7 +21,6 @@ class CaseFacts:
         checkpoint: label of the pretrained checkpoint.
         sweep: name of the sweep.
         metric: of the dataset, such as top1.
-        metric_title: what tables call it, such as top-1.
         finished: whether all of it has run.
         labelled: labelled images that one run of each pipeline trains on.
         unlabelled: images without labels likewise.
@@ -31,7 +31,6 @@ class CaseFacts:
     checkpoint: str
     sweep: str
     metric: str
-    metric_title: str
     finished: bool
     labelled: Mapping[Pipeline, int] = field(default_factory=dict)
     unlabelled: Mapping[Pipeline, int] = field(default_factory=dict)
@@ -90,6 +89,16 @@ class Compared:
     outcome: Outcome
     sentence: str
     failures: str | None
+
+    @property
+    def metric(self) -> Metric:
+        """What the scores are."""
+        return of_objective(self.facts.metric)
+
+    @property
+    def unit(self) -> str:
+        """What the gain is in: points, or the metric's own unit, which none but its own gains share."""
+        return "points" if self.metric.share else self.metric.name
 
     @property
     def without_result(self) -> bool:

@@ -5,14 +5,17 @@ from typing import Final
 
 from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard, Overall, Side, Trend
 from bissl_ray.leaderboard.comparison.significance import FEWEST_FOR_RANKS, holm
-from bissl_ray.leaderboard.numbers import duration, points, probability
+from bissl_ray.leaderboard.numbers import duration, probability
+from bissl_ray.metrics import Metric
 
 _SURPRISING: Final = 0.05
 
 
 def findings(board: ComparisonBoard) -> list[str]:
     """Sentences on how the gain changes over checkpoints, and on all datasets together."""
-    return [*map(_of_trend, board.trends), *map(_of_overall, board.overall)]
+    metrics = {case.facts.dataset: case.metric for case in board.cases if case.gain is not None}
+    trends = [_of_trend(trend, metrics[trend.dataset]) for trend in board.trends]
+    return [*trends, *(_of_overall(overall, next(iter(metrics.values()))) for overall in board.overall)]
 
 
 def notes(board: ComparisonBoard) -> list[str]:
@@ -59,29 +62,31 @@ def _took(sides: Sequence[Side]) -> str:
     return f"{sum(side.runs for side in sides)} runs and {duration(sum(side.total_seconds for side in sides))}"
 
 
-def _of_trend(trend: Trend) -> str:
+def _of_trend(trend: Trend, metric: Metric) -> str:
     change = trend.change
     word = "does not change beyond seed noise"
     if change.low is not None and change.low > 0:
         word = "grows"
     elif change.high is not None and change.high < 0:
         word = "shrinks"
-    interval = "" if change.low is None else f"95% interval {points(change.low)} to {points(change.high)}, "
+    mean = metric.gain(change.mean, unit=" points")
+    interval = "" if change.low is None else f"95% interval {metric.gain(change.low)} to {metric.gain(change.high)}, "
     return (
-        f"From {trend.first} to {trend.last} the gain on {trend.dataset} {word}: {points(change.mean)} points "
+        f"From {trend.first} to {trend.last} the gain on {trend.dataset} {word}: {mean} "
         f"({interval}{change.n} seed{'' if change.n == 1 else 's'})."
     )
 
 
-def _of_overall(overall: Overall) -> str:
+def _of_overall(overall: Overall, metric: Metric) -> str:
     gain, tests = overall.gain, overall.tests
     ranked = (
         f"sign test p {probability(tests.sign)}, Wilcoxon p {probability(tests.wilcoxon)}"
         if tests.wilcoxon is not None
         else f"a rank test takes {FEWEST_FOR_RANKS} datasets that differ"
     )
+    mean = metric.gain(gain.mean, unit=" points")
     return (
-        f"Over {gain.n} datasets from {overall.checkpoint}: {points(gain.mean)} points on average (95% interval over "
-        f"datasets {points(gain.low)} to {points(gain.high)}); better on {tests.positive}, worse on {tests.negative} "
+        f"Over {gain.n} datasets from {overall.checkpoint}: {mean} on average (95% interval over datasets "
+        f"{metric.gain(gain.low)} to {metric.gain(gain.high)}); better on {tests.positive}, worse on {tests.negative} "
         f"({ranked})."
     )

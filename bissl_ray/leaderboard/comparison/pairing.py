@@ -91,7 +91,8 @@ def _side(
 
 def _overall(label: str, cases: Sequence[Compared]) -> Overall | None:
     own = [case for case in cases if case.facts.checkpoint == label and case.gain is not None]
-    if len({case.split for case in own}) > 1:
+    # Figures of unlike units have no mean.
+    if len({case.split for case in own}) > 1 or len({case.unit for case in own}) > 1:
         return None
     means = [case.gain.mean for case in own if case.gain is not None]
     gain = estimate(means)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard
 from bissl_ray.leaderboard.statistics import Estimate
+from bissl_ray.metrics import Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,18 +81,19 @@ def _figure(cases: Sequence[Compared]) -> "Figure":
     datasets = list(dict.fromkeys(case.facts.dataset for case in cases))
     labels = list(dict.fromkeys(case.facts.checkpoint for case in cases))
     series = [[case for case in cases if case.facts.dataset == name] for name in datasets]
+    one_unit = len({case.unit for case in cases}) == 1
     title = f"BiSSL against plain fine-tuning · {datasets[0] if len(datasets) == 1 else f'{len(datasets)} datasets'}"
     if len(datasets) == 1:
         figure = Figure(figsize=(max(5.0, 2.5 + 0.9 * len(labels)), 4.8), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         _draw_scores(above, cases)
         _draw_gains(below, series, labels)
-    elif len(labels) == 1:
+    elif len(labels) == 1 and one_unit:
         title += f" · from {labels[0]}"
         figure = Figure(figsize=(min(9.0, 3.0 + 0.6 * len(datasets)), 3.6), layout="constrained")
         axes = figure.subplots()
         _draw_gains(axes, [cases], datasets, over_datasets=True)
-    elif len(datasets) <= _MOST_IN_A_PANEL:
+    elif len(datasets) <= _MOST_IN_A_PANEL and one_unit:
         figure = Figure(figsize=(max(5.0, 2.5 + 0.9 * len(labels)), 3.6), layout="constrained")
         axes = figure.subplots()
         _draw_gains(axes, series, labels)
@@ -99,11 +101,12 @@ def _figure(cases: Sequence[Compared]) -> "Figure":
     else:
         rows = -(-len(datasets) // _PANELS_IN_A_ROW)
         figure = Figure(figsize=(9.0, 0.6 + 1.9 * rows), layout="constrained")
-        grid = figure.subplots(rows, _PANELS_IN_A_ROW, sharex=True, sharey=True).flatten()
+        grid = figure.subplots(rows, _PANELS_IN_A_ROW, sharex=True, sharey=one_unit).flatten()
         for axes, own in zip(grid, series, strict=False):
             _draw_gains(axes, [own], labels)
             axes.set_title(own[0].facts.dataset, fontsize=9)
-            axes.label_outer()
+            if one_unit:
+                axes.label_outer()
         for axes in grid[len(series) :]:
             axes.set_visible(False)
     if any(case.split == "validation" for case in cases):
@@ -113,19 +116,22 @@ def _figure(cases: Sequence[Compared]) -> "Figure":
 
 
 def _draw_scores(axes: "Axes", cases: Sequence[Compared]) -> None:
+    metric = cases[0].metric
+    unit = metric.objective(_unit(metric))  # with the sign that the figure has
     sides = (("fine-tuning", _FINETUNING, "finetuning", "s"), ("BiSSL", _BISSL, "bissl", "o"))
     for number, (name, colour, side, marker) in enumerate(sides):
         places = [x + 0.08 * (2 * number - 1) for x in range(len(cases))]
         scores: list[Estimate] = [getattr(case, side).score for case in cases]
-        axes.errorbar(places, *_in_percent(scores), color=colour, marker=marker, capsize=3, label=name, linewidth=1.2)
-        _hollow(axes, places, scores, cases, colour, marker)
-    axes.set_ylabel(f"{cases[0].facts.metric_title}{_one_split(cases)}, %")
+        _draw_intervals(axes, places, scores, cases, unit, color=colour, marker=marker, label=name)
+    axes.set_ylabel(f"{metric.title}{_one_split(cases)}{', %' if metric.share else ''}")
     axes.legend(frameon=False)
 
 
 def _draw_gains(
     axes: "Axes", series: Sequence[Sequence[Compared]], places: Sequence[str], over_datasets: bool = False
 ) -> None:
+    metric = series[0][0].metric
+    unit = _unit(metric)
     axes.axhline(0, color="black", linewidth=0.8)
     for number, cases in enumerate(series):
         colour = _COLOURS[number]
@@ -133,29 +139,34 @@ def _draw_gains(
         names = [case.facts.dataset if over_datasets else case.facts.checkpoint for case in cases]
         xs = [places.index(name) + shift for name in names]
         for x, case in zip(xs, cases, strict=True):
-            seeds = [100 * gain for gain in case.gains.values()]
+            seeds = [unit * gain for gain in case.gains.values()]
             axes.plot([x + _BESIDE] * len(seeds), seeds, ".", color=colour, alpha=0.5, markersize=4)
         gains = [case.gain for case in cases if case.gain is not None]
         line = "none" if over_datasets else "-"
         label = cases[0].facts.dataset
-        axes.errorbar(
-            xs, *_in_percent(gains), color=colour, marker="o", capsize=3, linewidth=1.2, linestyle=line, label=label
-        )
-        _hollow(axes, xs, gains, cases, colour, "o")
+        _draw_intervals(axes, xs, gains, cases, unit, color=colour, marker="o", linestyle=line, label=label)
     axes.set_xticks(range(len(places)), places)
     axes.set_xlim(-0.6, len(places) - 0.4)
     if sum(map(len, places)) > _LONG_TICKS:
         axes.tick_params(axis="x", rotation=40)
-    axes.set_ylabel("gain, points")
+    axes.set_ylabel("gain, points" if metric.share else "gain")
 
 
-def _hollow(
-    axes: "Axes", xs: Sequence[float], values: Sequence[Estimate], cases: Sequence[Compared], colour: str, marker: str
+def _draw_intervals(
+    axes: "Axes",
+    xs: Sequence[float],
+    values: Sequence[Estimate],
+    cases: Sequence[Compared],
+    unit: float,
+    **style: Any,
 ) -> None:
-    """Empty the markers of what was seen on the validation split alone."""
-    for x, value, case in zip(xs, values, cases, strict=True):
+    """Means with their intervals, each times the unit; hollow is what was seen on the validation split alone."""
+    means = [unit * value.mean for value in values]
+    halves = [abs(unit) * (value.half_width or 0.0) for value in values]
+    axes.errorbar(xs, means, halves, capsize=3, linewidth=1.2, **style)
+    for x, mean, case in zip(xs, means, cases, strict=True):
         if case.split == "validation":
-            axes.plot([x], [100 * value.mean], marker=marker, color=colour, markerfacecolor="white", zorder=5)
+            axes.plot([x], [mean], marker=style["marker"], color=style["color"], markerfacecolor="white", zorder=5)
 
 
 def _one_split(cases: Sequence[Compared]) -> str:
@@ -164,6 +175,5 @@ def _one_split(cases: Sequence[Compared]) -> str:
     return f" on the {splits.pop()} split" if len(splits) == 1 else ""
 
 
-def _in_percent(values: Sequence[Estimate]) -> tuple[list[float], list[float]]:
-    """Means, and half the widths of their intervals."""
-    return [100 * value.mean for value in values], [100 * (value.half_width or 0.0) for value in values]
+def _unit(metric: Metric) -> float:
+    return 100.0 if metric.share else 1.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
@@ -11,9 +12,10 @@ from rich.text import Text
 from bissl_ray.leaderboard.columns import Column
 from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard, Side
 from bissl_ray.leaderboard.comparison.findings import findings, notes
-from bissl_ray.leaderboard.numbers import count, duration, percent, points, probability
+from bissl_ray.leaderboard.numbers import count, duration, probability
 from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, fitting_table, markdown_table
 from bissl_ray.leaderboard.statistics import Estimate, with_ends
+from bissl_ray.metrics import Metric
 
 Row = dict[str, Any]
 
@@ -111,7 +113,10 @@ def _lines(cases: Sequence[Compared]) -> list[Line]:
 
 def _columns(cases: Sequence[Compared]) -> list[Column]:
     """Choose the columns that have something to say about these cases."""
-    metric = cases[0].facts.metric_title
+    metric = cases[0].metric
+
+    def score(side: Side) -> str:
+        return _with_half(side.score, partial(metric.score, unit=""), metric)
 
     def of_case(text: Callable[[Compared], str]) -> Callable[[Row], str]:
         return lambda row: text(row["case"]) if row["first"] else ""
@@ -122,8 +127,8 @@ def _columns(cases: Sequence[Compared]) -> list[Column]:
     every = [
         Column("from", 99, of_case(lambda case: case.facts.checkpoint), number=False),
         Column("pipeline", 100, lambda row: _NAMES[row["pipeline"]], number=False),
-        Column(f"{metric} %", 98, of_side(lambda side: _with_half(side.score, percent))),
-        Column("gain", 97, of_case(lambda case: _with_half(case.gain, points))),
+        Column(f"{metric.title}{' %' if metric.share else ''}", 98, of_side(score)),
+        Column("gain", 97, of_case(lambda case: _with_half(case.gain, metric.gain, metric))),
         Column("p", 84, of_case(lambda case: probability(case.tests.t))),
         Column("Wilcoxon p", 60, of_case(lambda case: probability(case.tests.wilcoxon))),
         Column("seeds", 40, of_case(lambda case: str(case.tests.n or ""))),
@@ -136,12 +141,12 @@ def _columns(cases: Sequence[Compared]) -> list[Column]:
     return [column for column in every if column.priority >= 90 or any(column.cell(row) for row in rows)]
 
 
-def _with_half(value: Estimate | None, written: Callable[[float | None], str]) -> str:
+def _with_half(value: Estimate | None, written: Callable[[float], str], metric: Metric) -> str:
     """A mean with half the width of its interval: 94.7 ± 1.1."""
     if value is None:
         return ""
     half = value.half_width
-    return written(value.mean) if half is None else f"{written(value.mean)} ± {percent(half)}"
+    return written(value.mean) if half is None else f"{written(value.mean)} ± {metric.spread(half)}"
 
 
 def _title(board: ComparisonBoard, cases: Sequence[Compared]) -> str:

@@ -27,7 +27,7 @@ SEEDS = range(1, 7)
 def facts(dataset, checkpoint, finished=True):
     labelled, unlabelled = {"bissl": 12_300, "finetuning": 12_340}, {"bissl": 30_700, "finetuning": 0}
     name = f"c-{dataset}-{checkpoint}"
-    return CaseFacts(dataset, checkpoint, name, "top1", "top-1", finished, labelled, unlabelled)
+    return CaseFacts(dataset, checkpoint, name, "top1", finished, labelled, unlabelled)
 
 
 @pytest.fixture
