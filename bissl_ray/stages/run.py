@@ -21,7 +21,7 @@ from bissl_ray.training.files import exists, remove_file, write_tensors
 from bissl_ray.training.order import Order, batches_of
 from bissl_ray.training.saved_progress import progress_file
 from bissl_ray.workers.launch import RunEnd
-from bissl_ray.workers.place import Place
+from bissl_ray.workers.place import Need, Place
 
 _MODEL_FILE: Final = "pretrained.pt"
 """What a stage that starts from fresh weights writes into its folder."""
@@ -96,9 +96,7 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
         folder=folder,
         data=request.data,
         cache_side=request.settings.cache_side,
-        workers=request.workers,
-        workers_flag="--workers",
-        in_process=True,
+        need=Need(request.workers, "--workers", in_process=True),
     )
     with session(job, place, address, prepare) as under_way:
         ready, where = under_way.prepared, under_way.place

@@ -37,12 +37,7 @@ def write_document(storage: str | Path, name: str, document: Document) -> None:
 
 
 def read_document(storage: str | Path, name: str, kind: type[D]) -> D | None:
-    """Read a document, None where there is nothing of that name.
-
-    Args:
-        storage: a local path or a URI that pyarrow knows.
-        name: as for `write_document`.
-        kind: its model.
+    """Read a document of a kind, None where there is nothing of that name; other arguments as of `write_document`.
 
     Raises:
         BadInputError: the name can't be used; or the document is damaged, of a later release, or what it holds is not

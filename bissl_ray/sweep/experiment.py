@@ -2,30 +2,30 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 
 from ray import tune
 
-from bissl_ray.config.columns import parameter_types
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
+from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import View
 from bissl_ray.search.history import control_settings, planner_of
 from bissl_ray.search.planner import Plan, Planner
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.paths import trial_folder
-from bissl_ray.sweep.in_flight import InFlight
 from bissl_ray.sweep.listener import LineListener
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
-from bissl_ray.sweep.searcher import PlannedSearcher
+from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.training.order import Order
 from bissl_ray.words import Phase, Step
+from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.place import OnCluster
 from bissl_ray.workers.train_run import GroupShape
-from bissl_ray.workers.trainable import TrialRunner
 
 _TUNE_ACTOR = {"CPU": 0, "memory": 2**28}
 """What the Tune actor of a group of several workers takes: its workers take the CPUs. (Tune refuses {"CPU": 0}
@@ -62,7 +62,7 @@ def run_experiment(
             TrialRunner,
             name="tune",
             storage_path=place.shape.run_dir,
-            config={"shape": place.shape.to_mapping(), "line": None if listener is None else listener.name},
+            config={"shape": asdict(place.shape), "line": None if listener is None else listener.name},
             resources_per_trial=group_resources(place.shape),
             num_samples=-1,
             search_alg=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
@@ -84,13 +84,7 @@ def run_experiment(
 
 
 def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
-    """What a worker group is to do for a plan.
-
-    Args:
-        plan: of the sweep's planner.
-        document: of the sweep.
-        storage: absolute.
-    """
+    """What a worker group is to do for a plan of the sweep; the storage is absolute."""
     record, request = plan.record, document.request
     is_control = record.phase == Phase.CONTROL
     settings = control_settings(request.space, record.point) if is_control else request.space.settings(record.point)
