@@ -159,8 +159,7 @@ class _InTurn(Searcher):  # type: ignore[misc]
     def save(self, checkpoint_path: str) -> None:
         return
 
-    def restore(self, checkpoint_path: str) -> None:
-        return
+    restore = save
 
 
 class _Ends(tune.Callback):  # type: ignore[misc]

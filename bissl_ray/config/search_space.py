@@ -81,17 +81,15 @@ class SpaceFile(_Sections):
 
 
 class SearchSpace(_Sections):
-    """A space with everything that it extends filled in. Written to sweep.json, read back from it.
-
-    Attributes:
-        sources: where each key came from, as ``{"parameters.lower_lr": "search_spaces/cars.yaml"}``; a key
-            of the protocol without a source holds its default.
-        notes: what was left out of it and why, a line each; empty in documents of releases that left nothing out.
-    """
+    """A space with everything that it extends filled in. Written to sweep.json, read back from it."""
 
     dataset: str = Field(pattern=_DATASET, description="dataset that the space is for")
-    sources: dict[str, str] = Field(default_factory=dict, description="file that each key came from")
-    notes: list[str] = Field(default_factory=list, description="what was left out, and why")
+    sources: dict[str, str] = Field(
+        default_factory=dict,
+        description="file that each key came from, as of parameters.lower_lr; a key of the protocol without one holds "
+        "its default",
+    )
+    notes: list[str] = Field(default_factory=list, description="what was left out and why, a line each")
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> "SearchSpace":

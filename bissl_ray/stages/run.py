@@ -14,9 +14,8 @@ from bissl_ray.preflight.session import Job, session
 from bissl_ray.progress import Note, View
 from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
-from bissl_ray.store.documents import read_stage_document, write_document
+from bissl_ray.store.documents import now, provenance, read_stage_document, write_document
 from bissl_ray.store.paths import absolute_storage, stage_folder
-from bissl_ray.store.provenance import now, provenance
 from bissl_ray.training.files import exists, remove_file, write_tensors
 from bissl_ray.training.order import Order, batches_of
 from bissl_ray.training.saved_progress import progress_file

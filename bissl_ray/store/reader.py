@@ -119,12 +119,10 @@ def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exc
 def _read(storage: str | Path, kind: RowKind, dataset: str | None, sweep: str | None) -> pa.Table:
     filesystem, base = open_storage(storage)
     for remaining in reversed(range(_LISTINGS)):
-        files = list_files(filesystem, base, kind, dataset, sweep)
         try:
-            tables = [table for _, table in _read_files(filesystem, files)]
+            read = _read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep))
+            break
         except FileNotFoundError:
-            if remaining == 0:
+            if not remaining:
                 raise
-            continue
-        return newest(unify(tables, kind), kind)
-    raise AssertionError("unreachable: the last listing returns or raises")
+    return newest(unify([table for _, table in read], kind), kind)

@@ -17,7 +17,7 @@ from bissl_ray.config.columns import to_columns
 from bissl_ray.progress import SweepProgress, View
 from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
-from bissl_ray.store.provenance import git_state, versions
+from bissl_ray.store.documents import git_state, versions
 from bissl_ray.store.schema import Row
 from bissl_ray.sweep.searcher import InFlight
 from bissl_ray.training.order import Order

@@ -85,5 +85,4 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
     def save(self, checkpoint_path: str) -> None:
         """Nothing: resuming replays Parquet."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: resuming replays Parquet."""
+    restore = save

@@ -13,9 +13,8 @@ from bissl_ray.preflight.session import Job, session
 from bissl_ray.preflight.sweeps import CheckpointFacts, check_pretrained, check_request, fitting_models
 from bissl_ray.progress import Decoding, Event, Note, Report, SweepProgress, View
 from bissl_ray.search.history import SweepOutcome, outcome_of
-from bissl_ray.store.documents import write_document
+from bissl_ray.store.documents import provenance, write_document
 from bissl_ray.store.paths import sweep_documents
-from bissl_ray.store.provenance import provenance
 from bissl_ray.training.files import exists, write_tensors
 from bissl_ray.training.order import Order
 from bissl_ray.training.stages.pretrain import pretrained_path
