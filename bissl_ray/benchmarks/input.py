@@ -46,14 +46,7 @@ class Question:
 
     Attributes:
         data: a dataset of image files; None: photographs that ship with scikit-learn, cut and resized.
-        size: longer side of those, pixels.
-        count: images, at most.
         stream: "train" (one augmented image) or "pretext" (two views).
-        image_size: side of what a network is fed, pixels.
-        batch: images per batch.
-        processes: loader processes.
-        rounds: turns of each way.
-        seconds: about how long a turn takes.
     """
 
     data: DataChoice | None

@@ -59,9 +59,8 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Row) -> str:
         """Decide on an explore trial's report."""
         alternation = result.get("alternation")
-        if not _explores(trial) or not self._early_stopping or alternation is None:
-            return str(TrialScheduler.CONTINUE)
-        if alternation >= trial.config["alternations"]:
+        may_stop = _explores(trial) and self._early_stopping and alternation is not None
+        if not may_stop or alternation >= trial.config["alternations"]:
             return str(TrialScheduler.CONTINUE)
         # Rungs are keyed by our own trial name, which survives a resume; Tune's identifier does not.
         known = SimpleNamespace(trial_id=trial.config["trial"])
