@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from bissl_ray.config.columns import parameter_types
+from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.leaderboard import rank, verdicts
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.proposals import finetune_points

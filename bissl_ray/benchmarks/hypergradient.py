@@ -110,7 +110,7 @@ def measure_hypergradient(
                 first = found
             elif len(rows) == 2:
                 reference = found
-                rows = [replace(rows[0], error=_distance(first, reference)), replace(rows[1], error=0.0)]
+                rows[0] = replace(rows[0], error=_distance(first, reference))
                 first = []
             else:
                 rows[-1] = replace(rows[-1], error=_distance(found, reference))
@@ -168,12 +168,7 @@ def _solutions(
 
 
 def _measure(
-    way: Way,
-    problem: Problem,
-    H: CurvatureOperator,
-    damping: float,
-    tolerance: float,
-    repeats: int,
+    way: Way, problem: Problem, H: CurvatureOperator, damping: float, tolerance: float, repeats: int
 ) -> tuple[Row, list[Tensor]]:
     totals, builds = [], []
     for _ in range(repeats):

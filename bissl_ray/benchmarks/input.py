@@ -5,7 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,14 +46,7 @@ class Question:
 
     Attributes:
         data: a dataset of image files; None: photographs that ship with scikit-learn, cut and resized.
-        size: longer side of those, pixels.
-        count: images, at most.
         stream: "train" (one augmented image) or "pretext" (two views).
-        image_size: side of what a network is fed, pixels.
-        batch: images per batch.
-        processes: loader processes.
-        rounds: turns of each way.
-        seconds: about how long a turn takes.
     """
 
     data: DataChoice | None
@@ -181,15 +174,10 @@ def _files(question: Question, folder: Path) -> tuple[ImageFiles, DatasetSpec]:
     return source.select(range(min(question.count, len(source)))), get_dataset(question.data.dataset)
 
 
-@contextmanager
-def _opened(source: Images, spec: DatasetSpec, question: Question) -> Iterator[EndlessBatches]:
+def _batches(source: Images, spec: DatasetSpec, question: Question) -> EndlessBatches:
     transform = {"train": train_transform, "pretext": pretext_transform}[question.stream]
     samples = Samples(source, transform(spec, question.image_size))
-    batches = endless_batches(samples, Stream(question.stream, 0, question.batch), processes=question.processes)
-    try:
-        yield batches
-    finally:
-        batches.close()
+    return endless_batches(samples, Stream(question.stream, 0, question.batch), processes=question.processes)
 
 
 def _seconds(batches: EndlessBatches, count: int) -> float:
@@ -205,7 +193,9 @@ def _turns(sources: Mapping[str, Images], spec: DatasetSpec, question: Question)
     # What the loader processes prepared while others had their turn is not timed.
     ahead = _PREFETCHED * question.processes
     with ExitStack() as stack:
-        streams = {name: stack.enter_context(_opened(source, spec, question)) for name, source in sources.items()}
+        streams = {
+            name: stack.enter_context(closing(_batches(source, spec, question))) for name, source in sources.items()
+        }
         counts = {}
         for name, batches in streams.items():
             _seconds(batches, ahead + 1)

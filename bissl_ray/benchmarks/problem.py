@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bissl_ray.bilevel import LowerHessian
-from bissl_ray.config.backbones import RESNETS
+from bissl_ray.config.names import RESNETS
 from bissl_ray.data import OfPair, Samples, Share, Stream, endless_batches, get_dataset
 from bissl_ray.data.loaders import each_tensor
 from bissl_ray.downstream.classification import ClassificationTask
@@ -129,12 +129,12 @@ class Problem:
         return replace(self, backbone=backbone, params=list(backbone.parameters()), pretext=pretext)
 
 
-def build_problem(question: Question, worker: Worker, seed: int = 0) -> Problem:
+def build_problem(question: Question, worker: Worker) -> Problem:
     """Pretrain or load, fit a head, and collect the gradients of the upper loss (collective).
 
     The head takes a gradient step after each right-hand side, so that these follow each other as in BiSSL.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     backbone = build_backbone(question.backbone, "synchronised", question.size).to(worker.device)
     pretext = SimCLR(backbone.feature_dim, 256, 256, 0.5, "synchronised").to(worker.device)
     spec = get_dataset(_DATASET)

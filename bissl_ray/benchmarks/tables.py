@@ -23,22 +23,15 @@ def measurement_table(measured: Measurement) -> Group:
     # Narrow enough for 80 columns: where a table has to shrink, digits are what goes.
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("way", no_wrap=True)
-    for name in (
-        "ms per\nproduct",
-        "pro-\nducts",
-        "ms in\nall",
-        "times\nfaster",
-        "true\nresidual",
-        "error",
-        "peak\nMB",
-    ):
+    figures = ("ms per\nproduct", "pro-\nducts", "ms in\nall", "times\nfaster", "true\nresidual", "error", "peak\nMB")
+    for name in figures:
         table.add_column(name, justify="right", vertical="bottom")
     for row in measured.rows:
         table.add_row(row.way, *_cells(row))
     sentences = [
         "residual: |v - (M + H) x| / |v|, H of the whole batch; error: of M x against CG's, the second row; both means "
         f"over the solves.\nNot in the times: {measured.upper_gradients_ms:.0f} ms for the upper steps' gradients "
-        "at the lower solution.",
+        "at the lower solution."
     ]
     if measured.cosines:
         least, most = min(measured.cosines), max(measured.cosines)

@@ -2,11 +2,11 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from ray import tune
@@ -23,9 +23,12 @@ from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.worker import from_ray_train
 from bissl_ray.workers.cluster import connected
+from bissl_ray.workers.group import TrialRunner
+from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.train_run import GroupShape, run_with_messages
-from bissl_ray.workers.trainable import TrialRunner
 
+Marks = Mapping[str, float]
+"""When a trial took its first step and when it ended: "first_step_at" and "ended_at", seconds since the epoch."""
 _TINY = {"alternations": 2, "lower_steps": 2, "upper_steps": 2, "head_epochs": 1, "cg_iterations": 1}
 
 
@@ -92,7 +95,7 @@ def _worker_group(orders: list[Order], shape: GroupShape) -> Turnaround:
         TrialRunner,
         name="bench",
         storage_path=shape.run_dir,
-        config={"shape": shape.to_mapping(), "line": None},
+        config={"shape": asdict(shape), "line": None},
         resources_per_trial=group_resources(shape),
         num_samples=-1,
         search_alg=_InTurn(orders),
@@ -105,9 +108,9 @@ def _worker_group(orders: list[Order], shape: GroupShape) -> Turnaround:
 
 def _trainer_per_trial(orders: list[Order], shape: GroupShape) -> Turnaround:
     begin = time.time()
-    marks: list[dict[str, Any]] = []
+    marks: list[Marks] = []
 
-    def take(mark: dict[str, Any]) -> bool:
+    def take(mark: Marks) -> bool:
         marks.append(mark)
         return True
 
@@ -116,14 +119,19 @@ def _trainer_per_trial(orders: list[Order], shape: GroupShape) -> Turnaround:
     return _turnaround("TorchTrainer started per trial", begin, marks)
 
 
-def _run_one(config: dict[str, Any]) -> None:
+class _Work(TypedDict):
+    order: Order
+    line: MessageLine
+
+
+def _run_one(config: _Work) -> None:
     worker = from_ray_train()
     result = run_order(config["order"], worker, Silent())
     if worker.is_chief:
         config["line"].put(result)
 
 
-def _turnaround(way: str, begin: float, marks: list[dict[str, Any]]) -> Turnaround:
+def _turnaround(way: str, begin: float, marks: Sequence[Marks]) -> Turnaround:
     between = [after["first_step_at"] - before["ended_at"] for before, after in pairwise(marks)]
     return Turnaround(way, marks[0]["first_step_at"] - begin, between)
 
@@ -136,7 +144,7 @@ class _InTurn(Searcher):  # type: ignore[misc]
         self._left = list(orders)
         self._running = False
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, str] | str | None:
         if self._running:
             return None
         if not self._left:
@@ -145,21 +153,20 @@ class _InTurn(Searcher):  # type: ignore[misc]
         order = self._left.pop(0)
         return {"trial": order.trial, "order": order.model_dump_json()}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: Marks | None = None, error: bool = False) -> None:
         self._running = False
 
     def save(self, checkpoint_path: str) -> None:
         return
 
-    def restore(self, checkpoint_path: str) -> None:
-        return
+    restore = save
 
 
 class _Ends(tune.Callback):  # type: ignore[misc]
     """Collects every trial's result."""
 
     def __init__(self) -> None:
-        self.marks: list[dict[str, Any]] = []
+        self.marks: list[Marks] = []
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         self.marks.append(trial.last_result)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bissl_ray.config.resources import resource_dir
+from bissl_ray.config.space_files import resource_dir
 from bissl_ray.errors import BadInputError, nearest
 
 

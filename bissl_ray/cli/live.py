@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bissl_ray.leaderboard.live import LiveBoard
-    from bissl_ray.sweep.outcome import SweepOutcome
+    from bissl_ray.search.history import SweepOutcome
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def _show_plan(asked: SweepOptions) -> None:
     from bissl_ray.preflight.sweeps import check_pretrained, check_request
     from bissl_ray.store import check_writable
     from bissl_ray.sweep.run import check_new, prepare_request
-    from bissl_ray.workers.attach import check_cluster
+    from bissl_ray.workers.environment import check_cluster
 
     if asked.budget is not None:
         parse_budget(asked.budget)

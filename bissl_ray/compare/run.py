@@ -10,11 +10,9 @@ from bissl_ray.config.options import SweepOptions
 from bissl_ray.config.requests import Case, CheckpointChoice, Comparison
 from bissl_ray.errors import BadInputError
 from bissl_ray.progress import View
-from bissl_ray.search.history import is_finished, planner_of
-from bissl_ray.store.documents import read_document, read_sweep_document, write_document
+from bissl_ray.search.history import SweepOutcome, is_finished, planner_of
+from bissl_ray.store.documents import git_state, now, read_document, read_sweep_document, versions, write_document
 from bissl_ray.store.paths import sweep_names
-from bissl_ray.store.provenance import git_state, now, versions
-from bissl_ray.sweep.outcome import SweepOutcome
 from bissl_ray.sweep.run import begin_sweep, resume_sweep
 
 

@@ -5,13 +5,9 @@ from functools import cache
 from types import NoneType
 from typing import Any, get_args
 
+from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.settings import Settings
 from bissl_ray.words import PARAMETER_PREFIX
-
-
-def parameter_types() -> dict[str, type]:
-    """Types of the columns of all settings, by setting: float, int, bool or str."""
-    return {name: _column_type(field.annotation) for name, field in Settings.model_fields.items()}
 
 
 @cache
@@ -20,12 +16,12 @@ def nullable_settings() -> frozenset[str]:
     return frozenset(name for name, field in Settings.model_fields.items() if NoneType in get_args(field.annotation))
 
 
-def to_columns(settings: Settings) -> dict[str, Any]:
+def to_columns(settings: Settings) -> dict[str, SettingValue]:
     """Every setting by its column."""
     return {PARAMETER_PREFIX + name: value for name, value in settings.model_dump().items()}
 
 
-def settings_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of_row(row: Mapping[str, Any]) -> dict[str, SettingValue]:
     """Every setting that a row gives, by name.
 
     A null is a value of a nullable setting; of any other it says that the row is older than the setting. Columns of
@@ -41,7 +37,3 @@ def settings_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
         for name, column in columns.items()
         if column in row and (row[column] is not None or name in nullable)
     }
-
-
-def _column_type(annotation: object) -> type:
-    return next((kind for kind in (float, int, bool) if annotation in (kind, kind | None)), str)

@@ -1,12 +1,12 @@
-"""Rules that tie settings to each other, for the settings of one trial and for all that a space can propose."""
+"""Rules that tie settings to each other: for one trial, for all that a space can propose, for its known-good points."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any
 
-from bissl_ray.config.backbones import PARTS, part_weight, parts_of, wrong_image_size
+from bissl_ray.config.names import PARTS, part_weight, parts_of, wrong_image_size
+from bissl_ray.config.parameters import IntParameter, Parameter, SettingValue
 from bissl_ray.config.refusal import shown
 
 
@@ -24,7 +24,7 @@ class _Rule:
     broken: Callable[..., str | None]
 
 
-def broken_combination(possible: Mapping[str, Sequence[Any]]) -> tuple[tuple[str, ...], str] | None:
+def broken_combination(possible: Mapping[str, Sequence[SettingValue]]) -> tuple[tuple[str, ...], str] | None:
     """Find settings that don't fit together.
 
     Args:
@@ -78,3 +78,59 @@ _RULES = (
     _Rule(("curvature_batch", "lower_batch"), _more_than_the_lower_batch),
     _Rule(("curvature_chunks", "curvature_batch", "lower_batch"), _parts_too_small),
 )
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why a known-good point can't be tried in a search space.
+
+    Attributes:
+        name: the point's setting to change.
+        clashes_with: settings whose ranges, or values outside of the point, it doesn't go with.
+        refusal: what was found, what was expected and what to do next, for the person who wrote the point.
+        note: the same for somebody who only inherits the point, and names the setting.
+    """
+
+    name: str
+    clashes_with: tuple[str, ...]
+    refusal: str
+    note: str
+
+
+def out_of_range(name: str, value: SettingValue, parameter: Parameter, came_from: str) -> Misfit | None:
+    """Hold a point's value against what the setting is searched over, which was given in the file `came_from`.
+
+    None where the search could propose the value, which is one that the setting can take.
+    """
+    if parameter.contains(value):
+        return None
+    remedy = "change the point or widen the range"
+    if isinstance(parameter, IntParameter) and isinstance(value, int | float):
+        between_steps = parameter.low <= value <= parameter.high
+        remedy = f"change the point (nearest: {parameter.nearest(value)}) or the step" if between_steps else remedy
+    return Misfit(
+        name,
+        (name,),
+        f"found {shown(value)}, expected a value in the searched range, {parameter.span} ({came_from}); {remedy}",
+        f"{name} is {shown(value)}, expected {parameter.span} ({came_from})",
+    )
+
+
+def at_odds(
+    point: Mapping[str, SettingValue], possible: Mapping[str, Sequence[SettingValue]], came_from: Mapping[str, str]
+) -> Misfit | None:
+    """Hold a point against the rules that tie settings to each other; None where everything fits together.
+
+    Args:
+        point: values by setting.
+        possible: the values that each setting can take in a trial at the point; of a range, its two ends.
+        came_from: where the settings that some file gives were given.
+    """
+    broken = broken_combination(possible)
+    if broken is None:
+        return None
+    names, message = broken
+    others = tuple(name for name in names if name not in point)
+    given = ", ".join(f"{name}: {came_from[name]}" for name in others if name in came_from)
+    own = next((name for name in names if name in point), names[0])
+    return Misfit(own, others, message, f"{message} ({given})" if given else message)

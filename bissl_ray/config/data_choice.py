@@ -11,12 +11,8 @@ from bissl_ray.config.flags import flag
 class DataPlaces:
     """Where data lie, and whose images the pretext sees; paths are absolute once `absolute` has been called.
 
-    Attributes:
-        data_dir: folder that holds the dataset; None for an embedded one.
-        splits_dir: folder of published index files; None: none are read.
-        pretext_dataset: whose images the pretext sees instead of the dataset's, as where the backbone was pretrained
-            on ImageNet (the paper); None: the dataset's own.
-        pretext_data_dir: folder that holds it; None: `data_dir`.
+    What a field is, its flag says. Another dataset's images are for the pretext where the backbone was pretrained on
+    them, as on ImageNet in the paper.
     """
 
     data_dir: str | None = flag("Folder that holds the dataset's files.")

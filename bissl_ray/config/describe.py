@@ -12,9 +12,6 @@ from bissl_ray.config.search_space import SearchSpace
 def to_yaml(space: SearchSpace) -> str:
     """Write a resolved space as a file that extends nothing.
 
-    Args:
-        space: the space.
-
     Returns:
         YAML; each key ends in a comment naming the file that it came from, "default" where none gives it. Comments
         at the end say what was left out, and why.
@@ -39,12 +36,9 @@ def settings_to_yaml(resolved: ResolvedSettings, dataset: str, split_seed: int) 
     """Write all settings of one run as a search space that runs them as one trial.
 
     Args:
-        resolved: the settings.
+        resolved: the settings; each ends in a comment on where it came from.
         dataset: that they are for.
         split_seed: of the train/validation split, where it is drawn.
-
-    Returns:
-        YAML; each setting ends in a comment on where it came from.
     """
     settings = resolved.settings.model_dump().items()
     rows = [

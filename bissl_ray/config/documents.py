@@ -3,19 +3,12 @@
 Version 1, which has no number in it, has requests that are flat; `config.requests` reads both.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
+from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import Comparison, StageRequest, SweepRequest
 
 VERSION: Final = 2
@@ -105,7 +98,7 @@ class StageDocument(_OnData):
             del content["request"][name]
         return {**content, "settings": self.settings_with_origins()}
 
-    def settings_with_origins(self) -> dict[str, dict[str, Any]]:
+    def settings_with_origins(self) -> dict[str, dict[str, SettingValue]]:
         """Each setting beside where it came from, as a person reads it in the file."""
         request = self.request
         return {
@@ -126,8 +119,3 @@ class ComparisonDocument(Document):
     kind = "comparison"
 
     comparison: Comparison = Field(description="what was asked for")
-
-
-def parse_versions(document: Document) -> dict[str, str]:
-    """Versions of the libraries by name."""
-    return {name: str(version) for name, version in json.loads(document.versions).items()}

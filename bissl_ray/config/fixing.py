@@ -1,17 +1,17 @@
 """A search space with more of it fixed, and what is then left to run: what a comparison runs BiSSL at."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
-from bissl_ray.config import SearchSpace, Settings
+from bissl_ray.config import SearchSpace, Settings, SettingValue
 from bissl_ray.config.refusal import refusal
 
+Values = Mapping[str, SettingValue]
+"""Of settings, or of the protocol's keys, by name."""
 
-def one_configuration(
-    space: SearchSpace, point: Mapping[str, Any], pretraining: Mapping[str, Any], protocol: Mapping[str, Any]
-) -> SearchSpace:
+
+def one_configuration(space: SearchSpace, point: Values, pretraining: Values, protocol: Values) -> SearchSpace:
     """The space held at a point: what is left to search is fine-tuning, as long as before."""
     plan = space.protocol
     own = {name: value for name, value in point.items() if name not in space.finetune_parameters}
@@ -19,7 +19,7 @@ def one_configuration(
     return held(space, {**own, **pretraining}, {**one, **protocol})
 
 
-def held(space: SearchSpace, fixed: Mapping[str, Any], protocol: Mapping[str, Any]) -> SearchSpace:
+def held(space: SearchSpace, fixed: Values, protocol: Values) -> SearchSpace:
     """The space with more of it fixed and another plan, tuned as `tuned_once` says."""
     mapping = space.to_mapping()
     for section in ("parameters", "finetune_parameters"):
@@ -48,6 +48,5 @@ def tuned_once(space: SearchSpace) -> SearchSpace:
         return space
     once = {"finetune_runs": 1} if space.parameters else {"finetune_runs": 1, "finalists": 1}
     why = {f"protocol.{name}": "nothing to search in fine-tuning" for name in once}
-    return space.model_copy(
-        update={"protocol": space.protocol.model_copy(update=once), "sources": {**space.sources, **why}}
-    )
+    protocol = space.protocol.model_copy(update=once)
+    return space.model_copy(update={"protocol": protocol, "sources": {**space.sources, **why}})

@@ -1,19 +1,21 @@
 """Load a search space: merge a file with what it extends, and refuse what is wrong by file and line."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bissl_ray.config.merge import Origins, merge
-from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter, SettingValue
+from bissl_ray.config.combinations import Misfit
+from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter, Point
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.refusal import dotted, refusal
-from bissl_ray.config.search_space import SearchSpace, SpaceFile
+from bissl_ray.config.search_space import SETTING_SECTIONS, SearchSpace, SpaceFile
 from bissl_ray.config.settings import Settings
 from bissl_ray.config.space_files import find_space, read_chain
-from bissl_ray.config.yaml_document import Document, KeyPath
+from bissl_ray.config.yaml_document import Document, KeyPath, nearest_key
 from bissl_ray.errors import BadInputError
 
 _COMMAND_LINE = "command line"
@@ -23,6 +25,40 @@ _PARAMETER_MODELS: dict[str, type[BaseModel]] = {
     "int": IntParameter,
     "categorical": CategoricalParameter,
 }
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Which layer gave what.
+
+    Attributes:
+        layers: what is extended before what extends it, then the command line if it says anything.
+        files: how many of them are files; the last is the one that was asked for.
+        givers: position in `layers` of the one with the last word on each key.
+    """
+
+    layers: Sequence[Document]
+    files: int
+    givers: Mapping[KeyPath, int]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What each key's layer is called, by dotted key."""
+        return {dotted(path): self.layers[number].label for path, number in self.givers.items()}
+
+    def place(self, path: KeyPath) -> str:
+        """The file that gave a key, or the nearest key above it: each is right by itself, but not with the others."""
+        return self.layers[self.givers.get(nearest_key(path, self.givers), -1)].place(path)
+
+    def inherits(self, misfit: Misfit) -> bool:
+        """Whether a known-good point's misfit is no mistake of the person who wrote the point.
+
+        So it is with points of a file that was not asked for itself, and where what the point doesn't go with came
+        after it: the person narrowed somebody else's space, or the command line the file's.
+        """
+        giver = self.givers[("known_good",)]
+        later = (self.givers.get((section, name), -1) for section in SETTING_SECTIONS for name in misfit.clashes_with)
+        return giver < self.files - 1 or any(number > giver for number in later)
 
 
 def load_search_space(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
@@ -52,12 +88,12 @@ def load_search_space(name_or_path: str | Path, overrides: Mapping[str, Any] | N
         layers.append(Document(_COMMAND_LINE, dict(overrides)))
     for layer in layers:
         _validate_alone(layer)
-    merged, origins = merge(layers, files)
+    merged, origins = _merge(layers, files)
     points = merged.pop("known_good", [])
     try:
         space = SearchSpace.model_validate({**merged, "sources": origins.labels})
     except ValidationError as error:
-        raise refusal(error, origins.place, _right_keys(merged)) from error
+        raise refusal(error, origins.place, partial(_right_keys, merged)) from error
     return _with_points(space, points, origins)
 
 
@@ -66,10 +102,36 @@ def _validate_alone(layer: Document) -> None:
     try:
         SpaceFile.model_validate(layer.values)
     except ValidationError as error:
-        raise refusal(error, layer.place, _right_keys(layer.values)) from error
+        raise refusal(error, layer.place, partial(_right_keys, layer.values)) from error
 
 
-def _with_points(space: SearchSpace, points: list[dict[str, SettingValue]], origins: Origins) -> SearchSpace:
+def _merge(layers: Sequence[Document], files: int) -> tuple[dict[str, Any], Origins]:
+    """Let every layer's word win over those before it, key by key; arguments as of `Origins`.
+
+    Returns:
+        One mapping in the shape of a file that extends nothing, and where its keys came from.
+    """
+    merged: dict[str, Any] = {section: {} for section in (*SETTING_SECTIONS, "protocol")}
+    givers: dict[KeyPath, int] = {}
+    for number, layer in enumerate(layers):
+        for section in SETTING_SECTIONS:
+            for name, value in layer.values.get(section, {}).items():
+                for other in set(SETTING_SECTIONS) - {section}:
+                    merged[other].pop(name, None)
+                    givers.pop((other, name), None)
+                merged[section][name] = value
+                givers[(section, name)] = number
+        for name, value in layer.values.get("protocol", {}).items():
+            merged["protocol"][name] = value
+            givers[("protocol", name)] = number
+        for key in ("dataset", "known_good"):
+            if key in layer.values:
+                merged[key] = layer.values[key]
+                givers[(key,)] = number
+    return merged, Origins(layers, files, givers)
+
+
+def _with_points(space: SearchSpace, points: list[Point], origins: Origins) -> SearchSpace:
     """Add the known-good points of the space's own pretext, no longer naming it, and those that never named one.
 
     Inherited points that don't fit are left out, with a note.
@@ -96,18 +158,14 @@ def _with_points(space: SearchSpace, points: list[dict[str, SettingValue]], orig
     return space.model_copy(update={"known_good": kept, "notes": notes})
 
 
-def _right_keys(values: Mapping[str, Any]) -> Callable[[KeyPath], Iterable[str]]:
-    """For each path into a space file, the keys that are right there."""
-
-    def keys(path: KeyPath) -> Iterable[str]:
-        match path:
-            case ():
-                return SpaceFile.model_fields
-            case ("protocol",):
-                return Protocol.model_fields
-            case ("parameters" | "finetune_parameters" as section, name):
-                return _PARAMETER_MODELS[values[section][name]["type"]].model_fields
-            case _:
-                return Settings.model_fields
-
-    return keys
+def _right_keys(values: Mapping[str, Any], path: KeyPath) -> Iterable[str]:
+    """The keys that are right at a path into a space file of these values."""
+    match path:
+        case ():
+            return SpaceFile.model_fields
+        case ("protocol",):
+            return Protocol.model_fields
+        case ("parameters" | "finetune_parameters" as section, name):
+            return _PARAMETER_MODELS[values[section][name]["type"]].model_fields
+        case _:
+            return Settings.model_fields

@@ -1,13 +1,17 @@
-"""What a person may ask: the flags of the command line and the keywords of Python, declared once."""
+"""What a person may ask: the flags of the command line and the keywords of Python, declared once.
+
+What a field is, its flag says; attributes that are listed here have none, or have more to be said of them.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.flags import flag
 from bissl_ray.config.search_space import SearchSpace
+from bissl_ray.errors import BadInputError
 
 _ADDRESS = "Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]"
 
@@ -20,14 +24,10 @@ class _Options(DataPlaces):
         "Take what fits the backbone; the rest keeps fresh weights.", "--allow-partial", default=False
     )
 
-    def given(self) -> dict[str, Any]:
+    def given(self) -> dict[str, object]:
         """What is not as it is by default, by field."""
         values = ((each, getattr(self, each.name)) for each in fields(self))
-        return {
-            each.name: value
-            for each, value in values
-            if value != (each.default_factory() if each.default_factory is not MISSING else each.default)
-        }
+        return {each.name: value for each, value in values if value != each.default}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +37,10 @@ class SweepOptions(_Options):
     Attributes:
         datasets: names, one sweep each; of the command line alone.
         dataset: name of a dataset; None: the space's, else digits, which needs no download.
-        space: search-space file or name; None takes the dataset's own. A resolved space is taken as it is.
+        space: file or name; a resolved space is taken as it is.
         overrides: has the last word over a space that is loaded, in the shape of a space file, such as
             `{"protocol": {"trials": 8}}`.
-        trials: explore trials; None: as the space says.
-        budget: limit on exploring, such as "2h" or "40gpuh".
-        name: of the sweep; None makes one from the dataset and the time.
-        workers_per_trial: worker processes that share one trial; a GPU each where there are GPUs.
-        pretrained: self-supervised checkpoint (.pth, .pt, .safetensors), a path or a URI.
-        pretrained_head: file of its pretext head, if that is neither in it nor beside it.
-        pretrain: pretrain on the dataset's own images where no checkpoint is given.
+        pretrained: a path or a URI.
         splits_optional: whether `splits_dir` may be without files of this dataset, whose split is then as published or
             drawn: where it is one dataset of several.
     """
@@ -71,14 +65,7 @@ class SweepOptions(_Options):
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeOptions(DataPlaces):
-    """What is asked of a sweep that has begun, by `bissl-ray resume` or `resume_sweep`; folders: where data are now.
-
-    Attributes:
-        storage: where it is.
-        trials: explore trials in all from now on; None: as asked for before.
-        budget: limit on exploring, from now on.
-        address: of a Ray cluster; need not be the same one.
-    """
+    """What is asked of a sweep that has begun, by `bissl-ray resume` or `resume_sweep`; folders: where data are now."""
 
     storage: str = flag("Folder or URI that holds it.", default="./runs")
     trials: int | None = flag("Explore trials in all, to extend it. [as before]")
@@ -91,17 +78,7 @@ class StageOptions(_Options):
     """A stage run by itself, as asked for by its verb.
 
     Attributes:
-        dataset: a dataset's name; None: that of the space, trial or checkpoint that the settings come from.
-        space: search-space file or name; None: the dataset's own.
-        point: number of the known-good point, from 1; None: the first.
-        from_trial: "SWEEP/TRIAL" or "TRIAL" to take the settings from, instead of a space.
-        assignments: of ``--set``.
-        seed: of heads, order and augmentations.
-        workers: worker processes.
-        name: of the run; None makes one from dataset, stage and time.
-        dry_run: whether to show the settings and start nothing.
-        start: checkpoint to start from.
-        start_head: file of its pretext head; None: in it, beside it, or none.
+        from_trial: "SWEEP/TRIAL" or "TRIAL".
     """
 
     dataset: str | None = flag("Dataset. [that of the space, trial or checkpoint; digits]")
@@ -127,17 +104,10 @@ class CompareOptions(_Options):
     """A comparison, as asked for by `bissl-ray compare`.
 
     Attributes:
-        datasets: names; none: the space's, else digits.
-        pretrained: FILE or LABEL=FILE each; none: what the space pretrains on an embedded dataset's own images.
-        pretrain_epochs: lengths of pretraining here, such as "5,20,80".
-        pretrained_head: file of the pretext head of the one checkpoint.
-        seeds: of the confirmation; None: as the space says.
-        trials: explore trials that search BiSSL's configuration; None: it is not searched.
-        from_sweep: whose winner to compare at.
-        space: search-space file or name; None takes each dataset's own.
-        assignments: of ``--set``: fixed values that have the last word.
-        name: of the comparison; one of that name is gone on with.
-        workers_per_trial: worker processes that share one trial; None: 1, or as it was asked for before.
+        pretrained: none: what the space pretrains on an embedded dataset's own images.
+        seeds: of the confirmation.
+        space: None: each dataset's own.
+        workers_per_trial: None: 1, or as it was asked for before.
     """
 
     datasets: list[str] | None = flag(
@@ -161,8 +131,6 @@ class CompareOptions(_Options):
 
 def named_once(flag_name: str, names: Sequence[str]) -> Sequence[str]:
     """Names that were given to a flag, which must differ (raises BadInputError)."""
-    from bissl_ray.errors import BadInputError
-
     if len(set(names)) < len(names):
         written = "".join(f" {flag_name} {name}" for name in names).strip()
         raise BadInputError(f"{written}: each dataset once, please")

@@ -9,6 +9,8 @@ from bissl_ray.config.refusal import RuleError, shown
 
 # Checked against the setting that it is for (setting_rules.py), which knows the right type.
 SettingValue = Annotated[bool | int | float | str | None, SkipValidation]
+Point = dict[str, SettingValue]
+"""A point of a search space: values by setting."""
 
 
 class _Parameter(BaseModel):
@@ -26,8 +28,7 @@ class _Range(_Parameter):
     def _bounds_in_order(self) -> "_Range":
         if self.low == self.high:
             raise RuleError(
-                f"found low equal to high ({self.low:g}), expected low < high; to hold it, move it to fixed",
-                "high",
+                f"found low equal to high ({self.low:g}), expected low < high; to hold it, move it to fixed", "high"
             )
         if self.low > self.high:
             raise RuleError(f"found {self.low:g} above high {self.high:g}, expected low < high; swap them", "low")
@@ -112,8 +113,7 @@ class CategoricalParameter(_Parameter):
     def _choices_differ(self) -> "CategoricalParameter":
         if len(self.choices) < 2:
             raise RuleError(
-                f"found {len(self.choices)}, expected two or more choices; to hold one, move it to fixed",
-                "choices",
+                f"found {len(self.choices)}, expected two or more choices; to hold one, move it to fixed", "choices"
             )
         for position, choice in enumerate(self.choices):
             if choice in self.choices[:position]:

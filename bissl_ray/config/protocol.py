@@ -31,9 +31,7 @@ class Protocol(BaseModel):
     )
     early_stopping: bool = Field(True, description="whether ASHA stops trials that fall behind")
     grace: int = Field(
-        20,
-        ge=1,
-        description="alternations before ASHA may stop a trial; from the last one on, none is stopped",
+        20, ge=1, description="alternations before ASHA may stop a trial; from the last one on, none is stopped"
     )
     reduction_factor: int = Field(
         3, ge=2, description="ASHA keeps one in so many trials at a rung, and rungs lie this factor apart"

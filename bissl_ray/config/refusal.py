@@ -41,19 +41,14 @@ class RuleError(ValueError):
 
 
 def refusal(
-    error: ValidationError,
-    place: Callable[[KeyPath], str],
-    keys: Callable[[KeyPath], Iterable[str]],
+    error: ValidationError, place: Callable[[KeyPath], str], keys: Callable[[KeyPath], Iterable[str]]
 ) -> BadInputError:
-    """Say the first thing that is wrong.
+    """Say the first thing that is wrong, on one line.
 
     Args:
         error: what pydantic found.
         place: names the place of a key, such as ``cars.yaml:4``.
         keys: the keys that are right in the mapping at a path.
-
-    Returns:
-        The error to raise, its message on one line.
     """
     # A mistyped key shows up twice, as unknown and as missing: the unknown one is what the person wrote.
     details = min(error.errors(), key=lambda found: found["type"] == "missing")
@@ -121,9 +116,8 @@ def _explain(details: ErrorDetails, keys: Callable[[KeyPath], Iterable[str]]) ->
         tag = details["ctx"]["tag"]
         hint = nearest(str(tag), ("float", "int", "categorical"))
         return (*path, "type"), f"found {shown(tag)}, expected float, int or categorical{hint}"
-    if kind == "value_error" and isinstance(broken := details["ctx"]["error"], RuleError):
-        return (*path, *broken.path), str(broken)
-    return path, found_and_expected(details)
+    broken = details["ctx"]["error"] if kind == "value_error" else None
+    return (*path, *(broken.path if isinstance(broken, RuleError) else ())), found_and_expected(details)
 
 
 def _without_tag(path: KeyPath) -> KeyPath:

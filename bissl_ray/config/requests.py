@@ -86,7 +86,7 @@ class StageRequest(_OnData):
                 return f"{name} {_words(now[name])} instead of {_words(then[name])}"
         return None
 
-    def _compared(self) -> dict[str, Any]:
+    def _compared(self) -> dict[str, object]:
         asked = {name: getattr(self, name) for name in type(self).model_fields.keys() - {"data", "settings", "origins"}}
         start = asked.pop("start")
         read = {"start": None, "start_head": None, "allow_partial": False}

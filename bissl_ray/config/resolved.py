@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -34,7 +33,7 @@ class ResolvedSettings:
         return self.origins.get(name, "default")
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], origin: str) -> "ResolvedSettings":
+    def of(cls, values: Mapping[str, SettingValue], origin: str) -> "ResolvedSettings":
         """Settings that were written down as a whole; what this release knows beside them holds its default.
 
         Args:
@@ -52,7 +51,7 @@ class ResolvedSettings:
 
 
 def resolve_settings(
-    space: SearchSpace, assignments: Mapping[str, SettingValue], point: int | None = None
+    space: SearchSpace, assignments: Mapping[str, SettingValue], point: int | None
 ) -> ResolvedSettings:
     """The settings of the run that a search space describes: defaults, what is fixed, a known-good point, ``--set``.
 

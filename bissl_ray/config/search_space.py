@@ -5,9 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bissl_ray.config.combinations import broken_combination
-from bissl_ray.config.misfits import Misfit, at_odds, out_of_range
-from bissl_ray.config.parameters import CategoricalParameter, IntParameter, Parameter, SettingValue
+from bissl_ray.config.combinations import Misfit, at_odds, broken_combination, out_of_range
+from bissl_ray.config.parameters import CategoricalParameter, IntParameter, Parameter, Point, SettingValue
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.refusal import RuleError, refusal
 from bissl_ray.config.setting_rules import check_name, check_parameter, check_value
@@ -31,7 +30,7 @@ class _Sections(BaseModel):
         description="fine-tuning settings, searched equally long for BiSSL's finalists and for the control",
     )
     fixed: dict[str, SettingValue] = Field(default_factory=dict, description="settings held at one value, by name")
-    known_good: list[dict[str, SettingValue]] = Field(
+    known_good: list[Point] = Field(
         default_factory=list,
         description="points tried first; keys that are not searched override the setting for that trial; a point that "
         "names a pretext is for spaces of that pretext only",
@@ -82,17 +81,15 @@ class SpaceFile(_Sections):
 
 
 class SearchSpace(_Sections):
-    """A space with everything that it extends filled in. Written to sweep.json, read back from it.
-
-    Attributes:
-        sources: where each key came from, as ``{"parameters.lower_lr": "search_spaces/cars.yaml"}``; a key
-            of the protocol without a source holds its default.
-        notes: what was left out of it and why, a line each; empty in documents of releases that left nothing out.
-    """
+    """A space with everything that it extends filled in. Written to sweep.json, read back from it."""
 
     dataset: str = Field(pattern=_DATASET, description="dataset that the space is for")
-    sources: dict[str, str] = Field(default_factory=dict, description="file that each key came from")
-    notes: list[str] = Field(default_factory=list, description="what was left out, and why")
+    sources: dict[str, str] = Field(
+        default_factory=dict,
+        description="file that each key came from, as of parameters.lower_lr; a key of the protocol without one holds "
+        "its default",
+    )
+    notes: list[str] = Field(default_factory=list, description="what was left out and why, a line each")
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> "SearchSpace":
@@ -135,8 +132,7 @@ class SearchSpace(_Sections):
         named = [(name, value) for name, value in point.items() if name in searched]
         outside = [out_of_range(name, value, searched[name], came_from[name]) for name, value in named]
         # Completing a point and the rules between settings take its values to be in range.
-        found = [misfit for misfit in outside if misfit is not None]
-        if found:
+        if found := [misfit for misfit in outside if misfit is not None]:
             return found
         values = {name: self._possible(name) for name in Settings.model_fields}
         values |= {name: (value,) for name, value in self.complete(point).items()}
@@ -151,20 +147,12 @@ class SearchSpace(_Sections):
         return parameter.choices if isinstance(parameter, CategoricalParameter) else (parameter.low, parameter.high)
 
     def every_value(self, name: str) -> Sequence[SettingValue]:
-        """Every value that a trial can have for a setting, apart from what known-good points set.
-
-        Args:
-            name: of a setting that is a whole number.
-        """
+        """Every value that a trial can have for a whole number, apart from what known-good points set."""
         parameter = self.parameters.get(name) or self.finetune_parameters.get(name)
         return parameter.values if isinstance(parameter, IntParameter) else self._possible(name)
 
     def largest(self, name: str) -> int:
-        """The largest value that a trial can have for a setting.
-
-        Args:
-            name: of a setting that is a whole number, never null.
-        """
+        """The largest value that a trial can have for a setting that is a whole number, never null."""
         known = (point[name] for point in self.known_good if name in point)
         return max(value for value in (*self._possible(name), *known) if isinstance(value, int))
 
@@ -174,9 +162,6 @@ class SearchSpace(_Sections):
         Args:
             point: values by setting; searched ones and any other, which then override what is fixed.
 
-        Returns:
-            Validated settings.
-
         Raises:
             BadInputError: an unknown setting, or a value that it can't take.
         """
@@ -185,15 +170,11 @@ class SearchSpace(_Sections):
         except ValidationError as error:
             raise refusal(error, lambda _: "settings of a trial", lambda _: Settings.model_fields) from error
 
-    def complete(self, point: Mapping[str, SettingValue]) -> dict[str, SettingValue]:
+    def complete(self, point: Mapping[str, SettingValue]) -> Point:
         """Give a known-good point every searched parameter, since a sampler wants all of them.
 
-        Args:
-            point: any values by setting.
-
-        Returns:
-            The point; a parameter that it lacks takes the setting's default, moved to the nearest value
-            that is searched (the first choice, for a categorical one whose default is none of them).
+        One that it lacks takes the setting's default, moved to the nearest value that is searched (the first choice,
+        for a categorical one whose default is none of them).
         """
         complete = dict(point)
         missing = [name for name in self.parameters if name not in point]

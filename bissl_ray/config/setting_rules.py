@@ -1,18 +1,29 @@
 """Rules that tie a search space to the settings it names: right name, right kind, inside the bounds."""
 
+from collections.abc import Mapping
 from functools import cache
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from bissl_ray.config.backbones import part_weight
+from bissl_ray.config.names import part_weight
 from bissl_ray.config.parameters import CategoricalParameter, Parameter, SettingValue
 from bissl_ray.config.refusal import RuleError, found_and_expected, unknown_key
 from bissl_ray.config.settings import Settings
 from bissl_ray.config.yaml_document import KeyPath
 
-_FIRST_PARTS = ("stem", "layer1")
+_FIRST_PARTS: Final = ("stem", "layer1")
+_KINDS: Final[Mapping[type, tuple[str, ...]]] = {int: ("int", "categorical"), float: ("float", "int", "categorical")}
+"""The parameter types that fit a setting, by its own; one that is no number takes choices alone."""
+
+
+@cache
+def parameter_types() -> Mapping[str, type]:
+    """Types of all settings, by name: float, int, bool, or str for whatever else; null apart."""
+    return {
+        name: next((kind for kind in (float, int, bool) if field.annotation in (kind, kind | None)), str)
+        for name, field in Settings.model_fields.items()
+    }
 
 
 def check_name(name: str, path: KeyPath) -> None:
@@ -45,13 +56,10 @@ def check_parameter(name: str, parameter: Parameter, path: KeyPath) -> None:
     Raises:
         RuleError: at the key under ``path`` that is wrong.
     """
-    kinds = _kinds(name)
+    kinds = _KINDS.get(parameter_types()[name], ("categorical",))
     if parameter.type not in kinds:
-        raise RuleError(
-            f"found {parameter.type}, expected {' or '.join(kinds)}, the kind of setting that {name} is",
-            *path,
-            "type",
-        )
+        expected = f"{' or '.join(kinds)}, the kind of setting that {name} is"
+        raise RuleError(f"found {parameter.type}, expected {expected}", *path, "type")
     if isinstance(parameter, CategoricalParameter):
         for position, choice in enumerate(parameter.choices):
             check_value(name, choice, (*path, "choices", position))
@@ -66,16 +74,3 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     field = Settings.model_fields[name]
     kind: Any = Annotated[field.annotation, field]
     return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
-
-
-def _kinds(name: str) -> tuple[str, ...]:
-    """The parameter types that fit a setting."""
-    annotation = Settings.model_fields[name].annotation
-    if get_origin(annotation) is Literal:
-        return ("categorical",)
-    members = [member for member in get_args(annotation) if member is not NoneType] or [annotation]
-    if members == [int]:
-        return ("int", "categorical")
-    if members == [float]:
-        return ("float", "int", "categorical")
-    return ("categorical",)

@@ -12,9 +12,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from bissl_ray.config.backbones import check_backbone
 from bissl_ray.config.combinations import broken_combination
-from bissl_ray.config.names import PretextName, SolverName
+from bissl_ray.config.names import PretextName, SolverName, check_backbone
 from bissl_ray.config.refusal import RuleError
 
 TargetSchedule = Literal["constant", "cosine"]
@@ -28,8 +27,7 @@ class ModelSettings(_SettingsGroup):
     """What the networks and their losses are, and in which arithmetic they run."""
 
     backbone: Annotated[str, AfterValidator(check_backbone)] = Field(
-        "resnet50",
-        description="architecture of both backbones: a name of torchvision's, or timm/NAME",
+        "resnet50", description="architecture of both backbones: a name of torchvision's, or timm/NAME"
     )
     pretext: PretextName = Field("simclr", description="self-supervised objective of the lower level")
     image_size: int = Field(96, ge=8, le=1024, description="side of the square input image, pixels")

@@ -1,10 +1,28 @@
-"""Find search space files by name or path, and read a file together with all that it extends."""
+"""Find shipped files, and search space files by name or path; read a space with all that it extends."""
 
+from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
-from bissl_ray.config.resources import resource_dir
 from bissl_ray.config.yaml_document import Document, read_document
 from bissl_ray.errors import BadInputError, nearest
+
+
+def resource_dir(kind: Literal["search_spaces", "launch"]) -> Path:
+    """Find a folder of shipped files, by its name.
+
+    A wheel carries it under ``bissl_ray/_resources`` (pyproject.toml, force-include); in a checkout, also
+    when installed editable, it lies beside the package.
+
+    Raises:
+        FileNotFoundError: the installation is broken: neither place has the folder.
+    """
+    package = Path(str(files("bissl_ray")))
+    places = (package / "_resources" / kind, package.parent / kind)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise FileNotFoundError(f"{kind}: neither {places[0]} nor {places[1]} exists; install bissl-ray again")
 
 
 def shipped_spaces() -> list[str]:
@@ -39,13 +57,7 @@ def find_space(name_or_path: str | Path) -> Path:
 
 
 def read_chain(path: Path) -> list[Document]:
-    """Read a space file and all that it extends.
-
-    Args:
-        path: the file to start from.
-
-    Returns:
-        The documents, what is extended before what extends it.
+    """Read a space file and all that it extends, what is extended before what extends it.
 
     Raises:
         BadInputError: a file that can't be read, an unknown name under ``extends``, or a cycle.

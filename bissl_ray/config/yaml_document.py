@@ -1,7 +1,7 @@
 """A YAML file as plain values, with the line of every key, so that an error can say where to look."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,12 @@ from bissl_ray.errors import BadInputError
 
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document down to one value."""
+
+
+def nearest_key(path: KeyPath, known: Container[KeyPath]) -> KeyPath:
+    """The longest part of a path, from the top on, that is known; empty where none is."""
+    return next((path[:depth] for depth in range(len(path), 0, -1) if path[:depth] in known), ())
+
 
 # Deeper than any search space goes; also stops an anchor that contains itself.
 _MOST_LEVELS = 8
@@ -33,10 +39,7 @@ class Document:
 
     def place(self, path: KeyPath) -> str:
         """Name the place of a key, or of the nearest key above it: ``cars.yaml:4``."""
-        for depth in range(len(path), 0, -1):
-            if path[:depth] in self.lines:
-                return f"{self.label}:{self.lines[path[:depth]]}"
-        return f"{self.label}:1" if self.lines else self.label
+        return f"{self.label}:{self.lines.get(nearest_key(path, self.lines), 1)}" if self.lines else self.label
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,14 +54,7 @@ _Loader.add_implicit_resolver(
 
 
 def read_document(path: Path, label: str) -> Document:
-    """Read a YAML file whose top is a mapping.
-
-    Args:
-        path: the file.
-        label: how messages name it.
-
-    Returns:
-        Its values, with lines.
+    """Read a YAML file whose top is a mapping; messages name it by the label.
 
     Raises:
         BadInputError: unreadable, not UTF-8, not YAML, empty, not a mapping, or with a key given twice.

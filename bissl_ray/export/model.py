@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bissl_ray.config.backbones import TIMM
+from bissl_ray.config.names import TIMM
 from bissl_ray.config.requests import CheckpointChoice
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError

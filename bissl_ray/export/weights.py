@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from bissl_ray.config.backbones import CONVNEXTS, TIMM, VITS
+from bissl_ray.config.names import CONVNEXTS, TIMM, VITS
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.timm_backbone import classifier_name, shapes_in_timm, takes_image_size
 from bissl_ray.models.timm_keys import in_timm_keys, timm_model

@@ -2,7 +2,7 @@
 
 from pkgutil import resolve_name
 
-from bissl_ray.config.backbones import BACKBONES, check_backbone, facts_of, wrong_image_size
+from bissl_ray.config.names import BACKBONES, check_backbone, facts_of, wrong_image_size
 from bissl_ray.config.refusal import RuleError
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.base import Backbone

@@ -22,7 +22,7 @@ class Backbone(nn.Module):
         architecture: the name that `build_backbone` knows it by.
         feature_dim: width of the features.
         parts: names of the parts from the input on, each with its parameters, or modules that hold them; agrees with
-            `bissl_ray.config.backbones`.
+            `bissl_ray.config.names`.
     """
 
     def __init__(self, architecture: str, feature_dim: int, parts: Mapping[str, tuple[str, ...]]) -> None:
@@ -37,7 +37,7 @@ class Backbone(nn.Module):
         """One with fresh weights, drawn from torch's global generator.
 
         Args:
-            name: a key of `bissl_ray.config.backbones.BACKBONES` whose place is this class, or timm/NAME.
+            name: a key of `bissl_ray.config.names.BACKBONES` whose place is this class, or timm/NAME.
             image_size: side of its images in pixels.
             batch_norm: whether batch statistics span all workers; `build_backbone` sees to torch's own layers.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bissl_ray.config.backbones import TIMM
+from bissl_ray.config.names import TIMM
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.backbones import build_backbone
 

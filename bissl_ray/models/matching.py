@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from bissl_ray.config.backbones import VITS
+from bissl_ray.config.names import VITS
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.backbones import backbone_names, build_backbone
 from bissl_ray.models.base import Backbone

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bissl_ray.config.backbones import PARTS, TIMM
+from bissl_ray.config.names import PARTS, TIMM
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.models.base import Backbone, twice_differentiable_attention
 from bissl_ray.parallel import BatchNormMode, PerWorkerBatchNorm2d

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
-from bissl_ray.config.backbones import CONVNEXTS, RESNETS, TIMM, VITS
+from bissl_ray.config.names import CONVNEXTS, RESNETS, TIMM, VITS
 
 _Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
 

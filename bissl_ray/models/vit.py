@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bissl_ray.config.backbones import PARTS, VITS
+from bissl_ray.config.names import PARTS, VITS
 from bissl_ray.models.base import Backbone, twice_differentiable_attention
 from bissl_ray.parallel import BatchNormMode
 

@@ -77,11 +77,7 @@ class DataFacts:
 
 
 def inspect_data(data: DataChoice, cache_side: int | None) -> DataFacts:
-    """Open a dataset and look at its splits, without decoding images.
-
-    Args:
-        data: the data.
-        cache_side: what images are reduced to, as the setting of that name.
+    """Open a dataset and look at its splits, without decoding images, which will be reduced to `cache_side` if given.
 
     Raises:
         BadInputError: it is not there, incomplete or damaged; or $BISSL_RAY_CACHE names no folder to decode it into.

@@ -25,18 +25,14 @@ class Job:
         folder: of its own, relative to the storage.
         data: that it runs on.
         cache_side: what images are reduced to, as the setting of that name.
-        workers: that work together.
-        workers_flag: what asked for so many.
-        in_process: whether one worker may be this very process.
+        need: what it asks of the place where it runs.
     """
 
     what: str
     folder: str
     data: DataChoice
     cache_side: int | None
-    workers: int
-    workers_flag: str
-    in_process: bool
+    need: Need
 
 
 @dataclass(frozen=True)
@@ -81,11 +77,10 @@ def session(
     address = address or os.environ.get("RAY_ADDRESS") or None
     ready = None if address else (prepare(inspect_data(job.data, job.cache_side)),)
     ray_folder = f"{job.folder}/ray"
-    need = Need(job.workers, job.workers_flag, f"{storage}/{ray_folder}", job.in_process)
     held = False
     try:
         # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
-        with place_for(need, address) as place, interruptible() as interrupt:
+        with place_for(job.need, f"{storage}/{ray_folder}", address) as place, interruptible() as interrupt:
             if suits is not None:
                 suits(place)
             (prepared,) = ready or (prepare(inspect_remotely(job.data, job.cache_side)),)

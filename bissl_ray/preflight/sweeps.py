@@ -83,10 +83,7 @@ class Pretrained:
 
 
 def fitting_models(request: SweepRequest) -> Pretrained:
-    """Read a sweep's checkpoint: its backbone and, where it has one, its pretext head.
-
-    Args:
-        request: of the sweep; it has a `pretrained`.
+    """Read the checkpoint that a sweep was given: its backbone and, where it has one, its pretext head.
 
     Raises:
         BadInputError: the file can't be read, or backbone or head are of another architecture than the sweep's.

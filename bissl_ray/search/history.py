@@ -1,10 +1,12 @@
-"""A sweep as its records have it: what has run, what is left, and with which settings. Imports no Ray."""
+"""A sweep as its records have it: what has run, what is left, how it ended, and with which settings."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
+from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import Settings
@@ -12,18 +14,13 @@ from bissl_ray.search.planner import Planner
 from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import records_from_store
 from bissl_ray.store import read_reports, read_trials, to_rows
-from bissl_ray.words import Step
+from bissl_ray.words import Status, Step
 
 _UPPER_BUDGET: Final = ("alternations", "upper_steps", "upper_batch")
 
 
 def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]:
-    """Build the planner and Optuna's study by replaying what the store has of a sweep.
-
-    Args:
-        request: what the sweep was asked for.
-        storage: where it is.
-    """
+    """Build the planner and Optuna's study by replaying what the store has of a sweep."""
     trials = read_trials(storage, request.dataset, request.name)
     reports = read_reports(storage, request.dataset, request.name)
     records = records_from_store(to_rows(trials), to_rows(reports))
@@ -33,11 +30,53 @@ def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]
 
 def is_finished(planner: Planner) -> bool:
     """Whether all of a sweep has run, and no look at the test split has failed: resuming it looks again."""
-    looks = (record.test_metric for record in planner.records.values())
-    return planner.finished and not any(metric is not None and math.isnan(metric) for metric in looks)
+    return planner.finished and not _untested(planner)
 
 
-def control_settings(space: SearchSpace, point: Mapping[str, Any]) -> Settings:
+@dataclass(frozen=True)
+class SweepOutcome:
+    """How a call of `run_sweep` or `resume_sweep` ended.
+
+    Attributes:
+        name: the sweep's name, for `resume_sweep` and `load_trials`.
+        storage: where its results are.
+        finished: whether everything that was asked for has run; False after an interruption.
+        completed: how many trials ran to their end, in all.
+        problem: what a person must see to, in one line; None if all is well.
+    """
+
+    name: str
+    storage: str
+    finished: bool
+    completed: int
+    problem: str | None = None
+
+
+def outcome_of(
+    name: str, storage: str, planner: Planner, stopped: bool = False, problem: str | None = None
+) -> SweepOutcome:
+    """How a sweep ended that ran until now, or had ended before.
+
+    Args:
+        name: of the sweep.
+        storage: where it is, absolute.
+        planner: knows its runs.
+        stopped: whether it was told to stop.
+        problem: why it asked to stop by itself; None if a person did, or nobody.
+    """
+    if problem is None and (untested := _untested(planner)):
+        problem = f"the test split could not be scored for {', '.join(untested)}: resume the sweep to try again"
+    completed = sum(record.status == Status.COMPLETE for record in planner.records.values())
+    return SweepOutcome(name, storage, planner.finished and not stopped, completed, problem)
+
+
+def _untested(planner: Planner) -> list[str]:
+    """Trials whose look at the test split failed."""
+    looks = ((record.trial, record.test_metric) for record in planner.records.values())
+    return [trial for trial, metric in looks if metric is not None and math.isnan(metric)]
+
+
+def control_settings(space: SearchSpace, point: Mapping[str, SettingValue]) -> Settings:
     """The settings of the control at a point of its own search.
 
     Where BiSSL's labelled budget is searched, the control gets the largest that there may be.

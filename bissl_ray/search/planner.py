@@ -6,11 +6,12 @@ at the same (learning rate, weight decay) points, the same number of configurati
 seeds, the same number of labelled optimisation steps in every run.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from bissl_ray.config.parameters import Point
 from bissl_ray.config.protocol import Protocol as SweepProtocol
 from bissl_ray.search.records import Record
 from bissl_ray.search.shares import share_points
@@ -32,7 +33,7 @@ _ORDER = tuple(Step)
 class Proposer(Protocol):
     """Where explore points come from: Optuna in a sweep."""
 
-    def ask(self, trial: str) -> tuple[dict[str, Any], str]:
+    def ask(self, trial: str) -> tuple[Point, str]:
         """Return a point for this trial, and who proposed it."""
         ...
 
@@ -69,7 +70,7 @@ class Planner:
         self,
         protocol: SweepProtocol,
         proposer: Proposer,
-        finetune_points: Callable[[int], list[dict[str, Any]]],
+        finetune_points: Callable[[int], list[Point]],
         records: Iterable[Record] = (),
     ):
         """Set up.
@@ -135,66 +136,55 @@ class Planner:
         return plan
 
     def _candidate(self) -> Plan | None:
-        return (
-            self._interrupted()
-            or self._explore()
-            or self._control_tuning()
-            or self._finalist_tuning()
-            or self._seeds(Phase.CONTROL, self._best_control_tunings())
-            or self._seeds(Phase.CONFIRM, self._tuned_finalists())
-            or self._test()
-        )
+        return next(self._candidates(), None)
 
-    def _interrupted(self) -> Plan | None:
+    def _candidates(self) -> Iterator[Plan]:
+        """What may run now, in the order in which it shall; a later kind is looked at where there is no earlier one."""
+        yield from self._interrupted()
+        yield from self._explore()
+        yield from self._control_tuning()
+        yield from self._finalist_tuning()
+        yield from self._seeds(Phase.CONTROL, self._best_control_tunings())
+        yield from self._seeds(Phase.CONFIRM, self._tuned_finalists())
+        yield from self._test()
+
+    def _interrupted(self) -> Iterator[Plan]:
         for record in self.records.values():
             if not record.ended and (record.trial, False) not in self._in_flight:
-                return self._plan(record)
-        return None
+                yield self._plan(record)
 
     def _explore_open(self) -> bool:
         return self.exploring and len(self._of(Phase.EXPLORE)) < self._protocol.trials
 
-    def _explore(self) -> Plan | None:
-        if not self._explore_open():
-            return None
-        # Not simply their number: of trials proposed together, a crash may have kept a later one only.
-        name = next(name for i in count() if (name := f"t{i:03d}") not in self.records)
-        return self._plan(Record(name, Phase.EXPLORE, Step.SEARCH, None, self._protocol.seed, {}, "?"))
+    def _explore(self) -> Iterator[Plan]:
+        if self._explore_open():
+            # Not simply their number: of trials proposed together, a crash may have kept a later one only.
+            name = next(name for i in count() if (name := f"t{i:03d}") not in self.records)
+            yield self._plan(Record(name, Phase.EXPLORE, Step.SEARCH, None, self._protocol.seed, {}, "?"))
 
-    def _control_tuning(self) -> Plan | None:
+    def _control_tuning(self) -> Iterator[Plan]:
         for i, point in enumerate(self._finetune_points(self._control_points())):
-            plan = self._new(f"{Phase.CONTROL}-f{i}", Phase.CONTROL, Step.TUNING, None, self._protocol.seed, point)
-            if plan is not None:
-                return plan
-        return None
+            yield from self._new(f"{Phase.CONTROL}-f{i}", Phase.CONTROL, Step.TUNING, None, 0, point)
 
-    def _finalist_tuning(self) -> Plan | None:
+    def _finalist_tuning(self) -> Iterator[Plan]:
         for finalist, numbers in self._points_per_finalist().items():
             points = self._finetune_points(max(numbers) + 1)
             for i in numbers:
                 point = {**self.records[finalist].point, **points[i]}
-                name, seed = f"{finalist}-f{i}", self._protocol.seed
-                if (plan := self._new(name, Phase.CONFIRM, Step.TUNING, finalist, seed, point)) is not None:
-                    return plan
-        return None
+                yield from self._new(f"{finalist}-f{i}", Phase.CONFIRM, Step.TUNING, finalist, 0, point)
 
-    def _seeds(self, phase: Phase, configurations: list[tuple[str, dict[str, Any]]]) -> Plan | None:
+    def _seeds(self, phase: Phase, configurations: Iterable[tuple[str, Point]]) -> Iterator[Plan]:
+        first = self._protocol.first_seed
         for parent, point in configurations:
-            first = self._protocol.first_seed
             for s in range(first, first + self._protocol.seeds):
-                seed = self._protocol.seed + s
-                if (plan := self._new(f"{parent}-s{s}", phase, Step.SEEDS, parent, seed, point)) is not None:
-                    return plan
-        return None
+                yield from self._new(f"{parent}-s{s}", phase, Step.SEEDS, parent, s, point)
 
-    def _test(self) -> Plan | None:
-        if any(not record.ended for record in self.records.values()):
-            return None
-        for record in [*self.confirmed(Phase.CONFIRM), *self.confirmed(Phase.CONTROL)]:
-            plan = Plan(record, TEST_STAGES, start=record.trial)
-            if record.test_metric is None and plan.key not in self._in_flight:
-                return plan
-        return None
+    def _test(self) -> Iterator[Plan]:
+        if all(record.ended for record in self.records.values()):
+            for record in [*self.confirmed(Phase.CONFIRM), *self.confirmed(Phase.CONTROL)]:
+                plan = Plan(record, TEST_STAGES, start=record.trial)
+                if record.test_metric is None and plan.key not in self._in_flight:
+                    yield plan
 
     # Who is ahead
 
@@ -204,7 +194,7 @@ class Planner:
             return []
         return _best([record for record in self._of(Phase.EXPLORE) if record.scored])[: self._protocol.finalists]
 
-    def _tuned_finalists(self) -> list[tuple[str, dict[str, Any]]]:
+    def _tuned_finalists(self) -> list[tuple[str, Point]]:
         chosen = []
         for finalist, numbers in self._points_per_finalist().items():
             runs = [self.records.get(f"{finalist}-f{i}") for i in numbers]
@@ -213,7 +203,7 @@ class Planner:
                 chosen.append((finalist, best[0].point))
         return chosen
 
-    def _best_control_tunings(self) -> list[tuple[str, dict[str, Any]]]:
+    def _best_control_tunings(self) -> list[tuple[str, Point]]:
         runs = self._of(Phase.CONTROL, Step.TUNING)
         if not self._explore_ended() or len(runs) < self._control_points() or any(not run.ended for run in runs):
             return []
@@ -262,12 +252,11 @@ class Planner:
         finalists = {finalist.trial for finalist in self.finalists()}
         return len(finalists | {record.parent for record in self._of(Phase.CONFIRM, Step.SEEDS)})
 
-    def _new(
-        self, name: str, phase: Phase, step: Step, parent: str | None, seed: int, point: dict[str, Any]
-    ) -> Plan | None:
-        if name in self.records:
-            return None
-        return self._plan(Record(name, phase, step, parent, seed, dict(point), Origin(step)))
+    def _new(self, name: str, phase: Phase, step: Step, parent: str | None, seed: int, point: Point) -> Iterator[Plan]:
+        """A trial that hasn't been yet; its seed is counted from the protocol's."""
+        if name not in self.records:
+            seed += self._protocol.seed
+            yield self._plan(Record(name, phase, step, parent, seed, dict(point), Origin(step)))
 
     def _plan(self, record: Record) -> Plan:
         start = record.parent if (record.phase, record.step) == (Phase.CONFIRM, Step.TUNING) else None

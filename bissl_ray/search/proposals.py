@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Iterable
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -11,7 +10,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter
+from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter, Point
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.search.records import Record
@@ -51,7 +50,7 @@ class Proposals:
                 searched = self._searched(space.complete(point))
                 self._study.enqueue_trial(searched, user_attrs={_OVERRIDES: extra, "known": True})
 
-    def ask(self, trial: str) -> tuple[dict[str, Any], str]:
+    def ask(self, trial: str) -> tuple[Point, str]:
         """Propose a point for this trial.
 
         Returns:
@@ -83,11 +82,11 @@ class Proposals:
         """The study's trials, for inspection."""
         return self._study.get_trials(deepcopy=True)
 
-    def _searched(self, point: dict[str, Any]) -> dict[str, Any]:
+    def _searched(self, point: Point) -> Point:
         return {name: value for name, value in point.items() if name in self._distributions}
 
 
-def finetune_points(space: SearchSpace, count: int) -> list[dict[str, Any]]:
+def finetune_points(space: SearchSpace, count: int) -> list[Point]:
     """The first points of the fine-tuning search, shared by the finalists and the control.
 
     The first is the space's own setting, where it lies in the range; the others are a scrambled Sobol
@@ -143,7 +142,7 @@ def _sobol(seed: int) -> BaseSampler:
         return QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
 
 
-def _contains(distribution: BaseDistribution, value: Any) -> bool:
+def _contains(distribution: BaseDistribution, value: object) -> bool:
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
     except ValueError:  # none of a categorical distribution's choices
@@ -163,10 +162,9 @@ def _frozen(record: Record, distributions: dict[str, BaseDistribution]) -> Froze
     state = _state(record)
     curve = {step: value for step, value in record.curve.items() if math.isfinite(value)}
     last = curve[max(curve)] if curve else None
-    value = record.objective if state == TrialState.COMPLETE else last if state == TrialState.PRUNED else None
     return create_trial(
         state=state,
-        value=value,
+        value=record.objective if state == TrialState.COMPLETE else last if state == TrialState.PRUNED else None,
         params={name: params[name] for name in known},
         distributions=known,
         intermediate_values=curve,

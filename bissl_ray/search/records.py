@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bissl_ray.config.columns import settings_of_row
+from bissl_ray.config.parameters import Point
 from bissl_ray.words import Phase, Status, Step
 
 
@@ -32,7 +33,7 @@ class Record:
     step: Step
     parent: str | None
     seed: int
-    point: dict[str, Any]
+    point: Point
     origin: str
     status: Status = Status.RUNNING
     objective: float | None = None
@@ -51,12 +52,7 @@ class Record:
 
 
 def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Mapping[str, Any]]) -> list[Record]:
-    """Rebuild the records from the rows of the store, in the order in which the trials were proposed.
-
-    Args:
-        trials: rows as of `bissl_ray.store.read_trials`, one per trial.
-        reports: rows as of `bissl_ray.store.read_reports`.
-    """
+    """Rebuild the records from the rows of the store, in the order in which the trials were proposed."""
     records = {}
     for row in sorted(trials, key=lambda row: (row["started_at"], row["trial"])):
         records[row["trial"]] = Record(

@@ -14,13 +14,12 @@ from bissl_ray.preflight.session import Job, session
 from bissl_ray.progress import Note, View
 from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
-from bissl_ray.store.documents import read_stage_document, write_document
+from bissl_ray.store.documents import now, provenance, read_stage_document, write_document
 from bissl_ray.store.paths import absolute_storage, stage_folder
-from bissl_ray.store.provenance import now, provenance
 from bissl_ray.training.files import exists, progress_file, remove_file, write_tensors
 from bissl_ray.training.order import Order, batches_of
 from bissl_ray.workers.launch import RunEnd
-from bissl_ray.workers.place import Place
+from bissl_ray.workers.place import Need, Place
 
 _MODEL_FILE: Final = "pretrained.pt"
 """What a stage that starts from fresh weights writes into its folder."""
@@ -95,9 +94,7 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
         folder=folder,
         data=request.data,
         cache_side=request.settings.cache_side,
-        workers=request.workers,
-        workers_flag="--workers",
-        in_process=True,
+        need=Need(request.workers, "--workers", in_process=True),
     )
     with session(job, place, address, prepare) as under_way:
         ready, where = under_way.prepared, under_way.place

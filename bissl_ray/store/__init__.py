@@ -4,15 +4,14 @@ What was asked for is in `documents`, which is imported by itself: it needs pyda
 """
 
 from bissl_ray.store.filesystem import atomic_write, check_writable, open_storage, reason
-from bissl_ray.store.paths import check_name, sweep_names
+from bissl_ray.store.paths import check_name
 from bissl_ray.store.reader import DamagedFileWarning, load_trials, read_reports, read_trials
-from bissl_ray.store.schema import REPORT_COLUMNS, SCHEMA_VERSION, TRIAL_COLUMNS
+from bissl_ray.store.schema import REPORT_COLUMNS, TRIAL_COLUMNS
 from bissl_ray.store.tables import to_rows
 from bissl_ray.store.writer import SweepWriter
 
 __all__ = [
     "REPORT_COLUMNS",
-    "SCHEMA_VERSION",
     "TRIAL_COLUMNS",
     "DamagedFileWarning",
     "SweepWriter",
@@ -24,6 +23,5 @@ __all__ = [
     "read_reports",
     "read_trials",
     "reason",
-    "sweep_names",
     "to_rows",
 ]

@@ -1,6 +1,13 @@
-"""What was asked for, as JSON: a document for each sweep, each stage run by itself, each comparison."""
+"""What was asked for, as JSON, with its provenance: a document for each sweep, stage run by itself, and comparison."""
 
 import json
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
@@ -14,6 +21,7 @@ from bissl_ray.store.filesystem import atomic_write, open_storage
 from bissl_ray.store.paths import check_name, stage_folder, sweep_names
 
 D = TypeVar("D", bound=Document)
+_PACKAGES: Final = ("bissl-ray", "torch", "torchvision", "ray", "optuna", "pyarrow", "numpy")
 _ANOTHER_NAME: Final = "choose another --name"
 
 
@@ -37,12 +45,7 @@ def write_document(storage: str | Path, name: str, document: Document) -> None:
 
 
 def read_document(storage: str | Path, name: str, kind: type[D]) -> D | None:
-    """Read a document, None where there is nothing of that name.
-
-    Args:
-        storage: a local path or a URI that pyarrow knows.
-        name: as for `write_document`.
-        kind: its model.
+    """Read a document of a kind, None where there is nothing of that name; other arguments as of `write_document`.
 
     Raises:
         BadInputError: the name can't be used; or the document is damaged, of a later release, or what it holds is not
@@ -123,3 +126,36 @@ def _wrong(error: ValidationError) -> str:
     if details["type"] == "value_error":
         return f"{place}: {details['ctx']['error']}" if place else f"found {details['ctx']['error']}"
     return f"{place}: {found_and_expected(details)}"
+
+
+@cache
+def versions() -> str:
+    """Versions of Python and of the packages that results depend on, as JSON."""
+    return json.dumps({"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}})
+
+
+@cache
+def git_state() -> str | None:
+    """The commit of the code that runs, with "-dirty" if it was changed since; None where there is no checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None
+
+
+def provenance() -> dict[str, str | None]:
+    """The three as a document holds them."""
+    return {"git": git_state(), "versions": versions(), "command": shlex.join(["bissl-ray", *sys.argv[1:]])}
+
+
+def now() -> str:
+    """The time as a document holds it: ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat()

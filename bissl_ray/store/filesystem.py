@@ -3,11 +3,12 @@
 import os
 import uuid
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-from pyarrow.fs import FileSystem, FileType, LocalFileSystem
+from pyarrow.fs import FileSystem, LocalFileSystem
 
 from bissl_ray.errors import BadInputError
 
@@ -59,7 +60,7 @@ def check_writable(storage: str | Path) -> None:
     finally:
         for folder in created:
             with suppress(OSError):  # not empty: someone else has begun to write there
-                Path(folder).rmdir()
+                folder.rmdir()
 
 
 def atomic_write(filesystem: FileSystem, path: str, data: bytes) -> None:
@@ -103,16 +104,11 @@ def _bring_to_disk(path: str) -> None:
         os.close(descriptor)
 
 
-def _missing_folders(filesystem: FileSystem, base: str) -> list[str]:
+def _missing_folders(filesystem: FileSystem, base: str) -> list[Path]:
     """List the local folders that writing under `base` would create, deepest first."""
-    missing: list[str] = []
     if not isinstance(filesystem, LocalFileSystem):
-        return missing
-    folder = base
-    while folder and filesystem.get_file_info(folder).type == FileType.NotFound:
-        missing.append(folder)
-        folder = folder.rpartition("/")[0]
-    return missing
+        return []
+    return list(takewhile(lambda folder: not folder.exists(), (Path(base), *Path(base).parents)))
 
 
 def reason(error: BaseException) -> str:

@@ -90,11 +90,10 @@ def _holds(holder: LockFile) -> bool:
     if holder.host != socket.gethostname():
         return True
     try:
-        os.kill(holder.pid, 0)
+        with suppress(PermissionError):  # somebody else's, and alive
+            os.kill(holder.pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
     return True
 
 

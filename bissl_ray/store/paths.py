@@ -82,7 +82,7 @@ def new_file_name(kind: RowKind) -> str:
 
 
 def list_files(
-    filesystem: FileSystem, base: str, kind: RowKind, dataset: str | None = None, sweep: str | None = None
+    filesystem: FileSystem, base: str, kind: RowKind, dataset: str | None, sweep: str | None
 ) -> list[StoredFile]:
     """List the Parquet files of one kind, oldest first, leaving out what unfinished writes left behind.
 
@@ -90,8 +90,8 @@ def list_files(
         filesystem: as `open_storage` gives it.
         base: path of the storage on it.
         kind: trials or reports.
-        dataset: only this one.
-        sweep: only this one.
+        dataset: only this one; None: all.
+        sweep: likewise.
 
     Raises:
         BadInputError: a file stands where the storage's folder should be.

@@ -1,19 +1,21 @@
-"""Reads trials and reports of a storage, while others may be writing to it."""
+"""Reads trials and reports of a storage, while others may be writing to it; merges the small files of a sweep."""
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 from pyarrow.fs import FileSystem
 
-from bissl_ray.store.filesystem import open_storage
-from bissl_ray.store.paths import StoredFile, list_files
+from bissl_ray.store.filesystem import atomic_write, open_storage
+from bissl_ray.store.paths import StoredFile, list_files, new_file_name, sweep_folder
 from bissl_ray.store.schema import RowKind
-from bissl_ray.store.tables import newest, read_file, unify
+from bissl_ray.store.tables import encode, newest, read_file, unify
 
 _THREADS: Final = 8  # hides the latency of an object store
+_SMALL: Final = 16 * 2**20  # bytes; a larger file is left alone, so that merging stays cheap
 _LISTINGS: Final = 20  # a compaction between listing and reading takes files away; then list again
 
 
@@ -58,7 +60,34 @@ def load_trials(storage: str | Path, dataset: str | None = None) -> pa.Table:
     return read_trials(storage, dataset)
 
 
-def read_files(filesystem: FileSystem, files: list[StoredFile]) -> list[tuple[StoredFile, pa.Table]]:
+def compact(filesystem: FileSystem, base: str, kind: RowKind, dataset: str, sweep: str) -> int:
+    """Merge a sweep's small files of one kind into one file with the newest row of each trial or report.
+
+    The merged file is written whole before its sources are deleted. A crash in between leaves every
+    row twice, which reading puts right. Damaged files stay where they are.
+
+    Returns:
+        How many small files there are afterwards.
+
+    Raises:
+        OSError: the storage refused; no row is lost.
+    """
+    small = [f for f in list_files(filesystem, base, kind, dataset, sweep) if f.size < _SMALL]
+    try:
+        read = _read_files(filesystem, small)
+    except FileNotFoundError:  # another process is compacting the same sweep
+        return len(small)
+    if len(read) < 2:
+        return len(small)
+    merged = newest(unify([table for _, table in read], kind), kind)
+    atomic_write(filesystem, f"{sweep_folder(base, dataset, sweep)}/{new_file_name(kind)}", encode(merged))
+    for stored, _ in read:
+        with suppress(FileNotFoundError):  # another process merged it too, and was faster
+            filesystem.delete_file(stored.path)
+    return len(small) - len(read) + 1
+
+
+def _read_files(filesystem: FileSystem, files: list[StoredFile]) -> list[tuple[StoredFile, pa.Table]]:
     """Read several files side by side and leave out damaged ones, with a warning that names them.
 
     Raises:
@@ -90,12 +119,10 @@ def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exc
 def _read(storage: str | Path, kind: RowKind, dataset: str | None, sweep: str | None) -> pa.Table:
     filesystem, base = open_storage(storage)
     for remaining in reversed(range(_LISTINGS)):
-        files = list_files(filesystem, base, kind, dataset, sweep)
         try:
-            tables = [table for _, table in read_files(filesystem, files)]
+            read = _read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep))
+            break
         except FileNotFoundError:
-            if remaining == 0:
+            if not remaining:
                 raise
-            continue
-        return newest(unify(tables, kind), kind)
-    raise AssertionError("unreachable: the last listing returns or raises")
+    return newest(unify([table for _, table in read], kind), kind)

@@ -14,18 +14,15 @@ import pyarrow as pa
 from bissl_ray.words import Phase, Status, Step
 
 RowKind = Literal["trials", "reports"]
+Row = dict[str, Any]
+"""Of a trial or a report: values by column, each of the column's type or None."""
 
 SCHEMA_VERSION: Final = 1
 PATH_COLUMNS: Final = ("dataset", "sweep")
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXT, _INTEGER, _REAL = pa.string(), pa.int64(), pa.float64()
-PARAMETER_TYPES: Final[Mapping[type, pa.DataType]] = {
-    float: _REAL,
-    int: _INTEGER,
-    bool: pa.bool_(),
-    str: _TEXT,
-}
+PARAMETER_TYPES: Final[Mapping[type, pa.DataType]] = {float: _REAL, int: _INTEGER, bool: pa.bool_(), str: _TEXT}
 
 TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "dataset": _TEXT,
@@ -96,10 +93,7 @@ REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
     "schema_version": _INTEGER,
 }
 
-COLUMNS: Final[Mapping[RowKind, dict[str, pa.DataType]]] = {
-    "trials": TRIAL_COLUMNS,
-    "reports": REPORT_COLUMNS,
-}
+COLUMNS: Final[Mapping[RowKind, dict[str, pa.DataType]]] = {"trials": TRIAL_COLUMNS, "reports": REPORT_COLUMNS}
 
 KEYS: Final[Mapping[RowKind, tuple[str, ...]]] = {
     "trials": ("dataset", "sweep", "trial"),

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
 from bissl_ray.store.paths import StoredFile
-from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, RowKind
+from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
 
 
 def repeated_text(value: str, length: int) -> pa.StringArray:
@@ -35,7 +35,7 @@ def empty_table(schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
-def to_rows(table: pa.Table) -> list[dict[str, Any]]:
+def to_rows(table: pa.Table) -> list[Row]:
     """Give a table as rows, as `pyarrow.Table.to_pylist` does; times are aware, in UTC."""
     columns = {name: _values(table[name]) for name in table.column_names}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

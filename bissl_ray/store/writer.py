@@ -13,24 +13,22 @@ from typing import Any, Final, Self
 import pyarrow as pa
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.store.compaction import compact
 from bissl_ray.store.filesystem import atomic_write, open_storage, reason
 from bissl_ray.store.paths import check_name, list_files, new_file_name, sweep_folder
-from bissl_ray.store.reader import read_trials
+from bissl_ray.store.reader import compact, read_trials
 from bissl_ray.store.schema import (
     COLUMNS,
     PARAMETER_TYPES,
     PATH_COLUMNS,
     REQUIRED,
     SCHEMA_VERSION,
+    Row,
     RowKind,
     coerce,
     file_schema,
 )
 from bissl_ray.store.tables import encode, to_rows
 from bissl_ray.words import PARAMETER_PREFIX
-
-Row = dict[str, Any]
 
 _FLUSH_INTERVAL: Final = 0.3  # seconds; rows wait so long for company
 _RETRY_INTERVAL: Final = 1.0  # seconds between tries while the storage refuses
@@ -76,7 +74,9 @@ class SweepWriter:
         self._last_stamp = datetime.min.replace(tzinfo=UTC)
         self._load(read_trials(storage, dataset, sweep))
         self._filesystem.create_dir(sweep_folder(self._base, dataset, sweep), recursive=True)
-        self._files: dict[RowKind, int] = {kind: len(self._list(kind)) for kind in ("trials", "reports")}
+        self._files: dict[RowKind, int] = {
+            kind: len(list_files(self._filesystem, self._base, kind, dataset, sweep)) for kind in COLUMNS
+        }
         self._waiting: dict[RowKind, list[Row]] = {"trials": [], "reports": []}
         self._rows_changed = threading.Condition()
         self._writing = threading.Lock()
@@ -149,7 +149,7 @@ class SweepWriter:
             OSError: the storage refuses; the rows still wait.
         """
         with self._writing:
-            for kind in ("trials", "reports"):
+            for kind in COLUMNS:
                 self._write(kind)
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class SweepWriter:
         self._thread.join()
         self._flush_for_good()
         with suppress(OSError):  # merging only tidies up: every row is on disk
-            for kind in ("trials", "reports"):
+            for kind in COLUMNS:
                 compact(self._filesystem, self._base, kind, self._dataset, self._sweep)
 
     def __enter__(self) -> Self:
@@ -193,9 +193,6 @@ class SweepWriter:
             self._trials[row["trial"]] = known
             if known["updated_at"] is not None:
                 self._last_stamp = max(self._last_stamp, known["updated_at"])
-
-    def _list(self, kind: RowKind) -> list[str]:
-        return [f.path for f in list_files(self._filesystem, self._base, kind, self._dataset, self._sweep)]
 
     def _checked(self, kind: RowKind, row: Mapping[str, Any]) -> Row:
         types = COLUMNS[kind] | (self._types if kind == "trials" else {})
@@ -252,19 +249,18 @@ class SweepWriter:
         raise error
 
     def _flush_for_good(self) -> None:
-        for _ in range(_LAST_TRIES - 1):
-            with suppress(OSError):
+        for left in reversed(range(_LAST_TRIES)):
+            try:
                 self.flush()
                 return
+            except OSError as error:
+                if not left:
+                    raise OSError(
+                        error.errno,
+                        f"{self.trouble}; they are lost with this process. Make room and resume the sweep: "
+                        f"trials that were under way run again",
+                    ) from error
             time.sleep(_RETRY_INTERVAL / 2)
-        try:
-            self.flush()
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"{self.trouble}; they are lost with this process. Make room and resume the sweep: "
-                f"trials that were under way run again",
-            ) from error
 
 
 def _require(kind: RowKind, row: Row) -> None:

@@ -1,33 +1,38 @@
 """One Ray Tune experiment: the planner's trials on worker groups, until all is done or someone stops it."""
 
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
+from typing import Any, Final
 
 from ray import tune
+from ray.exceptions import RayError
 
-from bissl_ray.config.columns import parameter_types
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
+from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.data import get_dataset
-from bissl_ray.progress import View
+from bissl_ray.progress import Decoding, Note, View
 from bissl_ray.search.history import control_settings, planner_of
 from bissl_ray.search.planner import Plan, Planner
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.paths import trial_folder
-from bissl_ray.sweep.in_flight import InFlight
-from bissl_ray.sweep.listener import LineListener
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
-from bissl_ray.sweep.searcher import PlannedSearcher
+from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.training.order import Order
 from bissl_ray.words import Phase, Step
+from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
+from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.place import OnCluster
 from bissl_ray.workers.train_run import GroupShape
-from bissl_ray.workers.trainable import TrialRunner
 
-_TUNE_ACTOR = {"CPU": 0, "memory": 2**28}
+_LISTEN_S: Final = 0.5
+_TUNE_ACTOR: Final = {"CPU": 0, "memory": 2**28}
 """What the Tune actor of a group of several workers takes: its workers take the CPUs. (Tune refuses {"CPU": 0}
 alone, and any CPU here would be missing to the last worker of a group that fills the machine.)"""
 
@@ -56,13 +61,13 @@ def run_experiment(
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
-        listener = None if embedded else LineListener(view, recorder)
+        listener = None if embedded else _Listener(view, recorder)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         tune.run(
             TrialRunner,
             name="tune",
             storage_path=place.shape.run_dir,
-            config={"shape": place.shape.to_mapping(), "line": None if listener is None else listener.name},
+            config={"shape": asdict(place.shape), "line": None if listener is None else listener.name},
             resources_per_trial=group_resources(place.shape),
             num_samples=-1,
             search_alg=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
@@ -84,13 +89,7 @@ def run_experiment(
 
 
 def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
-    """What a worker group is to do for a plan.
-
-    Args:
-        plan: of the sweep's planner.
-        document: of the sweep.
-        storage: absolute.
-    """
+    """What a worker group is to do for a plan of the sweep; the storage is absolute."""
     record, request = plan.record, document.request
     is_control = record.phase == Phase.CONTROL
     settings = control_settings(request.space, record.point) if is_control else request.space.settings(record.point)
@@ -146,6 +145,39 @@ class _Stopper(tune.Stopper):  # type: ignore[misc]
         if self._budget is not None and self._budget.spent(time.monotonic() - self._begin, self._gpus):
             self._planner.exploring = False
         return self._stopped()
+
+
+class _Listener(tune.Callback):  # type: ignore[misc]
+    """Takes what trials say beside their reports, as often as Tune steps: notes, and how far decoding is."""
+
+    def __init__(self, view: View, recorder: Recorder) -> None:
+        self.name = f"events-{uuid.uuid4().hex[:12]}"
+        self._line = MessageLine(self.name)
+        self._view = view
+        self._recorder = recorder
+        self._said: set[str] = set()
+        self._next = 0.0
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _LISTEN_S
+        doing = self._recorder.doing
+        with suppress(RayError):
+            for event in self._line.take():
+                if isinstance(event, Decoding):
+                    doing = None if event.done == event.total else event.words
+                elif isinstance(event, Note) and event.line not in self._said:  # however many groups say it
+                    self._said.add(event.line)
+                    self._view.show(event)
+        if doing != self._recorder.doing:
+            self._recorder.doing = doing
+            self._recorder.show()
+
+    def close(self) -> None:
+        self._line.close()
+        self._recorder.doing = None
 
 
 class _Silent(tune.ProgressReporter):  # type: ignore[misc]

@@ -17,13 +17,14 @@ from bissl_ray.config.columns import to_columns
 from bissl_ray.progress import SweepProgress, View
 from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
-from bissl_ray.store.provenance import git_state, versions
-from bissl_ray.sweep.in_flight import InFlight
+from bissl_ray.store.documents import git_state, versions
+from bissl_ray.store.schema import Row
+from bissl_ray.sweep.searcher import InFlight
 from bissl_ray.training.files import SavedProgress
 from bissl_ray.training.order import Order
 from bissl_ray.words import Status, Step
+from bissl_ray.workers.group import OVER
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
-from bissl_ray.workers.trainable import OVER
 
 _STORAGE_FULL = re.compile(r"No space left on device|Disk quota exceeded|QuotaExceeded")
 _PHASES = {
@@ -97,9 +98,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         )
         self.show()
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
+    def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: Row, **info: Any) -> None:
         """Write the report's row, and pass its objective on."""
         running = self._flight.running.get(trial.trial_id)
         if running is None or OVER in result:
@@ -172,14 +171,14 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self.show()
 
     def _tested(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
-        row: dict[str, Any] = {"trial": record.trial}
         if status == Status.COMPLETE:
             record.test_metric = result["test_metric"]
-        else:
-            # NaN in memory only: asked once, and not again before the sweep is resumed.
-            record.test_metric = math.nan
-            row["status_reason"] = f"the test split could not be scored: {reason}"
-        self._writer.trial({**row, "test_metric": record.test_metric if status == Status.COMPLETE else None})
+            self._writer.trial({"trial": record.trial, "test_metric": record.test_metric})
+            return
+        # NaN in memory only: asked once, and not again before the sweep is resumed.
+        record.test_metric = math.nan
+        problem = f"the test split could not be scored: {reason}"
+        self._writer.trial({"trial": record.trial, "test_metric": None, "status_reason": problem})
 
     def _run_ended(
         self, record: Record, order: Order, status: Status, reason: str | None, result: Mapping[str, Any]

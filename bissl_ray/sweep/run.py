@@ -13,12 +13,10 @@ from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.preflight.requests import check_worker_count, checkpoint_choice, data_choice
 from bissl_ray.progress import Quiet, View
-from bissl_ray.search.history import is_finished, planner_of
+from bissl_ray.search.history import SweepOutcome, is_finished, outcome_of, planner_of
 from bissl_ray.store import check_name, check_writable
-from bissl_ray.store.documents import read_sweep_document
+from bissl_ray.store.documents import now, read_sweep_document
 from bissl_ray.store.paths import absolute_storage, sweep_names
-from bissl_ray.store.provenance import now
-from bissl_ray.sweep.outcome import SweepOutcome, outcome_of
 
 
 def prepare_request(asked: SweepOptions) -> SweepRequest:

@@ -9,6 +9,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.search.records import Record
+from bissl_ray.store.schema import Row
 
 
 class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
@@ -39,7 +40,8 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
         self._caching = False
         for record in history:
             for alternation, objective in sorted(record.curve.items()):
-                if alternation < record.point.get("alternations", alternations):
+                last = record.point.get("alternations", alternations)
+                if isinstance(last, int) and alternation < last:
                     self._brackets[0].on_result(SimpleNamespace(trial_id=record.trial), alternation, objective)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
@@ -54,12 +56,11 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
         if _explores(trial):
             super().on_trial_add(tune_controller, trial)
 
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: Row) -> str:
         """Decide on an explore trial's report."""
         alternation = result.get("alternation")
-        if not _explores(trial) or not self._early_stopping or alternation is None:
-            return str(TrialScheduler.CONTINUE)
-        if alternation >= trial.config["alternations"]:
+        may_stop = _explores(trial) and self._early_stopping and alternation is not None
+        if not may_stop or alternation >= trial.config["alternations"]:
             return str(TrialScheduler.CONTINUE)
         # Rungs are keyed by our own trial name, which survives a resume; Tune's identifier does not.
         known = SimpleNamespace(trial_id=trial.config["trial"])
@@ -67,17 +68,15 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
         self._num_stopped += action == TrialScheduler.STOP
         return str(action)
 
-    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: Row) -> None:
         """Forget the trial; its last report has been counted."""
-        self._trial_info.pop(trial.trial_id, None)
+        self.on_trial_remove(tune_controller, trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """Forget the trial."""
+        """Forget the trial, also one that ended by an error."""
         self._trial_info.pop(trial.trial_id, None)
 
-    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Forget the trial."""
-        self._trial_info.pop(trial.trial_id, None)
+    on_trial_error = on_trial_remove
 
 
 def _explores(trial: Trial) -> bool:

@@ -1,14 +1,43 @@
-"""Tune's searcher: hands out what the planner says is next."""
+"""A sweep under way, and Tune's searcher, which hands out what its planner says is next."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ray.tune.search import Searcher
 
-from bissl_ray.search.planner import Plan
-from bissl_ray.sweep.in_flight import InFlight, Running
+from bissl_ray.search.planner import Plan, Planner
+from bissl_ray.search.proposals import Proposals
+from bissl_ray.store import SweepWriter
+from bissl_ray.store.schema import Row
 from bissl_ray.training.order import Order
 from bissl_ray.words import Step
+
+
+class Running(NamedTuple):
+    """What a worker group runs: a plan, and the order that was made of it."""
+
+    plan: Plan
+    order: Order
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """What searcher and recorder share.
+
+    Attributes:
+        planner: what is next; told of every end.
+        proposals: told of every report and end of an explore trial.
+        writer: of the sweep's Parquet files.
+        slots: trials that run at a time.
+        running: by Tune's trial identifier; an ended one is taken out.
+    """
+
+    planner: Planner
+    proposals: Proposals
+    writer: SweepWriter
+    slots: int
+    running: dict[str, Running] = field(default_factory=dict)
 
 
 class PlannedSearcher(Searcher):  # type: ignore[misc]
@@ -31,7 +60,7 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
         self._order_of = order_of
         self._stopped = stopped
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, str | int] | str | None:
         """Give the configuration of Tune's next trial, None to be asked again, or FINISHED."""
         flight = self.flight
         if self._stopped():
@@ -50,11 +79,10 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
             "order": order.model_dump_json(),
         }
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: Row | None = None, error: bool = False) -> None:
         """Nothing: the recorder takes the trial out when it has seen how it ended."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: resuming replays Parquet."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: resuming replays Parquet."""
+    restore = save

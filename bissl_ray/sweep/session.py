@@ -12,14 +12,13 @@ from bissl_ray.preflight.data import DataFacts
 from bissl_ray.preflight.session import Job, session
 from bissl_ray.preflight.sweeps import CheckpointFacts, check_pretrained, check_request, fitting_models
 from bissl_ray.progress import Decoding, Event, Note, Report, SweepProgress, View
-from bissl_ray.store.documents import write_document
+from bissl_ray.search.history import SweepOutcome, outcome_of
+from bissl_ray.store.documents import provenance, write_document
 from bissl_ray.store.paths import sweep_documents
-from bissl_ray.store.provenance import provenance
-from bissl_ray.sweep.outcome import SweepOutcome, outcome_of
 from bissl_ray.training.files import exists, write_tensors
 from bissl_ray.training.order import Order
 from bissl_ray.training.stages.pretrain import pretrained_path
-from bissl_ray.workers.place import Here, OnCluster, Place
+from bissl_ray.workers.place import Here, Need, OnCluster, Place
 
 _OF_THE_MAKING: Final = (
     "model",
@@ -84,9 +83,7 @@ def run_session(
         folder=sweep_documents(request.name),
         data=request.data,
         cache_side=request.space.settings({}).cache_side,
-        workers=request.workers_per_trial,
-        workers_flag="--workers-per-trial",
-        in_process=False,
+        need=Need(request.workers_per_trial, "--workers-per-trial", in_process=False),
     )
     with session(job, storage, address, prepare, suits) as under_way:
         place, interrupt = under_way.place, under_way.interrupt
@@ -109,7 +106,7 @@ def run_session(
         from bissl_ray.sweep.experiment import run_experiment
 
         planner = run_experiment(document, storage, place, view, interrupt, budget)
-    return outcome_of(request.name, storage, planner, interrupt)
+    return outcome_of(request.name, storage, planner, interrupt(), interrupt.reason)
 
 
 def _count(number: int, noun: str) -> str:

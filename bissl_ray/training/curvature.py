@@ -17,7 +17,7 @@ from bissl_ray.bilevel import (
 )
 from bissl_ray.bilevel.curvature.memory import CurvatureMemory, curvature_memory, solver_vectors
 from bissl_ray.bilevel.level import trainable
-from bissl_ray.config.backbones import part_weight
+from bissl_ray.config.names import part_weight
 from bissl_ray.config.settings import Settings, SolverSettings
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import frozen_statistics

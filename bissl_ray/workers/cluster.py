@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ray
 
@@ -13,8 +13,6 @@ from bissl_ray.data.machine import processors
 from bissl_ray.errors import BadInputError
 from bissl_ray.workers.environment import worker_environment
 from bissl_ray.workers.train_run import GroupShape
-
-_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
 
 
 class Node(NamedTuple):
@@ -34,7 +32,7 @@ class Cluster:
     """
 
     where: str
-    nodes: tuple["Node", ...]
+    nodes: tuple[Node, ...]
 
     @property
     def cpus(self) -> int:
@@ -57,21 +55,15 @@ class Cluster:
         Raises:
             BadInputError: one group asks for more than the whole cluster has.
         """
-        if self.gpus:
-            if workers > self.gpus:
-                raise BadInputError(
-                    f"{workers} workers need {workers} GPUs; {self.where} has {self.gpus}: "
-                    f"ask for fewer with {flag}, or attach to a larger cluster with --address"
-                )
-            # Of the machines that have GPUs: a worker must fit on one of them, whatever a head node has beside.
-            share = min(node.cpus // node.gpus for node in self.nodes if node.gpus)
-            return GroupShape(workers, max(1, share), True, run_dir)
-        if workers > self.cpus:
+        there, unit = (self.gpus, "GPUs") if self.gpus else (self.cpus, "CPUs")
+        if workers > there:
             raise BadInputError(
-                f"{workers} workers need {workers} CPUs; {self.where} has {self.cpus}: "
+                f"{workers} workers need {workers} {unit}; {self.where} has {there}: "
                 f"ask for fewer with {flag}, or attach to a larger cluster with --address"
             )
-        return GroupShape(workers, 1, False, run_dir)
+        # Of the machines that have GPUs: a worker must fit on one of them, whatever a head node has beside.
+        share = min((node.cpus // node.gpus for node in self.nodes if node.gpus), default=1)
+        return GroupShape(workers, max(1, share), self.gpus > 0, run_dir)
 
     def slots(self, shape: GroupShape) -> int:
         """How many groups of this shape fit at a time."""
@@ -97,10 +89,11 @@ def connected(address: str | None, workers: int) -> Iterator[Cluster]:
     if not ours:
         where = "the cluster that this process is connected to"
     elif address is None:
-        _start_local(workers)
+        # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
+        _init(address="local", num_cpus=processors(), include_dashboard=workers > 1)
         where = "this machine"
     else:
-        ray.init(address=address, **_QUIET, runtime_env={"env_vars": worker_environment()})
+        _init(address=address)
         where = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
     try:
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -110,12 +103,12 @@ def connected(address: str | None, workers: int) -> Iterator[Cluster]:
             ray.shutdown()
 
 
-def _start_local(workers: int) -> None:
+def _init(**options: str | int) -> None:
+    """Connect, with Ray's own messages silenced."""
     ray.init(
-        address="local",
-        num_cpus=processors(),
-        # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
-        include_dashboard=workers > 1,
-        **_QUIET,
+        **options,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        configure_logging=False,
         runtime_env={"env_vars": worker_environment()},
     )

@@ -1,24 +1,47 @@
-"""A worker group: n Ray Train workers that outlive trials (docs/architecture.md, "Workers").
+"""A worker group, n Ray Train workers that outlive trials, and the Tune trainable that feeds it trial after trial.
 
 One TorchTrainer run is started once and its workers loop over trials. With one worker, Train's local mode
-runs the same loop in a thread of this process, with no further process.
+runs the same loop in a thread of this process, with no further process (docs/architecture.md, "Workers").
 """
 
 import logging
 import threading
-from typing import Any
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, TypedDict
 
 import ray
+from ray import tune
 
-from bissl_ray.progress import TrialEnded
+from bissl_ray.progress import Report, TrialEnded
+from bissl_ray.store.schema import Row
 from bissl_ray.training.order import Order
-from bissl_ray.workers.loop import Call, worker_loop
+from bissl_ray.workers.loop import Call, call_actor, call_here, worker_loop
 from bissl_ray.workers.mailbox import Answer, Mailbox, Message
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.train_run import GroupShape, torch_trainer
 
-_POLL_S = 1.0
-_MOST_RESTARTS = 20
+OVER: Final = "over"
+"""Key of a trial's last result: "complete", "pruned" or "failed". A trial that ends without one was stopped."""
+
+_POLL_S: Final = 1.0
+_END_S: Final = 3.0
+_MOST_RESTARTS: Final = 20
+
+
+class TrialConfig(TypedDict):
+    """What Tune hands to a `TrialRunner`.
+
+    Attributes:
+        order: an `Order`, as JSON.
+        shape: the fields of its worker group's `GroupShape`.
+        line: name of the driver's `MessageLine`; None: there is none.
+    """
+
+    order: str
+    shape: Mapping[str, Any]
+    line: str | None
 
 
 class WorkerGroup:
@@ -34,13 +57,11 @@ class WorkerGroup:
         """
         self._shape = shape
         self._line = line
-        self._mailbox_actor: Any = None
-        self._mailbox: Mailbox | None = None
-        if shape.workers == 1:
-            self._mailbox = Mailbox()
-        else:
-            actor_class = ray.remote(num_cpus=0, max_concurrency=4 * shape.workers)(Mailbox)
-            self._mailbox_actor = actor_class.remote()
+        self._actor: Any = None
+        self._call: Call = partial(call_here, Mailbox())
+        if shape.workers > 1:
+            self._actor = ray.remote(num_cpus=0, max_concurrency=4 * shape.workers)(Mailbox).remote()
+            self._call = partial(call_actor, self._actor)
         self._name = name
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, name=f"train-{name}", daemon=True)
@@ -69,16 +90,12 @@ class WorkerGroup:
                 reason = f"the worker group ended: {self._error}" if self._error else "the worker group ended"
                 return TrialEnded("failed", {"attempts": 0}, " ".join(reason.split())[:400])
 
-    def close(self, timeout: float = 3.0) -> None:
-        """Tell the workers to end and wait for them a moment (seconds)."""
+    def close(self) -> None:
+        """Tell the workers to end, and wait for them a moment."""
         self._call("close")
-        self._thread.join(timeout)
-        if self._mailbox_actor is not None:
-            ray.kill(self._mailbox_actor)
-
-    @property
-    def _call(self) -> Call:
-        return _InProcess(self._mailbox) if self._mailbox is not None else _ThroughActor(self._mailbox_actor)
+        self._thread.join(_END_S)
+        if self._actor is not None:
+            ray.kill(self._actor)
 
     def _fit(self) -> None:
         shape = self._shape
@@ -96,21 +113,46 @@ class WorkerGroup:
             self._error = error
 
 
-class _InProcess:
-    """Calls a mailbox of this process."""
+class TrialRunner(tune.Trainable):  # type: ignore[misc]
+    """One step is one report; `reset_config` hands the next trial to the same workers."""
 
-    def __init__(self, mailbox: Mailbox):
-        self._mailbox = mailbox
+    def setup(self, config: TrialConfig) -> None:
+        """Start the worker group.
 
-    def __call__(self, method: str, *arguments: Any) -> Any:
-        return getattr(self._mailbox, method)(*arguments)
+        Its trial is handed out by the first step, not here: Tune may give the trial of an actor that is still
+        starting to another that has become free, and both would run it.
+        """
+        self._group = self._new_group(config)
+        self._waiting: TrialConfig | None = config
+        self._reported = False
 
+    def reset_config(self, new_config: TrialConfig) -> bool:
+        """Take the next trial for the group; a group that has died is replaced."""
+        if not self._group.alive:
+            self._group = self._new_group(new_config)
+        self._waiting = new_config
+        return True
 
-class _ThroughActor:
-    """Calls a mailbox that lives in an actor."""
+    def step(self) -> Row:
+        """Let the trial begin or go on, and wait for what it says next."""
+        if self._waiting is not None:
+            # A fresh tag: anything that the group still says of an earlier trial is dropped.
+            self._tag = uuid.uuid4().hex
+            self._group.hand_out(self._tag, Order.model_validate_json(self._waiting["order"]))
+            self._waiting = None
+        elif self._reported:
+            self._group.answer(self._tag, "continue")
+        message = self._group.next_message(self._tag)
+        self._reported = isinstance(message, Report)
+        if isinstance(message, Report):
+            return dict(message.row)
+        return {**message.result, "reason": message.reason, OVER: message.how, "done": True}
 
-    def __init__(self, actor: Any):
-        self._actor = actor
+    def cleanup(self) -> None:
+        """End the group."""
+        self._group.close()
 
-    def __call__(self, method: str, *arguments: Any) -> Any:
-        return ray.get(getattr(self._actor, method).remote(*arguments))
+    @staticmethod
+    def _new_group(config: TrialConfig) -> WorkerGroup:
+        line = None if config["line"] is None else MessageLine.named(config["line"])
+        return WorkerGroup(GroupShape(**config["shape"]), f"group-{uuid.uuid4().hex[:8]}", line)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.progress import Event, LocalSender, Sender, TrialEnded, TrialStoppedError, View
+from bissl_ray.store.schema import Row
 from bissl_ray.training.files import exists, progress_file
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
@@ -31,7 +32,7 @@ class RunEnd:
             workers that don't answer have only what they saved earlier.
     """
 
-    result: dict[str, Any] | None
+    result: Row | None
     saved: bool = True
 
 
@@ -83,7 +84,7 @@ class Told:
     """
 
     view: View
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Row = field(default_factory=dict)
     stopped: bool = False
 
     def take(self, event: Event) -> bool:
@@ -101,7 +102,13 @@ class Told:
         return not self.stopped
 
 
-def _on_worker(config: dict[str, Any]) -> None:
+class _Work(TypedDict):
+    order: Order
+    threads: int
+    line: "MessageLine"
+
+
+def _on_worker(config: _Work) -> None:
     import torch
 
     torch.set_num_threads(config["threads"])

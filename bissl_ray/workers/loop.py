@@ -5,7 +5,7 @@ import gc
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import torch
 
@@ -15,13 +15,13 @@ from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.worker import Worker, from_ray_train, lost_a_peer
-from bissl_ray.workers.mailbox import Answer, HandedOut
+from bissl_ray.workers.mailbox import Answer, HandedOut, Mailbox
 
 if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
 
 Call = Callable[..., Any]
-"""`call(method, *arguments)` on the mailbox, wherever it lives."""
+"""`call(method, *arguments)` on the mailbox, wherever it lives: `call_here` or `call_actor`, with where that is."""
 
 _WAIT_S: Final = 5.0
 _MEMORY_SLACK_BYTES: Final = 256 * 2**20
@@ -31,19 +31,41 @@ class MemoryNotReturnedError(RuntimeError):
     """Device memory of an ended trial did not come back; the group is restarted."""
 
 
-def worker_loop(config: dict[str, Any]) -> None:
-    """Run trials until the mailbox is closed.
+def call_here(mailbox: Mailbox, method: str, *arguments: Any) -> Any:
+    """Call a mailbox of this process."""
+    return getattr(mailbox, method)(*arguments)
 
-    Args:
-        config: "call", a `Call` to the group's mailbox; "threads", CPU threads of this worker; "line", a `MessageLine`
-            to the driver, or None.
+
+def call_actor(actor: Any, method: str, *arguments: Any) -> Any:
+    """Call a mailbox that lives in an actor."""
+    import ray
+
+    return ray.get(getattr(actor, method).remote(*arguments))
+
+
+class LoopConfig(TypedDict):
+    """What a group tells its workers.
+
+    Attributes:
+        call: to the group's mailbox.
+        threads: of this worker, on CPUs.
+        line: to the driver; None: there is none.
+    """
+
+    call: Call
+    threads: int
+    line: "MessageLine | None"
+
+
+def worker_loop(config: LoopConfig) -> None:
+    """Run trials until the mailbox is closed.
 
     Raises:
         Exception: whatever broke one worker of several on its own. The others may be waiting in a
             collective for it, so the group can't go on as it is: Ray Train restarts it, and the
             mailbox (told that the trial failed) hands out the next trial.
     """
-    call: Call = config["call"]
+    call = config["call"]
     torch.set_num_threads(config["threads"])
     worker = from_ray_train()
     # Ray changes the working directory; relative paths were made absolute by the driver.

@@ -45,13 +45,7 @@ class _Trial:
 class Mailbox:
     """Thread-safe; every method returns within its timeout."""
 
-    def __init__(self, most_attempts: int = MOST_ATTEMPTS):
-        """Set up.
-
-        Args:
-            most_attempts: how often a trial is handed out (its worker died) before it is failed.
-        """
-        self._most_attempts = most_attempts
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self._trial: _Trial | None = None
         self._messages: list[Message] = []
@@ -69,14 +63,15 @@ class Mailbox:
     def next_message(self, tag: str, timeout: float) -> Message | None:
         """The next message of this trial, or None when the timeout (seconds) passes first."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._messages) or not self._is_current(tag), timeout)
-            return self._messages.pop(0) if self._messages and self._is_current(tag) else None
+            self._changed.wait_for(lambda: bool(self._messages) or self._current(tag) is None, timeout)
+            return self._messages.pop(0) if self._messages and self._current(tag) is not None else None
 
     def answer(self, tag: str, answer: Answer) -> None:
         """Answer the report that this trial waits on; nothing happens if it doesn't wait."""
         with self._changed:
-            if self._is_current(tag) and self._trial is not None and self._trial.waiting:
-                self._trial.answer = answer
+            trial = self._current(tag)
+            if trial is not None and trial.waiting:
+                trial.answer = answer
                 self._changed.notify_all()
 
     def close(self) -> None:
@@ -92,7 +87,7 @@ class Mailbox:
         """Take the next trial, or the word to end; None when the timeout (seconds) passes first.
 
         A trial that was taken before and never ended had its workers die: it is taken again, up to
-        `most_attempts` times, then failed.
+        `MOST_ATTEMPTS` times, then failed.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -104,7 +99,7 @@ class Mailbox:
                     return HandedOut()
                 trial = self._open_trial()
                 assert trial is not None
-                if trial.attempts < self._most_attempts:
+                if trial.attempts < MOST_ATTEMPTS:
                     trial.attempts += 1
                     return HandedOut(trial.tag, trial.order)
                 self._end(trial, TrialEnded("failed", reason=f"its workers died {trial.attempts} times"))
@@ -112,34 +107,31 @@ class Mailbox:
     def report(self, tag: str, report: Report) -> bool:
         """Leave a report. Returns False, and the trial must stop, when the tag is not the current one's."""
         with self._changed:
-            if not self._is_current(tag) or self._trial is None:
+            trial = self._current(tag)
+            if trial is None:
                 return False
-            self._trial.waiting, self._trial.answer = True, None
-            self._messages.append(Report({**report.row, "attempts": self._trial.attempts}))
+            trial.waiting, trial.answer = True, None
+            self._messages.append(Report({**report.row, "attempts": trial.attempts}))
             self._changed.notify_all()
             return True
 
     def wait_for_answer(self, tag: str, timeout: float) -> Answer | None:
         """The answer to the last report, or None when the timeout (seconds) passes first."""
         with self._changed:
-
-            def answered() -> bool:
-                return not self._is_current(tag) or (self._trial is not None and self._trial.answer is not None)
-
-            if not self._changed.wait_for(answered, timeout):
-                return None
-            if not self._is_current(tag) or self._trial is None:
+            self._changed.wait_for(lambda: (trial := self._current(tag)) is None or trial.answer is not None, timeout)
+            trial = self._current(tag)
+            if trial is None:
                 return "stop"
-            self._trial.waiting = False
-            if self._trial.answer == "stop":
-                self._trial.over = True
-            return self._trial.answer
+            trial.waiting = trial.answer is None
+            trial.over = trial.over or trial.answer == "stop"
+            return trial.answer
 
     def end(self, tag: str, ended: TrialEnded) -> None:
         """Say how the trial ended; nothing happens where it is over already, or another's turn."""
         with self._changed:
-            if self._is_current(tag) and self._trial is not None and not self._trial.over:
-                self._end(self._trial, ended)
+            trial = self._current(tag)
+            if trial is not None and not trial.over:
+                self._end(trial, ended)
 
     # Under the lock
 
@@ -148,8 +140,9 @@ class Mailbox:
         self._messages.append(replace(ended, result={**ended.result, "attempts": trial.attempts}))
         self._changed.notify_all()
 
-    def _is_current(self, tag: str) -> bool:
-        return not self._closed and self._trial is not None and self._trial.tag == tag
+    def _current(self, tag: str) -> _Trial | None:
+        """The trial of a tag, where it is the one that the group has."""
+        return self._trial if not self._closed and self._trial is not None and self._trial.tag == tag else None
 
     def _open_trial(self) -> _Trial | None:
         return self._trial if self._trial is not None and not self._trial.over else None

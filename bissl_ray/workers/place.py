@@ -23,13 +23,11 @@ class Need:
     Attributes:
         workers: that work together.
         flag: what asked for so many, for error lines.
-        run_dir: folder or URI for Ray Train's own state.
         in_process: whether one worker may be this very process, where no cluster is asked for.
     """
 
     workers: int
     flag: str
-    run_dir: str
     in_process: bool
 
 
@@ -84,11 +82,12 @@ Place = Here | OnCluster
 
 
 @contextmanager
-def place_for(need: Need, address: str | None) -> Iterator[Place]:
+def place_for(need: Need, run_dir: str, address: str | None) -> Iterator[Place]:
     """Where a job runs, for the duration of a `with` block.
 
     Args:
         need: what it asks for.
+        run_dir: folder or URI for Ray Train's own state.
         address: of a cluster to join; None: this process where that will do, else a cluster that is started here.
 
     Raises:
@@ -102,4 +101,4 @@ def place_for(need: Need, address: str | None) -> Iterator[Place]:
     from bissl_ray.workers.cluster import connected
 
     with connected(address, need.workers) as cluster:
-        yield OnCluster(cluster, cluster.shape(need.workers, need.run_dir, need.flag))
+        yield OnCluster(cluster, cluster.shape(need.workers, run_dir, need.flag))

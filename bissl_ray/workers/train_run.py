@@ -3,16 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from bissl_ray.workers.message_line import MessageLine
 
-_POLL_S = 0.2
-_PATIENCE_S = 60.0
+_POLL_S: Final = 0.2
+_PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,6 @@ class GroupShape:
     use_gpu: bool
     run_dir: str
 
-    def to_mapping(self) -> dict[str, Any]:
-        """Plain mapping, for a Tune configuration."""
-        return asdict(self)
-
     @property
     def worker_resources(self) -> dict[str, float]:
         """Ray resources of one worker."""
@@ -43,8 +39,8 @@ class GroupShape:
 
 
 def torch_trainer(
-    loop: Callable[[dict[str, Any]], None],
-    config: Mapping[str, Any],
+    loop: Callable[[Any], None],
+    config: Mapping[str, object],
     shape: GroupShape,
     *,
     name: str,
@@ -54,7 +50,7 @@ def torch_trainer(
     """A TorchTrainer that runs a function on a group of workers, nccl on GPUs and gloo elsewhere.
 
     Args:
-        loop: runs on every worker, with the configuration.
+        loop: runs on every worker.
         config: what it is called with.
         shape: the group.
         name: unique name of the Train run.
@@ -76,8 +72,8 @@ def torch_trainer(
 
 
 def run_with_messages(
-    loop: Callable[[dict[str, Any]], None],
-    config: Mapping[str, Any],
+    loop: Callable[[Any], None],
+    config: Mapping[str, object],
     shape: GroupShape,
     *,
     name: str,

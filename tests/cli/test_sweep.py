@@ -12,7 +12,7 @@ from bissl_ray import run_sweep
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.options import SweepOptions
 from bissl_ray.config.requests import CheckpointChoice, SweepRequest
-from bissl_ray.sweep.outcome import SweepOutcome
+from bissl_ray.search.history import SweepOutcome
 from tests.cli.command import Refused, one_line, run, run_here, tiny_space
 
 

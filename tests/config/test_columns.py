@@ -1,6 +1,7 @@
 """Settings go into columns of the store and come back; a null is told from a column that is not there yet."""
 
-from bissl_ray.config.columns import nullable_settings, parameter_types, settings_of_row, to_columns
+from bissl_ray.config.columns import nullable_settings, settings_of_row, to_columns
+from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.config.settings import Settings
 
 CHANGED = Settings(clip_norm=None, curvature_batch=64, lower_lr=0.0, exclude_bias_and_norm=False, pretext="byol")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bissl_ray.config import Settings, load_search_space
-from bissl_ray.config.backbones import BACKBONES, PARTS, part_weight, parts_of
 from bissl_ray.config.combinations import broken_combination
+from bissl_ray.config.names import BACKBONES, PARTS, part_weight, parts_of
 from bissl_ray.config.settings import NULL_MEANS
 from bissl_ray.errors import BadInputError
 

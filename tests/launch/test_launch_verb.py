@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bissl_ray.cli.launch import launch
-from bissl_ray.config.resources import resource_dir
+from bissl_ray.config.space_files import resource_dir
 from bissl_ray.errors import BadInputError
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bissl_ray.config.resources import resource_dir
+from bissl_ray.config.space_files import resource_dir
 
 READY_S = 60.0
 GONE_S = 20.0

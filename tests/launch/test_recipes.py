@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from bissl_ray.config.resources import resource_dir
+from bissl_ray.config.space_files import resource_dir
 
 LAUNCH = resource_dir("launch")
 SHELL = ("one_machine.sh", "several_machines.sh", "slurm.sbatch")

@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from bissl_ray.config.backbones import BACKBONES, BackboneFacts
+from bissl_ray.config.names import BACKBONES, BackboneFacts
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import BatchNormMode
 

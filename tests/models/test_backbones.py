@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from bissl_ray.config.backbones import RESNETS, VITS, parts_of
+from bissl_ray.config.names import RESNETS, VITS, parts_of
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import backbone_names, build_backbone, check_twice_differentiable
 

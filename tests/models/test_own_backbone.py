@@ -2,7 +2,7 @@
 
 import pytest
 
-from bissl_ray.config.backbones import BACKBONES
+from bissl_ray.config.names import BACKBONES
 from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import backbone_names, build_backbone, check_twice_differentiable

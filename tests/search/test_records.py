@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bissl_ray.config.columns import parameter_types
+from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.config.settings import Settings
 from bissl_ray.search.records import Record, records_from_store
 from bissl_ray.store import SweepWriter, read_trials, to_rows

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bissl_ray.config.columns import parameter_types
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.options import StageOptions, SweepOptions
+from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
 from bissl_ray.stages.prepare import prepare_stage

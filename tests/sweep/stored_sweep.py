@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bissl_ray.config.columns import parameter_types
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import SweepRequest
+from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.documents import write_document
 from tests.search.small_space import store_rows

@@ -8,8 +8,7 @@ from ray.tune.search import Searcher
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
 from bissl_ray.search.proposals import finetune_points
-from bissl_ray.sweep.in_flight import InFlight
-from bissl_ray.sweep.searcher import PlannedSearcher
+from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.training.order import Order
 from tests.search.small_space import space
 from tests.search.whole_sweep import ByName
