@@ -19,7 +19,7 @@ from bissl_ray.models import Backbone, build_backbone
 from bissl_ray.models.checkpoints import load_checkpoint
 from bissl_ray.models.matching import load_backbone
 from bissl_ray.models.timm_backbone import NormAct2d
-from bissl_ray.optim import LARS, WarmupCosine, lower_parameter_groups
+from bissl_ray.optim import LARS, Stepper, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import all_gather, frozen_statistics, mean_over_workers
 from bissl_ray.pretext import SimCLR
 from bissl_ray.training.worker import Worker
@@ -172,17 +172,12 @@ def _stream(samples: Samples, stream: Stream, worker: Worker) -> Iterator[Batch]
 
 def _pretrain(backbone: nn.Module, pretext: SimCLR, steps: int, batches: Iterator[Batch]) -> None:
     named = [*backbone.named_parameters(), *pretext.named_parameters()]
-    optimizer = LARS(lower_parameter_groups(named, 1e-6, True), lr=_PRETRAIN_LR)
-    schedule = WarmupCosine(steps, steps // 10)
     parameters = [parameter for _, parameter in named]
-    for step in range(steps):
+    optimizer = LARS(lower_parameter_groups(named, 1e-6, True), lr=_PRETRAIN_LR)
+    stepper = Stepper(optimizer, parameters, WarmupCosine(steps, steps // 10), clip_norm=None)
+    for _ in range(steps):
         gradients = torch.autograd.grad(pretext.loss(backbone, next(batches)), parameters)
-        for parameter, gradient in zip(parameters, mean_over_workers(gradients), strict=True):
-            parameter.grad = gradient
-        for group in optimizer.param_groups:
-            group["lr"] = _PRETRAIN_LR * schedule.factor(step)
-        optimizer.step()
-        optimizer.zero_grad()
+        stepper.step(mean_over_workers(gradients))
 
 
 def _fit_head(backbone: nn.Module, head: nn.Linear, batches: list[Batch]) -> None:

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
-from typing import Any
 
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.leaderboard.query import check_column, sort_rows, where_rows
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.verdict import Verdict, verdicts
 from bissl_ray.store import read_trials, to_rows
+from bissl_ray.store.schema import Row
 from bissl_ray.words import Kind
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from bissl_ray.leaderboard.marks import IDENTITY_MARK, UNSOLVED_MARK
 from bissl_ray.leaderboard.numbers import duration, relative, setting
 from bissl_ray.metrics import Metric, of_objective
+from bissl_ray.store.schema import Row
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing
-
-Row = dict[str, Any]
 
 _FIRST_PARAMETERS: Final = ("lower_lr", "upper_lr", "cg_iterations", "proximity_weight", "damping")
 _PARAMETER_PRIORITY: Final = 40

@@ -8,13 +8,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bissl_ray.leaderboard.statistics import Estimate, estimate
+from bissl_ray.store.schema import Row
 from bissl_ray.winner import Contender, place, winner
 from bissl_ray.words import Kind, Phase, Status, Step
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 from bissl_ray.leaderboard.configurations import finite
 from bissl_ray.leaderboard.numbers import setting
 from bissl_ray.metrics import of_objective
-
-Row = dict[str, Any]
+from bissl_ray.store.schema import Row
 
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _HEIGHT: Final = 6  # lines, of eight steps each

@@ -1,9 +1,10 @@
 """Marks beside a trial: it acts as the identity, or its solves were in vain; and what each mark means."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from bissl_ray.leaderboard.numbers import relative
+from bissl_ray.store.schema import Row
 from bissl_ray.words import PARAMETER_PREFIX, Status
 
 IDENTITY_BELOW: Final = 0.01
@@ -25,8 +26,6 @@ _MOST_REASONS: Final = 3
 _MOST_NAMES: Final = 6
 _RANK_ALONE: Final = "ASHA"
 """How the reason of a trial begins that was stopped for being behind others: its score says as much."""
-
-Row = Mapping[str, Any]
 
 
 def largest_change(trials: Iterable[Row]) -> float | None:

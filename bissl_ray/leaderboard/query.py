@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from bissl_ray.errors import BadInputError, nearest
+from bissl_ray.store.schema import Row
 
-Row = dict[str, Any]
 _Truth = bool | None  # None is SQL's "unknown"
 _Predicate = Callable[[Row], _Truth]
 

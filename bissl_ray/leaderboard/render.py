@@ -21,9 +21,8 @@ from bissl_ray.leaderboard.marks import ended_early, marks_explained
 from bissl_ray.leaderboard.verdict import Verdict
 from bissl_ray.leaderboard.verdict_sentences import Outcome
 from bissl_ray.metrics import of_objective
+from bissl_ray.store.schema import Row
 from bissl_ray.words import Kind, Standing, Status
-
-Row = dict[str, Any]
 
 _LONG_HEADER: Final = 8  # characters
 _WIDER_THAN_ANY_TABLE: Final = 10_000

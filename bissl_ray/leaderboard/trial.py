@@ -14,9 +14,8 @@ from bissl_ray.leaderboard.diagnostics import diagnostics, score_curve
 from bissl_ray.leaderboard.marks import describe_change
 from bissl_ray.leaderboard.numbers import duration, setting
 from bissl_ray.metrics import of_objective
+from bissl_ray.store.schema import Row
 from bissl_ray.words import PARAMETER_PREFIX, Origin, Phase
-
-Row = dict[str, Any]
 
 _DIGITS: Final = 6
 _ORIGINS: Final[dict[str, str]] = {

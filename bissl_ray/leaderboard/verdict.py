@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bissl_ray.leaderboard.configurations import Configuration, Row, best_bissl, best_control, gather
+from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, gather
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, decided, failures, unconfirmed
+from bissl_ray.store.schema import Row
 from bissl_ray.words import Kind
 
 

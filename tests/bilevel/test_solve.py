@@ -57,6 +57,9 @@ def test_layerwise_is_exact_for_a_diagonal_multiple_per_tensor_and_not_for_coupl
     early = solve(hessian_of(POSITIVE), pieces(rhs()), 0.2, 0.0, "layerwise_cg", 30, tolerance=0.3)
     assert (early.report.stopped_because, early.report.products) == ("stagnated", 5)
     assert early.report.residual > 0.3
+    # Where no tensors are coupled, it is right to believe so.
+    there = solve(hessian_of(diagonal), pieces(rhs()), 0.5, 0.0, "layerwise_cg", 30, tolerance=0.3)
+    assert there.report.stopped_because == "tolerance" and there.report.residual <= 0.3
 
 
 def test_tolerance_stops_and_residuals_are_true_ones():

@@ -81,6 +81,7 @@ def test_a_comparison_writes_and_draws_it(trials):
     above, below = figure.axes
     assert above.get_ylabel() == "mean error on the test split" and below.get_ylabel() == "gain"
     assert above.get_ylim()[0] > 0  # errors, not their negatives
+    assert below.get_ylim()[1] < 3  # pixels, not per cent of them
 
 
 def test_gains_of_unlike_units_have_no_mean(trials, explore, seeds, control, stored):

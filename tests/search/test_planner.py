@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from bissl_ray.search.history import is_finished
 from bissl_ray.search.planner import TEST_STAGES, Planner
 from bissl_ray.search.proposals import finetune_points
 from bissl_ray.search.records import Record
@@ -243,6 +244,13 @@ def test_a_spent_budget_ends_exploring_and_nothing_else(after):
         assert len(sweep.of("confirm", "seeds")) == len(sweep.of("control", "seeds")) == min(FINALISTS, after) * SEEDS
         assert len(sweep.records) == sweep.planner.expected
     assert bool(sweep.tested)
+
+
+@pytest.mark.parametrize(("metric", "finished"), [(0.5, True), (math.nan, False)])
+def test_a_sweep_whose_look_at_the_test_split_failed_is_not_finished(metric, finished):
+    sweep = WholeSweep(space(), test_metric=lambda record: metric).run()
+    assert sweep.planner.finished and is_finished(sweep.planner) is finished
+    assert any(record.test_metric is None for record in sweep.planner.records.values())
 
 
 def test_asking_whether_it_is_finished_changes_nothing():

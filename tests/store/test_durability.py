@@ -10,6 +10,8 @@ import time
 import pytest
 
 from bissl_ray.store import DamagedFileWarning, SweepWriter, read_reports, read_trials
+from bissl_ray.store.filesystem import open_storage
+from bissl_ray.store.reader import compact
 
 ROWS = 300
 
@@ -68,6 +70,16 @@ def test_readers_never_fail_nor_miss_a_row_while_a_writer_compacts(storage, star
             reader.join()
     assert troubles == []
     assert len(files(storage, "reports")) == 1
+
+
+def test_merging_says_how_many_small_files_are_left(storage, start, open_writer):
+    filesystem, base = open_storage(str(storage))
+    with open_writer() as writer:
+        for alternation in range(3):
+            writer.report({"trial": "a", "stage": "bissl", "alternation": alternation})
+            writer.flush()
+        assert compact(filesystem, base, "reports", "cars", "first") == len(files(storage, "reports")) == 1
+        assert compact(filesystem, base, "reports", "cars", "first") == 1
 
 
 def test_closing_leaves_one_row_per_trial_in_one_file(storage, start, open_writer):

@@ -5,10 +5,11 @@ from statistics import fmean
 
 from bissl_ray.leaderboard.comparison.cases import CaseFacts, Compared, ComparisonBoard, Overall, Pipeline, Side, Trend
 from bissl_ray.leaderboard.comparison.significance import paired_tests
-from bissl_ray.leaderboard.configurations import Configuration, Row, best_bissl, best_control, finite, gather
+from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
 from bissl_ray.leaderboard.statistics import estimate, paired_gain
 from bissl_ray.leaderboard.verdict import judge
 from bissl_ray.leaderboard.verdict_sentences import Split, without_result
+from bissl_ray.store.schema import Row
 from bissl_ray.words import Kind
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -16,8 +16,7 @@ from bissl_ray.leaderboard.numbers import count, duration, probability
 from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, fitting_table, markdown_table
 from bissl_ray.leaderboard.statistics import Estimate, with_ends
 from bissl_ray.metrics import Metric
-
-Row = dict[str, Any]
+from bissl_ray.store.schema import Row
 
 _NAMES: Final = {"bissl": "BiSSL", "finetuning": "fine-tuning"}
 

@@ -138,6 +138,10 @@ def test_change_over_checkpoints_is_paired(rows):
     assert findings(board)[0].startswith("From 5ep to 80ep the gain on cars shrinks: -4.0 points (95% interval -4.0 to")
     assert "BiSSL wins on cars from 5ep:" in board.cases[0].sentence
     assert any("corrected for all 2 (Holm), 1 of them stays below 0.05" in line for line in notes(board))
+    rows("pets", "5ep", 0.02)
+    noisy = compare_cases("c", [facts("pets", "5ep"), facts("pets", "80ep")], rows("pets", "80ep", 0.02, -0.02))
+    assert noisy.trends[0].change.low < 0 < noisy.trends[0].change.high
+    assert findings(noisy)[0].startswith("From 5ep to 80ep the gain on pets does not change beyond seed noise: +0.0")
 
 
 def test_datasets_together(rows):
