@@ -1,6 +1,7 @@
 """Parquet store of sweeps: trials and reports (docs/architecture.md, "The store").
 
-The recipes in launch/ import `sweep_names`. What was asked for is in `documents`, which is imported by itself: it needs pydantic, and a board does not.
+The recipes in launch/ import `sweep_names`. What was asked for is in `documents`, which is imported by itself: it needs
+pydantic, and a board does not.
 """
 
 from bissl_ray.store.filesystem import atomic_write, check_writable, open_storage, reason

@@ -93,7 +93,7 @@ def test_unconfirmed_says_what_is_missing(explore, seeds, control, stored, judge
     assert one.outcome == "unconfirmed" and "share 1 seed" in one.sentence and one.gain.n == 1
     (_, lonely) = verdicts(stored([explore("a", 0.5), *seeds("a", {0: 0.7, 1: 0.7})], sweep="second"))
     assert "plain fine-tuning has no confirmed run" in lonely.sentence and lonely.winner == "a"
-    (_, _, exploring) = verdicts(stored([explore("a", 0.512), control("k", 0.9)], sweep="third"))
+    (_, _, exploring) = verdicts(stored([explore("a", 0.512), explore("b", 0.5), control("k", 0.9)], sweep="third"))
     assert "best explored so far is a at 51.2%" in exploring.sentence and exploring.control is None
     (_, _, _, nothing) = verdicts(stored([explore("a", None, "failed")], sweep="two"))[:4]
     assert "no trial has a score" in nothing.sentence
