@@ -1,7 +1,8 @@
 """Mutation tests of the core, outside CI: `make mutants`, or `python -m tests.mutants --count 60 --seed 1`.
 
-Changes one place of one module at a time in a copy of the package and runs the tests of its room, but for Ray's. A change
-that no test notices is a survivor: kill it with a test, or explain it in survivors.txt ("module: before -> after").
+Changes one place of one module at a time in a copy of the package and runs the tests of its room without those of Ray.
+A change that no test notices is a survivor: kill it with a test, or explain it in survivors.txt ("module: before ->
+after").
 """
 
 import argparse
