@@ -40,7 +40,7 @@ class Metric:
         if objective is None:
             return ""
         value = self.objective(objective)
-        return f"{100 * value:.1f}{unit}" if self.share else f"{value:.4g}"
+        return f"{100 * value:.1f}{unit}" if self.share else f"{value:z.4g}"
 
     def spread(self, half_width: float | None) -> str:
         """Write half the width of an interval in the unit of the score; nothing for None."""
@@ -71,7 +71,7 @@ METRICS: Final[dict[str, Metric]] = {
 def of_objective(name: str | None) -> Metric:
     """The metric behind an `objective_name` of the store.
 
-    One that neither the table nor a plugin knows is written as it stands in the store, in no unit.
+    One that neither the table nor a plugin knows is written as it is, in no unit; "neg_" says that less is better.
 
     Args:
         name: None: of a row without a score.
@@ -80,7 +80,7 @@ def of_objective(name: str | None) -> Metric:
     plain = known.removeprefix("neg_")
     if known not in METRICS and plain not in METRICS:
         load_plugins()
-    unknown = Metric(known, known, share=name is None)
+    unknown = Metric(plain, plain, larger_is_better=known == plain, share=name is None)
     return METRICS.get(known) or METRICS.get(plain) or unknown
 
 

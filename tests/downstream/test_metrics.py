@@ -116,6 +116,6 @@ def test_an_objective_in_words(monkeypatch):
     monkeypatch.setitem(METRICS, "error", Metric("error", "mean error", larger_is_better=False, share=False))
     assert in_words("validation_top1", 0.9431) == "top-1 94.3%"
     assert in_words(METRICS["error"].objective_name, METRICS["error"].objective(0.25)) == "mean error 0.25"
-    # Nobody here knows in which unit it is, nor whether less is better: it is written as the store has it.
+    # Nobody here knows in which unit it is.
     assert in_words("validation_of_another", 0.5) == "of_another 0.5"
-    assert in_words("validation_neg_of_another", -0.5) == "neg_of_another -0.5"
+    assert in_words("validation_neg_of_another", -0.5) == "of_another 0.5"
