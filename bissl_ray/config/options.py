@@ -159,6 +159,18 @@ class CompareOptions(_Options):
     workers_per_trial: int | None = flag("Workers that share a trial; a GPU each where there are. [1]")
 
 
+@dataclass(frozen=True, kw_only=True)
+class BoardOptions:
+    """What is read of a board, as asked for by `bissl-ray leaderboard`: see `leaderboard.read_board`."""
+
+    storage: str = flag("Folder or URI that holds the results.", default="./runs")
+    dataset: str | None = flag("Only this dataset.")
+    sweep: str | None = flag("Only this sweep.")
+    top: int = flag("At most this many rows per dataset.", default=20, least=1)
+    sort: str | None = flag("Order by this column; with a minus in front from large to small.")
+    where: str | None = flag("Only such rows: \"param_upper_lr > 0.01 and status = 'complete'\".")
+
+
 def named_once(flag_name: str, names: Sequence[str]) -> Sequence[str]:
     """Names that were given to a flag, which must differ (raises BadInputError)."""
     from bissl_ray.errors import BadInputError
