@@ -26,9 +26,8 @@ def compare(
     """Compare BiSSL with plain fine-tuning from the same checkpoints, both tuned alike, over the same seeds."""
     from datetime import datetime
 
-    from bissl_ray.compare.plan import plan_of
     from bissl_ray.compare.prepare import prepare_comparison
-    from bissl_ray.compare.run import check_comparison, read_comparison, unfinished
+    from bissl_ray.compare.run import check_comparison, plan_of, read_comparison, unfinished
     from bissl_ray.leaderboard.comparison.plot import check_plot
     from bissl_ray.store import check_writable
     from bissl_ray.store.paths import absolute_storage

@@ -14,6 +14,8 @@ import pyarrow as pa
 from bissl_ray.words import Phase, Status, Step
 
 RowKind = Literal["trials", "reports"]
+Row = dict[str, Any]
+"""Of a trial or a report: values by column, each of the column's type or None."""
 
 SCHEMA_VERSION: Final = 1
 PATH_COLUMNS: Final = ("dataset", "sweep")

@@ -23,14 +23,13 @@ from bissl_ray.store.schema import (
     PATH_COLUMNS,
     REQUIRED,
     SCHEMA_VERSION,
+    Row,
     RowKind,
     coerce,
     file_schema,
 )
 from bissl_ray.store.tables import encode, to_rows
 from bissl_ray.words import PARAMETER_PREFIX
-
-Row = dict[str, Any]
 
 _FLUSH_INTERVAL: Final = 0.3  # seconds; rows wait so long for company
 _RETRY_INTERVAL: Final = 1.0  # seconds between tries while the storage refuses
