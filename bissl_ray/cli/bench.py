@@ -1,20 +1,20 @@
 """`bissl-ray bench`: measurements, as ratios within one run."""
 
+import json as encoder
 import os
-from enum import StrEnum
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bissl_ray.cli.flags import takes
+from bissl_ray.config.flags import flag
 from bissl_ray.errors import BadInputError
 
-
-class Stream(StrEnum):
-    """Which of training's streams of images."""
-
-    train = "train"
-    pretext = "pretext"
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from rich.console import Group
 
 
 _MOST_DAMPING = 1e30
@@ -37,9 +37,6 @@ def turnaround(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Time between one trial's end and the next one's first step, beside a TorchTrainer started per trial."""
-    import json as encoder
-    from dataclasses import asdict
-
     from rich.console import Console
     from rich.table import Table
 
@@ -66,37 +63,69 @@ def turnaround(
     Console().print(table)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Figures:
+    """How figures are written."""
+
+    save: Path | None = flag("Write the figures to this JSON file as well.")
+    json: bool = flag("Print JSON instead of a table.", "--json", default=False)
+
+    def check(self) -> None:
+        """Raise BadInputError unless they can be saved as asked for; nothing is written."""
+        file = self.save
+        if file is None:
+            return
+        if not file.parent.is_dir():
+            raise BadInputError(
+                f"--save {file}: found no folder {file.parent}; expected one: make it, or give another path"
+            )
+        if file.is_dir():
+            raise BadInputError(
+                f"--save {file}: found a folder; expected a file to write: give {file / 'figures.json'}"
+            )
+        if not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise BadInputError(f"--save {file}: it can't be written; change its permissions, or give another path")
+
+    def write(self, measured: "DataclassInstance", table: "Group") -> None:
+        """Print them, and save them where that was asked for."""
+        from rich.console import Console
+
+        text = encoder.dumps(asdict(measured), indent=2)
+        if self.json:
+            typer.echo(text)
+        else:
+            Console().print(table)
+        if self.save is not None:
+            self.save.write_text(text + "\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _HypergradientOptions(_Figures):
+    """What is solved, and how: see `benchmarks.problem.Question` and `measure_hypergradient`."""
+
+    backbone: str = flag("Architecture, as the setting of that name.", default="resnet18")
+    batch: int = flag("Images per batch, over all workers.", default=16, least=4)
+    size: int = flag("Side of the images, pixels.", default=96, least=8)
+    workers: int = flag("Worker processes: gloo, or nccl with a GPU each.", default=1, least=1)
+    upper_steps: int = flag("Linear solves of the stage.", default=8, least=1)
+    pretrained: str | None = flag("Checkpoint to measure at; else a short pretraining.")
+    pretrain_steps: int = flag("Steps of that pretraining.", default=300, least=1)
+    damping: float | None = flag("Of the linear solve; default: so that M + H has condition number 2.5.", least=0)
+    tolerance: float | None = flag("To stop at; default: the first row's true residual.", least=0, most=0.99)
+    repeats: int = flag("Stages per row; times are medians.", default=1, least=1)
+
+
 @bench.command()
-def hypergradient(
-    backbone: Annotated[str, typer.Option(help="Architecture, as the setting of that name.")] = "resnet18",
-    batch: Annotated[int, typer.Option(min=4, help="Images per batch, over all workers.")] = 16,
-    size: Annotated[int, typer.Option(min=8, help="Side of the images, pixels.")] = 96,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes: gloo, or nccl with a GPU each.")] = 1,
-    upper_steps: Annotated[int, typer.Option(min=1, help="Linear solves of the stage.")] = 8,
-    pretrained: Annotated[str | None, typer.Option(help="Checkpoint to measure at; else a short pretraining.")] = None,
-    pretrain_steps: Annotated[int, typer.Option(min=1, help="Steps of that pretraining.")] = 300,
-    damping: Annotated[
-        float | None, typer.Option(min=0, help="Of the linear solve; default: so that M + H has condition number 2.5.")
-    ] = None,
-    tolerance: Annotated[
-        float | None, typer.Option(min=0, max=0.99, help="To stop at; default: the first row's true residual.")
-    ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Stages per row; times are medians.")] = 1,
-    save: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file as well.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
+@takes(_HypergradientOptions)
+def hypergradient(asked: _HypergradientOptions) -> None:
     """The linear solves of one upper level: time, products, true residual and memory, way by way."""
-    import json as encoder
-    from dataclasses import asdict
-
-    from rich.console import Console
-
     from bissl_ray.benchmarks.hypergradient import measure_hypergradient
     from bissl_ray.benchmarks.problem import Question
     from bissl_ray.benchmarks.processes import on_workers
     from bissl_ray.benchmarks.tables import measurement_table
 
-    question = Question(backbone, size, batch, upper_steps, pretrain_steps, pretrained)
+    workers, damping = asked.workers, asked.damping
+    question = Question(**{each.name: getattr(asked, each.name) for each in fields(Question)})
     question.check(workers)
     # Refused here: later, the figures of many minutes would be lost.
     if damping is not None and not 0 < damping <= _MOST_DAMPING:
@@ -104,68 +133,41 @@ def hypergradient(
             f"--damping {damping:g}: expected more than 0, since M is the damping alone here and must be positive, and "
             f"at most {_MOST_DAMPING:g}; or leave it out for one that suits the curvature"
         )
-    if save is not None:
-        _check_writable(save)
-    measured = on_workers(measure_hypergradient, workers, question, damping, tolerance, repeats)
-    text = encoder.dumps(asdict(measured), indent=2)
-    if json:
-        typer.echo(text)
-    else:
-        Console().print(measurement_table(measured))
-    if save is not None:
-        save.write_text(text + "\n")
+    asked.check()
+    measured = on_workers(measure_hypergradient, workers, question, damping, asked.tolerance, asked.repeats)
+    asked.write(measured, measurement_table(measured))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _InputOptions(_Figures):
+    """What is read, and how: see `benchmarks.input.Question`."""
+
+    dataset: str | None = flag("Dataset of files; default: ready-made photographs.")
+    data_dir: str | None = flag("Folder of that dataset.")
+    size: int = flag("Longer side of the ready-made photographs, pixels.", default=500, least=8)
+    count: int = flag("Images, at most.", default=512, least=2)
+    stream: Literal["train", "pretext"] = flag("What is drawn: one augmented image, or two views.", default="train")
+    image_size: int = flag("Side of what a network is fed, pixels.", default=96, least=8)
+    batch: int = flag("Images per batch.", default=64, least=1)
+    processes: int = flag("Loader processes; 0: none beside the worker.", default=0, least=0)
+    rounds: int = flag("Turns of each way; figures are medians.", default=9, least=1)
+    seconds: float = flag("Length of a turn, about.", default=1.0, least=0.05)
 
 
 @bench.command("input")
-def input_rates(
-    dataset: Annotated[str | None, typer.Option(help="Dataset of files; default: ready-made photographs.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of that dataset.")] = None,
-    size: Annotated[int, typer.Option(min=8, help="Longer side of the ready-made photographs, pixels.")] = 500,
-    count: Annotated[int, typer.Option(min=2, help="Images, at most.")] = 512,
-    stream: Annotated[Stream, typer.Option(help="What is drawn: one augmented image, or two views.")] = Stream.train,
-    image_size: Annotated[int, typer.Option(min=8, help="Side of what a network is fed, pixels.")] = 96,
-    batch: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 64,
-    processes: Annotated[int, typer.Option(min=0, help="Loader processes; 0: none beside the worker.")] = 0,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each way; figures are medians.")] = 9,
-    seconds: Annotated[float, typer.Option(min=0.05, help="Length of a turn, about.")] = 1.0,
-    save: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file as well.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
+@takes(_InputOptions)
+def input_rates(asked: _InputOptions) -> None:
     """Images per second from files, from the cache of decoded images, and from memory: same transforms and loaders."""
-    import json as encoder
-    from dataclasses import asdict
-
-    from rich.console import Console
-
     from bissl_ray.benchmarks.input import Question, measure_input
     from bissl_ray.benchmarks.tables import input_table
     from bissl_ray.data import DataChoice, get_dataset
 
-    if dataset is not None:
-        get_dataset(dataset)
-    elif data_dir is not None:
+    if asked.dataset is not None:
+        get_dataset(asked.dataset)
+    elif asked.data_dir is not None:
         raise BadInputError("--data-dir without --dataset: say which dataset lies there, or leave it out")
-    if save is not None:
-        _check_writable(save)
-    data = None if dataset is None else DataChoice(dataset, data_dir=data_dir)
-    question = Question(data, size, count, stream.value, image_size, batch, processes, rounds, seconds)
-    measured = measure_input(question)
-    text = encoder.dumps(asdict(measured), indent=2)
-    if json:
-        typer.echo(text)
-    else:
-        Console().print(input_table(measured))
-    if save is not None:
-        save.write_text(text + "\n")
-
-
-def _check_writable(file: Path) -> None:
-    """Raise BadInputError unless a file can be written there; nothing is."""
-    if not file.parent.is_dir():
-        raise BadInputError(
-            f"--save {file}: found no folder {file.parent}; expected one: make it, or give another path"
-        )
-    if file.is_dir():
-        raise BadInputError(f"--save {file}: found a folder; expected a file to write: give {file / 'figures.json'}")
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise BadInputError(f"--save {file}: it can't be written; change its permissions, or give another path")
+    asked.check()
+    own = {each.name: getattr(asked, each.name) for each in fields(Question) if each.name != "data"}
+    data = None if asked.dataset is None else DataChoice(asked.dataset, data_dir=asked.data_dir)
+    measured = measure_input(Question(data, **own))
+    asked.write(measured, input_table(measured))

@@ -7,6 +7,7 @@ import typer
 
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
+from bissl_ray.cli.sweep import storage_flag, terminal_view
 from bissl_ray.config.options import CompareOptions
 
 if TYPE_CHECKING:
@@ -19,15 +20,14 @@ _INTERRUPTED = 130
 def compare(
     asked: CompareOptions,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
-    format: Annotated[Format, typer.Option(help="How to write the result.")] = Format.table,
+    format: Annotated[Format, typer.Option(help="How to write the result.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Draw it as well: FILE.svg, .png or .pdf.")] = None,
 ) -> None:
     """Compare BiSSL with plain fine-tuning from the same checkpoints, both tuned alike, over the same seeds."""
     from datetime import datetime
 
-    from bissl_ray.compare.plan import plan_of
     from bissl_ray.compare.prepare import prepare_comparison
-    from bissl_ray.compare.run import check_comparison, read_comparison, unfinished
+    from bissl_ray.compare.run import check_comparison, plan_of, read_comparison, unfinished
     from bissl_ray.leaderboard.comparison.plot import check_plot
     from bissl_ray.store import check_writable
     from bissl_ray.store.paths import absolute_storage
@@ -53,14 +53,13 @@ def compare(
 
 def _run(comparison: "Comparison", place: str, asked: CompareOptions, format: Format) -> int:
     """Run what is left; the exit code: 1 something failed that a person must see to, 130 interrupted."""
-    from bissl_ray.cli.live import storage_flag, terminal_view
     from bissl_ray.compare.run import run_comparison
 
     code = 0
     go_on = f"bissl-ray compare --name {comparison.name}{storage_flag(asked.storage)}"
     try:
         for outcome in run_comparison(
-            comparison, place, asked.address, lambda case: terminal_view(case.sweep, stderr=format is not Format.table)
+            comparison, place, asked.address, lambda case: terminal_view(case.sweep, stderr=format != "table")
         ):
             if outcome.problem is not None:
                 typer.echo(f"{outcome.name}: {outcome.problem}. Go on later with: {go_on}", err=True)
@@ -86,13 +85,13 @@ def _show(comparison: "Comparison", place: str, format: Format, plot: Path | Non
     )
 
     board = board_of(comparison, place)
-    if format is Format.table:
+    if format == "table":
         from rich.console import Console
 
         console = Console()
         console.print(comparison_table(board, console))
     else:
-        written = {Format.json: comparison_json, Format.csv: comparison_csv, Format.md: comparison_markdown}
+        written = {"json": comparison_json, "csv": comparison_csv, "md": comparison_markdown}
         typer.echo(written[format](board))
     if plot is not None:
         write_plot(board, plot)

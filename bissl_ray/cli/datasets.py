@@ -1,18 +1,21 @@
-"""`bissl-ray datasets`: what can be swept, and which of it a data folder holds."""
+"""`bissl-ray datasets` and `datasets check`: what can be swept, and whether a data folder is what it should be."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bissl_ray.cli.datasets_check import check
+from bissl_ray.cli.flags import takes
+from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
-    from bissl_ray.data import DatasetSpec
+    from bissl_ray.data import DataChoice, DatasetSpec, DatasetSplits
+    from bissl_ray.data.checks.findings import Finding, Findings
+
+_MOST_EXAMPLES = 20
 
 datasets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
-datasets.command()(check)
 
 
 @datasets.callback()
@@ -64,3 +67,111 @@ def _presence(spec: "DatasetSpec", data_dir: Path) -> str:
     if not missing:
         return "there"
     return "-" if len(missing) == len(spec.required) else "missing: " + ", ".join(missing)
+
+
+@datasets.command()
+@takes(DataPlaces, leave_out={"pretext_dataset", "pretext_data_dir"})
+def check(
+    places: DataPlaces,
+    name: Annotated[str, typer.Argument(help="Dataset to check.")],
+    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing first, where possible.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Look at layout, labels and counts; open no image.")] = False,
+) -> None:
+    """Check that a dataset is complete, that its labels fit together, and that every image opens."""
+    from bissl_ray.data import get_dataset
+    from bissl_ray.preflight.requests import data_choice
+
+    spec = get_dataset(name)
+    choice = data_choice(places, name, 0)
+    if download:
+        _download(spec, None if choice.data_dir is None else Path(choice.data_dir))
+    findings = _check_with_progress(choice, quick)
+    _show(spec, findings)
+    if findings.problems:
+        raise typer.Exit(2)
+
+
+def _download(spec: "DatasetSpec", data_dir: Path | None) -> None:
+    if spec.embedded:
+        raise BadInputError(f"--download: {spec.name} comes with the program; leave it out")
+    if spec.download is None:
+        raise BadInputError(f"--download: {spec.name} can't be fetched for you. Where to get it: {spec.home}")
+    if data_dir is None:
+        raise BadInputError("--download: expected --data-dir FOLDER as well, to put the files into")
+    if not spec.missing(data_dir):
+        typer.echo(f"{spec.title} is in {data_dir} already; nothing is downloaded.", err=True)
+        return
+    typer.echo(f"Downloading {spec.title} into {data_dir}", err=True)
+    spec.download(data_dir)
+    missing = spec.missing(data_dir)
+    if missing:
+        # Some downloads leave alone what looks fetched by the folder's name.
+        begun = [
+            folder for folder in dict.fromkeys(data_dir / path.split("/")[0] for path in missing) if folder.exists()
+        ]
+        raise BadInputError(
+            f"--download: {data_dir} still lacks {', '.join(missing)}; "
+            + (f"delete {' and '.join(map(str, begun))}, which is incomplete, and run this again" if begun else "")
+            + ("" if begun else f"fetch the files by hand: {spec.home}")
+        )
+
+
+def _check_with_progress(choice: "DataChoice", quick: bool) -> "Findings":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from bissl_ray.data.checks.dataset import check_dataset
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=quick or not console.is_terminal) as bar:
+        task = bar.add_task("listing images", total=None)
+
+        def opened(count: int, total: int) -> None:
+            bar.update(task, completed=count, total=total, description="opening images")
+
+        return check_dataset(choice, quick, opened)
+
+
+def _show(spec: "DatasetSpec", findings: "Findings") -> None:
+    typer.echo(f"{spec.title} ({spec.name})\n")
+    if findings.splits is not None:
+        _show_sizes(spec, findings.splits)
+    for heading, found in (("note", findings.notes), ("problem", findings.problems)):
+        for finding in found:
+            _show_finding(heading, finding)
+    if findings.opened is None:
+        opened = f"{findings.images:,} images, none opened (--quick)."
+    else:
+        opened = f"{findings.opened:,} of {findings.images:,} images open."
+    count = len(findings.problems)
+    verdict = "Nothing is wrong." if not count else "1 problem." if count == 1 else f"{count} problems."
+    classes = (
+        "" if findings.splits is None or findings.splits.classes is None else f"{findings.splits.classes:,} classes. "
+    )
+    typer.echo(f"{classes}{opened} {verdict}")
+
+
+def _show_sizes(spec: "DatasetSpec", splits: "DatasetSplits") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    published = dict(zip(("train", "validation", "test"), spec.sizes or (), strict=False))
+    table = Table("split", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("images", justify="right")
+    if published:
+        table.add_column("published", justify="right")
+    for split in ("pretext", "train", "validation", "test"):
+        images = f"{len(getattr(splits, split)):,}"
+        table.add_row(split, images, *([f"{published[split]:,}" if split in published else ""] if published else []))
+    Console().print(table)
+    typer.echo(f"\nValidation: {splits.validation_from}.\n")
+
+
+def _show_finding(heading: str, finding: "Finding") -> None:
+    typer.echo(f"{heading}: {finding.text}{':' if finding.examples else '.'}")
+    for example in finding.examples[:_MOST_EXAMPLES]:
+        typer.echo(f"  {example}")
+    if len(finding.examples) > _MOST_EXAMPLES:
+        typer.echo(f"  and {len(finding.examples) - _MOST_EXAMPLES:,} more")

@@ -1,12 +1,12 @@
 """`bissl-ray evaluate`: what a model or its backbone is worth."""
 
 import json as encoder
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from bissl_ray.cli.flags import takes
+from bissl_ray.cli.stage_view import run_to_end
 from bissl_ray.config.options import StageOptions
 from bissl_ray.metrics import METRICS
 
@@ -15,17 +15,10 @@ if TYPE_CHECKING:
     from bissl_ray.stages.run import StageOutcome
 
 
-class Split(StrEnum):
-    """What is evaluated on."""
-
-    validation = "validation"
-    test = "test"
-
-
 @takes(StageOptions, leave_out={"start_head", "pretext_dataset", "pretext_data_dir"})
 def evaluate(
     asked: StageOptions,
-    split: Annotated[Split, typer.Option(help="What to evaluate on.")] = Split.validation,
+    split: Annotated[Literal["validation", "test"], typer.Option(help="What to evaluate on.")] = "validation",
     knn: Annotated[bool, typer.Option("--knn", help="Judge the frozen backbone by nearest neighbours.")] = False,
     linear_probe: Annotated[
         bool, typer.Option("--linear-probe", help="Judge the frozen backbone by the best linear head on it.")
@@ -37,11 +30,10 @@ def evaluate(
     Every image of the split counts once, for any number of workers. Settings are those that the checkpoint was made
     with, unless a space is given.
     """
-    from bissl_ray.cli.stage_view import run_to_end
     from bissl_ray.stages.prepare import prepare_stage
 
     frozen: tuple[Way, ...] = (*(("knn",) if knn else ()), *(("linear_probe",) if linear_probe else ()))
-    prepared = prepare_stage("evaluate", asked, split=split.value, ways=frozen or ("score",))
+    prepared = prepare_stage("evaluate", asked, split=split, ways=frozen or ("score",))
     show_scores(run_to_end(asked, *prepared, to_stderr=json), json)
 
 

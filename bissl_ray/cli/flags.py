@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Collection
 from dataclasses import fields
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -29,7 +29,7 @@ def takes(options: type, leave_out: Collection[str] = ()) -> Callable[[Callable[
 
         @functools.wraps(verb)
         def command(**given: Any) -> None:
-            verb(options(**{each.name: given.pop(each.name) for each in flags}), **given)
+            verb(options(**{each.name: given.pop(each.name) for each in flags if each.name in given}), **given)
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters = [
@@ -47,10 +47,8 @@ def takes(options: type, leave_out: Collection[str] = ()) -> Callable[[Callable[
 
 
 def _annotated(kind: Any, flag: Flag) -> Any:
-    # What is a path, or a space that Python hands over, is text on the command line.
-    for plain in (list[str], int, bool, str):
-        if kind in (plain, plain | None):
-            break
-    else:
-        plain, kind = str, str | None
-    return Annotated[kind, typer.Option(*flag.names, help=flag.help, metavar=flag.metavar, min=flag.least)]
+    # What may be a path or a space where Python hands it over, is text on the command line.
+    if str in get_args(kind):
+        kind = str | None
+    given = typer.Option(*flag.names, help=flag.help, metavar=flag.metavar, min=flag.least, max=flag.most)
+    return Annotated[kind, given]

@@ -1,15 +1,19 @@
-"""`bissl-ray leaderboard`: who won, by how much, at what cost."""
+"""`bissl-ray leaderboard` and `bissl-ray show`: who won, by how much, at what cost; and one trial in full."""
 
 import time
 import warnings
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bissl_ray.cli.flags import takes
+from bissl_ray.config.options import BoardOptions
+from bissl_ray.errors import BadInputError
 
+if TYPE_CHECKING:
     from rich.console import Console
 
     from bissl_ray.leaderboard import Board
@@ -18,64 +22,79 @@ _REDRAW_INTERVAL = 2.0  # seconds
 _AROUND_ROWS = 12  # lines of a watched board that are no rows: headings, notes, verdict
 
 
-class Format(StrEnum):
-    """How the board is written."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    md = "md"
+Format = Literal["table", "json", "csv", "md"]
+"""How a board is written."""
 
 
+@takes(BoardOptions)
 def leaderboard(
-    storage: Annotated[str, typer.Option(help="Folder or URI that holds the results.")] = "./runs",
-    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
-    sweep: Annotated[str | None, typer.Option(help="Only this sweep.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="At most this many rows per dataset.")] = 20,
-    sort: Annotated[
-        str | None, typer.Option(help="Order by this column; with a minus in front from large to small.")
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(help="Only such rows: \"param_upper_lr > 0.01 and status = 'complete'\".")
-    ] = None,
+    asked: BoardOptions,
     watch: Annotated[bool, typer.Option("--watch", help="Redraw every two seconds until Ctrl-C.")] = False,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.table,
+    format: Annotated[Format, typer.Option(help="How to write it.")] = "table",
 ) -> None:
     """Rank the trials of all sweeps, and say whether BiSSL beats plain fine-tuning beyond seed noise."""
     from rich.console import Console
 
-    from bissl_ray.errors import BadInputError
     from bissl_ray.leaderboard import as_csv, as_json, as_markdown, table
 
     console = Console()
     if watch:
-        if format is not Format.table or not console.is_terminal:
+        if format != "table" or not console.is_terminal:
             raise BadInputError("--watch redraws a table in a terminal; leave it out to write elsewhere")
-        rows = min(top, max(1, console.height - _AROUND_ROWS))
-        _watch(console, lambda: _read(storage, dataset, sweep, where, sort, rows), sort)
+        _watch(console, replace(asked, top=min(asked.top, max(1, console.height - _AROUND_ROWS))))
         return
-    board, notes = _read(storage, dataset, sweep, where, sort, top)
+    board, notes = _read(asked)
     for note in notes:
         typer.echo(note, err=True)
-    if format is Format.table:
-        console.print(table(board.rows, board.verdicts, console, sort))
-    elif format is Format.json:
+    if format == "table":
+        console.print(table(board.rows, board.verdicts, console, asked.sort))
+    elif format == "json":
         typer.echo(as_json(board.rows, board.verdicts))
     else:
-        text = as_csv(board.rows) if format is Format.csv else as_markdown(board.rows, board.verdicts)
+        text = as_csv(board.rows) if format == "csv" else as_markdown(board.rows, board.verdicts)
         typer.echo(text, nl=bool(text))
 
 
-def _read(
-    storage: str, dataset: str | None, sweep: str | None, where: str | None, sort: str | None, top: int
-) -> "tuple[Board, list[str]]":
+def show(
+    trial: Annotated[str, typer.Argument(help="Name of the trial, as the leaderboard writes it.")],
+    sweep: Annotated[str | None, typer.Option(help="The sweep it belongs to, if several have one.")] = None,
+    storage: Annotated[str, typer.Option(help="Folder or URI that holds the results.")] = "./runs",
+) -> None:
+    """Show one trial: configuration, curve, diagnostics, why it was proposed, why it stopped."""
+    from rich.console import Console
+
+    from bissl_ray.config.settings import Settings
+    from bissl_ray.leaderboard import find_trial, render_trial
+    from bissl_ray.store import read_reports, to_rows
+
+    with damage() as notes:
+        row, children = find_trial(storage, trial, sweep)
+        reports = to_rows(read_reports(storage, row["dataset"], row["sweep"]))
+    for note in notes:
+        typer.echo(note, err=True)
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    own = [report for report in reports if report["trial"] == trial]
+    console = Console()
+    console.print(render_trial(row, own, children, defaults, console))
+
+
+@contextmanager
+def damage() -> Iterator[list[str]]:
+    """What of a storage could not be read within a `with` block: a line each, there once the block has ended."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as damaged:
+        warnings.simplefilter("always")
+        yield notes
+    notes += [f"warning: {line.message}" for line in damaged]
+
+
+def _read(asked: BoardOptions) -> "tuple[Board, list[str]]":
     """Read the board, and say what a person should know about it."""
     from bissl_ray.leaderboard import read_board
 
-    with warnings.catch_warnings(record=True) as damaged:
-        warnings.simplefilter("always")
-        board = read_board(storage, dataset, sweep, where, sort, top)
-    notes = [f"warning: {line.message}" for line in damaged]
+    where, storage = asked.where, asked.storage
+    with damage() as notes:
+        board = read_board(storage, asked.dataset, asked.sweep, where, asked.sort, asked.top)
     if board.empty:
         notes.append(f"no trial in {storage} yet; start one with: bissl-ray sweep --storage {storage}")
     elif not board.rows:
@@ -86,7 +105,7 @@ def _read(
     return board, notes
 
 
-def _watch(console: "Console", read: "Callable[[], tuple[Board, list[str]]]", sort: str | None) -> None:
+def _watch(console: "Console", asked: BoardOptions) -> None:
     """Redraw until Ctrl-C, which is how a watch ends: nothing is interrupted by it."""
     from rich.console import Group
     from rich.live import Live
@@ -97,9 +116,9 @@ def _watch(console: "Console", read: "Callable[[], tuple[Board, list[str]]]", so
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                board, notes = read()
+                board, notes = _read(asked)
                 warned = [Text(note, style="yellow") for note in notes]
-                live.update(Group(table(board.rows, board.verdicts, console, sort), *warned), refresh=True)
+                live.update(Group(table(board.rows, board.verdicts, console, asked.sort), *warned), refresh=True)
                 time.sleep(_REDRAW_INTERVAL)
     except KeyboardInterrupt:
         return

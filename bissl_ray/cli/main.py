@@ -1,4 +1,4 @@
-"""The command line: `bissl-ray VERB`. Each verb is a file here; this one gathers them and turns errors into exits.
+"""The command line: `bissl-ray VERB`. The verbs are in the files here; this one gathers them, turns errors into exits.
 
 Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and failed, 2 bad input, 130 interrupted.
 """
@@ -12,15 +12,11 @@ from bissl_ray.cli.compare import compare
 from bissl_ray.cli.datasets import datasets
 from bissl_ray.cli.evaluate import evaluate
 from bissl_ray.cli.export import export
-from bissl_ray.cli.finetune import finetune
 from bissl_ray.cli.launch import launch
-from bissl_ray.cli.leaderboard import leaderboard
-from bissl_ray.cli.pretrain import pretrain
-from bissl_ray.cli.resume import resume
-from bissl_ray.cli.show import show
+from bissl_ray.cli.leaderboard import leaderboard, show
 from bissl_ray.cli.spaces import spaces
-from bissl_ray.cli.sweep import sweep
-from bissl_ray.cli.train import train
+from bissl_ray.cli.stages import finetune, pretrain, train
+from bissl_ray.cli.sweep import resume, sweep
 from bissl_ray.errors import BadInputError, RunFailedError
 
 app = typer.Typer(
@@ -49,15 +45,10 @@ def main() -> None:
     except BadInputError as error:
         _say(str(error))
         code = 2
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         code = 130
-    except KeyboardInterrupt:
-        code = 130
-    except RunFailedError as error:
-        _say(str(error))
-        code = 1
-    except OSError as error:
-        # The storage refused in the end; what is lost and how to go on stands in the error.
+    except (RunFailedError, OSError) as error:
+        # An OSError: the storage refused in the end; what is lost and how to go on stands in it.
         _say(str(error))
         code = 1
     except Exception as error:

@@ -1,40 +1,34 @@
 """The verb ``spaces``: list the shipped search spaces, or print one with everything that it inherits."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from bissl_ray.errors import BadInputError
 
-
-class SpaceFormat(StrEnum):
-    """How one search space is printed."""
-
-    yaml = "yaml"
-    json = "json"
+_Format = Literal["yaml", "json"]
 
 
 def spaces(
     name: Annotated[
         str | None, typer.Argument(help="A shipped space or a file; without it, the shipped ones are listed.")
     ] = None,
-    format: Annotated[SpaceFormat | None, typer.Option(help="How one space is printed.", show_default="yaml")] = None,
+    format: Annotated[_Format | None, typer.Option(help="How one space is printed.", show_default="yaml")] = None,
 ) -> None:
     """List the search spaces, or print one with everything it inherits and where each key came from."""
     if name is not None:
-        _print_one(name, SpaceFormat.yaml if format is None else format)
+        _print_one(name, format or "yaml")
     elif format is not None:
         raise BadInputError(f"--format {format} prints one space and found no name; name it: bissl-ray spaces digits")
     else:
         _print_list()
 
 
-def _print_one(name: str, format: SpaceFormat) -> None:
+def _print_one(name: str, format: _Format) -> None:
     from bissl_ray.config import load_search_space, to_yaml
 
     space = load_search_space(name)
-    text = to_yaml(space) if format is SpaceFormat.yaml else space.model_dump_json(indent=2) + "\n"
+    text = to_yaml(space) if format == "yaml" else space.model_dump_json(indent=2) + "\n"
     typer.echo(text, nl=False)
 
 

@@ -122,13 +122,7 @@ def stage_view(to_stderr: bool = False) -> Iterator[StageView]:
 def run_to_end(
     asked: "StageOptions", request: "StageRequest", resolved: "ResolvedSettings", to_stderr: bool = False
 ) -> "StageOutcome":
-    """Run a stage with its progress on the terminal.
-
-    Args:
-        asked: as typed.
-        request: what `prepare_stage` made of them.
-        resolved: its settings.
-        to_stderr: whether standard output is for a program.
+    """Run what `prepare_stage` made of the options, with its progress on the terminal, or on standard error.
 
     Raises:
         typer.Exit: after a dry run, or with code 130 after an interruption; how to go on has been printed.
@@ -170,13 +164,7 @@ def _again(request: "StageRequest") -> str:
 
 
 def conclude(outcome: "StageOutcome", asked: "StageOptions", following: str) -> None:
-    """Say what a stage that writes a checkpoint came to, and what may come next.
-
-    Args:
-        outcome: of a finished stage.
-        asked: as typed.
-        following: the next verb.
-    """
+    """Say what a finished stage that writes a checkpoint came to, and that the verb `following` may come next."""
     from bissl_ray.leaderboard.numbers import duration
 
     result, request = outcome.result, outcome.request

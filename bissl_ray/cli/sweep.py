@@ -1,12 +1,19 @@
-"""`bissl-ray sweep`: the main job."""
+"""`bissl-ray sweep` and `bissl-ray resume`: the main job, and going on with it."""
 
+import shlex
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bissl_ray.cli.flags import takes
-from bissl_ray.config.options import SweepOptions
+from bissl_ray.cli.leaderboard import leaderboard
+from bissl_ray.config.options import ResumeOptions, SweepOptions, named_once
+from bissl_ray.errors import BadInputError
+
+if TYPE_CHECKING:
+    from bissl_ray.leaderboard import LiveBoard
+    from bissl_ray.search.history import SweepOutcome
 
 
 @takes(SweepOptions)
@@ -15,9 +22,6 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
 ) -> None:
     """Search BiSSL's hyperparameters, confirm the best over seeds, and compare with plain fine-tuning."""
-    from bissl_ray.config.options import named_once
-    from bissl_ray.errors import BadInputError
-
     names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [None]
     if len(names) > 1 and asked.name is not None:
         raise BadInputError(f"--name {asked.name} names one sweep, and there are {len(names)} datasets: leave it out")
@@ -33,8 +37,31 @@ def sweep(
     raise typer.Exit(code)
 
 
+@takes(ResumeOptions, leave_out={"pretext_dataset"})
+def resume(asked: ResumeOptions, name: Annotated[str, typer.Argument(help="The sweep's name.")]) -> None:
+    """Go on with a sweep where it was interrupted, or extend a finished one; folders: where its data are now."""
+    from bissl_ray.sweep.run import go_on
+
+    with terminal_view(f"bissl-ray resume {name}") as view:
+        outcome = go_on(name, asked, view)
+    raise typer.Exit(_conclude(outcome, asked.storage))
+
+
+def terminal_view(title: str, *, stderr: bool = False) -> "LiveBoard":
+    """A view for the duration of a `with` block; on standard error where the output is for another program."""
+    from rich.console import Console
+
+    from bissl_ray.leaderboard import LiveBoard
+
+    return LiveBoard(Console(stderr=stderr), title)
+
+
+def storage_flag(storage: str) -> str:
+    """The --storage of a command to be pasted; nothing for the default."""
+    return "" if storage == "./runs" else f" --storage {shlex.quote(storage)}"
+
+
 def _run(asked: SweepOptions) -> int:
-    from bissl_ray.cli.live import conclude, storage_flag, terminal_view
     from bissl_ray.sweep.run import begin_sweep, prepare_request
 
     request = prepare_request(asked)
@@ -45,7 +72,33 @@ def _run(asked: SweepOptions) -> int:
         resume = f"bissl-ray resume {request.name}{storage_flag(asked.storage)}"
         typer.echo(f"Interrupted at once. If the sweep had begun, go on with:\n  {resume}", err=True)
         return 130
-    return conclude(outcome, asked.storage)
+    return _conclude(outcome, asked.storage)
+
+
+def _conclude(outcome: "SweepOutcome", storage: str) -> int:
+    """Print the board of a sweep that has ended, or how to go on with one that was interrupted.
+
+    Returns:
+        The exit code: 0 done, 1 something failed that a person must see to, 130 interrupted.
+    """
+    place = storage_flag(storage)
+    if not outcome.finished:
+        typer.echo(
+            f"Stopped: {outcome.problem}. Everything reported is saved; mend that, then go on with:"
+            if outcome.problem
+            else "Interrupted; everything reported is saved. Go on with:"
+        )
+        typer.echo(f"  bissl-ray resume {outcome.name}{place}")
+        return 1 if outcome.problem else 130
+    leaderboard(storage=outcome.storage, sweep=outcome.name, top=10)
+    typer.echo(f"More: bissl-ray leaderboard{place}, bissl-ray show TRIAL{place}")
+    if outcome.problem:
+        typer.echo(f"bissl-ray: {outcome.problem}", err=True)
+        return 1
+    if outcome.completed:
+        return 0
+    typer.echo(f"No trial ran to its end; the board says why. Look at one with: bissl-ray show t000{place}", err=True)
+    return 1
 
 
 def _show_plan(asked: SweepOptions) -> None:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
 
 from bissl_ray.compare.extend import extended, joined
 from bissl_ray.compare.starts import Start, case_name, started_from, starts_of
-from bissl_ray.config import SearchSpace, load_search_space
+from bissl_ray.config import SearchSpace, SettingValue, load_search_space
 from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.fixing import held, one_configuration
 from bissl_ray.config.flags import flag_of
@@ -106,7 +105,7 @@ def _of_winner(asked: CompareOptions, name: str, storage: str, starts: Sequence[
     return Comparison(name=name, cases=tuple(cases))
 
 
-def _winning_point(request: SweepRequest, storage: str) -> dict[str, Any]:
+def _winning_point(request: SweepRequest, storage: str) -> dict[str, SettingValue]:
     """The settings of a sweep's winner, as far as they are its own."""
     planner, _ = planner_of(request, storage)
     winner = planner.confirmed(Phase.CONFIRM)
@@ -133,7 +132,7 @@ def _embedded(dataset: str, space: SearchSpace) -> Start:
     return Start(f"{space.settings({}).pretrain_epochs}ep")
 
 
-def _known_good(space: SearchSpace, given: Mapping[str, Any]) -> dict[str, Any]:
+def _known_good(space: SearchSpace, given: Mapping[str, SettingValue]) -> dict[str, SettingValue]:
     """The configuration to compare at: the first known-good point, less what was given otherwise."""
     # The one setting that is published per dataset and pretext: with it given, defaults do for the others.
     if not (space.known_good or "upper_lr" in given):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bissl_ray.config.requests import Case, Comparison
 from bissl_ray.config.settings import Settings
@@ -20,9 +19,7 @@ from bissl_ray.words import Phase
 def board_of(comparison: Comparison, storage: str) -> ComparisonBoard:
     """Read what the sweeps of a comparison have found so far."""
     begun = sweep_names(storage)
-    rows: list[dict[str, Any]] = []
-    for case in comparison.cases:
-        rows += to_rows(read_trials(storage, case.dataset, case.sweep))
+    rows = [row for case in comparison.cases for row in to_rows(read_trials(storage, case.dataset, case.sweep))]
     facts = [_facts(case, storage, case.sweep in begun) for case in comparison.cases]
     return compare_cases(comparison.name, facts, rows)
 

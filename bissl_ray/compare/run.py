@@ -1,8 +1,9 @@
-"""Runs the sweeps of a comparison: all of them, or what is left."""
+"""Runs the sweeps of a comparison, all of them or what is left; or says what it would run."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Final
 
 from bissl_ray.config.data_choice import FOLDERS, DataChoice
 from bissl_ray.config.documents import ComparisonDocument
@@ -14,6 +15,8 @@ from bissl_ray.search.history import SweepOutcome, is_finished, planner_of
 from bissl_ray.store.documents import git_state, now, read_document, read_sweep_document, versions, write_document
 from bissl_ray.store.paths import sweep_names
 from bissl_ray.sweep.run import begin_sweep, resume_sweep
+
+_OF_BISSL: Final = ("lower_lr", "upper_lr", "upper_weight_decay", "cg_iterations", "proximity_weight", "damping")
 
 
 def read_comparison(storage: str, name: str) -> Comparison | None:
@@ -70,6 +73,42 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         told = () if of_checkpoint is None else of_checkpoint.on_data(case.dataset, facts)
         notes[case.sweep] = (f"data: {facts.in_words}", *told)
     return notes
+
+
+def plan_of(comparison: Comparison, left: Sequence[Case], read: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say what is left to run of a comparison.
+
+    Args:
+        comparison: all of it.
+        left: the cases that are not finished.
+        read: by sweep, what there is to say of its data and its checkpoint.
+    """
+    cases = len(comparison.cases)
+    lines = [f"{comparison.name}: {cases} case{'' if cases == 1 else 's'}, {len(left)} of them to run", ""]
+    for case in left:
+        lines += [*_plan_of_case(case), *(f"  {line}" for line in read.get(case.sweep, ())), ""]
+    return [*lines, "nothing was started; leave --dry-run out to start"]
+
+
+def _plan_of_case(case: Case) -> list[str]:
+    request, space = case.request, case.request.space
+    plan, settings = space.protocol, space.settings({})
+    own = request.pretrained
+    source = f"pretrained here for {settings.pretrain_epochs} epochs" if own is None else own.file
+    if space.parameters:
+        bissl = f"searched in {plan.trials} trials: {', '.join(space.parameters)}"
+    else:
+        bissl = ", ".join(f"{name} {getattr(settings, name):g}" for name in _OF_BISSL)
+    searched = ", ".join(space.finetune_parameters) or "nothing searched"
+    tuned, confirmed = plan.finalists * plan.finetune_runs, min(plan.finalists, plan.trials) * plan.seeds
+    runs = f"{tuned} fine-tuning run{'' if tuned == 1 else 's'}"
+    return [
+        case.sweep,
+        f"  from {source} ({settings.backbone}, {settings.pretext})",
+        f"  BiSSL: {bissl}",
+        f"  each side: {runs} ({searched}), then {confirmed} runs over {plan.seeds} seeds,",
+        "  then one look at the test split",
+    ]
 
 
 def run_comparison(

@@ -17,17 +17,26 @@ class Flag:
         names: such as "--set"; none: made from the field's name.
         metavar: what stands for its value in the help; None: its type.
         least: the smallest number that it takes; None: any.
+        most: the largest one, likewise.
     """
 
     help: str
     names: Sequence[str] = ()
     metavar: str | None = None
-    least: int | None = None
+    least: float | None = None
+    most: float | None = None
 
 
-def flag(help: str, *names: str, default: Any = None, metavar: str | None = None, least: int | None = None) -> Any:
+def flag(
+    help: str,
+    *names: str,
+    default: Any = None,
+    metavar: str | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
     """A dataclass field that is a flag; arguments as of `Flag`, and its default."""
-    return field(default=default, metadata={KEY: Flag(help, names, metavar, least)})
+    return field(default=default, metadata={KEY: Flag(help, names, metavar, least, most)})
 
 
 def flag_of(options: type, name: str) -> str:

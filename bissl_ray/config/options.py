@@ -6,12 +6,17 @@ What a field is, its flag says; attributes that are listed here have none, or ha
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.flags import flag
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.errors import BadInputError
+
+ModelFormat = Literal["safetensors", "pth"]
+"""How the file of a model is laid out."""
+Keys = Literal["torchvision", "timm"]
+"""Whose parameter names it has."""
 
 _ADDRESS = "Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]"
 
@@ -127,6 +132,32 @@ class CompareOptions(_Options):
     )
     name: str | None = flag("Name; a comparison of that name is gone on with. [compare and the time]")
     workers_per_trial: int | None = flag("Workers that share a trial; a GPU each where there are. [1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardOptions:
+    """What is read of a board, as asked for by `bissl-ray leaderboard`: see `leaderboard.read_board`."""
+
+    storage: str = flag("Folder or URI that holds the results.", default="./runs")
+    dataset: str | None = flag("Only this dataset.")
+    sweep: str | None = flag("Only this sweep.")
+    top: int = flag("At most this many rows per dataset.", default=20, least=1)
+    sort: str | None = flag("Order by this column; with a minus in front from large to small.")
+    where: str | None = flag("Only such rows: \"param_upper_lr > 0.01 and status = 'complete'\".")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What of a storage is written where, as asked for by `bissl-ray export`."""
+
+    sweep: str | None = flag("The sweep, if there are several.")
+    storage: str = flag("Folder or URI that holds the results.", default="./runs")
+    format: ModelFormat | None = flag("Of the file. [as --out ends, else safetensors]")
+    keys: Keys | None = flag("Parameter names. [torchvision; timm for timm/NAME]")
+    out: Path | None = flag("File to write; the card lies beside it, as .md. [TRIAL]")
+    head: bool = flag("Include the classification layer, if any.", "--head/--no-head", default=True)
+    config: bool = flag("Write the configuration instead, as a search space in YAML.", "--config", default=False)
+    force: bool = flag("Replace files that are there already.", "--force", default=False)
 
 
 def named_once(flag_name: str, names: Sequence[str]) -> Sequence[str]:

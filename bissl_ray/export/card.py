@@ -6,12 +6,10 @@ from typing import Any
 
 from bissl_ray.export.choice import ExportedRun
 from bissl_ray.export.weights import ModelWeights
-from bissl_ray.export.write import Format
 from bissl_ray.leaderboard.trial import space_of
 from bissl_ray.metrics import of_objective
+from bissl_ray.store.schema import Row
 from bissl_ray.words import Phase, Standing
-
-Row = dict[str, Any]
 
 _STAGES = {
     "pretrained": "pretrained without labels",
@@ -23,7 +21,6 @@ _PHASES: dict[str, str] = {Phase.CONTROL: " without BiSSL: the control", Phase.C
 
 def model_card(
     out: Path,
-    format: Format,
     run: ExportedRun,
     weights: ModelWeights,
     metadata: Mapping[str, Any],
@@ -33,29 +30,28 @@ def model_card(
     """Write the card, as Markdown.
 
     Args:
-        out: the model's file.
-        format: of the file.
+        out: the model's file, .safetensors or .pth.
         run: what is exported.
         weights: its tensors.
         metadata: of its checkpoint: model, settings, statistics.
         made_on: "fingerprint" of the data, and "data": images by split.
         pixels: mean and standard deviation per channel that images are normalised by.
     """
-    row, settings = run.row, metadata["settings"]
+    row, settings, statistics = run.row, metadata["settings"], str(metadata.get("statistics", "not recorded"))
     stage = _STAGES[metadata["model"]] + (_PHASES.get(row["phase"], "") if metadata["model"] == "finetuned" else "")
     parts = [
         f"# {weights.architecture} for {row['dataset']}",
         f"Backbone {weights.architecture}, {stage}. Made by bissl-ray.",
         f"{_origin(row)}: {run.why}.",
         "## Loading",
-        f"```python\n{_loading(out, format, weights)}\n```",
+        f"```python\n{_loading(out, weights)}\n```",
         _classes(weights, metadata.get("class_names")),
         "## Images",
         _images(int(settings["image_size"]), *pixels),
         "## Scores",
         _bullets(_scores(run)),
         "## Batch statistics",
-        _statistics(str(metadata.get("statistics", "not recorded"))),
+        f"{statistics.capitalize()}. A model without batch normalisation has none.",
         "## Data",
         _bullets(_data(made_on)),
         "## Settings",
@@ -71,16 +67,12 @@ def _origin(row: Row) -> str:
     return f"Trial {row['trial']} of sweep {row['sweep']}" if row["sweep"] else f"Run {row['trial']}"
 
 
-def _loading(out: Path, format: Format, weights: ModelWeights) -> str:
-    if format == "safetensors":
+def _loading(out: Path, weights: ModelWeights) -> str:
+    if out.suffix == ".safetensors":
         read = f'from safetensors.torch import load_file\nstate = load_file("{out.name}")'
     else:
         read = f'state = torch.load("{out.name}", weights_only=True)'
     return f"import torch\n{read}\n{weights.load}\nmodel.load_state_dict(state)\nmodel.eval()"
-
-
-def _statistics(said: str) -> str:
-    return f"{said.capitalize()}. A model without batch normalisation has none."
 
 
 def _classes(weights: ModelWeights, names: Sequence[str] | None) -> str:

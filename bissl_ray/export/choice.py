@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bissl_ray.config.columns import settings_of_row
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard import Board, find_trial, read_board
-from bissl_ray.leaderboard.trial import space_of
+from bissl_ray.store.schema import Row
 from bissl_ray.words import Status, Step
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,23 +84,3 @@ def _standing(board: Board, run: Row) -> tuple[Row | None, str | None]:
     head = run["parent"] or run["trial"]
     configuration = next((row for row in board.rows if row["trial"] == head), None)
     return configuration, verdict.in_words if head in (verdict.winner, verdict.control) else None
-
-
-def configuration_yaml(row: dict[str, Any]) -> str:
-    """Write the settings of a run as a space that runs them as one trial.
-
-    Settings that are younger than the run are left out: they take their defaults.
-
-    Args:
-        row: of the run, as the store has it.
-    """
-    return space_of(row["dataset"], settings_of_row(row)) + "\n"
-
-
-def configuration_of_file(metadata: Mapping[str, Any]) -> str:
-    """Write the settings that a checkpoint file of ours was made with, likewise.
-
-    Args:
-        metadata: of the file.
-    """
-    return space_of(metadata["dataset"], metadata["settings"]) + "\n"

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bissl_ray.config.names import TIMM
+from bissl_ray.config.options import Keys, ModelFormat
 from bissl_ray.config.requests import CheckpointChoice
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.export.card import model_card
 from bissl_ray.export.choice import ExportedRun, run_of
-from bissl_ray.export.weights import Keys, model_weights
-from bissl_ray.export.write import Format, card_path, check_targets, write_model
+from bissl_ray.export.weights import model_weights
+from bissl_ray.export.write import card_path, check_targets, write_model
 from bissl_ray.models import Checkpoint
 from bissl_ray.preflight.checkpoints import read_checkpoint
 from bissl_ray.store.documents import read_stage_document, read_sweep_document
@@ -34,7 +35,7 @@ class Target:
     """
 
     out: Path
-    format: Format
+    format: ModelFormat
     keys: Keys | None = None
     with_head: bool = True
     force: bool = False
@@ -66,22 +67,22 @@ def export_model(run: ExportedRun, storage: str | Path, target: Target) -> str:
     return _export(run, content, {"fingerprint": document.fingerprint, "data": document.data}, target)
 
 
-def export_file(file: Checkpoint, target: Target, beside: Mapping[str, Any]) -> str:
+def export_file(source: str, target: Target) -> str:
     """Write the model of a checkpoint file of ours, such as a stage that was run by itself leaves.
 
     Args:
-        file: as `read_file` gives it.
+        source: a path or a URI.
         target: what is written where.
-        beside: what stage.json says of it, as `document_beside` gives it.
 
     Returns:
         What was written, in a sentence or two.
 
     Raises:
-        BadInputError: as `export_model`.
+        BadInputError: as `read_file` and `export_model`.
     """
+    file = read_file(source)
     content = {"backbone": file.backbone, "downstream": file.downstream, "metadata": file.metadata}
-    document = {**file.metadata, **beside}
+    document = {**file.metadata, **_document_beside(source, file)}
     return _export(run_of(document), content, document, target)
 
 
@@ -103,7 +104,7 @@ def read_file(source: str) -> Checkpoint:
     return file
 
 
-def document_beside(source: str, file: Checkpoint) -> Mapping[str, Any]:
+def _document_beside(source: str, file: Checkpoint) -> Mapping[str, Any]:
     """What stage.json says of the data and the software of a stage's model; nothing where it lies elsewhere by now."""
     if "://" in source:
         return {}
@@ -126,7 +127,7 @@ def _export(run: ExportedRun, content: Mapping[str, Any], document: Mapping[str,
     chosen: Keys = target.keys or ("timm" if architecture.startswith(TIMM) else "torchvision")
     weights = model_weights(content, chosen, target.with_head)
     spec = get_dataset(row["dataset"])
-    card = model_card(out, format, run, weights, content["metadata"], document, (spec.mean, spec.std))
+    card = model_card(out, run, weights, content["metadata"], document, (spec.mean, spec.std))
     facts = {
         "architecture": architecture,
         "keys": chosen,

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from bissl_ray.config.names import CONVNEXTS, TIMM, VITS
+from bissl_ray.config.options import Keys
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.timm_backbone import classifier_name, shapes_in_timm, takes_image_size
 from bissl_ray.models.timm_keys import in_timm_keys, timm_model
 from bissl_ray.models.vit import size_of
-
-Keys = Literal["torchvision", "timm"]
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,16 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from bissl_ray.config.options import ModelFormat
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.store import atomic_write, open_storage, reason
 
-Format = Literal["safetensors", "pth"]
 
-
-def check_targets(out: Path, format: Format, force: bool) -> None:
+def check_targets(out: Path, format: ModelFormat, force: bool) -> None:
     """Make sure, before anything is written, that a model and its card can be written.
 
     Raises:
@@ -24,11 +22,7 @@ def check_targets(out: Path, format: Format, force: bool) -> None:
     if out.suffix != f".{format}":
         other = ", or another --format" if out.suffix in (".safetensors", ".pth") else ""
         raise BadInputError(f"--out {out}: expected a name that ends in .{format}{other}")
-    if not out.parent.is_dir():
-        raise BadInputError(f"--out {out}: there is no folder {out.parent}; make it, or give another path")
-    for path in (out, card_path(out)):
-        if path.is_dir() or (path.exists() and not force):
-            raise BadInputError(f"{path} is there already; give another --out, or --force to replace it")
+    check_places(out, card_path(out), force=force)
     if format == "safetensors":
         try:
             import safetensors  # noqa: F401
@@ -39,12 +33,27 @@ def check_targets(out: Path, format: Format, force: bool) -> None:
             ) from None
 
 
+def check_places(out: Path, *beside: Path, force: bool) -> None:
+    """Make sure that files can be written: `out`, that a person named, and others beside it.
+
+    Raises:
+        BadInputError: the folder is missing, or a file is there already.
+    """
+    if not out.parent.is_dir():
+        raise BadInputError(f"--out {out}: there is no folder {out.parent}; make it, or give another path")
+    for path in (out, *beside):
+        if path.is_dir() or (path.exists() and not force):
+            raise BadInputError(f"{path} is there already; give another --out, or --force to replace it")
+
+
 def card_path(out: Path) -> Path:
     """Where the card of a model lies: beside it."""
     return out.with_suffix(".md")
 
 
-def write_model(out: Path, format: Format, tensors: Mapping[str, Tensor], card: str, facts: Mapping[str, str]) -> None:
+def write_model(
+    out: Path, format: ModelFormat, tensors: Mapping[str, Tensor], card: str, facts: Mapping[str, str]
+) -> None:
     """Write a model, then its card.
 
     Args:

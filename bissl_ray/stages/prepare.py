@@ -1,14 +1,14 @@
 """From what a person typed to a validated request for a stage; nothing is written."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from bissl_ray.config import load_search_space
 from bissl_ray.config.columns import settings_of_row
-from bissl_ray.config.data_choice import DataPlaces
-from bissl_ray.config.documents import SweepDocument
+from bissl_ray.config.data_choice import DataChoice, DataPlaces
 from bissl_ray.config.options import StageOptions
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import StageName, StageRequest, Way
@@ -22,16 +22,6 @@ from bissl_ray.store import check_name
 from bissl_ray.store.documents import read_sweep_document
 
 _LARGEST_SEED: Final = 2**32 - 1
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where the settings come from: a space, a sweep's trial or a checkpoint, and what else is known there."""
-
-    resolved: ResolvedSettings
-    dataset: str
-    split_seed: int
-    places: DataPlaces = DataPlaces()
 
 
 def prepare_stage(
@@ -64,17 +54,17 @@ def prepare_stage(
     check_worker_count("--workers", asked.workers)
     if not 0 <= asked.seed <= _LARGEST_SEED:
         raise BadInputError(f"--seed {asked.seed}: expected 0 to {_LARGEST_SEED}")
-    source = _source(stage, asked, parse_assignments(asked.assignments or ()))
-    dataset = asked.dataset or source.dataset
+    resolved, made = _source(stage, asked, parse_assignments(asked.assignments or ()))
+    dataset = asked.dataset or made.dataset
     get_dataset(dataset)
     name = asked.name or f"{dataset}-{stage}-{datetime.now():%Y%m%d-%H%M%S}"
-    places = {each.name: getattr(asked, each.name) or getattr(source.places, each.name) for each in fields(DataPlaces)}
+    places = {each.name: getattr(asked, each.name) or getattr(made, each.name) for each in fields(DataPlaces)}
     request = StageRequest(
         name=check_name("stage run", name),
         stage=stage,
-        data=data_choice(DataPlaces(**places), dataset, source.split_seed),
-        settings=source.resolved.settings,
-        origins=dict(source.resolved.origins),
+        data=data_choice(DataPlaces(**places), dataset, made.split_seed),
+        settings=resolved.settings,
+        origins=dict(resolved.origins),
         seed=asked.seed,
         workers=asked.workers,
         start=start,
@@ -82,10 +72,13 @@ def prepare_stage(
         split=split,
         ways=ways,
     )
-    return request, source.resolved
+    return request, resolved
 
 
-def _source(stage: StageName, asked: StageOptions, assignments: dict[str, SettingValue]) -> _Source:
+def _source(
+    stage: StageName, asked: StageOptions, assignments: dict[str, SettingValue]
+) -> tuple[ResolvedSettings, DataChoice]:
+    """The settings, from a space, a sweep's trial or a checkpoint, and what is known there of the data."""
     if asked.from_trial is not None:
         if asked.space is not None or asked.point is not None:
             raise BadInputError("--from-trial gives every setting: leave --space and --point out")
@@ -97,10 +90,10 @@ def _source(stage: StageName, asked: StageOptions, assignments: dict[str, Settin
     # Which pretext task it is decides which known-good points there are.
     overrides = {"fixed": {"pretext": assignments["pretext"]}} if "pretext" in assignments else None
     space = load_search_space(asked.space or asked.dataset or _metadata(asked).get("dataset") or "digits", overrides)
-    return _Source(resolve_settings(space, assignments, asked.point), space.dataset, space.protocol.seed)
+    return resolve_settings(space, assignments, asked.point), DataChoice(space.dataset, space.protocol.seed)
 
 
-def _metadata(asked: StageOptions) -> dict[str, Any]:
+def _metadata(asked: StageOptions) -> Mapping[str, Any]:
     """What a checkpoint of ours says of how it was made; nothing for any other file, or none."""
     from bissl_ray.preflight.checkpoints import read_checkpoint
 
@@ -108,20 +101,30 @@ def _metadata(asked: StageOptions) -> dict[str, Any]:
     return {} if choice is None else read_checkpoint(choice).metadata
 
 
-def _of_trial(asked: StageOptions, assignments: dict[str, SettingValue]) -> _Source:
-    resolved, document = trial_of_sweep(asked.storage, str(asked.from_trial))
-    data = document.request.data
+def _of_trial(asked: StageOptions, assignments: dict[str, SettingValue]) -> tuple[ResolvedSettings, DataChoice]:
+    """The settings of a sweep's trial, named "SWEEP/TRIAL", or "TRIAL" where one sweep alone has it."""
+    sweep, _, trial = str(asked.from_trial).rpartition("/")
+    row, _ = find_trial(asked.storage, trial, sweep or None)
+    settings = settings_of_row(row)
+    try:
+        data = read_sweep_document(asked.storage, row["sweep"]).request.data
+    except BadInputError as error:
+        raise BadInputError(
+            f"--from-trial {asked.from_trial}: {error}; give its settings with --set, or with a file and --space"
+        ) from error
     dataset, splits_dir = asked.dataset or data.dataset, data.splits_dir
     # A sweep that was one of several may have had a folder with files of the others alone; another dataset than the
     # sweep's has its files elsewhere.
     may_lack = dataset != data.dataset or (splits_dir is not None and Path(splits_dir).is_dir())
     if splits_dir is not None and may_lack and not holds_split(Path(splits_dir), dataset):
         splits_dir = None
-    places = {each.name: getattr(data, each.name) for each in fields(DataPlaces)} | {"splits_dir": splits_dir}
-    return _Source(override(resolved, assignments), data.dataset, data.split_seed, DataPlaces(**places))
+    resolved = ResolvedSettings.of(settings, f"trial {row['sweep']}/{trial}")
+    return override(resolved, assignments), replace(data, splits_dir=splits_dir)
 
 
-def _of_checkpoint(asked: StageOptions, assignments: dict[str, SettingValue]) -> _Source | None:
+def _of_checkpoint(
+    asked: StageOptions, assignments: dict[str, SettingValue]
+) -> tuple[ResolvedSettings, DataChoice] | None:
     """What a checkpoint of ours says of how it was made; None for any other file."""
     made = _metadata(asked)
     if "settings" not in made:
@@ -132,29 +135,4 @@ def _of_checkpoint(asked: StageOptions, assignments: dict[str, SettingValue]) ->
     # Without the files the split is another, which is said when the fingerprints are compared.
     if splits_dir is not None and not holds_split(Path(splits_dir), asked.dataset or dataset):
         splits_dir = None
-    return _Source(resolved, dataset, made.get("split_seed", 0), DataPlaces(splits_dir=splits_dir))
-
-
-def trial_of_sweep(storage: str, text: str) -> tuple[ResolvedSettings, SweepDocument]:
-    """Look up a trial.
-
-    Args:
-        storage: where its sweep is.
-        text: "SWEEP/TRIAL", or "TRIAL" where one sweep alone has it.
-
-    Returns:
-        The trial's settings, and the document of its sweep.
-
-    Raises:
-        BadInputError: there is no such trial, or its sweep can't be read.
-    """
-    sweep, _, trial = text.rpartition("/")
-    row, _ = find_trial(storage, trial, sweep or None)
-    settings = settings_of_row(row)
-    try:
-        document = read_sweep_document(storage, row["sweep"])
-    except BadInputError as error:
-        raise BadInputError(
-            f"--from-trial {text}: {error}; give its settings with --set, or with a file and --space"
-        ) from error
-    return ResolvedSettings.of(settings, f"trial {row['sweep']}/{trial}"), document
+    return resolved, DataChoice(dataset, made.get("split_seed", 0), splits_dir=splits_dir)

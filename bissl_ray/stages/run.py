@@ -16,8 +16,10 @@ from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
 from bissl_ray.store.documents import now, provenance, read_stage_document, write_document
 from bissl_ray.store.paths import absolute_storage, stage_folder
+from bissl_ray.store.schema import Row
 from bissl_ray.training.files import exists, progress_file, remove_file, write_tensors
 from bissl_ray.training.order import Order, batches_of
+from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.launch import RunEnd
 from bissl_ray.workers.place import Need, Place
 
@@ -41,7 +43,7 @@ class StageOutcome:
     request: StageRequest
     storage: str
     finished: bool
-    result: dict[str, Any]
+    result: Row
     before: bool = False
     saved: bool = True
 
@@ -185,7 +187,7 @@ def _order(request: StageRequest, storage: str, start: StartingPoint | None) -> 
     )
 
 
-def _run(order: Order, document: StageDocument, place: Place, view: View, stop_asked: Any) -> RunEnd:
+def _run(order: Order, document: StageDocument, place: Place, view: View, stop_asked: Interrupt) -> RunEnd:
     """Run the order, and write down how that ended."""
 
     def write(status: str, **facts: Any) -> None:

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -26,7 +25,7 @@ class StartingPoint:
         notes: what a person should know, one line each.
     """
 
-    content: dict[str, Any]
+    content: dict[str, dict[str, torch.Tensor]]
     has_head: bool
     notes: Sequence[str]
 

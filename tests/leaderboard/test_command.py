@@ -8,8 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bissl_ray.cli.leaderboard import leaderboard
-from bissl_ray.cli.show import show
+from bissl_ray.cli.leaderboard import leaderboard, show
 from bissl_ray.errors import BadInputError
 from tests.cli.command import run_here
 
@@ -111,7 +110,7 @@ def test_show_asks_which_sweep_when_several_have_the_trial(decided, explore, sto
 
 def test_neither_torch_nor_ray_nor_pandas_is_imported(decided, storage):
     program = (
-        "import sys; from bissl_ray.cli.leaderboard import leaderboard; from bissl_ray.cli.show import show\n"
+        "import sys; from bissl_ray.cli.leaderboard import leaderboard, show\n"
         f"leaderboard(storage={str(storage)!r}); show('a', storage={str(storage)!r})\n"
         "sys.exit(', '.join({'torch', 'ray', 'pandas', 'scipy', 'optuna'} & sys.modules.keys()) or None)"
     )
