@@ -12,24 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from bissl_ray.benchmarks.images import InMemory, write_photographs
-from bissl_ray.data import (
-    DataChoice,
-    DatasetSpec,
-    EndlessBatches,
-    Images,
-    Samples,
-    Stream,
-    endless_batches,
-    get_dataset,
-    open_data,
-    pretext_transform,
-    train_transform,
-)
+from bissl_ray.data import DataChoice, DatasetSpec, Images, get_dataset, open_data
 from bissl_ray.data.cache.fill import open_or_fill
 from bissl_ray.data.cache.folder import cache_folder
 from bissl_ray.data.cache.images import CachedImages
 from bissl_ray.data.cache.news import OnStderr
 from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.data.loaders import EndlessBatches, Samples, endless_batches
+from bissl_ray.data.sampling import Stream
+from bissl_ray.data.transforms import pretext_transform, train_transform
 from bissl_ray.errors import BadInputError
 
 FILES, FIRST, SECOND, MEMORY = "decode each time", "cache, first epoch", "cache, from the second epoch", "in memory"

@@ -7,23 +7,11 @@ from typing import Any, Final
 
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.settings import Settings
-from bissl_ray.data import (
-    DatasetSplits,
-    EvaluationBatches,
-    OfPair,
-    Samples,
-    Share,
-    Stream,
-    endless_batches,
-    evaluation_batches,
-    get_dataset,
-    open_data,
-    steps_per_epoch,
-)
+from bissl_ray.data import DatasetSplits, get_dataset, open_data
 from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.data.cache.news import Tell
-from bissl_ray.data.loaders import each_tensor
-from bissl_ray.data.sampling import derived_seed, global_batch
+from bissl_ray.data.loaders import EvaluationBatches, OfPair, Samples, each_tensor, endless_batches, evaluation_batches
+from bissl_ray.data.sampling import Share, Stream, derived_seed, global_batch, steps_per_epoch
 from bissl_ray.downstream import downstream_task
 from bissl_ray.pretext import pretext_task
 from bissl_ray.training.precision import drawn_outside_autocast

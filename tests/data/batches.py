@@ -2,20 +2,17 @@
 
 from typing import Any
 
-from bissl_ray.data import (
-    DatasetSpec,
+from bissl_ray.data import DatasetSpec, Images, Labelled
+from bissl_ray.data.loaders import (
     EndlessBatches,
     EvaluationBatches,
-    Images,
-    Labelled,
     OfPair,
     Samples,
-    Share,
-    Stream,
     endless_batches,
     evaluation_batches,
-    pretext_transform,
 )
+from bissl_ray.data.sampling import Share, Stream
+from bissl_ray.data.transforms import pretext_transform
 from bissl_ray.downstream.classification import ClassificationTask
 
 

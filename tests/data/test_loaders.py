@@ -14,20 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bissl_ray.data import (
-    Labelled,
-    Samples,
-    Share,
-    Stream,
-    endless_batches,
-    evaluation_batches,
-    get_dataset,
-    steps_per_epoch,
-)
+from bissl_ray.data import Labelled, get_dataset
 from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.data.files.sources import TensorImages
-from bissl_ray.data.loaders import each_tensor, stacked
-from bissl_ray.data.sampling import RandomBatches
+from bissl_ray.data.loaders import Samples, each_tensor, endless_batches, evaluation_batches, stacked
+from bissl_ray.data.sampling import RandomBatches, Share, Stream, steps_per_epoch
 from bissl_ray.data.spec import UNCERTAIN
 from bissl_ray.errors import BadInputError
 from tests.data.batches import pretext_batches, scored_batches, train_batches

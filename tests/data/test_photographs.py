@@ -13,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-from bissl_ray.data import evaluation_transform, get_dataset, pretext_transform, train_transform
+from bissl_ray.data import get_dataset
 from bissl_ray.data.photographs import pretext_views
+from bissl_ray.data.transforms import evaluation_transform, pretext_transform, train_transform
 
 pytestmark = pytest.mark.slow
 

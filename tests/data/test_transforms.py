@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bissl_ray.data import evaluation_transform, get_dataset, pretext_transform, train_transform
+from bissl_ray.data import get_dataset
 from bissl_ray.data.greyscale import warp
 from bissl_ray.data.photographs import pretext_views
+from bissl_ray.data.transforms import evaluation_transform, pretext_transform, train_transform
 
 CARS, DIGITS = get_dataset("cars"), get_dataset("digits")
 RAW = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}

@@ -14,8 +14,8 @@ _LISTS = {part: f"{_DATA}/images_variant_{part}.txt" for part in ("train", "val"
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from torchvision.datasets import FGVCAircraft
 
-    from bissl_ray.data.files.image_lists import ImageList, open_lists, read_lines
-    from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.image_lists import ImageList, read_lines
+    from bissl_ray.data.files.published import from_lists, split
 
     variants = [line[0] for line in read_lines(folder / _VARIANTS, r"\S.*", "the name of a variant")]
     one_of_them = "|".join(re.escape(variant) for variant in variants)
@@ -28,17 +28,8 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         return ImageList(path, names, aircraft._labels, range(1, len(names) + 1))
 
     lists = [listed(part) for part in _LISTS]
-    train_images, validation_images, test_images = open_lists(
-        folder / _DATA / "images", lists, variants, "variants.txt"
-    )
-    published = Published(
-        train=train_images,
-        validation=validation_images,
-        test=test_images,
-        classes=len(variants),
-        class_names=variants,
-        contents=[(folder / path).read_bytes() for path in (_VARIANTS, *_LISTS.values())],
-    )
+    files = [folder / path for path in (_VARIANTS, *_LISTS.values())]
+    published = from_lists(folder / _DATA / "images", lists, variants, "variants.txt", files)
     return split(published, "aircrafts", None, choice)
 
 

@@ -67,7 +67,7 @@ def _refuse_without_test(place: str, names: Sequence[str], labels: Sequence[int]
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     import numpy as np
 
-    from bissl_ray.data.files.absent import check_every_class
+    from bissl_ray.data.files.image_lists import check_every_class
     from bissl_ray.data.files.published import Published, split
     from bissl_ray.data.files.sources import ImageFiles
     from bissl_ray.data.files.split_files import read_split, split_paths

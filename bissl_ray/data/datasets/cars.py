@@ -45,19 +45,12 @@ def _listed(folder: Path, split: str) -> "tuple[ImageList, list[str]]":
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
-    from bissl_ray.data.files.image_lists import open_lists
-    from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.published import from_lists, split
 
     train, classes = _listed(folder, "train")
     test, _ = _listed(folder, "test")
-    train_images, test_images = open_lists(folder / "stanford_cars", [train, test], classes, _META)
-    published = Published(
-        train=train_images,
-        test=test_images,
-        classes=len(classes),
-        class_names=classes,
-        contents=[(folder / path).read_bytes() for path in (_META, *_ANNOTATIONS.values())],
-    )
+    files = [folder / path for path in (_META, *_ANNOTATIONS.values())]
+    published = from_lists(folder / "stanford_cars", [train, test], classes, _META, files)
     return split(published, "cars", _VALIDATION_SHARE, choice)
 
 

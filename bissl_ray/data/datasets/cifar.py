@@ -94,7 +94,7 @@ def _images(path: Path, content: bytes, key: str, classes: int) -> tuple[Any, li
 
 
 def _read(files: _Files, name: str, folder: Path, choice: SplitChoice) -> DatasetSplits:
-    from bissl_ray.data.files.absent import check_every_class
+    from bissl_ray.data.files.image_lists import check_every_class
     from bissl_ray.data.files.published import Published, split
 
     contents = {part: (folder / files.folder / part).read_bytes() for part in (*files.train, files.test, files.meta)}

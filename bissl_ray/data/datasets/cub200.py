@@ -45,8 +45,8 @@ def _of_every_image(path: Path, value: str, expected: str, images: dict[int, re.
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
-    from bissl_ray.data.files.image_lists import ImageList, open_lists
-    from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.image_lists import ImageList
+    from bissl_ray.data.files.published import from_lists, split
 
     names = _by_number(folder / _NAMES, r"\S+", "the number of an image and its path")
     labels = _of_every_image(folder / _LABELS, r"\d+", "the numbers of an image and its class", names)
@@ -68,14 +68,8 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         return ImageList(folder / _NAMES, part_names, [labels[number] - 1 for number in lines.values()], list(lines))
 
     lists = [listed(1), listed(0)]
-    train_images, test_images = open_lists(folder / _FOLDER / "images", lists, classes, "classes.txt")
-    published = Published(
-        train=train_images,
-        test=test_images,
-        classes=len(classes),
-        class_names=classes,
-        contents=[(folder / path).read_bytes() for path in (_CLASSES, _NAMES, _LABELS, _PARTS)],
-    )
+    files = [folder / path for path in (_CLASSES, _NAMES, _LABELS, _PARTS)]
+    published = from_lists(folder / _FOLDER / "images", lists, classes, "classes.txt", files)
     return split(published, "cub200", _VALIDATION_SHARE, choice)
 
 

@@ -12,8 +12,8 @@ _LISTS = {part: f"dtd/dtd/labels/{part}1.txt" for part in ("train", "val", "test
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from torchvision.datasets import DTD
 
-    from bissl_ray.data.files.image_lists import ImageList, check_classes_agree, open_lists, read_lines
-    from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.image_lists import ImageList, agreeing, read_lines
+    from bissl_ray.data.files.published import from_lists, split
 
     def listed(part: str) -> tuple[ImageList, list[str]]:
         path = folder / _LISTS[part]
@@ -22,22 +22,9 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         names = [image.relative_to(folder / _IMAGES).as_posix() for image in textures._image_files]
         return ImageList(path, names, textures._labels, range(1, len(names) + 1)), textures.classes
 
-    train, classes = listed("train")
-    lists = [train]
-    for part in ("val", "test"):
-        other, other_classes = listed(part)
-        check_classes_agree(train, classes, other, other_classes)
-        lists.append(other)
-    train_images, validation_images, test_images = open_lists(folder / _IMAGES, lists, classes, train.path.name)
-    published = Published(
-        train=train_images,
-        validation=validation_images,
-        test=test_images,
-        classes=len(classes),
-        class_names=classes,
-        contents=[(folder / path).read_bytes() for path in _LISTS.values()],
-    )
-    return split(published, "dtd", None, choice)
+    lists, classes = agreeing([listed(part) for part in _LISTS])
+    files = [folder / path for path in _LISTS.values()]
+    return split(from_lists(folder / _IMAGES, lists, classes, files[0].name, files), "dtd", None, choice)
 
 
 SPEC = DatasetSpec(

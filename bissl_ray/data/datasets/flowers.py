@@ -4,6 +4,7 @@ Read here with scipy, in the order of torchvision's reader. That one refuses eve
 release, so no smaller copy could be read.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from bissl_ray.data.files.downloads import by_torchvision
@@ -33,8 +34,8 @@ def _numbers(path: Path, field: str) -> list[int]:
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
-    from bissl_ray.data.files.image_lists import ImageList, open_lists
-    from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.image_lists import ImageList
+    from bissl_ray.data.files.published import from_lists, split
 
     labels = _numbers(folder / _LABELS, "labels")
     classes = [str(number) for number in range(1, len(set(labels)) + 1)]
@@ -58,17 +59,10 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         return ImageList(path, names, [labels[number - 1] - 1 for number in numbers])
 
     lists = [listed(field) for field in ("trnid", "valid", "tstid")]
-    train_images, validation_images, test_images = open_lists(
-        folder / "flowers-102" / "jpg", lists, classes, "imagelabels.mat"
-    )
-    published = Published(
-        train=train_images,
-        validation=validation_images,
-        test=test_images,
-        classes=len(classes),
-        contents=[(folder / path).read_bytes() for path in (_LABELS, _PARTS)],
-    )
-    return split(published, "flowers", None, choice)
+    files = [folder / path for path in (_LABELS, _PARTS)]
+    published = from_lists(folder / "flowers-102" / "jpg", lists, classes, "imagelabels.mat", files)
+    # The release has numbers for its flowers, no names.
+    return split(replace(published, class_names=None), "flowers", None, choice)
 
 
 SPEC = DatasetSpec(

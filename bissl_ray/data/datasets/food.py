@@ -17,8 +17,8 @@ _LISTS = {part: f"food-101/meta/{part}.json" for part in ("train", "test")}
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from torchvision.datasets import Food101
 
-    from bissl_ray.data.files.image_lists import ImageList, check_classes_agree, open_lists
-    from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.image_lists import ImageList, agreeing
+    from bissl_ray.data.files.published import from_lists, split
 
     def listed(part: str) -> tuple[ImageList, list[str]]:
         path = folder / _LISTS[part]
@@ -32,18 +32,9 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         names = [image.relative_to(folder / _IMAGES).as_posix() for image in food._image_files]
         return ImageList(path, names, food._labels), food.classes
 
-    train, classes = listed("train")
-    test, test_classes = listed("test")
-    check_classes_agree(train, classes, test, test_classes)
-    train_images, test_images = open_lists(folder / _IMAGES, [train, test], classes, train.path.name)
-    published = Published(
-        train=train_images,
-        test=test_images,
-        classes=len(classes),
-        class_names=classes,
-        contents=[(folder / path).read_bytes() for path in _LISTS.values()],
-    )
-    return split(published, "food", _VALIDATION_SHARE, choice)
+    lists, classes = agreeing([listed(part) for part in _LISTS])
+    files = [folder / path for path in _LISTS.values()]
+    return split(from_lists(folder / _IMAGES, lists, classes, files[0].name, files), "food", _VALIDATION_SHARE, choice)
 
 
 SPEC = DatasetSpec(

@@ -22,8 +22,8 @@ _LISTS = {part: f"oxford-iiit-pet/annotations/{part}.txt" for part in ("trainval
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from torchvision.datasets import OxfordIIITPet
 
-    from bissl_ray.data.files.image_lists import ImageList, open_lists, read_lines
-    from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.image_lists import ImageList, read_lines
+    from bissl_ray.data.files.published import from_lists, split
 
     def listed(part: str) -> ImageList:
         path = folder / _LISTS[part]
@@ -34,14 +34,8 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
 
     lists = [listed("trainval"), listed("test")]
     breeds = _breeds(lists)
-    train_images, test_images = open_lists(folder / _IMAGES, lists, breeds, "trainval.txt, by the names of the images")
-    published = Published(
-        train=train_images,
-        test=test_images,
-        classes=len(breeds),
-        class_names=breeds,
-        contents=[(folder / path).read_bytes() for path in _LISTS.values()],
-    )
+    files = [folder / path for path in _LISTS.values()]
+    published = from_lists(folder / _IMAGES, lists, breeds, "trainval.txt, by the names of the images", files)
     return split(published, "pets", _VALIDATION_SHARE, choice)
 
 

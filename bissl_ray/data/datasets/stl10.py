@@ -42,7 +42,7 @@ def _labels(images: Path, labels: Path) -> list[int]:
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
-    from bissl_ray.data.files.absent import check_every_class
+    from bissl_ray.data.files.image_lists import check_every_class
     from bissl_ray.data.files.published import Published, split
     from bissl_ray.data.files.sources import MappedImages
 

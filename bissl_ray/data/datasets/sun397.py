@@ -18,8 +18,8 @@ _CLASSES = ("SUN397/ClassName.txt", "SUN397/Partitions/ClassName.txt", "Partitio
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
-    from bissl_ray.data.files.image_lists import ImageList, open_lists, read_lines
-    from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.image_lists import ImageList, read_lines
+    from bissl_ray.data.files.published import from_lists, split
 
     class_file = _found(folder, _CLASSES)
     paths = [_found(folder, places) for places in (_TRAINING, _TESTING)]
@@ -39,14 +39,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
         return ImageList(path, names, labels, range(1, len(names) + 1))
 
     lists = [listed(path) for path in paths]
-    train_images, test_images = open_lists(folder / "SUN397", lists, classes, "ClassName.txt")
-    published = Published(
-        train=train_images,
-        test=test_images,
-        classes=len(classes),
-        class_names=classes,
-        contents=[path.read_bytes() for path in (class_file, *paths)],
-    )
+    published = from_lists(folder / "SUN397", lists, classes, "ClassName.txt", [class_file, *paths])
     return split(published, "sun397", _VALIDATION_SHARE, choice)
 
 

@@ -61,7 +61,7 @@ def _label(path: Path) -> tuple[int, ...]:
 
 
 def _check_present(root: Path, named: Mapping[str, list[str]]) -> None:
-    from bissl_ray.data.files.absent import AbsentImagesError
+    from bissl_ray.data.files.image_lists import AbsentImagesError
 
     absent, remaining = [], []
     for folder, ending in (("JPEGImages", "jpg"), ("Annotations", "xml")):
@@ -85,7 +85,7 @@ def _images(root: Path, names: list[str]) -> Labelled:
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
-    from bissl_ray.data.files.absent import check_every_class
+    from bissl_ray.data.files.image_lists import check_every_class
     from bissl_ray.data.files.published import Published, split
 
     root = folder / _ROOT

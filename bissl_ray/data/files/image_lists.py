@@ -1,4 +1,7 @@
-"""Images as annotation files list them: what is wrong with a list is named, with its file and line."""
+"""Images as annotation files list them: what is wrong with a list is named, with its file and line.
+
+And what every reader refuses about its files: images that are listed but absent, classes that no image shows.
+"""
 
 import re
 from collections.abc import Sequence
@@ -6,8 +9,60 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bissl_ray.data.files.class_folders import unlisted
-from bissl_ray.data.spec import Labelled
+from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.data.spec import Label, Labelled
 from bissl_ray.errors import BadInputError
+
+
+class AbsentImagesError(BadInputError):
+    """Files that a dataset's lists name are absent; the message names the first of them.
+
+    Attributes:
+        absent: a line each, with the file and the list that names it.
+        remaining: images that are there.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, absent: Sequence[str], remaining: Sequence[Path], remedy: str) -> None:
+        more = f", and so are {len(absent) - 1:,} more" if len(absent) > 1 else ""
+        super().__init__(f"{absent[0]}{more}; {remedy}")
+        self.absent = absent
+        self.remaining = remaining
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[Sequence[str], Sequence[Path], str]]:
+        # From a worker of the cluster to here; an exception pickles its message alone.
+        return type(self), (self.absent, self.remaining, self.remedy)
+
+
+def missing_classes(labels: Sequence[Label], classes: int) -> list[int]:
+    """The classes, in order, that none of these labels shows."""
+    shown: set[int] = set()
+    for label in labels:
+        shown.update([label] if isinstance(label, int) else (c for c, seen in enumerate(label) if seen == 1))
+    return [number for number in range(classes) if number not in shown]
+
+
+def check_every_class(
+    labels: Sequence[Label], classes: int, place: str | Path, names: Sequence[str] | None = None
+) -> None:
+    """Make sure that the training images show every class.
+
+    Args:
+        labels: of the training images.
+        classes: how many there are.
+        place: file or folder that the labels come from, for the error.
+        names: of the classes; None: by number.
+
+    Raises:
+        BadInputError: a class has no training image.
+    """
+    missing = [str(c) if names is None else names[c] for c in missing_classes(labels, classes)]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise BadInputError(
+            f"{place}: no training image shows class {', '.join(missing[:5])}{more}; put the complete files there"
+        )
 
 
 @dataclass(frozen=True)
@@ -67,20 +122,21 @@ def read_lines(path: Path, pattern: str, expected: str) -> list[re.Match[str]]:
     return matches
 
 
-def check_classes_agree(
-    first: ImageList, first_classes: Sequence[str], other: ImageList, others: Sequence[str]
-) -> None:
-    """Refuse two lists that name different classes, where each list numbers its own.
+def agreeing(parts: Sequence[tuple[ImageList, list[str]]]) -> tuple[list[ImageList], list[str]]:
+    """The lists of all parts and the classes of the first, where each list has numbered classes of its own.
 
     Raises:
         BadInputError: a class is in one list alone.
     """
-    for name in sorted({*first_classes} ^ {*others}):
-        has, lacks = (first, other) if name in first_classes else (other, first)
-        raise BadInputError(
-            f"{lacks.path}: lists no image of class {name!r}, which {has.path.name} has; "
-            "put files of the same release there"
-        )
+    first, classes = parts[0]
+    for other, others in parts[1:]:
+        for name in sorted({*classes} ^ {*others}):
+            has, lacks = (first, other) if name in classes else (other, first)
+            raise BadInputError(
+                f"{lacks.path}: lists no image of class {name!r}, which {has.path.name} has; "
+                "put files of the same release there"
+            )
+    return [part for part, _ in parts], classes
 
 
 def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str], source: str) -> list[Labelled]:
@@ -101,9 +157,6 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
         BadInputError: a label outside the classes, a file that is listed twice, or a class without training images.
         AbsentImagesError: files are listed but absent.
     """
-    from bissl_ray.data.files.absent import AbsentImagesError, check_every_class
-    from bissl_ray.data.files.sources import ImageFiles
-
     present = _present(folder, {name.rpartition("/")[0] for part in lists for name in part.names})
     first_seen: dict[str, tuple[ImageList, int]] = {}
     absent: list[str] = []

@@ -1,12 +1,13 @@
 """From a dataset's parts as they are published to the splits that training and selection use."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from bissl_ray.data.files.absent import check_every_class
 from bissl_ray.data.files.compact import selected
+from bissl_ray.data.files.image_lists import ImageList, check_every_class, open_lists
 from bissl_ray.data.files.sources import JoinedImages, joined
 from bissl_ray.data.files.split_files import read_split, split_paths
 from bissl_ray.data.spec import DatasetSplits, Images, Labelled, SplitChoice
@@ -38,6 +39,32 @@ class Published:
     unlabelled_contents: Sequence[bytes] = ()
     validation_from: str = "as published"
     class_names: Sequence[str] | None = None
+
+
+def from_lists(
+    folder: Path, lists: Sequence[ImageList], classes: Sequence[str], source: str, files: Iterable[Path]
+) -> Published:
+    """The parts of a dataset whose annotation files list its images.
+
+    Args:
+        folder: what the images' names are relative to.
+        lists: of training and test images; where validation is published, it stands between them.
+        classes: name of each class, by its label.
+        source: what says which classes there are, for messages: `classes.txt`.
+        files: the annotation files, which tell one release from another.
+
+    Raises:
+        BadInputError: as `open_lists`.
+    """
+    train, *validation, test = open_lists(folder, lists, classes, source)
+    return Published(
+        train=train,
+        validation=validation[0] if validation else None,
+        test=test,
+        classes=len(classes),
+        class_names=classes,
+        contents=[file.read_bytes() for file in files],
+    )
 
 
 def split(published: Published, name: str, validation_share: float | None, choice: SplitChoice) -> DatasetSplits:
