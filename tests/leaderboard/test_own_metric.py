@@ -82,6 +82,9 @@ def test_a_comparison_writes_and_draws_it(trials):
     assert above.get_ylabel() == "mean error on the test split" and below.get_ylabel() == "gain"
     assert above.get_ylim()[0] > 0  # errors, not their negatives
     assert below.get_ylim()[1] < 3  # pixels, not per cent of them
+    (ours,) = [bars for bars in above.containers if bars.get_label() == "BiSSL"]
+    ((_, low), (_, high)) = ours.lines[2][0].get_segments()[0]
+    assert (low, high) == pytest.approx((2.35 - 0.621, 2.35 + 0.621), abs=1e-3)
 
 
 def test_gains_of_unlike_units_have_no_mean(trials, explore, seeds, control, stored):

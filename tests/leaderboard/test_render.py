@@ -78,6 +78,38 @@ def test_markdown_has_a_cell_for_every_heading(decided):
     assert "| 1 | a | confirmed | 72.0 |" in lines[2]
 
 
+def test_text_stands_left_numbers_right_and_every_column_says_its_own(explore, stored):
+    text = as_markdown(rank(stored([explore("a", 0.5, origin="known_good"), explore("b", 0.4)])), [])
+    headings, alignments, *lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    columns = dict(zip(map(str.strip, headings), zip(*lines, strict=True), strict=True))
+    aligned = dict(zip(map(str.strip, headings), map(str.strip, alignments), strict=True))
+    assert [cell.strip() for cell in columns["proposed by"]] == ["known_good", ""]
+    left = {name for name, alignment in aligned.items() if alignment == "---"}
+    assert left == {"trial", "status", "proposed by"}
+
+
+@pytest.mark.parametrize(("stage", "column"), [("bissl", "alternation"), ("finetune", "epoch")])
+def test_the_curve_says_what_it_is_over(explore, stored, stage, column):
+    (row,) = stored([explore("z", 0.1)])
+    reports = [
+        dict.fromkeys(REPORT_COLUMNS) | {"stage": stage, column: n, "objective": n / 2, "objective_name": "top1"}
+        for n in (0, 1, 2)
+    ]
+    text = drawn(lambda c: render_trial(row, reports, [], {}, c), 80)
+    kind = "alternation" if stage == "bissl" else "epoch of fine-tuning"
+    assert f"Score after each {kind}" in text
+    lines = [line.rstrip() for line in text.splitlines()]
+    top = next(n for n, line in enumerate(lines) if line.startswith("100.0%"))
+    assert lines[top : top + 6] == [
+        "100.0%    █",
+        "          █",
+        "         ▁█",
+        "         ██",
+        "         ██",
+        "  0.0%  ▁██",
+    ]
+
+
 def test_what_a_run_again_searches_is_nothing_so_it_is_tuned_once():
     written = yaml.safe_load(space_of("digits", {"upper_lr": 0.02, "finetune_lr": 0.1}))
     space = SearchSpace.model_validate(written)

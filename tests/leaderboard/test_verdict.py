@@ -97,6 +97,7 @@ def test_unconfirmed_says_what_is_missing(explore, seeds, control, stored, judge
     assert "best explored so far is a at 51.2%" in exploring.sentence and exploring.control is None
     (_, _, _, nothing) = verdicts(stored([explore("a", None, "failed")], sweep="two"))[:4]
     assert "no trial has a score" in nothing.sentence
+    assert (nothing.winner_failed, nothing.control_failed) == (0, 0)
 
 
 def test_of_two_level_configurations_the_one_that_was_tested_is_the_winner(explore, seeds, control, stored):

@@ -3,7 +3,7 @@ import pytest
 from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.store import atomic_write, check_writable, open_storage
+from bissl_ray.store import atomic_write, check_writable, open_storage, read_trials
 
 
 @pytest.mark.parametrize("depth", ["runs", "a/b/runs"])
@@ -60,3 +60,9 @@ def test_other_file_systems_are_written_aside_too():
     memory.makedirs("/atomic", exist_ok=True)
     atomic_write(filesystem, "/atomic/file", b"whole")
     assert memory.cat("/atomic/file") == b"whole" and len(memory.ls("/atomic")) == 1
+
+
+def test_a_file_in_the_place_of_the_storage_is_named(tmp_path):
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(BadInputError, match="is a file, a folder was expected"):
+        read_trials(tmp_path / "runs")
