@@ -36,13 +36,8 @@ def _print_list(recipes: dict[str, Path]) -> None:
 
     table = Table("recipe", "for whom", box=None)
     for name, path in recipes.items():
-        table.add_row(name, _first_words(path))
+        # A recipe's first comment or heading says for whom it is.
+        first = next(line for line in path.read_text("utf-8").splitlines() if line.startswith("# "))
+        table.add_row(name, first.removeprefix("# "))
     Console().print(table)
     typer.echo("\nPrint one: bissl-ray launch NAME; then sweep on it: bissl-ray sweep --address HOST:PORT")
-
-
-def _first_words(path: Path) -> str:
-    """A recipe's first comment or heading, which says for whom it is."""
-    lines = path.read_text("utf-8").splitlines()
-    first = next(line for line in lines if line.startswith("# "))
-    return first.removeprefix("# ")

@@ -46,11 +46,12 @@ def model_weights(content: Mapping[str, Any], keys: Keys, with_head: bool = True
     architecture, image_size = str(settings["backbone"]), int(settings["image_size"])
     if keys == "timm" and timm_model(architecture) is None:
         raise BadInputError(f"timm has no model like {architecture}; leave --keys out for the names it has here")
-    if keys == "torchvision" and architecture.startswith(TIMM):
+    of_timm = architecture.startswith(TIMM)
+    if keys == "torchvision" and of_timm:
         raise BadInputError(f"{architecture} has timm's names only: give --keys timm")
     tensors = dict(content["backbone"])
     head = _head(content.get("downstream") or {}) if with_head else {}
-    if not architecture.startswith(TIMM):
+    if not of_timm:
         tensors |= {f"{_classifier(architecture)}.{name}": tensor for name, tensor in head.items()}
         tensors = in_timm_keys(architecture, tensors) if keys == "timm" else tensors
     elif head:
@@ -58,8 +59,9 @@ def model_weights(content: Mapping[str, Any], keys: Keys, with_head: bool = True
     classes = len(head["bias"]) if head else 0
     if keys == "torchvision":
         return ModelWeights(architecture, tensors, classes, _build(architecture, image_size, classes))
-    size = {"img_size": image_size} if _fixed_size(architecture) else {}
-    if architecture.startswith(TIMM):
+    fixed = takes_image_size(architecture) if of_timm else architecture in VITS
+    size = {"img_size": image_size} if fixed else {}
+    if of_timm:
         tensors = _in_timms_shapes(architecture, tensors, classes, size)
     return ModelWeights(architecture, tensors, classes, _in_timm(architecture, classes, size))
 
@@ -103,10 +105,6 @@ def _in_timm(architecture: str, classes: int, size: Mapping[str, int]) -> str:
         "import timm\n"
         f'model = timm.create_model("{timm_model(architecture)}", pretrained=False, num_classes={classes}{options})'
     )
-
-
-def _fixed_size(architecture: str) -> bool:
-    return takes_image_size(architecture) if architecture.startswith(TIMM) else architecture in VITS
 
 
 def _build(architecture: str, image_size: int, classes: int) -> str:
