@@ -13,7 +13,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.comparison.cases import CaseFacts
 from bissl_ray.leaderboard.comparison.findings import findings, notes
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
-from bissl_ray.leaderboard.comparison.plot import check_plot, write_plot
+from bissl_ray.leaderboard.comparison.plot import _figure, check_plot, write_plot
 from bissl_ray.leaderboard.comparison.render import (
     comparison_csv,
     comparison_json,
@@ -55,6 +55,12 @@ def test_gain_is_over_the_seeds_that_both_have(rows):
     assert (case.bissl.seconds, case.bissl.total_seconds, case.bissl.runs) == (100.0, 710.0, 8)
     assert (case.finetuning.total_seconds, case.finetuning.runs) == (650.0, 7)
     assert "BiSSL wins on cars:" in case.sentence
+
+
+def test_a_gain_is_drawn_in_points(rows):
+    board = compare_cases("c", [facts("cars", "20ep")], rows("cars", "20ep", 0.02))
+    (bars,) = _figure(board.cases).axes[1].containers
+    assert bars.lines[0].get_ydata() == pytest.approx([2.0])
 
 
 def test_without_the_test_split_it_says_so(rows):
