@@ -20,12 +20,12 @@ class InMemory:
 
     Attributes:
         pixels: uint8, flat.
-        places: of each image where it begins, its height and its width.
+        regions: of each image where it begins, its height and its width.
         names: the files' paths.
     """
 
     pixels: Tensor
-    places: list[tuple[int, int, int]]
+    regions: list[tuple[int, int, int]]
     names: list[str]
 
     @classmethod
@@ -33,16 +33,16 @@ class InMemory:
         """Decode files."""
         decoded = [np.asarray(files[index]) for index in range(len(files))]
         starts = accumulate((image.size for image in decoded), initial=0)
-        places = [(start, *image.shape[:2]) for start, image in zip(starts, decoded, strict=False)]
+        regions = [(start, *image.shape[:2]) for start, image in zip(starts, decoded, strict=False)]
         # One tensor: each that is sent to a loader process takes a file descriptor, of which few can be sent.
         pixels = torch.from_numpy(np.concatenate([image.reshape(-1) for image in decoded]))
-        return cls(pixels, places, [files.name(index) for index in range(len(files))])
+        return cls(pixels, regions, [files.name(index) for index in range(len(files))])
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Tensor:
-        start, height, width = self.places[index]
+        start, height, width = self.regions[index]
         return self.pixels[start : start + height * width * 3].view(height, width, 3).permute(2, 0, 1)
 
     def name(self, index: int) -> str:
@@ -51,7 +51,7 @@ class InMemory:
 
     def select(self, indices: Sequence[int]) -> "InMemory":
         """The images of these indices."""
-        return InMemory(self.pixels, [self.places[i] for i in indices], [self.names[i] for i in indices])
+        return InMemory(self.pixels, [self.regions[i] for i in indices], [self.names[i] for i in indices])
 
 
 def write_photographs(folder: Path, count: int, size: int) -> ImageFiles:

@@ -72,7 +72,7 @@ def _presence(spec: "DatasetSpec", data_dir: Path) -> str:
 @datasets.command()
 @takes(DataPlaces, leave_out={"pretext_dataset", "pretext_data_dir"})
 def check(
-    places: DataPlaces,
+    folders: DataPlaces,
     name: Annotated[str, typer.Argument(help="Dataset to check.")],
     download: Annotated[bool, typer.Option("--download", help="Fetch what is missing first, where possible.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Look at layout, labels and counts; open no image.")] = False,
@@ -82,7 +82,7 @@ def check(
     from bissl_ray.preflight.requests import data_choice
 
     spec = get_dataset(name)
-    choice = data_choice(places, name, 0)
+    choice = data_choice(folders, name, 0)
     if download:
         _download(spec, None if choice.data_dir is None else Path(choice.data_dir))
     findings = _check_with_progress(choice, quick)

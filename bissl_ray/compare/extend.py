@@ -71,7 +71,7 @@ def extended(known: Comparison, starts: Sequence[Start], asked: CompareOptions) 
     return joined(here, Comparison(name=known.name, cases=tuple(cases)))
 
 
-def _moved(case: Case, places: DataPlaces) -> Case:
+def _moved(case: Case, folders: DataPlaces) -> Case:
     """The case with its data where they lie now; folders that it has no use for are passed over."""
     data = case.request.data
     used = {
@@ -79,7 +79,7 @@ def _moved(case: Case, places: DataPlaces) -> Case:
         "splits_dir": data.splits_dir is not None,
         "pretext_data_dir": data.pretext_dataset is not None,
     }
-    now = replace(DataPlaces(), **{name: getattr(places, name) for name in FOLDERS if used[name]})
+    now = replace(DataPlaces(), **{name: getattr(folders, name) for name in FOLDERS if used[name]})
     return case.model_copy(update={"request": case.request.model_copy(update={"data": data.moved(now)})})
 
 

@@ -24,9 +24,9 @@ class DataPlaces:
         """The same with paths that processes in other folders find."""
         return self.moved(self)
 
-    def moved(self, places: "DataPlaces") -> Self:
-        """The same data where they lie now: the folders of `places`, made absolute; those that are None stay."""
-        now = {name: getattr(places, name) for name in FOLDERS}
+    def moved(self, folders: "DataPlaces") -> Self:
+        """The same data where they lie now: these folders, made absolute; those that are None stay."""
+        now = {name: getattr(folders, name) for name in FOLDERS}
         found = {name: str(Path(path).expanduser().absolute()) for name, path in now.items() if path is not None}
         return replace(self, **found)
 

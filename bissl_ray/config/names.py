@@ -35,14 +35,14 @@ SOLVERS: Final[dict[str, str]] = {
 """Functions of the type `bissl_ray.bilevel.solvers.Solver`."""
 
 
-def _check(value: Any, places: Mapping[str, str]) -> Any:
+def _check(value: Any, table: Mapping[str, str]) -> Any:
     """Return a name that is in the table; raise RuleError for whatever else."""
-    if isinstance(value, str) and value not in places:
+    if isinstance(value, str) and value not in table:
         load_plugins()
-    if isinstance(value, str) and value in places:
+    if isinstance(value, str) and value in table:
         return value
-    *others, last = map(repr, places)
-    hint = nearest(value, places) if isinstance(value, str) else ""
+    *others, last = map(repr, table)
+    hint = nearest(value, table) if isinstance(value, str) else ""
     raise RuleError(f"found {shown(value)}, expected {', '.join(others)} or {last}{hint}")
 
 

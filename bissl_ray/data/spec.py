@@ -50,12 +50,12 @@ class Labelled:
 
     images: Images
     targets: Sequence[Target]
-    """One per image, kept as `compact` keeps them; none of them costs an image to be decoded."""
+    """One per image, kept as `packed` keeps them; none of them costs an image to be decoded."""
 
     def __post_init__(self) -> None:
-        from bissl_ray.data.files.compact import compact
+        from bissl_ray.data.files.packed import packed
 
-        object.__setattr__(self, "targets", compact(self.targets))
+        object.__setattr__(self, "targets", packed(self.targets))
         if len(self.images) != len(self.targets):
             raise ValueError(f"{len(self.images)} images and {len(self.targets)} targets: expected one for each")
 
@@ -71,7 +71,7 @@ class Labelled:
 
     def select(self, indices: Sequence[int]) -> "Labelled":
         """The images of these indices, which ascend, with their targets."""
-        from bissl_ray.data.files.compact import selected
+        from bissl_ray.data.files.packed import selected
 
         return Labelled(self.images.select(indices), selected(self.targets, indices))
 

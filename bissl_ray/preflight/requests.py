@@ -14,22 +14,22 @@ from bissl_ray.store.paths import absolute_file
 from bissl_ray.training.order import batches_of
 
 
-def data_choice(places: DataPlaces, dataset: str, split_seed: int) -> DataChoice:
+def data_choice(folders: DataPlaces, dataset: str, split_seed: int) -> DataChoice:
     """The data that were asked for, with absolute paths.
 
     Args:
-        places: where they lie, as it was typed.
+        folders: where they lie, as it was typed.
         dataset: a name in the registry.
         split_seed: of the split, where it is drawn.
 
     Raises:
         BadInputError: the pretext's dataset is not known, or its folder was given without it.
     """
-    if places.pretext_dataset is not None:
-        get_dataset(places.pretext_dataset)
-    elif places.pretext_data_dir is not None:
-        raise BadInputError(f"--pretext-data-dir {places.pretext_data_dir} needs --pretext-dataset NAME beside it")
-    given = {each.name: getattr(places, each.name) for each in fields(DataPlaces)}
+    if folders.pretext_dataset is not None:
+        get_dataset(folders.pretext_dataset)
+    elif folders.pretext_data_dir is not None:
+        raise BadInputError(f"--pretext-data-dir {folders.pretext_data_dir} needs --pretext-dataset NAME beside it")
+    given = {each.name: getattr(folders, each.name) for each in fields(DataPlaces)}
     return DataChoice(dataset, split_seed, **given).absolute()
 
 

@@ -120,9 +120,9 @@ def _start_path(request: SweepRequest, facts: DataFacts) -> str:
     return pretrained_path(settings, request.dataset, facts.fingerprint, request.space.protocol.seed)
 
 
-def pretraining_workers(batch: int, places: int) -> int:
+def pretraining_workers(batch: int, slots: int) -> int:
     """How many workers pretrain: all that the sweep will have, as far as they share the batch in useful pieces."""
-    return max((n for n in range(2, places + 1) if batch % n == 0 and batch // n >= _LEAST_SHARE), default=1)
+    return max((n for n in range(2, slots + 1) if batch % n == 0 and batch // n >= _LEAST_SHARE), default=1)
 
 
 def _provide_start(

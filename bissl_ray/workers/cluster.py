@@ -68,8 +68,8 @@ class Cluster:
     def slots(self, shape: GroupShape) -> int:
         """How many groups of this shape fit at a time."""
         by_cpu = (node.cpus // shape.cpus_per_worker for node in self.nodes)
-        places = (min(n, node.gpus) if shape.use_gpu else n for n, node in zip(by_cpu, self.nodes, strict=True))
-        return max(1, sum(places) // shape.workers)
+        fitting = (min(n, node.gpus) if shape.use_gpu else n for n, node in zip(by_cpu, self.nodes, strict=True))
+        return max(1, sum(fitting) // shape.workers)
 
 
 @contextmanager

@@ -118,8 +118,8 @@ def run_with_messages(
             return False
         if patience is not None and time.monotonic() > patience:
             return False
-    going_on = all(on_message(message) for message in line.take())
+    go_on = all(on_message(message) for message in line.take())
     line.close()
     if failure:
         raise failure[0]
-    return going_on
+    return go_on

@@ -10,7 +10,7 @@ from bissl_ray import plugins
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.data import dataset_names, get_dataset, open_data
 from bissl_ray.data.datasets.registry import DATASETS
-from bissl_ray.data.files.compact import Labels
+from bissl_ray.data.files.packed import Labels
 from bissl_ray.data.loaders import OfPair, Samples, evaluation_batches
 from bissl_ray.data.sampling import Share
 from bissl_ray.downstream import TASKS, downstream_names, downstream_task

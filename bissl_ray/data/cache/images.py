@@ -30,19 +30,19 @@ class CachedImages:
     Args:
         files: the images.
         decoded: the cache; None where it is gone.
-        places: of each image in the cache.
+        positions: of each image in the cache.
     """
 
-    def __init__(self, files: ImageFiles, decoded: DecodedFile | None, places: NDArray[np.int64]) -> None:
+    def __init__(self, files: ImageFiles, decoded: DecodedFile | None, positions: NDArray[np.int64]) -> None:
         self.files = files
         self.decoded = decoded
-        self.places = places
+        self.positions = positions
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Any:
-        image = None if self.decoded is None else self.decoded.image(int(self.places[index]))
+        image = None if self.decoded is None else self.decoded.image(int(self.positions[index]))
         return self.files[index] if image is None else image
 
     def name(self, index: int) -> str:
@@ -51,7 +51,7 @@ class CachedImages:
 
     def select(self, indices: Sequence[int]) -> "CachedImages":
         """The files of these indices, from the same cache."""
-        return CachedImages(self.files.select(indices), self.decoded, self.places[list(indices)])
+        return CachedImages(self.files.select(indices), self.decoded, self.positions[list(indices)])
 
 
 def cached_splits(
@@ -95,13 +95,13 @@ class _Cache:
 
     def __init__(self, files: ImageFiles, decoded: DecodedFile | None) -> None:
         self.decoded = decoded
-        self.places = {name: place for place, name in enumerate(files.names)} if decoded else {}
+        self.positions = {name: place for place, name in enumerate(files.names)} if decoded else {}
 
     def of(self, leaf: ImageFiles) -> Images:
         """Some of the images, from the cache as far as there is one."""
         if self.decoded is None:
             return leaf
-        return CachedImages(leaf, self.decoded, np.array([self.places[name] for name in leaf.names], dtype=np.int64))
+        return CachedImages(leaf, self.decoded, np.array([self.positions[name] for name in leaf.names], dtype=np.int64))
 
 
 def _changed(splits: DatasetSplits, parts: Iterable[str], change: Callable[[ImageFiles], Images]) -> DatasetSplits:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.data.checks.findings import Finding, Findings, count_of
-from bissl_ray.data.checks.images import check_files, check_images, examine_images, places_of
+from bissl_ray.data.checks.images import check_files, check_images, examine_images, images_by_name
 from bissl_ray.data.checks.targets import LABELLED, LABELS
 from bissl_ray.data.datasets.registry import get_dataset
 from bissl_ray.data.files.image_lists import AbsentImagesError, missing_classes
@@ -40,11 +40,11 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
     findings.notes += _compare(spec, splits)
     if spec.task in LABELS and splits.classes is not None:
         _check_classes(splits, splits.classes, findings)
-    places = places_of(splits)
-    findings.images = len(places)
-    findings.notes += _unused({name for name, (source, _) in places.items() if isinstance(source, ImageFiles)})
+    images = images_by_name(splits)
+    findings.images = len(images)
+    findings.notes += _unused({name for name, (source, _) in images.items() if isinstance(source, ImageFiles)})
     if not quick:
-        examined = examine_images(list(places.values()), _counting(progress, len(places)))
+        examined = examine_images(list(images.values()), _counting(progress, len(images)))
         check_images(spec, splits, examined, findings)
         findings.problems += _unlike_published(choice, spec, splits)
         findings.opened = sum(image.problem is None for image in examined)

@@ -92,13 +92,13 @@ def _examine_pixels(source: Images, index: int) -> Examined:
     return Examined(source.name(index), hashlib.blake2b(pixels, digest_size=16).digest())
 
 
-def places_of(splits: DatasetSplits) -> dict[str, tuple[Images, int]]:
+def images_by_name(splits: DatasetSplits) -> dict[str, tuple[Images, int]]:
     """Where each image is found, by name; those in several splits once."""
-    places: dict[str, tuple[Images, int]] = {}
+    found: dict[str, tuple[Images, int]] = {}
     for split in _SPLITS:
         for source in leaves(splits.images(split)):
-            places.update({source.name(index): (source, index) for index in range(len(source))})
-    return places
+            found.update({source.name(index): (source, index) for index in range(len(source))})
+    return found
 
 
 def check_images(spec: DatasetSpec, splits: DatasetSplits, examined: Sequence[Examined], findings: Findings) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bissl_ray.data.files.compact import selected
 from bissl_ray.data.files.image_lists import ImageList, check_every_class, open_lists
+from bissl_ray.data.files.packed import selected
 from bissl_ray.data.files.sources import JoinedImages, joined
 from bissl_ray.data.files.split_files import read_split, split_paths
 from bissl_ray.data.spec import DatasetSplits, Images, Labelled, SplitChoice

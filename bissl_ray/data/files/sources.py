@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from bissl_ray.data.files.compact import Names
 from bissl_ray.data.files.decoding import opened, to_rgb
+from bissl_ray.data.files.packed import Names
 from bissl_ray.data.spec import Images, Labelled
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ class TensorImages:
     Args:
         images: uint8 (N, 3, H, W).
         origin: what they were read from, for `name`.
-        places: where each stood there; None: in the order given.
+        positions: where each stood there; None: in the order given.
     """
 
-    def __init__(self, images: "Tensor", origin: str = "image", places: Sequence[int] | None = None) -> None:
+    def __init__(self, images: "Tensor", origin: str = "image", positions: Sequence[int] | None = None) -> None:
         self.images = images
         self.origin = origin
-        self.places = range(len(images)) if places is None else places
+        self.positions = range(len(images)) if positions is None else positions
 
     def __len__(self) -> int:
         return len(self.images)
@@ -40,11 +40,11 @@ class TensorImages:
 
     def name(self, index: int) -> str:
         """Its place in what it was read from."""
-        return f"{self.origin}, number {self.places[index]}"
+        return f"{self.origin}, number {self.positions[index]}"
 
     def select(self, indices: Sequence[int]) -> "TensorImages":
         """The images of these indices, copied."""
-        return TensorImages(self.images[list(indices)], self.origin, [self.places[i] for i in indices])
+        return TensorImages(self.images[list(indices)], self.origin, [self.positions[i] for i in indices])
 
 
 class MappedImages:
@@ -55,30 +55,30 @@ class MappedImages:
     Args:
         path: the file. It is opened by each process that reads an image, at its first one.
         side: of an image, pixels.
-        places: where each image stands in the file, from 0.
+        positions: where each image stands in the file, from 0.
     """
 
-    def __init__(self, path: Path, side: int, places: Sequence[int]) -> None:
+    def __init__(self, path: Path, side: int, positions: Sequence[int]) -> None:
         self.path = path
         self.side = side
-        self.places = places
+        self.positions = positions
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.positions)
 
     def __getitem__(self, index: int) -> "Tensor":
         import torch
 
-        columns = torch.tensor(self._images[self.places[index]])
+        columns = torch.tensor(self._images[self.positions[index]])
         return columns.transpose(1, 2).contiguous()
 
     def name(self, index: int) -> str:
         """Its place in the file."""
-        return f"{self.path}, number {self.places[index]}"
+        return f"{self.path}, number {self.positions[index]}"
 
     def select(self, indices: Sequence[int]) -> "MappedImages":
         """The images of these indices, left in the file."""
-        return MappedImages(self.path, self.side, [self.places[i] for i in indices])
+        return MappedImages(self.path, self.side, [self.positions[i] for i in indices])
 
     @cached_property
     def _images(self) -> Any:

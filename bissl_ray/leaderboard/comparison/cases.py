@@ -63,7 +63,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Compared:
+class CaseResult:
     """One dataset from one checkpoint.
 
     Attributes:
@@ -143,6 +143,6 @@ class ComparisonBoard:
     """What a comparison has found so far."""
 
     name: str
-    cases: Sequence[Compared]
+    cases: Sequence[CaseResult]
     overall: Sequence[Overall]
     trends: Sequence[Trend]

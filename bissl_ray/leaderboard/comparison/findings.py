@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard, Overall, Side, Trend
+from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard, Overall, Side, Trend
 from bissl_ray.leaderboard.comparison.significance import FEWEST_FOR_RANKS, holm
 from bissl_ray.leaderboard.numbers import duration, probability
 from bissl_ray.metrics import Metric
@@ -25,7 +25,7 @@ def notes(board: ComparisonBoard) -> list[str]:
     return [*lines, *(_about_figures(decided) if decided else []), *_about_checkpoints(board.cases)]
 
 
-def _about_figures(decided: Sequence[Compared]) -> list[str]:
+def _about_figures(decided: Sequence[CaseResult]) -> list[str]:
     lines = [_about_cost(decided)]
     if any(case.tests.wilcoxon is None for case in decided):
         lines.append(
@@ -45,12 +45,12 @@ def _about_figures(decided: Sequence[Compared]) -> list[str]:
     return lines
 
 
-def _about_checkpoints(cases: Sequence[Compared]) -> list[str]:
+def _about_checkpoints(cases: Sequence[CaseResult]) -> list[str]:
     """What was read of each checkpoint, once for all datasets."""
     return list(dict.fromkeys(f"{case.facts.checkpoint}: {line}" for case in cases for line in case.facts.read))
 
 
-def _about_cost(cases: Sequence[Compared]) -> str:
+def _about_cost(cases: Sequence[CaseResult]) -> str:
     ours, theirs = _took([case.bissl for case in cases]), _took([case.finetuning for case in cases])
     return (
         "Time and images are of one run after pretraining, from the head's warm-up on. With all tuning, BiSSL took "

@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from bissl_ray.leaderboard.comparison.cases import CaseFacts, Compared, ComparisonBoard, Overall, Pipeline, Side, Trend
+from bissl_ray.leaderboard.comparison.cases import (
+    CaseFacts,
+    CaseResult,
+    ComparisonBoard,
+    Overall,
+    Pipeline,
+    Side,
+    Trend,
+)
 from bissl_ray.leaderboard.comparison.significance import paired_tests
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
 from bissl_ray.leaderboard.statistics import estimate, paired_gain
@@ -34,7 +42,7 @@ def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) 
     )
 
 
-def _compare(case: CaseFacts, configurations: list[Configuration], several: bool) -> Compared:
+def _compare(case: CaseFacts, configurations: list[Configuration], several: bool) -> CaseResult:
     sweep = (case.dataset, case.sweep)
     ours, theirs = best_bissl(configurations, sweep), best_control(configurations, sweep)
     where = f"{case.dataset} from {case.checkpoint}" if several else case.dataset
@@ -50,7 +58,7 @@ def _compare(case: CaseFacts, configurations: list[Configuration], several: bool
         sentence = f"{verdict.sentence} Runs are still to come."
     else:
         sentence = without_result(where, of_sweep) if verdict.outcome == "unconfirmed" else verdict.sentence
-    return Compared(
+    return CaseResult(
         facts=case,
         split=split,
         bissl=_side(case, "bissl", ours, [scores[0][seed] for seed in shared], split, of_sweep),
@@ -90,7 +98,7 @@ def _side(
     )
 
 
-def _overall(label: str, cases: Sequence[Compared]) -> Overall | None:
+def _overall(label: str, cases: Sequence[CaseResult]) -> Overall | None:
     own = [case for case in cases if case.facts.checkpoint == label and case.gain is not None]
     # Figures of unlike units have no mean.
     if len({case.split for case in own}) > 1 or len({case.unit for case in own}) > 1:
@@ -100,7 +108,7 @@ def _overall(label: str, cases: Sequence[Compared]) -> Overall | None:
     return None if gain is None or gain.n < 2 else Overall(label, gain, paired_tests(means))
 
 
-def _trend(dataset: str, cases: Sequence[Compared]) -> Trend | None:
+def _trend(dataset: str, cases: Sequence[CaseResult]) -> Trend | None:
     own = [case for case in cases if case.facts.dataset == dataset and case.gain is not None]
     change = paired_gain(own[-1].gains, own[0].gains) if len(own) > 1 and own[0].split == own[-1].split else None
     return None if change is None else Trend(dataset, own[0].facts.checkpoint, own[-1].facts.checkpoint, change)

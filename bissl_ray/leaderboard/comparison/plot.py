@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard
+from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard
 from bissl_ray.leaderboard.statistics import Estimate
 from bissl_ray.metrics import Metric
 
@@ -22,7 +22,7 @@ _BISSL, _FINETUNING = "#0072B2", "#999999"
 _SPREAD: Final = 0.5
 """Share of a place on the x axis that series beside each other take."""
 _BESIDE: Final = 0.06
-"""How far the dots of seeds stand beside their interval, in places of the x axis."""
+"""How far the dots of seeds stand beside their interval, in steps of the x axis."""
 _MOST_IN_A_PANEL: Final = len(_COLOURS)
 _PANELS_IN_A_ROW: Final = 4
 _LONG_TICKS: Final = 60  # letters
@@ -74,7 +74,7 @@ def write_plot(board: ComparisonBoard, path: Path) -> None:
             aside.unlink(missing_ok=True)
 
 
-def _figure(cases: Sequence[Compared]) -> "Figure":
+def _figure(cases: Sequence[CaseResult]) -> "Figure":
     """One panel, or one above the other for one dataset, or one for each of many datasets."""
     from matplotlib.figure import Figure
 
@@ -115,20 +115,20 @@ def _figure(cases: Sequence[Compared]) -> "Figure":
     return figure
 
 
-def _draw_scores(axes: "Axes", cases: Sequence[Compared]) -> None:
+def _draw_scores(axes: "Axes", cases: Sequence[CaseResult]) -> None:
     metric = cases[0].metric
     unit = metric.objective(_unit(metric))  # with the sign that the figure has
     sides = (("fine-tuning", _FINETUNING, "finetuning", "s"), ("BiSSL", _BISSL, "bissl", "o"))
     for number, (name, colour, side, marker) in enumerate(sides):
-        places = [x + 0.08 * (2 * number - 1) for x in range(len(cases))]
+        ticks = [x + 0.08 * (2 * number - 1) for x in range(len(cases))]
         scores: list[Estimate] = [getattr(case, side).score for case in cases]
-        _draw_intervals(axes, places, scores, cases, unit, color=colour, marker=marker, label=name)
+        _draw_intervals(axes, ticks, scores, cases, unit, color=colour, marker=marker, label=name)
     axes.set_ylabel(f"{metric.title}{_one_split(cases)}{', %' if metric.share else ''}")
     axes.legend(frameon=False)
 
 
 def _draw_gains(
-    axes: "Axes", series: Sequence[Sequence[Compared]], places: Sequence[str], over_datasets: bool = False
+    axes: "Axes", series: Sequence[Sequence[CaseResult]], ticks: Sequence[str], over_datasets: bool = False
 ) -> None:
     metric = series[0][0].metric
     unit = _unit(metric)
@@ -137,7 +137,7 @@ def _draw_gains(
         colour = _COLOURS[number]
         shift = 0.0 if len(series) == 1 else _SPREAD * (number / (len(series) - 1) - 0.5)
         names = [case.facts.dataset if over_datasets else case.facts.checkpoint for case in cases]
-        xs = [places.index(name) + shift for name in names]
+        xs = [ticks.index(name) + shift for name in names]
         for x, case in zip(xs, cases, strict=True):
             seeds = [unit * gain for gain in case.gains.values()]
             axes.plot([x + _BESIDE] * len(seeds), seeds, ".", color=colour, alpha=0.5, markersize=4)
@@ -145,9 +145,9 @@ def _draw_gains(
         line = "none" if over_datasets else "-"
         label = cases[0].facts.dataset
         _draw_intervals(axes, xs, gains, cases, unit, color=colour, marker="o", linestyle=line, label=label)
-    axes.set_xticks(range(len(places)), places)
-    axes.set_xlim(-0.6, len(places) - 0.4)
-    if sum(map(len, places)) > _LONG_TICKS:
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set_xlim(-0.6, len(ticks) - 0.4)
+    if sum(map(len, ticks)) > _LONG_TICKS:
         axes.tick_params(axis="x", rotation=40)
     axes.set_ylabel("gain, points" if metric.share else "gain")
 
@@ -156,7 +156,7 @@ def _draw_intervals(
     axes: "Axes",
     xs: Sequence[float],
     values: Sequence[Estimate],
-    cases: Sequence[Compared],
+    cases: Sequence[CaseResult],
     unit: float,
     **style: Any,
 ) -> None:
@@ -169,7 +169,7 @@ def _draw_intervals(
             axes.plot([x], [mean], marker=style["marker"], color=style["color"], markerfacecolor="white", zorder=5)
 
 
-def _one_split(cases: Sequence[Compared]) -> str:
+def _one_split(cases: Sequence[CaseResult]) -> str:
     """The split that all figures are of; nothing where cases differ, which the markers then tell."""
     splits = {case.split for case in cases}
     return f" on the {splits.pop()} split" if len(splits) == 1 else ""

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from bissl_ray.leaderboard.columns import Column
-from bissl_ray.leaderboard.comparison.cases import Compared, ComparisonBoard, Side
+from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard, Side
 from bissl_ray.leaderboard.comparison.findings import findings, notes
 from bissl_ray.leaderboard.numbers import count, duration, probability
 from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, fitting_table, markdown_table
@@ -60,11 +60,11 @@ def comparison_csv(board: ComparisonBoard) -> str:
     return as_csv([_flat(case) for case in board.cases])
 
 
-def _style(case: Compared) -> str:
+def _style(case: CaseResult) -> str:
     return "bold red" if case.without_result else VERDICT_STYLES[case.outcome]
 
 
-def _flat(case: Compared) -> Row:
+def _flat(case: CaseResult) -> Row:
     facts = case.facts
     return {
         "dataset": facts.dataset,
@@ -94,7 +94,7 @@ def _cost(name: str, side: Side) -> Row:
     return {f"{name}_{key}": getattr(side, key) for key in keys}
 
 
-def _rows(cases: Sequence[Compared]) -> list[Row]:
+def _rows(cases: Sequence[CaseResult]) -> list[Row]:
     """Two rows per case, one for each pipeline; what is of both stands in the first."""
     return [
         {"pipeline": name, "side": side, "case": case, "first": name == "bissl"}
@@ -103,21 +103,21 @@ def _rows(cases: Sequence[Compared]) -> list[Row]:
     ]
 
 
-def _lines(cases: Sequence[Compared]) -> list[Line]:
+def _lines(cases: Sequence[CaseResult]) -> list[Line]:
     styles = {"wins": "green", "loses": "red"}
     return [
         Line(row, styles.get(row["case"].outcome) if row["first"] else "cyan", not row["first"]) for row in _rows(cases)
     ]
 
 
-def _columns(cases: Sequence[Compared]) -> list[Column]:
+def _columns(cases: Sequence[CaseResult]) -> list[Column]:
     """Choose the columns that have something to say about these cases."""
     metric = cases[0].metric
 
     def score(side: Side) -> str:
         return _with_half(side.score, partial(metric.score, unit=""), metric)
 
-    def of_case(text: Callable[[Compared], str]) -> Callable[[Row], str]:
+    def of_case(text: Callable[[CaseResult], str]) -> Callable[[Row], str]:
         return lambda row: text(row["case"]) if row["first"] else ""
 
     def of_side(text: Callable[[Side], str]) -> Callable[[Row], str]:
@@ -148,6 +148,6 @@ def _with_half(value: Estimate | None, written: Callable[[float], str], metric: 
     return written(value.mean) if half is None else f"{written(value.mean)} ± {metric.spread(half)}"
 
 
-def _title(board: ComparisonBoard, cases: Sequence[Compared]) -> str:
+def _title(board: ComparisonBoard, cases: Sequence[CaseResult]) -> str:
     splits = sorted({case.split for case in cases if case.gain is not None})
     return " · ".join([cases[0].facts.dataset, board.name, *(f"{split} split" for split in splits)])

@@ -75,15 +75,15 @@ def _votes(similarity: Tensor, labels: Tensor, classes: int, neighbours: int, te
     """Votes (m, classes) of the neighbours of m images, by their similarity (m, n) to n images with labels."""
     last = similarity.topk(min(neighbours, similarity.shape[1])).values[:, -1:]
     voters = int((similarity >= last).sum(dim=1).max()) if len(similarity) else 0
-    nearest, places = similarity.topk(voters)
+    nearest, positions = similarity.topk(voters)
     # In double precision, so that in whatever order a GPU adds them, equal sums stay equal.
     weights = ((nearest.double() - 1) / temperature).exp().where(nearest >= last, 0)
     votes = weights.new_zeros(len(similarity), classes)
     if labels.ndim == 1:
-        return votes.scatter_add_(1, labels[places], weights).to(similarity.dtype)
+        return votes.scatter_add_(1, labels[positions], weights).to(similarity.dtype)
     counted = torch.zeros_like(votes)
     for number in range(classes):
-        ballots = labels[:, number][places]
+        ballots = labels[:, number][positions]
         votes[:, number] = (weights * (ballots == 1)).sum(dim=1)
         counted[:, number] = (weights * (ballots != UNCERTAIN)).sum(dim=1)
     return (votes / counted.clamp_min(torch.finfo(votes.dtype).tiny)).to(similarity.dtype)

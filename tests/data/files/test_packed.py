@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from bissl_ray.data.files.compact import Labels, Names, compact, selected
+from bissl_ray.data.files.packed import Labels, Names, packed, selected
 from bissl_ray.data.spec import UNCERTAIN
 
 NAMES = ["a/1.jpg", "", "ü/ß 2.png", os.fsdecode(b"not \xff utf-8.jpg"), "a/1.jpg"]
@@ -21,12 +21,12 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("made", "plain"), [(Names(NAMES), NAMES), *((compact(labels), labels) for labels in LABELS)])
+@pytest.mark.parametrize(("made", "plain"), [(Names(NAMES), NAMES), *((packed(labels), labels) for labels in LABELS)])
 def test_it_reads_as_the_list(made, plain) -> None:
     assert (
         made == plain
         and plain == made
-        and made == (Names if plain is NAMES else compact)(iter(plain))
+        and made == (Names if plain is NAMES else packed)(iter(plain))
         and made != plain[1:]
     )
     assert list(made) == [made[i] for i in range(len(made))] == plain and repr(made) == repr(plain)
@@ -41,20 +41,20 @@ def test_it_reads_as_the_list(made, plain) -> None:
 
 @pytest.mark.parametrize("plain", OTHERS)
 def test_any_other_target_stays_what_it_is(plain) -> None:
-    made = compact(iter(plain))
+    made = packed(iter(plain))
     assert not isinstance(made, Labels) and made == plain
     assert [type(value) for value in made] == [type(value) for value in plain]
     assert selected(made, [1, 0]) == [plain[1], plain[0]]
 
 
 def test_integers_of_numpy_become_plain_ones_and_nothing_is_made_twice() -> None:
-    made = compact(np.arange(3))
-    assert isinstance(made, Labels) and {type(value) for value in made} == {int} and compact(made) is made
+    made = packed(np.arange(3))
+    assert isinstance(made, Labels) and {type(value) for value in made} == {int} and packed(made) is made
     assert isinstance(selected(made, [2, 0]), Labels) and selected(made, [2, 0]) == [2, 0]
-    assert compact([]) == Names([]) == []
+    assert packed([]) == Names([]) == []
 
 
 def test_a_million_take_a_few_bytes_each() -> None:
     names = Names(f"n{number // 1300:08d}/n{number // 1300:08d}_{number}.JPEG" for number in range(100_000))
     assert len(pickle.dumps(names)) < 45 * len(names)
-    assert len(pickle.dumps(compact(range(100_000)))) < 9 * 100_000
+    assert len(pickle.dumps(packed(range(100_000)))) < 9 * 100_000

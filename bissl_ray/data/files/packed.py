@@ -12,7 +12,7 @@ from bissl_ray.data.spec import Label, Target
 _Item = TypeVar("_Item")
 
 
-class _Compact(Sequence[_Item]):
+class _Packed(Sequence[_Item]):
     """Is sliced, compared and shown as the list that it reads as."""
 
     @abstractmethod
@@ -36,7 +36,7 @@ class _Compact(Sequence[_Item]):
         return repr(list(self))
 
 
-class Names(_Compact[str]):
+class Names(_Packed[str]):
     """Strings as bytes of UTF-8 in one buffer; reads as a list of them does.
 
     Args:
@@ -73,7 +73,7 @@ class Names(_Compact[str]):
         return self._bytes[start : int(self._ends[index])]
 
 
-class Labels(_Compact[Label]):
+class Labels(_Packed[Label]):
     """Whole numbers, or tuples of them, as one array; reads as a list of `int` or of tuples of them does.
 
     Args:
@@ -97,7 +97,7 @@ class Labels(_Compact[Label]):
         return Labels(self._values[np.fromiter(indices, np.int64)])
 
 
-def compact(targets: Iterable[Target]) -> Sequence[Target]:
+def packed(targets: Iterable[Target]) -> Sequence[Target]:
     """Targets as `Labels` where they are whole numbers, or equally long tuples of such; any others as they are."""
     if isinstance(targets, Labels):
         return targets
