@@ -35,6 +35,7 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modules", "absent", "present"),
     [

@@ -62,6 +62,7 @@ def run_all(rank, count):
     return uneven, one_without_any, evaluate_model()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 4])
 def test_workers_with_uneven_or_empty_shares_agree_with_one(workers):
     alone = identity_task().evaluate(nn.Identity(), batches(3, 2, 2))

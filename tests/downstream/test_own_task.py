@@ -110,6 +110,7 @@ def evaluated(rank, workers):
     return task.evaluate(backbone, evaluation_batches(samples, 8, Share(rank, workers)))
 
 
+@pytest.mark.slow
 def test_two_workers_find_what_one_does():
     one = evaluated(0, 1)
     assert list(one) == list(Boxed.metrics) and 0 <= one["mean_iou"] <= 1
@@ -127,6 +128,7 @@ def framed(storage, **changes):
     return changed(order(storage, **SMALL, **changes), dataset="framed")
 
 
+@pytest.mark.slow
 def test_a_whole_trial_runs_on_it(tmp_path):
     write_start(tmp_path, **SMALL)
     what, rows = framed(tmp_path, head_epochs=20, head_lr=0.5, finetune_epochs=40, finetune_lr=0.1), Reports()

@@ -70,6 +70,7 @@ def test_the_cards_code_loads_the_file_strictly_into_the_same_model(
 
 @pytest.mark.parametrize(("backbone", "size", "keys"), [*FAMILIES[:6], FAMILIES[-1]])
 @torch.no_grad()
+@pytest.mark.slow
 def test_without_its_head_it_gives_features(tmp_path, monkeypatch, backbone, size, keys):
     best = write_sweep(tmp_path, backbone, size)
     out = tmp_path / "features.safetensors"

@@ -104,6 +104,7 @@ class HalfSizeToo:
         return {"large": large, "small": other[:, ::2, ::2]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunks", [1, 2])
 def test_the_unlabelled_batch_is_the_tasks_own(tmp_path, monkeypatch, chunks):
     """Pretraining, the whole alternation with its diagnosis, and the memory estimate look into none."""

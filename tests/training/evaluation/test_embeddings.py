@@ -74,6 +74,7 @@ def measured_of_all(rank, workers):
     return {pretext: measured(rank, workers, {"pretext": pretext}) for pretext in pretext_names()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretext", pretext_names())
 def test_two_workers_measure_what_one_does(of_two, pretext):
     alone, untouched = measured(0, 1, {"pretext": pretext})
