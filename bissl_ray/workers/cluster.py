@@ -84,6 +84,8 @@ def connected(address: str | None, workers: int) -> Iterator[Cluster]:
         workers: workers that work together.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
+    # Tune's own state is never read: what the storage refuses is said in a line, without the traceback of its copy.
+    logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="ray")
     ours = not ray.is_initialized()
     if not ours:
