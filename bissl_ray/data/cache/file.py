@@ -1,4 +1,4 @@
-"""One file of decoded images: written whole (see `cache_write`), mapped into memory by every process that reads it.
+"""One file of decoded images: written whole (see `cache/write.py`), mapped into memory by every process that reads it.
 
 Layout, integers little-endian: a header of 64 bytes (mark, build, number of images, room it was built for, length of
 the file), then for each image three int64 (where its pixels begin, height, width; 0 where it isn't held), then the

@@ -1,4 +1,4 @@
-"""Write a file of decoded images, laid out as `cache_file` says: whole or not at all."""
+"""Write a file of decoded images, laid out as `cache/file.py` says: whole or not at all."""
 
 import fcntl
 import os
