@@ -44,14 +44,15 @@ class PretextTask(nn.Module, ABC):
     def from_settings(cls, settings: Settings, backbone: Backbone) -> Self:
         """The task of a trial, with a fresh head that is drawn from torch's global generator.
 
-        A task's constructor names what it reads: settings, the backbone, and the width `feature_dim` of its features.
+        A task's constructor names what it reads: settings, the backbone, and the width `feature_dim` of its features;
+        whatever else it takes needs a default.
 
         Args:
             settings: of the trial; those that the constructor doesn't name are ignored.
             backbone: the lower-level backbone.
         """
         known = {**dict(settings), "backbone": backbone, "feature_dim": backbone.feature_dim}
-        return cls(**{name: known[name] for name in signature(cls).parameters})
+        return cls(**{name: known[name] for name in signature(cls).parameters if name in known})
 
     @classmethod
     def views(cls, spec: DatasetSpec, image_size: int) -> Callable[[Any], Any]:

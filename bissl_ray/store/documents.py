@@ -152,7 +152,7 @@ def git_state() -> str | None:
 
 
 def provenance() -> dict[str, str | None]:
-    """The three as a document holds them."""
+    """Commit, versions and command line, as a document holds them."""
     return {"git": git_state(), "versions": versions(), "command": shlex.join(["bissl-ray", *sys.argv[1:]])}
 
 

@@ -56,6 +56,16 @@ def test_loss_is_the_published_formula():
     assert task.loss(backbone, tuple(views)).item() == pytest.approx((apart - 2 * alike).item(), rel=1e-5)
 
 
+def test_a_constructor_gets_the_settings_that_it_names_and_keeps_its_own_defaults():
+    class WithMargin(SpectralContrastive):
+        def __init__(self, feature_dim, projector_output, temperature, margin=0.25):
+            super().__init__(feature_dim, 12, projector_output, "per_worker")
+            self.read = temperature, margin
+
+    settings = Settings(backbone="smallconv", projector_output=6, temperature=0.4)
+    assert WithMargin.from_settings(settings, build_backbone("smallconv")).read == (0.4, 0.25)
+
+
 def test_its_line_makes_it_a_pretext_that_a_trial_can_name(monkeypatch):
     monkeypatch.setitem(PRETEXTS, "spectral", "tests.pretext.own_task:SpectralContrastive")
     settings = Settings(backbone="smallconv", pretext="spectral", projector_width=12, projector_output=6)
