@@ -65,7 +65,7 @@ def measure_turnaround(trials: int, workers: int) -> list[Turnaround]:
     Raises:
         BadInputError: the machine is too small.
     """
-    with tempfile.TemporaryDirectory() as folder, connected(None, workers) as cluster:
+    with tempfile.TemporaryDirectory() as folder, connected(None, workers > 1) as cluster:
         shape = cluster.shape(workers, f"{folder}/ray")
         orders = list(_orders(folder, trials))
         return [_worker_group(orders, shape), _trainer_per_trial(orders, shape)]

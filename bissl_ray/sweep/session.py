@@ -83,7 +83,12 @@ def run_session(
         folder=sweep_documents(request.name),
         data=request.data,
         cache_side=request.space.settings({}).cache_side,
-        need=Need(request.workers_per_trial, "--workers-per-trial", in_process=False),
+        need=Need(
+            request.workers_per_trial,
+            "--workers-per-trial",
+            in_process=False,
+            pretrains=request.pretrained is None,
+        ),
     )
     with session(job, storage, address, prepare, suits) as under_way:
         place, interrupt = under_way.place, under_way.interrupt

@@ -11,7 +11,7 @@ import ray
 
 from bissl_ray.data.machine import processors
 from bissl_ray.errors import BadInputError
-from bissl_ray.workers.environment import worker_environment
+from bissl_ray.workers.environment import name_the_cluster, worker_environment
 from bissl_ray.workers.train_run import GroupShape
 
 
@@ -73,7 +73,7 @@ class Cluster:
 
 
 @contextmanager
-def connected(address: str | None, workers: int) -> Iterator[Cluster]:
+def connected(address: str | None, several: bool) -> Iterator[Cluster]:
     """Connect for the duration of a `with` block, then disconnect (and end a cluster of our own).
 
     A process that is connected to Ray already stays as it is.
@@ -81,7 +81,7 @@ def connected(address: str | None, workers: int) -> Iterator[Cluster]:
     Args:
         address: "auto", "host:port" (also ray://host:port), which `environment.prepare` has found to answer; None
             for a local cluster on 127.0.0.1.
-        workers: workers that work together.
+        several: whether several workers may work together.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     # Tune's own state is never read: what the storage refuses is said in a line, without the traceback of its copy.
@@ -92,7 +92,7 @@ def connected(address: str | None, workers: int) -> Iterator[Cluster]:
         where = "the cluster that this process is connected to"
     elif address is None:
         # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
-        _init(address="local", num_cpus=processors(), include_dashboard=workers > 1)
+        _init(address="local", num_cpus=processors(), include_dashboard=several)
         where = "this machine"
     else:
         _init(address=address)
@@ -112,5 +112,5 @@ def _init(**options: str | int) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
         configure_logging=False,
-        runtime_env={"env_vars": worker_environment()},
+        runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
     )

@@ -84,6 +84,17 @@ def worker_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in (*_ALWAYS, VARIABLE) if name in os.environ}
 
 
+def name_the_cluster() -> None:
+    """Run by every process of a job as it starts: say which Ray is its own.
+
+    Ray Train's placement-group cleaner asks the State API, which else finds the Ray that was started last on the
+    machine, takes a controller that isn't there for dead, and takes its workers away.
+    """
+    import ray
+
+    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+
+
 def check_cluster(address: str) -> dict[str, str]:
     """Make sure that a cluster answers at an address and takes our token.
 

@@ -24,11 +24,13 @@ class Need:
         workers: that work together.
         flag: what asked for so many, for error lines.
         in_process: whether one worker may be this very process, where no cluster is asked for.
+        pretrains: whether a part of it takes as many workers as there is room for.
     """
 
     workers: int
     flag: str
     in_process: bool
+    pretrains: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,5 +102,5 @@ def place_for(need: Need, run_dir: str, address: str | None) -> Iterator[Place]:
     environment.prepare(address)
     from bissl_ray.workers.cluster import connected
 
-    with connected(address, need.workers) as cluster:
+    with connected(address, need.workers > 1 or need.pretrains) as cluster:
         yield OnCluster(cluster, cluster.shape(need.workers, run_dir, need.flag))

@@ -14,6 +14,7 @@ from bissl_ray.workers import environment
 
 environment.prepare(None)
 
+import ray  # noqa: E402
 import torch  # noqa: E402
 
 from bissl_ray.config import load_search_space  # noqa: E402
@@ -75,9 +76,11 @@ def run(group, tag, order, kill_after=None):
     return {"kind": message.how, "reports": reports, "reason": message.reason, **message.result}
 
 
-with connected(None, workers) as cluster:
+with connected(None, workers > 1) as cluster:
     group = WorkerGroup(cluster.shape(workers, storage + "/ray"), "test")
     told = {"first": run(group, "1", order)}
+    told["named"] = ray.get(ray.remote(os.getenv).remote("RAY_ADDRESS"))
+    told["connected"] = ray.get_runtime_context().gcs_address
     told["diverging"] = run(group, "2", diverging)
     before = train_workers()
     told["suffering"] = run(group, "suffering", suffering)

@@ -33,6 +33,8 @@ def test_a_group_outlives_what_happens_to_its_trials(tmp_path: Path, workers: in
     assert done.returncode == 0, done.stderr[-4000:]
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["first"]["kind"] == "complete" and told["first"]["reports"] == [1, 2, 3, 4, 5, 6]
+    # Train's cleaner looks for "the" Ray of the machine: with another one there it must not find that.
+    assert told["named"] == told["connected"]
     assert told["diverging"]["kind"] == "failed" and "loss is" in told["diverging"]["reason"]
     suffering = told["suffering"]
     assert suffering["kind"] == "pruned" and suffering["reports"] == [1, 2]
