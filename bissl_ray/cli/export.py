@@ -54,13 +54,14 @@ def _choose(asked: ExportOptions, trial: str | None) -> "ExportedRun":
 def _write_configuration(asked: ExportOptions, trial: str | None, file: str | None) -> None:
     """Write the settings of a run as a space that runs them as one trial; what is younger than it has its default."""
     from bissl_ray.config.columns import settings_of_row
+    from bissl_ray.config.settings import of_any_release
     from bissl_ray.export import read_file, write_out
     from bissl_ray.export.write import check_places
     from bissl_ray.leaderboard.trial import space_of
 
     if file is not None:
         made = read_file(file).metadata
-        dataset, settings, what = made["dataset"], made["settings"], file
+        dataset, settings, what = made["dataset"], of_any_release(made["settings"]), file
     else:
         run = _choose(asked, trial)
         dataset, settings = run.row["dataset"], settings_of_row(run.row)

@@ -217,7 +217,7 @@ def _looked_at(request: "StageRequest") -> list[str]:
     checkpoint = None if request.start is None else read_checkpoint(request.start)
     if request.data.data_dir is None and not get_dataset(request.dataset).embedded:
         return []
-    facts = inspect_data(request.data, request.settings.cache_side)
+    facts = inspect_data(request.data, request.settings.decoding)
     facts.require_split(request.dataset)
     notes = () if checkpoint is None else fit_start(request, checkpoint, facts).notes
     return [f"data: {facts.in_words}", *notes]

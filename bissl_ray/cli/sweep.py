@@ -119,7 +119,7 @@ def _show_plan(asked: SweepOptions) -> None:
     check_new(request.name, asked.storage)
     check_request(request)
     checkpoint = check_pretrained(request, asked.pretrain)
-    facts = inspect_data(request.data, request.space.settings({}).cache_side)
+    facts = inspect_data(request.data, request.space.settings({}).decoding)
     if not asked.splits_optional:
         facts.require_split(request.dataset)
     notes = () if checkpoint is None else checkpoint.on_data(request.dataset, facts)

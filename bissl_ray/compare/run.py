@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-from bissl_ray.config.data_choice import FOLDERS, DataChoice
+from bissl_ray.config.data_choice import FOLDERS, DataChoice, Decoding
 from bissl_ray.config.documents import ComparisonDocument
 from bissl_ray.config.options import SweepOptions
 from bissl_ray.config.requests import Case, CheckpointChoice, Comparison
@@ -47,7 +47,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
     own = set() if known is None else {case.sweep for case in known.cases}
     # Cases share files of hundreds of megabytes, and datasets of a million files: each is looked at once.
     read: dict[tuple[CheckpointChoice | None, str], CheckpointFacts | None] = {}
-    seen: dict[tuple[DataChoice, int | None], DataFacts] = {}
+    seen: dict[tuple[DataChoice, Decoding], DataFacts] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for case in comparison.cases:
         if case.sweep in begun:
@@ -64,7 +64,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
         if address or os.environ.get("RAY_ADDRESS"):
             notes[case.sweep] = () if of_checkpoint is None else of_checkpoint.notes
             continue
-        what = (request.data, settings.cache_side)
+        what = (request.data, settings.decoding)
         if what not in seen:
             seen[what] = inspect_data(*what)
         facts = seen[what]

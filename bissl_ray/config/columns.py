@@ -6,7 +6,7 @@ from types import NoneType
 from typing import Any, get_args
 
 from bissl_ray.config.parameters import SettingValue
-from bissl_ray.config.settings import Settings
+from bissl_ray.config.settings import Settings, of_any_release
 from bissl_ray.words import PARAMETER_PREFIX
 
 
@@ -32,8 +32,9 @@ def settings_of_row(row: Mapping[str, Any]) -> dict[str, SettingValue]:
     """
     columns = {name: PARAMETER_PREFIX + name for name in Settings.model_fields}
     nullable = nullable_settings()
-    return {
+    found = {
         name: row[column]
         for name, column in columns.items()
         if column in row and (row[column] is not None or name in nullable)
     }
+    return of_any_release(found)

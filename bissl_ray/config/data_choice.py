@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from bissl_ray.config.flags import flag
 
@@ -51,3 +51,20 @@ class DataChoice(DataPlaces):
     def pretext(self) -> str:
         """The dataset whose images the pretext sees."""
         return self.pretext_dataset or self.dataset
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What becomes of an image file's pixels before anything else sees them.
+
+    Attributes:
+        shorter_side: images whose shorter side is longer are reduced to this many pixels; None: none are.
+        upright: whether they are turned as EXIF says.
+    """
+
+    shorter_side: int | None = None
+    upright: bool = True
+
+
+AS_SHOWN: Final = Decoding()
+"""As viewers show them."""

@@ -1,17 +1,20 @@
 """What is written down of a sweep, a stage run by itself, a comparison: one model each, with a version.
 
-Version 1, which has no number in it, has requests that are flat; `config.requests` reads both.
+Version 1, which has no number in it, has requests that are flat; `config.requests` reads both. Up to version 2, images
+were left as their files have them, whatever EXIF says (`of_any_release`).
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import Comparison, StageRequest, SweepRequest
+from bissl_ray.config.settings import of_any_release
 
-VERSION: Final = 2
+VERSION: Final = 3
 StageStatus = Literal["running", "complete", "interrupted", "failed"]
 
 
@@ -36,7 +39,12 @@ class Document(BaseModel):
             KeyError, TypeError, AttributeError: it is of version 1, and no such document.
         """
         version = content.get("version", 1)
-        return cls.model_validate({**cls._arranged(dict(content)), "version": VERSION if version == 1 else version})
+        arranged = cls._arranged(dict(content))
+        if version in (1, 2):
+            with suppress(KeyError, TypeError, AttributeError):  # damaged: validation says where
+                arranged = cls._as_it_ran(arranged)
+            arranged["version"] = VERSION
+        return cls.model_validate(arranged)
 
     @field_validator("version")
     @classmethod
@@ -48,6 +56,11 @@ class Document(BaseModel):
     @classmethod
     def _arranged(cls, content: dict[str, Any]) -> dict[str, Any]:
         """The content as the model's fields lie."""
+        return content
+
+    @classmethod
+    def _as_it_ran(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """The content of an earlier release, arranged, with the settings that this one has besides."""
         return content
 
     def changed(self, **values: Any) -> Self:
@@ -74,6 +87,10 @@ class SweepDocument(_OnData):
     pretrain: bool = Field(False, description="whether to pretrain on the dataset's own images was asked for")
     read: tuple[str, ...] = Field((), description="lines on its checkpoint: what matched, what it may have seen")
     start: str | None = Field(None, description="the pretrained models' file, relative to the storage")
+
+    @classmethod
+    def _as_it_ran(cls, content: dict[str, Any]) -> dict[str, Any]:
+        return {**content, "request": _space_as_it_ran(content["request"])}
 
 
 class StageDocument(_OnData):
@@ -112,6 +129,16 @@ class StageDocument(_OnData):
         origins = {name: setting["from"] for name, setting in settings.items() if setting["from"] != "default"}
         return {**content, "request": {**content["request"], "settings": values, "origins": origins}}
 
+    @classmethod
+    def _as_it_ran(cls, content: dict[str, Any]) -> dict[str, Any]:
+        request = content["request"]
+        return {**content, "request": {**request, "settings": of_any_release(request["settings"])}}
+
+
+def _space_as_it_ran(request: dict[str, Any]) -> dict[str, Any]:
+    space = request["space"]
+    return {**request, "space": {**space, "fixed": of_any_release(space.get("fixed", {}))}}
+
 
 class ComparisonDocument(Document):
     """A comparison's JSON: which sweeps belong to it."""
@@ -119,3 +146,9 @@ class ComparisonDocument(Document):
     kind = "comparison"
 
     comparison: Comparison = Field(description="what was asked for")
+
+    @classmethod
+    def _as_it_ran(cls, content: dict[str, Any]) -> dict[str, Any]:
+        asked = content["comparison"]
+        cases = [{**case, "request": _space_as_it_ran(case["request"])} for case in asked["cases"]]
+        return {**content, "comparison": {**asked, "cases": cases}}

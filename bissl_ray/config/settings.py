@@ -8,11 +8,12 @@ The groups are what a part of the code reads; a trial has all of them, as `Setti
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from bissl_ray.config.combinations import broken_combination
+from bissl_ray.config.data_choice import Decoding
 from bissl_ray.config.names import PretextName, SolverName, check_backbone
 from bissl_ray.config.refusal import RuleError
 
@@ -201,6 +202,14 @@ class Settings(BilevelSettings, ModelSettings):
         description="pixels of the shorter side that larger images are reduced to when they are decoded, so that more "
         "fit into the cache: this changes what is trained on and scored; null: none are",
     )
+    exif_orientation: bool = Field(
+        True, description="turn images as EXIF says, as viewers do; false leaves them, as torchvision's loader does"
+    )
+
+    @property
+    def decoding(self) -> Decoding:
+        """How image files are decoded."""
+        return Decoding(self.cache_side, self.exif_orientation)
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":
@@ -209,6 +218,15 @@ class Settings(BilevelSettings, ModelSettings):
             names, message = broken
             raise RuleError(message, names[0])
         return self
+
+
+_EARLIER: Final = {"exif_orientation": False}
+"""What releases did that didn't have a setting yet, where that isn't its default."""
+
+
+def of_any_release(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a trial ran with them, by what its release wrote of them; what it didn't know is as it did it."""
+    return {**_EARLIER, **values}
 
 
 NULL_MEANS: Final[Mapping[str, str]] = {

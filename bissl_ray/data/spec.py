@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bissl_ray.errors import BadInputError
 
@@ -74,6 +74,10 @@ class Labelled:
         from bissl_ray.data.files.packed import selected
 
         return Labelled(self.images.select(indices), selected(self.targets, indices))
+
+
+SPLITS: Final = ("pretext", "train", "validation", "test")
+"""What a dataset is split into."""
 
 
 @dataclass(frozen=True)

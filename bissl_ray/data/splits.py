@@ -42,13 +42,6 @@ def stratified_split(labels: Sequence[int], held_out: int, seed: int, purpose: s
     return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
-def reduced_fingerprint(fingerprint: str, shorter_side: int | None) -> str:
-    """The fingerprint of the same data where images are reduced to so many pixels; None: they aren't."""
-    if shorter_side is None:
-        return fingerprint
-    return hashlib.sha256(f"{fingerprint} reduced to {shorter_side}".encode()).hexdigest()
-
-
 def fingerprint(name: str, contents: Iterable[bytes], splits: Mapping[str, Indices]) -> str:
     """Identify data and splits by one SHA-256, in hexadecimal.
 

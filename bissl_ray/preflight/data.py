@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.data_choice import AS_SHOWN, DataChoice, Decoding
 from bissl_ray.config.documents import StageDocument, SweepDocument
 from bissl_ray.data import get_dataset, open_data
 from bissl_ray.data.cache.folder import check_cache_folder
+from bissl_ray.data.files.changed import decoded
 from bissl_ray.data.files.split_files import holds_split, no_split
-from bissl_ray.data.splits import reduced_fingerprint
 from bissl_ray.errors import BadInputError
 
 D = TypeVar("D", SweepDocument, StageDocument)
@@ -76,19 +76,19 @@ class DataFacts:
             raise no_split(Path(self.without_split), dataset, self.validation_from)
 
 
-def inspect_data(data: DataChoice, cache_side: int | None) -> DataFacts:
-    """Open a dataset and look at its splits, without decoding images, which will be reduced to `cache_side` if given.
+def inspect_data(data: DataChoice, decoding: Decoding = AS_SHOWN) -> DataFacts:
+    """Open a dataset and look at its splits, without decoding images, which will be decoded so.
 
     Raises:
         BadInputError: it is not there, incomplete or damaged; or $BISSL_RAY_CACHE names no folder to decode it into.
     """
-    splits = open_data(data)
+    splits = decoded(open_data(data), decoding)
     if not get_dataset(data.dataset).embedded:
         check_cache_folder()
     parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
     lacking = data.splits_dir is not None and not holds_split(Path(data.splits_dir), data.dataset)
     return DataFacts(
-        fingerprint=reduced_fingerprint(splits.fingerprint, cache_side),
+        fingerprint=splits.fingerprint,
         classes=splits.classes,
         sizes=parts,
         labelled_fingerprint=splits.labelled_fingerprint,
@@ -98,7 +98,7 @@ def inspect_data(data: DataChoice, cache_side: int | None) -> DataFacts:
     )
 
 
-def inspect_remotely(data: DataChoice, cache_side: int | None) -> DataFacts:
+def inspect_remotely(data: DataChoice, decoding: Decoding) -> DataFacts:
     """Look at the data where the workers will: a laptop that attaches to a cluster need not have them.
 
     Connected to Ray; arguments as `inspect_data`.
@@ -112,7 +112,7 @@ def inspect_remotely(data: DataChoice, cache_side: int | None) -> DataFacts:
     # A CPU, to be where workers may be: a head node without any need not have the data.
     task = ray.remote(num_cpus=1)(inspect_data)
     try:
-        facts: DataFacts = ray.get(task.remote(data, cache_side))
+        facts: DataFacts = ray.get(task.remote(data, decoding))
     except RayTaskError as error:
         if isinstance(error.cause, BadInputError):
             raise BadInputError(f"on the cluster: {error.cause}") from error

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.data_choice import DataChoice, Decoding
 from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
 from bissl_ray.store.lock import check_free, locked
 from bissl_ray.training.files import remove_folder
@@ -24,14 +24,14 @@ class Job:
         what: it is, for lines: "sweep night".
         folder: of its own, relative to the storage.
         data: that it runs on.
-        cache_side: what images are reduced to, as the setting of that name.
+        decoding: of its image files.
         need: what it asks of the place where it runs.
     """
 
     what: str
     folder: str
     data: DataChoice
-    cache_side: int | None
+    decoding: Decoding
     need: Need
 
 
@@ -75,7 +75,7 @@ def session(
     """
     check_free(storage, job.folder, job.what)
     address = address or os.environ.get("RAY_ADDRESS") or None
-    ready = None if address else (prepare(inspect_data(job.data, job.cache_side)),)
+    ready = None if address else (prepare(inspect_data(job.data, job.decoding)),)
     ray_folder = f"{job.folder}/ray"
     held = False
     try:
@@ -83,7 +83,7 @@ def session(
         with place_for(job.need, f"{storage}/{ray_folder}", address) as place, interruptible() as interrupt:
             if suits is not None:
                 suits(place)
-            (prepared,) = ready or (prepare(inspect_remotely(job.data, job.cache_side)),)
+            (prepared,) = ready or (prepare(inspect_remotely(job.data, job.decoding)),)
             with locked(storage, job.folder, job.what):
                 held = True
                 yield Session(place, interrupt, prepared)

@@ -20,6 +20,9 @@ from bissl_ray.training.pipeline import STAGES
 OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
 """Settings that a pretrained checkpoint fixes."""
 
+OF_THE_DATA = ("cache_side", "exif_orientation")
+"""Settings that say what the images are, and with them the fingerprint."""
+
 
 @dataclass(frozen=True)
 class CheckpointFacts:
@@ -118,6 +121,12 @@ def check_request(request: SweepRequest) -> None:
             raise BadInputError(
                 f"{name} can't be searched: all trials of a sweep start from one pretrained checkpoint, which "
                 "fixes it; move it to fixed, and run one sweep for each value"
+            )
+    for name in OF_THE_DATA:
+        if name in searched:
+            raise BadInputError(
+                f"{name} can't be searched: it says what the images are, which are the same for all trials of a sweep; "
+                "move it to fixed, and run one sweep for each value"
             )
     space, workers = request.space, request.workers_per_trial
     proposed = {name: space.every_value(name) for name in (*batches_of(STAGES), *CURVATURE)}

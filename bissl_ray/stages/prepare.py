@@ -13,6 +13,7 @@ from bissl_ray.config.options import StageOptions
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import StageName, StageRequest, Way
 from bissl_ray.config.resolved import ResolvedSettings, override, parse_assignments, resolve_settings
+from bissl_ray.config.settings import of_any_release
 from bissl_ray.data import get_dataset
 from bissl_ray.data.files.split_files import holds_split
 from bissl_ray.errors import BadInputError
@@ -130,7 +131,7 @@ def _of_checkpoint(
     if "settings" not in made:
         return None
     origin = f"made so: {Path(str(asked.start)).name}"
-    resolved = override(ResolvedSettings.of(made["settings"], origin), assignments)
+    resolved = override(ResolvedSettings.of(of_any_release(made["settings"]), origin), assignments)
     dataset, splits_dir = made["dataset"], made.get("splits_dir")
     # Without the files the split is another, which is said when the fingerprints are compared.
     if splits_dir is not None and not holds_split(Path(splits_dir), asked.dataset or dataset):

@@ -95,7 +95,7 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
         what=f"{request.stage} run {request.name}",
         folder=folder,
         data=request.data,
-        cache_side=request.settings.cache_side,
+        decoding=request.settings.decoding,
         need=Need(request.workers, "--workers", in_process=True),
     )
     with session(job, place, address, prepare) as under_way:

@@ -82,7 +82,7 @@ def run_session(
         what=f"sweep {request.name}",
         folder=sweep_documents(request.name),
         data=request.data,
-        cache_side=request.space.settings({}).cache_side,
+        decoding=request.space.settings({}).decoding,
         need=Need(
             request.workers_per_trial,
             "--workers-per-trial",

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.data_choice import DataChoice, Decoding
 from bissl_ray.config.settings import Settings
 from bissl_ray.data import DatasetSplits, get_dataset, open_data
 from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.data.cache.news import Tell
+from bissl_ray.data.files.changed import decoded
 from bissl_ray.data.loaders import EvaluationBatches, OfPair, Samples, each_tensor, endless_batches, evaluation_batches
 from bissl_ray.data.sampling import Share, Stream, derived_seed, global_batch, steps_per_epoch
 from bissl_ray.downstream import downstream_task
@@ -20,13 +21,15 @@ from bissl_ray.training.worker import Worker
 EVALUATION_BATCH: Final = 512
 """Images of a batch that is scored, over all workers."""
 _MOST_OPEN: Final = 4
-_opened: dict[tuple[DataChoice, float | None, int | None], DatasetSplits] = {}
+_opened: dict[tuple[DataChoice, float | None, Decoding], DatasetSplits] = {}
 """A worker runs trial after trial on the same data: it opens it once. The one used last is the last."""
 
 
 def _open_once(choice: DataChoice, settings: Settings, tell: Tell) -> DatasetSplits:
-    key = (choice, settings.cache_gib, settings.cache_side)
-    splits = _opened.pop(key, None) or cached_splits(open_data(choice), settings.cache_gib, settings.cache_side, tell)
+    key = (choice, settings.cache_gib, settings.decoding)
+    splits = _opened.pop(key, None) or cached_splits(
+        decoded(open_data(choice), settings.decoding), settings.cache_gib, tell
+    )
     while len(_opened) >= _MOST_OPEN:
         del _opened[next(iter(_opened))]
     _opened[key] = splits

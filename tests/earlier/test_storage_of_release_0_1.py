@@ -31,13 +31,16 @@ def test_documents_come_in_todays_shape(folder: Path) -> None:
     written = json.loads((folder / "runs/sweeps/done/sweep.json").read_text())
     sweep = read_sweep_document("runs", "done")
     assert "version" not in written and written["request"]["dataset"] == "digits"
-    assert (sweep.request.data.dataset, sweep.request.pretrained, sweep.version) == ("digits", None, 2)
+    assert (sweep.request.data.dataset, sweep.request.pretrained, sweep.version) == ("digits", None, 3)
     assert sweep.request.space.protocol.trials == written["request"]["space"]["protocol"]["trials"]
     assert (sweep.fingerprint, sweep.start) == (written["fingerprint"], written["start"])
     stage = read_stage_document("runs", "fine")
     old = json.loads((folder / "runs/stages/fine/stage.json").read_text())
     assert stage is not None and stage.status == "complete" and stage.result == old["result"]
-    assert stage.settings_with_origins() == old["settings"]
+    # Images were not turned: an interrupted run goes on as it began.
+    turned = {"exif_orientation": {"value": False, "from": "default"}}
+    assert stage.settings_with_origins() == {**old["settings"], **turned}
+    assert sweep.request.space.settings({}).exif_orientation is False
     assert stage.request.start is not None and stage.request.start.file.endswith("aligned.pt")
 
 

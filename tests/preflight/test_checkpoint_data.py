@@ -12,7 +12,7 @@ from bissl_ray.preflight.data import DataFacts, inspect_data
 
 @pytest.fixture(scope="module")
 def facts() -> DataFacts:
-    return inspect_data(DataChoice("digits"), None)
+    return inspect_data(DataChoice("digits"))
 
 
 def made(seed: int, model: str = "aligned", **further: Any) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def test_a_damaged_document_is_named(storage, text):
         ({"data": {"train": "many"}}, "data.train: found 'many'"),
         ({"request": None}, "request: found nothing"),
         ({"request": {"name": "night"}}, "request.data: found nothing, expected it"),
-        ({"version": 3}, "version: found version 3, and this release knows 2: use the one that wrote it"),
+        ({"version": 4}, "version: found version 4, and this release knows 3: use the one that wrote it"),
         ({"version": "new"}, "version: found 'new'"),
     ],
 )

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bissl_ray.config.data_choice import Decoding
 from bissl_ray.data.cache.images import CachedImages
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.preflight.data import inspect_data
@@ -47,7 +48,7 @@ def test_settings_say_what_is_held_and_reduced(cars):
     reduced = splits(cache_side=8)
     assert isinstance(reduced.train.images, CachedImages) and min(reduced.test[0][0].size) == 8
     assert reduced.fingerprint != splits().fingerprint
-    facts = inspect_data(cars("any").data, 8)
+    facts = inspect_data(cars("any").data, Decoding(8))
     assert (facts.fingerprint, facts.labelled_fingerprint) == (reduced.fingerprint, splits().labelled_fingerprint)
 
 

@@ -24,7 +24,7 @@ from bissl_ray.data.cache.write import Plan, plan_decoded, reserved, write_decod
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.progress import Note
 
-_DECODING = 1
+_DECODING = 2
 """To raise when `decoding.to_rgb` or `ImageFiles` give other pixels than before; older caches are not taken then."""
 _GROWTH = 1.25
 """A cache that some images had no room in is made afresh when it may take this many times the room."""
@@ -98,7 +98,7 @@ def _opened(path: Path) -> DecodedFile | None:
 
 def _key(files: ImageFiles, known: NDArray[np.int64]) -> str:
     decoder = f"{_DECODING}, Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
-    about = f"{decoder}\n{files.folder.resolve()}\n{files.shorter_side}\n"
+    about = f"{decoder}\n{files.folder.resolve()}\n{files.decoding}\n"
     digest = hashlib.sha256(about.encode(errors="surrogateescape"))
     digest.update("\0".join(files.names).encode(errors="surrogateescape"))
     digest.update(known.tobytes())

@@ -4,21 +4,21 @@ What is held are pixels as decoding gives them, so that results are the same bit
 only half of the images in it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bissl_ray.config.data_choice import AS_SHOWN
 from bissl_ray.data.cache.file import DecodedFile
 from bissl_ray.data.cache.fill import open_or_fill
 from bissl_ray.data.cache.news import OnStderr, Tell
-from bissl_ray.data.files.sources import ImageFiles, leaves, with_files_replaced
+from bissl_ray.data.files.changed import with_images_changed
+from bissl_ray.data.files.sources import ImageFiles, leaves
 from bissl_ray.data.machine import usable_memory
-from bissl_ray.data.spec import DatasetSplits, Images, Labelled
-from bissl_ray.data.splits import reduced_fingerprint
+from bissl_ray.data.spec import DatasetSplits, Images
 
 _TRAINED_ON: Final = ("train", "validation", "pretext")
 """What is held. What is scored and supervised comes first: of a large pool, there may be room for a part only."""
@@ -54,40 +54,30 @@ class CachedImages:
         return CachedImages(self.files.select(indices), self.decoded, self.positions[list(indices)])
 
 
-def cached_splits(
-    splits: DatasetSplits, limit_gib: float | None, shorter_side: int | None, tell: Tell | None = None
-) -> DatasetSplits:
+def cached_splits(splits: DatasetSplits, limit_gib: float | None, tell: Tell | None = None) -> DatasetSplits:
     """Let a dataset's image files come from the node's cache; it is filled first, where they aren't in it yet.
 
     Test images are looked at too seldom to be held. Sources in memory stay as they are.
 
     Args:
-        splits: the dataset as its reader gives it.
+        splits: the dataset, its files decoded as they are to be (`data.opening.decoded`).
         limit_gib: most that the node's cache may take, all datasets together; 0: no cache; None: a quarter of the
             memory that this process may use.
-        shorter_side: images whose shorter side is longer are reduced to this many pixels, test images too; None: none.
         tell: is told how far the filling is, and what a person should know; None: standard error.
 
     Returns:
-        The same splits; their fingerprint is another where images are reduced.
+        The same splits.
 
     Raises:
         BadInputError: an image can't be decoded, or the cache's folder is none.
     """
-    if shorter_side is not None:
-
-        def reduced(files: ImageFiles) -> ImageFiles:
-            return files.reduced(shorter_side)
-
-        mark = reduced_fingerprint(splits.fingerprint, shorter_side)
-        splits = replace(_changed(splits, (*_TRAINED_ON, "test"), reduced), fingerprint=mark)
     limit = usable_memory() // 4 if limit_gib is None else int(limit_gib * 2**30)
     if not limit:
         return splits
     held = [leaf for part in _TRAINED_ON for leaf in leaves(splits.images(part)) if isinstance(leaf, ImageFiles)]
     tell = OnStderr() if tell is None else tell
     caches = {files.folder: _Cache(files, open_or_fill(files, limit, tell)) for files in _by_folder(held)}
-    return _changed(splits, _TRAINED_ON, lambda leaf: caches[leaf.folder].of(leaf))
+    return with_images_changed(splits, _TRAINED_ON, lambda leaf: caches[leaf.folder].of(leaf))
 
 
 class _Cache:
@@ -104,19 +94,10 @@ class _Cache:
         return CachedImages(leaf, self.decoded, np.array([self.positions[name] for name in leaf.names], dtype=np.int64))
 
 
-def _changed(splits: DatasetSplits, parts: Iterable[str], change: Callable[[ImageFiles], Images]) -> DatasetSplits:
-    """The same splits with the image files of some parts changed."""
-    found: dict[str, Any] = {}
-    for part in parts:
-        images = with_files_replaced(splits.images(part), change)
-        found[part] = images if part == "pretext" else Labelled(images, getattr(splits, part).targets)
-    return replace(splits, **found)
-
-
 def _by_folder(held: Sequence[ImageFiles]) -> list[ImageFiles]:
     """Each file once, in an order that doesn't depend on how the splits were drawn."""
     names: dict[Path, set[str]] = {}
     for leaf in held:
         names.setdefault(leaf.folder, set()).update(leaf.names)
-    side = held[0].shorter_side if held else None
-    return [ImageFiles(folder, sorted(inside), side) for folder, inside in names.items()]
+    decoding = held[0].decoding if held else AS_SHOWN
+    return [ImageFiles(folder, sorted(inside), decoding) for folder, inside in names.items()]

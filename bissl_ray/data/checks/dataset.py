@@ -10,7 +10,8 @@ from bissl_ray.data.checks.findings import Finding, Findings, count_of
 from bissl_ray.data.checks.images import check_files, check_images, examine_images, images_by_name
 from bissl_ray.data.checks.targets import LABELLED, LABELS
 from bissl_ray.data.datasets.registry import get_dataset
-from bissl_ray.data.files.image_lists import AbsentImagesError, missing_classes
+from bissl_ray.data.files.formats import is_ignored
+from bissl_ray.data.files.image_lists import LeftOutError, missing_classes
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.data.opening import open_data
@@ -32,7 +33,7 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
     spec = get_dataset(choice.dataset)
     try:
         splits = open_data(choice)
-    except AbsentImagesError as error:
+    except LeftOutError as error:
         return _check_remaining(error, quick, progress)
     if choice.splits_dir is not None and not holds_split(Path(choice.splits_dir), choice.dataset):
         raise no_split(Path(choice.splits_dir), choice.dataset, splits.validation_from)
@@ -51,11 +52,11 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
     return findings
 
 
-def _check_remaining(error: AbsentImagesError, quick: bool, progress: Callable[[int, int], None]) -> Findings:
-    """Open the images that are there; without the others, it isn't known what belongs to which split."""
+def _check_remaining(error: LeftOutError, quick: bool, progress: Callable[[int, int], None]) -> Findings:
+    """Open the images that can be; without the others, it isn't known what belongs to which split."""
     findings = Findings(None, images=len(error.remaining))
-    what = f"{count_of(len(error.absent), 'file')} named in the lists but absent; {error.remedy}"
-    findings.problems.append(Finding(what, error.absent))
+    what = f"{count_of(len(error.lines), 'file')} {error.what}; {error.remedy}"
+    findings.problems.append(Finding(what, error.lines))
     if not quick:
         files = ImageFiles(Path(), [str(path) for path in error.remaining])
         images = [(files, index) for index in range(len(files))]
@@ -128,7 +129,7 @@ def _unused(used: set[str]) -> Iterator[Finding]:
     unused: list[str] = []
     for folder in sorted({name.rpartition("/")[0] for name in used}):
         with os.scandir(folder) as entries:
-            others = [entry.path for entry in entries if not entry.name.startswith(".") and entry.path not in used]
+            others = [entry.path for entry in entries if not is_ignored(entry.name) and entry.path not in used]
         unused.extend(path for path in sorted(others) if not Path(path).is_dir())
     if unused:
         yield Finding(f"Beside the images {count_of(len(unused), 'file')} of no split", unused)

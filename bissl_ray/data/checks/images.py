@@ -11,12 +11,10 @@ from typing import NamedTuple
 from bissl_ray.data.checks.findings import Finding, Findings, count_of
 from bissl_ray.data.files.sources import ImageFiles, leaves
 from bissl_ray.data.machine import processors
-from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Images
+from bissl_ray.data.spec import SPLITS, DatasetSpec, DatasetSplits, Images
 from bissl_ray.errors import BadInputError
 
-_SPLITS = ("pretext", "train", "validation", "test")
 _CHUNK = 16
-_ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 
 
 class Examined(NamedTuple):
@@ -74,12 +72,12 @@ def _examine_files(paths: Iterable[str]) -> list[Examined]:
 def _examine_file(path: str) -> Examined:
     from pathlib import Path
 
-    from bissl_ray.data.files.decoding import opened, to_rgb
+    from bissl_ray.data.files.decoding import opened, orientation, to_rgb
 
     try:
         with opened(path) as image:
             to_rgb(image)
-            rotated = image.getexif().get(_ORIENTATION, 1) != 1
+            rotated = orientation(image) != 1
     except BadInputError as error:
         return Examined(path, b"", str(error))
     return Examined(path, hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest(), None, rotated)
@@ -95,7 +93,7 @@ def _examine_pixels(source: Images, index: int) -> Examined:
 def images_by_name(splits: DatasetSplits) -> dict[str, tuple[Images, int]]:
     """Where each image is found, by name; those in several splits once."""
     found: dict[str, tuple[Images, int]] = {}
-    for split in _SPLITS:
+    for split in SPLITS:
         for source in leaves(splits.images(split)):
             found.update({source.name(index): (source, index) for index in range(len(source))})
     return found
@@ -122,8 +120,8 @@ def check_files(examined: Sequence[Examined], findings: Findings) -> None:
     if rotated:
         findings.notes.append(
             Finding(
-                f"{count_of(len(rotated), 'image')} with an orientation in EXIF, which is ignored here and by "
-                "torchvision; turn the files themselves if it matters",
+                f"{count_of(len(rotated), 'image')} turned as EXIF says, as viewers do; torchvision's loader doesn't, "
+                "and neither does the setting exif_orientation: false",
                 rotated,
             )
         )
@@ -133,7 +131,7 @@ def _in_several_splits(splits: DatasetSplits, examined: Sequence[Examined]) -> I
     """Say of each image that occurs in several splits, be it under several names, where it does."""
     digests = {image.name: image.digest for image in examined if image.problem is None}
     found: defaultdict[bytes, dict[str, str]] = defaultdict(dict)
-    for split in _SPLITS:
+    for split in SPLITS:
         # What is in the pretext pool is trained on, too.
         role = "train" if split == "pretext" else split
         for source in leaves(splits.images(split)):

@@ -3,7 +3,7 @@
 Where there are the classes alone, a fifth of each is the test split, the same under every split seed, so that a
 checkpoint pretrained under one seed has never seen the test images of another; and a fifth of all images validates.
 Beside train/ and test/ there may be val/; without it a fifth of train/ validates. Images in unlabelled/ join the
-pretext pool.
+pretext pool. Other common words for these, in any case, are understood (`files.split_words`).
 
 The data folder is the dataset's own. Several are told apart by names, folder-NAME, and may lie in one data folder as
 other datasets do: then each is the folder NAME in it.
@@ -28,6 +28,7 @@ def _read(name: str, folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.datasets.folder_parts import drawn, split_by_hand
     from bissl_ray.data.files.class_folders import subfolders
     from bissl_ray.data.files.published import split
+    from bissl_ray.data.files.split_words import parts_in
 
     if not folder.is_dir():
         raise BadInputError(f"--data-dir {folder}: found no folder there; expected the one that holds your images")
@@ -35,14 +36,14 @@ def _read(name: str, folder: Path, choice: SplitChoice) -> DatasetSplits:
     # One that holds images and no folders is a class that happens to be called so.
     if is_named(name) and inner.is_dir() and subfolders(inner):
         folder = inner
-    found = subfolders(folder)
-    if "train" in found:
-        published, share = split_by_hand(folder, found), _VALIDATION_SHARE
+    parts = parts_in(folder, subfolders(folder))
+    if "train" in parts:
+        published, share = split_by_hand(folder, parts), _VALIDATION_SHARE
     else:
-        published, share = drawn(folder, found, _TEST_SHARE), _VALIDATION_SHARE / (1 - _TEST_SHARE)
+        published, share = drawn(folder, parts, _TEST_SHARE), _VALIDATION_SHARE / (1 - _TEST_SHARE)
     splits = split(published, name, share, choice)
     for part in ("validation", "test"):
-        if not len(getattr(splits, part)):
+        if not len(splits.images(part)):
             raise BadInputError(
                 f"{folder}: too few images, the {part} split comes out empty; expected five a class or more"
             )

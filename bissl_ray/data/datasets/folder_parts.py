@@ -1,121 +1,182 @@
 """The two layouts of a person's own folder, read and checked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bissl_ray.data.files.class_folders import files_by_class, images_in, names_content, sizes_content, subfolders
+from bissl_ray.data.files.class_folders import (
+    ClassFolders,
+    class_folders,
+    files_by_class,
+    images_in,
+    names_content,
+    sizes_of,
+    subfolders,
+)
+from bissl_ray.data.files.formats import Unread, look_at_small
+from bissl_ray.data.files.image_lists import refuse_unread
 from bissl_ray.data.files.published import Published
 from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.data.files.split_words import part_called
 from bissl_ray.data.spec import Images, Labelled
 from bissl_ray.data.splits import stratified_split
 from bissl_ray.errors import BadInputError, nearest
 
-_PARTS = ("train", "val", "test", "unlabelled")
 _TEST_SEED = 0
 
 
-def split_by_hand(folder: Path, found: Sequence[str]) -> Published:
-    """Read train/, test/ and, where there are, val/ and unlabelled/.
+def split_by_hand(folder: Path, names: Mapping[str, str]) -> Published:
+    """Read the folders of training and test images and, where there are, of validation and unlabelled ones.
 
     Args:
         folder: the data folder.
-        found: the folders in it.
+        names: the folder of each part, "train" among them.
 
     Raises:
-        BadInputError: another folder, no test/, classes that differ between the parts, or a class without images.
+        BadInputError: no test images, classes that differ between the parts, or a class without images.
+        LeftOutError: images that can't be read.
     """
-    for part in found:
-        if part not in _PARTS:
-            raise BadInputError(
-                f"{folder / part}: found beside train/, where {', '.join(_PARTS)} are expected: rename it, or move it "
-                f"away{nearest(part, _PARTS)}"
-            )
-    if "test" not in found:
+    train = names["train"]
+    if "test" not in names:
+        also = f"rename {names['val']}/ to test/, or give" if "val" in names else "give"
         raise BadInputError(
-            f"{folder}: found train/ without test/; give it test images, that are looked at once and last, or give "
-            f"--data-dir {folder / 'train'} to have its images split 60/20/20"
+            f"{folder}: found {train}/ without test/; give it test images, that are looked at once and last: {also} "
+            f"--data-dir {folder / train} to have its images split 60/20/20"
         )
-    classes = subfolders(folder / "train")
-    _check_classes(folder / "train", classes)
+    classes = class_folders(folder / train)
+    _check_classes(folder / train, classes)
+    files = _Files()
     parts = {}
     for part in ("train", "val", "test"):
-        if part in found:
-            unlike = sorted(set(subfolders(folder / part)) ^ set(classes))
-            if unlike:
-                where, other = (part, "train") if unlike[0] not in classes else ("train", part)
-                raise BadInputError(
-                    f"{folder / where / unlike[0]}: a class that {other}/ lacks; expected the same class folders in "
-                    f"train/ and {part}/ ({len(unlike)} are in one of them alone)"
-                )
-            parts[part] = _labelled(folder / part, classes)
-    unlabelled = _unlabelled(folder, found)
+        if part in names:
+            inside = class_folders(folder / names[part])
+            _check_same(folder, (train, classes), (names[part], inside))
+            parts[part] = files.labelled(folder / names[part], {name: inside[name] for name in classes})
+    unlabelled = files.unlabelled(folder, names)
+    files.check()
     return Published(
         train=parts["train"],
         validation=parts.get("val"),
         test=parts["test"],
         classes=len(classes),
-        class_names=classes,
-        contents=[content for part in parts.values() for content in _contents(part.images)],
+        class_names=list(classes),
+        contents=[content for part in parts.values() for content in files.contents(part.images)],
         unlabelled=unlabelled,
-        unlabelled_contents=() if unlabelled is None else _contents(unlabelled),
-        validation_from=f"from {folder / 'val'}",
+        unlabelled_contents=() if unlabelled is None else files.contents(unlabelled),
+        validation_from=f"from {folder / names.get('val', '')}",
     )
 
 
-def drawn(folder: Path, found: Sequence[str], test_share: float) -> Published:
+def drawn(folder: Path, names: Mapping[str, str], test_share: float) -> Published:
     """Read class folders and draw the test images, the same ones whatever the split seed.
 
     Args:
         folder: the data folder.
-        found: the folders in it: the classes, and perhaps unlabelled/.
+        names: "unlabelled" to its folder, if there is one; the others are the classes.
         test_share: of the images.
 
     Raises:
-        BadInputError: fewer than two classes, parts without train/, or a class without images.
+        BadInputError: fewer than two classes, or a class without images.
+        LeftOutError: images that can't be read.
     """
-    for part in ("test", "val"):
-        if part in found:
-            raise BadInputError(f"{folder}: found {part}/ without train/; expected train/ and test/, or classes alone")
-    classes = [name for name in found if name != "unlabelled"]
+    unlabelled_folder = names.get("unlabelled")
+    classes = {name: inside for name, inside in class_folders(folder).items() if inside != [unlabelled_folder]}
     _check_classes(folder, classes)
-    images = _labelled(folder, classes)
+    files = _Files()
+    images = files.labelled(folder, classes)
+    unlabelled = files.unlabelled(folder, names)
+    files.check()
     rest, test = stratified_split(list(images.targets), round(len(images) * test_share), _TEST_SEED, "folder test")
-    unlabelled = _unlabelled(folder, found)
     return Published(
         train=images.select(rest.tolist()),
         test=images.select(test.tolist()),
         classes=len(classes),
-        class_names=classes,
-        contents=_contents(images.images),
+        class_names=list(classes),
+        contents=files.contents(images.images),
         unlabelled=unlabelled,
-        unlabelled_contents=() if unlabelled is None else _contents(unlabelled),
+        unlabelled_contents=() if unlabelled is None else files.contents(unlabelled),
     )
 
 
-def _check_classes(folder: Path, classes: Sequence[str]) -> None:
+def _check_classes(folder: Path, classes: ClassFolders) -> None:
+    """Make sure that there are several, and that they are classes."""
+    inner = [name for inside in classes.values() for name in inside]
     if len(classes) >= 2:
+        parts = subfolders(folder / inner[0])
+        if "train" in map(part_called, parts) and all(map(part_called, parts)):
+            raise BadInputError(
+                f"{folder / inner[0]}: found {', '.join(f'{part}/' for part in parts)} inside a class; expected the "
+                f"classes inside the parts: {parts[-1]}/{inner[0]}/ and so on"
+            )
         return
     further = ""
-    if classes and any((folder / classes[0] / part).is_dir() for part in _PARTS):
-        further = f"; it seems to be one folder further in: give --data-dir {folder / classes[0]}"
+    if inner and len(subfolders(folder / inner[0])) >= 2:
+        further = f"; it seems to be one folder further in: give --data-dir {folder / inner[0]}"
+        if part_called(folder.name):
+            further = f"; they seem to be one folder further in: move what is in {folder / inner[0]} up into {folder}"
     raise BadInputError(
-        f"{folder}: found {f'the one class folder {classes[0]}/' if classes else 'no class folder'}, expected two or "
+        f"{folder}: found {f'the one class folder {inner[0]}/' if inner else 'no class folder'}, expected two or "
         f"more, named as the classes, with images in each{further}"
     )
 
 
-def _labelled(folder: Path, classes: Sequence[str]) -> Labelled:
-    names, labels = files_by_class(folder, classes)
-    return Labelled(ImageFiles(folder, names), labels)
+def _check_same(folder: Path, first: tuple[str, ClassFolders], second: tuple[str, ClassFolders]) -> None:
+    """Make sure that two parts have the same classes."""
+    (train, classes), (part, inside) = first, second
+    unlike = sorted(set(classes) ^ set(inside))
+    if unlike:
+        where, other, known = (part, train, classes) if unlike[0] not in classes else (train, part, inside)
+        raise BadInputError(
+            f"{folder / where / unlike[0]}: a class that {other}/ lacks; expected the same class folders in "
+            f"{train}/ and {part}/ ({len(unlike)} are in one of them alone){nearest(unlike[0], known)}"
+        )
 
 
-def _contents(images: Images) -> list[bytes]:
-    """What tells images of a person's own from others: nobody published them, so that a name says little."""
-    assert isinstance(images, ImageFiles)
-    return [names_content(images.names), sizes_content(images.folder, images.names)]
+@dataclass
+class _Files:
+    """Image files as they are listed, with what is wrong with any.
 
+    Attributes:
+        unread: paths of images that can't be read, and why.
+        sizes: of those that can, in bytes, by the images that hold them.
+    """
 
-def _unlabelled(folder: Path, found: Sequence[str]) -> ImageFiles | None:
-    if "unlabelled" not in found:
-        return None
-    return ImageFiles(folder / "unlabelled", images_in(folder / "unlabelled"))
+    unread: list[tuple[Path, Unread]] = field(default_factory=list)
+    sizes: list[tuple[ImageFiles, list[int]]] = field(default_factory=list)
+
+    def labelled(self, folder: Path, classes: ClassFolders) -> Labelled:
+        """The images of some classes."""
+        listed = files_by_class(folder, classes)
+        self.unread += listed.unread
+        return Labelled(self._measured(ImageFiles(folder, listed.names)), listed.labels)
+
+    def unlabelled(self, folder: Path, names: Mapping[str, str]) -> ImageFiles | None:
+        """The unlabelled images, if there is a folder of such."""
+        if "unlabelled" not in names:
+            return None
+        inner = folder / names["unlabelled"]
+        listed, unread = images_in(inner)
+        self.unread += unread
+        return self._measured(ImageFiles(inner, listed))
+
+    def check(self) -> None:
+        """Refuse what can't be read, all of it at once (raises LeftOutError)."""
+        small = [
+            (Path(images.name(index)), why)
+            for images, sizes in self.sizes
+            for index, size in enumerate(sizes)
+            if (why := look_at_small(images.name(index), size)) is not None
+        ]
+        wrong = {path for path, _ in small}
+        there = [Path(images.name(index)) for images, _ in self.sizes for index in range(len(images))]
+        refuse_unread([*self.unread, *small], [path for path in there if path not in wrong])
+
+    def contents(self, images: Images) -> list[bytes]:
+        """What tells images of a person's own from others: nobody published them, so that a name says little."""
+        (sizes,) = (sizes for known, sizes in self.sizes if known is images)
+        assert isinstance(images, ImageFiles)
+        return [names_content(images.names), " ".join(map(str, sizes)).encode()]
+
+    def _measured(self, images: ImageFiles) -> ImageFiles:
+        self.sizes.append((images, sizes_of(images.folder, images.names)))
+        return images

@@ -14,6 +14,7 @@ _VALIDATION_SHARE = 50_000 / 1_281_167
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.files.class_folders import files_by_class, names_content, subfolders
+    from bissl_ray.data.files.image_lists import refuse_unread
     from bissl_ray.data.files.published import Published, split
     from bissl_ray.data.files.sources import ImageFiles
 
@@ -36,14 +37,15 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
             f"{where / unlike[0]}: a class that {other} lacks ({len(unlike)} classes are in one of them alone); "
             "expected the same in both"
         )
-    names, labels = files_by_class(train, classes)
-    test_names, test_labels = files_by_class(val, classes)
+    listed, listed_test = (files_by_class(part, {name: [name] for name in classes}) for part in (train, val))
+    there = [part / name for part, each in ((train, listed), (val, listed_test)) for name in each.names]
+    refuse_unread([*listed.unread, *listed_test.unread], there)
     published = Published(
-        train=Labelled(ImageFiles(train, names), labels),
-        test=Labelled(ImageFiles(val, test_names), test_labels),
+        train=Labelled(ImageFiles(train, listed.names), listed.labels),
+        test=Labelled(ImageFiles(val, listed_test.names), listed_test.labels),
         classes=len(classes),
         class_names=classes,
-        contents=[names_content(names), names_content(test_names)],
+        contents=[names_content(listed.names), names_content(listed_test.names)],
     )
     return split(published, "imagenet", _VALIDATION_SHARE, choice)
 

@@ -61,7 +61,7 @@ def _label(path: Path) -> tuple[int, ...]:
 
 
 def _check_present(root: Path, named: Mapping[str, list[str]]) -> None:
-    from bissl_ray.data.files.image_lists import AbsentImagesError
+    from bissl_ray.data.files.image_lists import absent_images
 
     absent, remaining = [], []
     for folder, ending in (("JPEGImages", "jpg"), ("Annotations", "xml")):
@@ -74,7 +74,7 @@ def _check_present(root: Path, named: Mapping[str, list[str]]) -> None:
                     remaining.append(root / folder / file)
     if absent:
         archives = "VOC 2007 comes as two archives, trainval and test: unpack both into the same folder"
-        raise AbsentImagesError(absent, remaining, archives)
+        raise absent_images(absent, remaining, archives)
 
 
 def _images(root: Path, names: list[str]) -> Labelled:

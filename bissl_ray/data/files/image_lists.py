@@ -9,30 +9,53 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bissl_ray.data.files.class_folders import unlisted
+from bissl_ray.data.files.formats import Unread
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.spec import Label, Labelled
 from bissl_ray.errors import BadInputError
 
 
-class AbsentImagesError(BadInputError):
-    """Files that a dataset's lists name are absent; the message names the first of them.
+class LeftOutError(BadInputError):
+    """Images that belong to a dataset are absent or can't be read; the message names the first of them.
 
     Attributes:
-        absent: a line each, with the file and the list that names it.
+        what: they are, of several: "files named in the lists but absent".
+        lines: one each, with the file and what is wrong with it.
         remaining: images that are there.
         remedy: what to do about it.
     """
 
-    def __init__(self, absent: Sequence[str], remaining: Sequence[Path], remedy: str) -> None:
-        more = f", and so are {len(absent) - 1:,} more" if len(absent) > 1 else ""
-        super().__init__(f"{absent[0]}{more}; {remedy}")
-        self.absent = absent
+    def __init__(self, what: str, lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> None:
+        more = f", and so are {len(lines) - 1:,} more" if len(lines) > 1 else ""
+        super().__init__(f"{lines[0]}{more}; {remedy}")
+        self.what = what
+        self.lines = lines
         self.remaining = remaining
         self.remedy = remedy
 
-    def __reduce__(self) -> tuple[type, tuple[Sequence[str], Sequence[Path], str]]:
+    def __reduce__(self) -> tuple[type, tuple[str, Sequence[str], Sequence[Path], str]]:
         # From a worker of the cluster to here; an exception pickles its message alone.
-        return type(self), (self.absent, self.remaining, self.remedy)
+        return type(self), (self.what, self.lines, self.remaining, self.remedy)
+
+
+def absent_images(lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> LeftOutError:
+    """Files that a dataset's lists name are absent; arguments as of `LeftOutError`."""
+    return LeftOutError("named in the lists but absent", lines, remaining, remedy)
+
+
+def refuse_unread(unread: Sequence[tuple[Path, Unread]], remaining: Sequence[Path]) -> None:
+    """Leave no image out unsaid.
+
+    Args:
+        unread: files that can't be read as images, and why.
+        remaining: those that can.
+
+    Raises:
+        LeftOutError: there are such.
+    """
+    if unread:
+        lines = [f"{path}: {why.reason}" for path, why in unread]
+        raise LeftOutError("that can't be read as images", lines, remaining, unread[0][1].remedy)
 
 
 def missing_classes(labels: Sequence[Label], classes: int) -> list[int]:
@@ -155,7 +178,7 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
 
     Raises:
         BadInputError: a label outside the classes, a file that is listed twice, or a class without training images.
-        AbsentImagesError: files are listed but absent.
+        LeftOutError: files are listed but absent.
     """
     present = _present(folder, {name.rpartition("/")[0] for part in lists for name in part.names})
     first_seen: dict[str, tuple[ImageList, int]] = {}
@@ -178,7 +201,7 @@ def open_lists(folder: Path, lists: Sequence[ImageList], classes: Sequence[str],
                 absent.append(f"{folder / name}: named in {part.short_place(index)} but absent")
     if absent:
         remaining = [folder / name for name in first_seen if name in present]
-        raise AbsentImagesError(absent, remaining, "put the complete images there, in exactly this folder")
+        raise absent_images(absent, remaining, "put the complete images there, in exactly this folder")
     check_every_class(lists[0].labels, len(classes), lists[0].path, classes)
     return [Labelled(ImageFiles(folder, part.names), part.labels) for part in lists]
 

@@ -2,7 +2,7 @@
 
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from bissl_ray.data.files.decoding import opened, to_rgb
+from bissl_ray.config.data_choice import AS_SHOWN, Decoding
+from bissl_ray.data.files.decoding import opened, to_rgb, upright_size
 from bissl_ray.data.files.packed import Names
 from bissl_ray.data.spec import Images, Labelled
 
@@ -98,20 +99,20 @@ class ImageFiles:
     Args:
         folder: what the names are relative to.
         names: of the files, with slashes.
-        shorter_side: images whose shorter side is longer are reduced to this many pixels; None: none are.
+        decoding: how they are decoded.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], shorter_side: int | None = None) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], decoding: Decoding = AS_SHOWN) -> None:
         self.folder = folder
         self.names = names if isinstance(names, Names) else Names(names)
-        self.shorter_side = shorter_side
+        self.decoding = decoding
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Image.Image:
         with opened(self.name(index)) as image:
-            decoded = to_rgb(image)
+            decoded = to_rgb(image, self.decoding.upright)
             size = self._reduced(decoded.size)
             return decoded if size == decoded.size else decoded.resize(size, Image.Resampling.BICUBIC)
 
@@ -122,7 +123,7 @@ class ImageFiles:
             BadInputError: it is no image.
         """
         with opened(self.name(index)) as image:
-            return self._reduced(image.size)
+            return self._reduced(upright_size(image) if self.decoding.upright else image.size)
 
     def name(self, index: int) -> str:
         """Its path."""
@@ -130,17 +131,17 @@ class ImageFiles:
 
     def select(self, indices: Sequence[int]) -> "ImageFiles":
         """The files of these indices."""
-        return ImageFiles(self.folder, self.names.select(indices), self.shorter_side)
+        return ImageFiles(self.folder, self.names.select(indices), self.decoding)
 
-    def reduced(self, shorter_side: int) -> "ImageFiles":
-        """The same files, reduced to so many pixels when they are decoded; smaller images stay as they are."""
-        return ImageFiles(self.folder, self.names, shorter_side)
+    def decoded(self, decoding: Decoding) -> "ImageFiles":
+        """The same files, decoded so."""
+        return ImageFiles(self.folder, self.names, decoding)
 
     def _reduced(self, size: tuple[int, int]) -> tuple[int, int]:
-        shorter = min(size)
-        if self.shorter_side is None or shorter <= self.shorter_side:
+        shorter, wanted = min(size), self.decoding.shorter_side
+        if wanted is None or shorter <= wanted:
             return size
-        width, height = (round(side * self.shorter_side / shorter) for side in size)
+        width, height = (round(side * wanted / shorter) for side in size)
         return width, height
 
 
@@ -191,10 +192,3 @@ def leaves(images: Images) -> Iterator[Images]:
             yield from leaves(part)
     else:
         yield images
-
-
-def with_files_replaced(images: Images, change: Callable[[ImageFiles], Images]) -> Images:
-    """The same images with each source of image files among them changed."""
-    if isinstance(images, JoinedImages):
-        return JoinedImages([with_files_replaced(part, change) for part in images.sources])
-    return change(images) if isinstance(images, ImageFiles) else images

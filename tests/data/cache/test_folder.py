@@ -34,7 +34,7 @@ def told(*arguments):
     cache_write.os.write(1, b"writes\\n")
     return write(*arguments)
 cache_write.os.pwrite = told
-splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0, None)
+splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0)
 print(splits.train.images.decoded.build.hex())
 """
 
@@ -63,7 +63,7 @@ def test_a_killed_process_leaves_nothing_that_counts(tmp_path: Path, cache: Path
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert list(cache.glob("*.part")) and not made(cache)
-    cached = cached_splits(CARS.open(root), 1.0, None)
+    cached = cached_splits(CARS.open(root), 1.0)
     assert held(cached.validation) == len(cached.validation)
     assert same(pixels(cached.validation), pixels(CARS.open(root).validation))
     assert not list(cache.glob("*.part"))
@@ -84,7 +84,7 @@ def slowly(self, index):
 ImageFiles.__getitem__ = slowly
 def told(event):
     print(*(("note", event.line) if isinstance(event, Note) else ("decoded", event.done, event.total)), flush=True)
-cached_splits(get_dataset("cars").open(Path(sys.argv[1])), float(sys.argv[2]), None, told)
+cached_splits(get_dataset("cars").open(Path(sys.argv[1])), float(sys.argv[2]), told)
 """
 
 
@@ -108,7 +108,7 @@ def test_while_one_is_filled_another_is_and_has_only_the_room_that_is_left(tmp_p
     (part,) = cache.glob("*.part")
     limit = part.stat().st_size + 60_000
     told = Told()
-    cached = cached_splits(CARS.open(other), limit * GIB, None, told)
+    cached = cached_splits(CARS.open(other), limit * GIB, told)
     # The other process is still at work: it holds its file, and this one kept to what is left of the room.
     assert filling_slowly.poll() is None and part.exists()
     assert 0 < held(cached.pretext) < len(cached.pretext)
@@ -120,7 +120,7 @@ def test_who_waits_says_so_once_and_how_far_the_other_is(tmp_path: Path, cache: 
     root = write_tiny_cars(tmp_path / "data", train_per_class=40)
     process = slowly_filling(tmp_path / "slow.py", root, cache, 1.0)
     told = Told()
-    cached = cached_splits(CARS.open(root), 1.0, None, told)
+    cached = cached_splits(CARS.open(root), 1.0, told)
     assert process.wait(60) == 0
     waited = ("waiting for another process that fills the cache of decoded images",)
     assert told[0] == waited and told.count(waited) == 1
@@ -136,9 +136,9 @@ def test_news_may_end_the_filling_and_leave_nothing(folder: Path, cache: Path) -
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cached_splits(CARS.open(folder), 1.0, None, stops)
+        cached_splits(CARS.open(folder), 1.0, stops)
     assert not made(cache) and not list(cache.glob("*.part"))
-    assert held(cached_splits(CARS.open(folder), 1.0, None).train) == 19
+    assert held(cached_splits(CARS.open(folder), 1.0).train) == 19
 
 
 def test_an_eighth_of_the_disk_stays_free(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_an_eighth_of_the_disk_stays_free(folder: Path, cache: Path, monkeypatch
         disk = SimpleNamespace(total=total, free=spare + 100_000)
         monkeypatch.setattr(shutil, "disk_usage", lambda path, disk=disk: disk)
         told = Told()
-        cached = cached_splits(CARS.open(folder), 1.0, None, told)
+        cached = cached_splits(CARS.open(folder), 1.0, told)
         assert 0 < held(cached.pretext) < 19 and "has room for" in told[0][0]
         assert sum(path.stat().st_size for path in made(cache)) <= 100_000
         for path in made(cache):
@@ -154,11 +154,11 @@ def test_an_eighth_of_the_disk_stays_free(folder: Path, cache: Path, monkeypatch
 
 
 def test_a_damaged_cache_is_made_afresh(folder: Path, cache: Path) -> None:
-    cached_splits(CARS.open(folder), 1.0, None)
+    cached_splits(CARS.open(folder), 1.0)
     (path,) = made(cache)
     for content in (path.read_bytes()[:-1], b"", path.read_bytes()[:30]):
         path.write_bytes(content)
-        cached = cached_splits(CARS.open(folder), 1.0, None)
+        cached = cached_splits(CARS.open(folder), 1.0)
         assert held(cached.train) == len(cached.train)
         assert same(pixels(cached.train), pixels(CARS.open(folder).train))
 
@@ -170,7 +170,7 @@ from bissl_ray.data import get_dataset
 from bissl_ray.data.cache.images import cached_splits
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 for _ in range(2):
-    splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0, None)
+    splits = cached_splits(get_dataset("cars").open(Path(sys.argv[1])), 1.0)
 print(type(splits.train.images).__name__)
 """
 
@@ -191,12 +191,12 @@ def test_a_full_disk_costs_the_cache_and_one_line(tmp_path: Path, folder: Path, 
 def test_a_folder_that_can_not_be_written_to_costs_the_cache(folder: Path, monkeypatch, capfd) -> None:
     monkeypatch.setenv("BISSL_RAY_CACHE", "/proc/no-such-place")
     splits = CARS.open(folder)
-    assert cached_splits(splits, 1.0, None) == splits
+    assert cached_splits(splits, 1.0) == splits
     assert "every image is decoded each time" in capfd.readouterr().err
 
 
 def test_a_filled_folder_serves_who_may_only_read(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cached_splits(CARS.open(folder), 1.0, None)
+    cached_splits(CARS.open(folder), 1.0)
 
     def refused(*_arguments, **_options):
         raise PermissionError(13, "Permission denied")
@@ -204,37 +204,37 @@ def test_a_filled_folder_serves_who_may_only_read(folder: Path, cache: Path, mon
     # The tests may run as root, whom no permission stops.
     monkeypatch.setattr(Path, "mkdir", refused)
     monkeypatch.setattr(os, "utime", refused)
-    cached = cached_splits(CARS.open(folder), 1.0, None)
+    cached = cached_splits(CARS.open(folder), 1.0)
     assert held(cached.train) == len(cached.train)
 
 
 def test_what_was_used_least_recently_goes_unless_it_is_in_use(tmp_path: Path, cache: Path) -> None:
     roots = [write_tiny_cars(tmp_path / name) for name in "abc"]
     limit = 350_000 * GIB  # each takes 140 kB
-    first, second = (cached_splits(CARS.open(root), limit, None) for root in roots[:2])
+    first, second = (cached_splits(CARS.open(root), limit) for root in roots[:2])
     paths = [splits.train.images.decoded.path for splits in (first, second)]
     for path, used in zip(paths, (2000, 1000), strict=True):
         os.utime(path, (used, used))
     # Both are in use: the third has room for a few images only.
-    assert 0 < held(cached_splits(CARS.open(roots[2]), limit, None).train) < 19
+    assert 0 < held(cached_splits(CARS.open(roots[2]), limit).train) < 19
     assert all(path.exists() for path in paths)
     # Nobody uses them any more: the one that was used longer ago goes.
     del first, second
-    third = cached_splits(CARS.open(roots[2]), limit, None)
+    third = cached_splits(CARS.open(roots[2]), limit)
     assert held(third.train) == 19
     assert [path.exists() for path in paths] == [True, False]
     assert sum(path.stat().st_size for path in made(cache)) <= 350_000
 
 
 def test_a_cache_in_use_survives_its_removal(folder: Path, cache: Path) -> None:
-    cached = cached_splits(CARS.open(folder), 1.0, None)
+    cached = cached_splits(CARS.open(folder), 1.0)
     shutil.rmtree(cache)
     assert held(cached.train) == 19 and same(pixels(cached.train), pixels(CARS.open(folder).train))
 
 
 def test_no_room_at_all_is_no_error(folder: Path, cache: Path, capfd) -> None:
     splits = CARS.open(folder)
-    assert cached_splits(splits, 100 * GIB, None) == splits
+    assert cached_splits(splits, 100 * GIB) == splits
     assert not made(cache) and "room for 0 of 24" in capfd.readouterr().err
 
 
@@ -243,17 +243,17 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, folder: Path, monk
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BISSL_RAY_CACHE", place.format(file=tmp_path / "file"))
     with pytest.raises(BadInputError, match=told):
-        cached_splits(CARS.open(folder), 1.0, None)
+        cached_splits(CARS.open(folder), 1.0)
     with pytest.raises(BadInputError, match=told):
-        inspect_data(DataChoice("cars", data_dir=str(folder)), None)
+        inspect_data(DataChoice("cars", data_dir=str(folder)))
     assert inspect_data(DataChoice("digits"), None).classes == 10
     digits = get_dataset("digits").open(None)
-    assert cached_splits(digits, 1.0, None) == digits
+    assert cached_splits(digits, 1.0) == digits
 
 
 def test_without_a_variable_it_is_the_users_cache(tmp_path: Path, folder: Path, monkeypatch) -> None:
     monkeypatch.delenv("BISSL_RAY_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     begin = time.time()
-    path = cached_splits(CARS.open(folder), None, None).train.images.decoded.path
+    path = cached_splits(CARS.open(folder), None).train.images.decoded.path
     assert path.parent == tmp_path / "home" / "bissl-ray" / "decoded" and path.stat().st_mtime >= begin - 1

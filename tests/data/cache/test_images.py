@@ -12,8 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from bissl_ray.config.data_choice import Decoding
 from bissl_ray.data import get_dataset
 from bissl_ray.data.cache.images import CachedImages, cached_splits
+from bissl_ray.data.files.changed import decoded
 from bissl_ray.data.files.sources import ImageFiles, JoinedImages
 from bissl_ray.data.spec import Labelled
 from bissl_ray.errors import BadInputError
@@ -82,19 +84,19 @@ def batches(splits, processes: int) -> list[torch.Tensor]:
 def test_every_bit_is_the_same_with_and_without_the_cache(folder: Path, cache: Path) -> None:
     plain = CARS.open(folder)
     expected = batches(plain, 0)
-    cached = cached_splits(CARS.open(folder), 1.0, None)
+    cached = cached_splits(CARS.open(folder), 1.0)
     assert held(cached.train) == 19 and held(cached.validation) == 5 and held(cached.pretext) == 19
     assert cached.train.targets == plain.train.targets and cached.train.name(2) == plain.train.name(2)
     assert not isinstance(cached.pretext, Labelled)
     assert cached.fingerprint == plain.fingerprint and isinstance(cached.test.images, ImageFiles)
     assert same(batches(cached, 0), expected)
     assert same(batches(cached, 2), expected)
-    assert same(batches(cached_splits(plain, 0.0, None), 0), expected)
+    assert same(batches(cached_splits(plain, 0.0), 0), expected)
 
 
 def test_what_does_not_fit_is_decoded_each_time(folder: Path, cache: Path, capfd) -> None:
     plain = CARS.open(folder)
-    cached = cached_splits(plain, 40_000 * GIB, None)
+    cached = cached_splits(plain, 40_000 * GIB)
     assert 0 < held(cached.pretext) < len(cached.pretext)
     assert same(batches(cached, 0), batches(plain, 0))
     assert sum(file.stat().st_size for file in made(cache)) <= 40_000
@@ -103,21 +105,21 @@ def test_what_does_not_fit_is_decoded_each_time(folder: Path, cache: Path, capfd
     # Where there is more room, it is filled afresh; where there is little more, it isn't.
     (before,) = made(cache)
     build = before.read_bytes()[8:24]
-    cached_splits(plain, 41_000 * GIB, None)
+    cached_splits(plain, 41_000 * GIB)
     assert before.read_bytes()[8:24] == build
-    assert held(cached_splits(plain, 1.0, None).pretext) == len(cached.pretext)
+    assert held(cached_splits(plain, 1.0).pretext) == len(cached.pretext)
     assert made(cache) == [before]
 
 
 def test_nothing_is_decoded_a_second_time(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = cached_splits(CARS.open(folder), 1.0, None)
+    first = cached_splits(CARS.open(folder), 1.0)
     expected = pixels(first.train)
 
     def decoded_again(self, index):
         raise AssertionError(self.name(index))
 
     monkeypatch.setattr(ImageFiles, "__getitem__", decoded_again)
-    again = cached_splits(CARS.open(folder), 1.0, None)
+    again = cached_splits(CARS.open(folder), 1.0)
     assert same(pixels(again.train), expected)
     assert len(made(cache)) == 1
 
@@ -126,13 +128,13 @@ def test_another_split_of_the_same_files_has_the_same_cache(folder: Path, cache:
     from bissl_ray.data import SplitChoice
 
     for seed in (0, 1):
-        splits = cached_splits(CARS.open(folder, SplitChoice(seed)), 1.0, None)
+        splits = cached_splits(CARS.open(folder, SplitChoice(seed)), 1.0)
         assert same(pixels(splits.train), pixels(CARS.open(folder, SplitChoice(seed)).train))
     assert len(made(cache)) == 1
 
 
 def test_a_changed_file_is_never_taken_from_the_cache(folder: Path, cache: Path) -> None:
-    splits = cached_splits(CARS.open(folder), 1.0, None)
+    splits = cached_splits(CARS.open(folder), 1.0)
     path, other = Path(splits.train.name(5)), Path(splits.train.name(6))
     before, facts = pixels(splits.train)[5], path.stat()
     content = other.read_bytes()
@@ -140,14 +142,14 @@ def test_a_changed_file_is_never_taken_from_the_cache(folder: Path, cache: Path)
     path.write_bytes(content[: facts.st_size].ljust(facts.st_size, b"\0"))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (facts.st_size, facts.st_mtime_ns)
-    after = pixels(cached_splits(CARS.open(folder), 1.0, None).train)[5]
+    after = pixels(cached_splits(CARS.open(folder), 1.0).train)[5]
     assert not torch.equal(before, after)
     assert torch.equal(after, pixels(CARS.open(folder).train)[5])
 
 
 def test_loader_processes_get_no_pixels_but_the_way_to_them(folder: Path, cache: Path) -> None:
     root = write_tiny_cars(folder / "larger", size=(480, 400))
-    source = cached_splits(CARS.open(root), 1.0, None).train
+    source = cached_splits(CARS.open(root), 1.0).train
     content = pickle.dumps(source)
     assert len(content) < 10_000
     # A copy is a few bytes per image, not a Python object for each name and label.
@@ -169,7 +171,7 @@ def test_parts_of_joined_sources_are_cached_each(folder: Path, cache: Path) -> N
 
     splits = CARS.open(folder)
     joined = JoinedImages([splits.train.images, splits.validation.images])
-    cached = cached_splits(replace(splits, pretext=joined), 1.0, None)
+    cached = cached_splits(replace(splits, pretext=joined), 1.0)
     assert same(pixels(cached.pretext), pixels(joined))
     assert [held(part) for part in cached.pretext.sources] == [19, 5]
     assert same(pixels(cached.pretext.select([20, 3])), [pixels(joined)[3], pixels(joined)[20]])
@@ -177,7 +179,7 @@ def test_parts_of_joined_sources_are_cached_each(folder: Path, cache: Path) -> N
 
 def test_images_can_be_reduced_whether_they_are_held_or_not(folder: Path, cache: Path) -> None:
     plain = CARS.open(folder)
-    some, none = (cached_splits(plain, limit, 24) for limit in (20_000 * GIB, 0.0))
+    some, none = (cached_splits(decoded(plain, Decoding(24)), limit) for limit in (20_000 * GIB, 0.0))
     assert 0 < held(some.pretext) < len(some.pretext)
     assert same(batches(some, 0), batches(none, 0))
     assert same(pixels(some.test), pixels(none.test))
@@ -190,7 +192,7 @@ def test_a_damaged_image_is_named_before_training(folder: Path, cache: Path) -> 
     damaged = folder / "stanford_cars" / "cars_train" / "00009.jpg"
     damaged.write_bytes(damaged.read_bytes()[:-300])
     with pytest.raises(BadInputError, match=f"^{damaged}: this image can't be decoded"):
-        cached_splits(CARS.open(folder), 1.0, None)
+        cached_splits(CARS.open(folder), 1.0)
     assert not made(cache) and not list(cache.glob("*.part"))
 
 
@@ -198,15 +200,17 @@ def test_an_image_of_absurd_size_is_named(folder: Path, cache: Path) -> None:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
     bomb = folder / "stanford_cars" / "cars_train" / "00005.jpg"
     bomb.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b""))
     for limit in (1.0, 0.0):
-        with pytest.raises(BadInputError, match=f"^{bomb}: this image can't be decoded .*400000000 pixels"):
-            pixels(cached_splits(CARS.open(folder), limit, None).pretext)
+        with pytest.raises(
+            BadInputError, match=f"^{bomb}: this image can't be decoded .*30,000 x 30,000 pixels.*scale it down"
+        ):
+            pixels(cached_splits(CARS.open(folder), limit).pretext)
 
 
 def test_data_in_memory_need_no_cache(cache: Path) -> None:
     splits = get_dataset("digits").open(None)
-    assert cached_splits(splits, None, None) == splits
+    assert cached_splits(splits, None) == splits
     assert not cache.exists()

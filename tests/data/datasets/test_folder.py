@@ -82,7 +82,7 @@ def test_split_by_hand(tmp_path: Path) -> None:
 def test_order_is_that_of_torchvision(tmp_path: Path) -> None:
     from torchvision.datasets import ImageFolder
 
-    from bissl_ray.data.files.class_folders import files_by_class, subfolders
+    from bissl_ray.data.files.class_folders import class_folders, files_by_class
 
     for name in ("b/2.PNG", "b/10.jpg", "b/x/1.webp", "b/x-y/1.bmp", "b/x/z/1.tif", "a/1.ppm", "a/0.jpeg", "a/B.jpg"):
         write_image(tmp_path / name, 0, 2, np.random.RandomState(0))
@@ -91,9 +91,9 @@ def test_order_is_that_of_torchvision(tmp_path: Path) -> None:
     # torchvision would take these for images.
     (tmp_path / ".git").mkdir()
     (tmp_path / "a" / "._0.jpg").write_text("no image")
-    names, labels = files_by_class(tmp_path, subfolders(tmp_path))
-    assert [str(tmp_path / name) for name in names] == [path for path, _ in reference.samples]
-    assert labels == reference.targets
+    listed = files_by_class(tmp_path, class_folders(tmp_path))
+    assert [str(tmp_path / name) for name in listed.names] == [path for path, _ in reference.samples]
+    assert listed.labels == reference.targets
 
 
 def test_several_folders_are_told_apart(tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_no_classes_and_one_class(tmp_path: Path) -> None:
 
 
 def test_parts_that_do_not_belong(tmp_path: Path) -> None:
-    write_split_folder(tmp_path, {"train": 5, "test": 2, "unlabeled": 2})
+    write_split_folder(tmp_path, {"train": 5, "test": 2, "unlabeld": 2})
     message = refusal(tmp_path)
-    assert message.startswith(f"{tmp_path}/unlabeled: found beside train/") and "'unlabelled'" in message
+    assert message.startswith(f"{tmp_path}/unlabeld: found beside train/") and "'unlabelled'" in message
 
 
 def test_train_needs_test(tmp_path: Path) -> None:

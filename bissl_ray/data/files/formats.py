@@ -1,0 +1,120 @@
+"""Which files of a folder are images, which of these can be read, and what lies there that nobody put there.
+
+A usual ending is believed: asking each of a million files costs a network disk a million visits. What has another
+ending, or none, is asked for its first bytes.
+"""
+
+from functools import cache
+from pathlib import PurePath
+from typing import Final, NamedTuple
+
+from bissl_ray.signatures import Kind, kind_of
+
+USUAL: Final = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif")
+) | frozenset((".ppm", ".pgm", ".pbm", ".pnm"))
+"""Endings of image files that are taken for such unseen, in lower case."""
+
+_CAMERA_RAW: Final = frozenset(
+    (".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw")
+) | frozenset((".orf", ".pef", ".raf", ".raw", ".rw2", ".sr2", ".srf", ".srw", ".x3f"))
+"""What cameras write: some begin as a TIFF does, and hold a thumbnail where Pillow looks for the image."""
+_RAW: Final = Kind("raw", "a camera's raw image", image=True)
+
+_SMALL: Final = 1024
+"""Bytes up to which a file is too small to be believed an image unseen: no photograph is, and pointers are."""
+
+_LEFT_FILES: Final = ("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "albumartsmall.jpg")
+_LEFT_FOLDERS: Final = (
+    *("__macosx", "@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
+    *("system volume information", "lost+found", "network trash folder", "temporary items", "__pycache__", "_thumbs"),
+)
+_LEFT: Final = frozenset((*_LEFT_FILES, *_LEFT_FOLDERS))
+"""Files and folders that desktops, file servers and archives leave, in lower case."""
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder was put there by a program for itself: hidden, a thumbnail, a bin."""
+    return name.startswith((".", "~$")) or name.lower() in _LEFT
+
+
+def is_usual(name: str) -> bool:
+    """Whether a file's name says that it is an image."""
+    return PurePath(name).suffix.lower() in USUAL if "." in name else False
+
+
+class Unread(NamedTuple):
+    """Why a file can't be read as an image."""
+
+    reason: str
+    """After the file's name and a colon."""
+    remedy: str
+    """What to do."""
+
+
+_CONVERT: Final = "convert it to JPEG or PNG, or move it away"
+_FETCH: Final = "put the image itself there, or take the file away"
+
+
+class Look(NamedTuple):
+    """What a file turned out to be."""
+
+    image: bool
+    """Whether it is an image."""
+    unread: Unread | None = None
+    """Why it can't be read; None where it can, or is none."""
+
+
+def look_at(path: str) -> Look:
+    """Tell by a file's first bytes whether it is an image, and can be read.
+
+    Raises:
+        OSError: it can't be opened.
+    """
+    kind = kind_of(path)
+    if PurePath(path).suffix.lower() in _CAMERA_RAW:
+        kind = _RAW
+    if kind is None or not kind.image:
+        return Look(image=False)
+    return Look(image=True, unread=why_unread(kind))
+
+
+def look_at_small(path: str, size: int) -> Unread | None:
+    """What is wrong with a file that is called an image, and is too small for one; None where nothing is."""
+    if size == 0:
+        return Unread("is empty (0 bytes)", _FETCH)
+    kind = kind_of(path) if size <= _SMALL else None
+    if kind is None or kind.image:
+        return None
+    return Unread(f"is {kind.words}", "fetch the files with: git lfs pull" if kind.key == "lfs" else _FETCH)
+
+
+def why_unread(kind: Kind) -> Unread | None:
+    """Why images of a kind can't be read here, and what to do; None where they can."""
+    if kind.key == "heic":
+        needs = Unread(
+            f"is {kind.words}, which needs the package pillow-heif", f'pip install "bissl-ray[heif]", or {_CONVERT}'
+        )
+        return None if heif_readable() else needs
+    return None if kind.key in _readable() else Unread(f"is {kind.words}, which is not read here", _CONVERT)
+
+
+@cache
+def _readable() -> frozenset[str]:
+    """Kinds that this Pillow decodes."""
+    from PIL import features
+
+    always = {"jpeg", "png", "gif", "tiff", "psd", "qoi", "bmp", "pnm"}
+    optional = {"webp": "webp", "avif": "avif", "jp2": "jpg_2000"}
+    return frozenset(always | {kind for kind, feature in optional.items() if features.check(feature)})
+
+
+@cache
+def heif_readable() -> bool:
+    """Whether Pillow reads HEIC, which it learns from the package pillow-heif."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
