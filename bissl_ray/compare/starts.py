@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from bissl_ray.config.how_to_write import number_hint, whole_hint
 from bissl_ray.config.options import CompareOptions
 from bissl_ray.config.requests import CheckpointChoice, SweepRequest
+from bissl_ray.config.scalars import read_plain
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.paths import absolute_file
 
@@ -48,9 +50,13 @@ def starts_of(asked: CompareOptions) -> list[Start]:
         )
     found = [replace(_labelled(text), head=head) for text in pretrained]
     for text in epochs.split(",") if epochs is not None else []:
-        if not (text.strip().isdecimal() and int(text) >= 1):
-            raise BadInputError(f"--pretrain-epochs {epochs}: found {text!r}, expected whole numbers such as 5,20,80")
-        found.append(Start(f"{int(text)}ep", epochs=int(text)))
+        length = read_plain(text.strip())
+        if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+            hint = whole_hint(length) if isinstance(length, float) else number_hint(text, whole=True)
+            raise BadInputError(
+                f"--pretrain-epochs {epochs}: found {text!r}, expected whole numbers such as 5,20,80{hint}"
+            )
+        found.append(Start(f"{length}ep", epochs=length))
     labels = [start.label for start in found]
     for label in labels:
         if labels.count(label) > 1:

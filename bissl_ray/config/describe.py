@@ -6,7 +6,20 @@ from typing import Any
 import yaml
 
 from bissl_ray.config.resolved import ResolvedSettings
+from bissl_ray.config.scalars import read_plain
 from bissl_ray.config.search_space import SearchSpace
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper; quotes text that would read as something else without, for PyYAML or for this package."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None if read_plain(text) == text else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def to_yaml(space: SearchSpace) -> str:
@@ -55,7 +68,7 @@ def _aligned(rows: Iterable[tuple[str, str]], width: int) -> str:
 
 
 def _one_line(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)
     # A lone scalar is followed by an end-of-document mark.
     return text.removesuffix("...\n").rstrip("\n")
 

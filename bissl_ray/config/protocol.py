@@ -77,6 +77,9 @@ def parse_budget(text: str) -> Budget:
     """
     match = _FORM.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
-        raise BadInputError(f"--budget {text}: expected a time such as 90m, 2h or 1d, or GPU-hours such as 40gpuh")
+        dotted = text.replace(",", ".")
+        hint = f"; write {dotted}" if dotted != text and _FORM.fullmatch(dotted.strip()) else ""
+        expected = "expected a time such as 90m, 2h or 1d, or GPU-hours such as 40gpuh"
+        raise BadInputError(f"--budget {text}: {expected}{hint}")
     number, unit = float(match[1]), match[2].lower()
     return Budget(number * 3600.0, "gpu") if unit == "gpuh" else Budget(number * _SECONDS[unit], "wall")

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from bissl_ray.config.how_to_write import missing_space, number_hint, truth_hint, whole_hint
 from bissl_ray.config.yaml_document import KeyPath
 from bissl_ray.errors import BadInputError, nearest
 
@@ -71,12 +72,7 @@ def found_and_expected(details: ErrorDetails) -> str:
     expected = _EXPECTED.get(details["type"], details["msg"].removeprefix("Input should be "))
     if expected.startswith(("greater", "less")):
         expected = f"a value {expected}"
-    hint = ""
-    if details["type"] == "literal_error" and isinstance(value, str):
-        hint = nearest(value, re.findall(r"'([^']*)'", details["ctx"]["expected"]))
-    elif details["type"] in ("float_type", "int_type", "bool_type") and isinstance(value, str):
-        hint = "; write it without quotes" if _unquoted_would_do(value) else ""
-    return f"found {shown(value)}, expected {expected}{hint}"
+    return f"found {shown(value)}, expected {expected}{_hint(details)}"
 
 
 def shown(value: Any) -> str:
@@ -127,11 +123,21 @@ def _without_tag(path: KeyPath) -> KeyPath:
     return path
 
 
-def _unquoted_would_do(text: str) -> bool:
-    if text.strip().lower() in ("true", "false"):
-        return True
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _hint(details: ErrorDetails) -> str:
+    """How to write what was meant, or the nearest right word, as an ending; empty where nobody can tell."""
+    value = details["input"]
+    match details["type"]:
+        case "literal_error" if isinstance(value, str):
+            return nearest(value, re.findall(r"'([^']*)'", details["ctx"]["expected"]))
+        case "float_type" | "int_type" if isinstance(value, str):
+            return number_hint(value, whole=details["type"] == "int_type")
+        case "int_type" | "int_from_float" if isinstance(value, float):
+            return whole_hint(value)
+        case "bool_type":
+            return truth_hint(value)
+        case "string_type" if isinstance(value, int | float):
+            return "; put it in quotes"
+        case "dict_type" | "model_type" | "model_attributes_type" if isinstance(value, str):
+            return missing_space(value)
+        case _:
+            return ""

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.refusal import RuleError, refusal
+from bissl_ray.config.scalars import read_argument, typographic
 from bissl_ray.config.search_space import SearchSpace
-from bissl_ray.config.setting_rules import check_name, check_value
+from bissl_ray.config.setting_rules import check_name, check_value, truths
 from bissl_ray.config.settings import Settings
-from bissl_ray.config.yaml_document import read_scalar
 from bissl_ray.errors import BadInputError
 
 COMMAND_LINE = "--set"
@@ -103,6 +103,8 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, SettingValue]:
     """
     values: dict[str, SettingValue] = {}
     for text in texts:
+        if odd := typographic(text):
+            raise BadInputError(f"--set {text}: {odd}")
         name, equals, written = (part.strip() for part in text.partition("="))
         if not (name and equals and written):
             raise BadInputError(f"--set {text}: expected NAME=VALUE, such as --set lower_lr=0.5")
@@ -110,7 +112,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, SettingValue]:
             raise BadInputError(f"--set {text}: {name} is given twice; give it once")
         try:
             check_name(name, ())
-            value = read_scalar(written)
+            value = read_argument(written, truth=name in truths())
             check_value(name, value, ())
         except RuleError as error:
             raise BadInputError(f"--set {text}: {error}") from error

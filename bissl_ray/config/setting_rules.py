@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from bissl_ray.config.how_to_write import means_nothing
 from bissl_ray.config.names import part_weight
-from bissl_ray.config.parameters import CategoricalParameter, Parameter, SettingValue
+from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, Parameter, SettingValue
+from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.refusal import RuleError, found_and_expected, unknown_key
 from bissl_ray.config.settings import Settings
 from bissl_ray.config.yaml_document import KeyPath
@@ -24,6 +26,14 @@ def parameter_types() -> Mapping[str, type]:
         name: next((kind for kind in (float, int, bool) if field.annotation in (kind, kind | None)), str)
         for name, field in Settings.model_fields.items()
     }
+
+
+@cache
+def truths() -> frozenset[str]:
+    """The keys of a space file whose values are true or false: settings and others."""
+    models = (Settings, Protocol, FloatParameter)
+    fields = (field for model in models for field in model.model_fields.items())
+    return frozenset(name for name, field in fields if field.annotation is bool)
 
 
 def check_name(name: str, path: KeyPath) -> None:
@@ -45,8 +55,15 @@ def check_value(name: str, value: SettingValue, path: KeyPath) -> None:
     try:
         _adapter(name).validate_python(value)
     except ValidationError as error:
-        several = name == "proximity_weight" and isinstance(value, list | dict)
-        hint = f"; for a weight per part, set {', '.join(map(part_weight, _FIRST_PARTS))}, ..." if several else ""
+        hint = ""
+        if name == "proximity_weight" and isinstance(value, list | dict):
+            hint = f"; for a weight per part, set {', '.join(map(part_weight, _FIRST_PARTS))}, ..."
+        elif (
+            isinstance(value, str)
+            and means_nothing(value)
+            and type(None) in get_args(Settings.model_fields[name].annotation)
+        ):
+            hint = "; for no value, write null without quotes"
         raise RuleError(found_and_expected(error.errors()[0]) + hint, *path) from error
 
 
@@ -74,3 +91,7 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     field = Settings.model_fields[name]
     kind: Any = Annotated[field.annotation, field]
     return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def _may_be_null(name: str) -> bool:
+    return type(None) in get_args(Settings.model_fields[name].annotation)

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from bissl_ray.config.setting_rules import truths
 from bissl_ray.config.yaml_document import Document, read_document
 from bissl_ray.errors import BadInputError, nearest
 
@@ -65,7 +66,7 @@ def read_chain(path: Path) -> list[Document]:
     documents: list[Document] = []
     seen: list[Path] = []
     while True:
-        document = read_document(path, _label(path))
+        document = read_document(path, _label(path), truths())
         documents.insert(0, document)
         seen.append(path.resolve())
         parent = document.values.get("extends")

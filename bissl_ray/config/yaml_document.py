@@ -1,6 +1,5 @@
 """A YAML file as plain values, with the line of every key, so that an error can say where to look."""
 
-import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,9 @@ from typing import Any
 
 import yaml
 
+from bissl_ray.config.how_to_write import missing_space
+from bissl_ray.config.scalars import Scalar, is_number, read_plain, typographic
+from bissl_ray.config.yaml_syntax import syntax_message
 from bissl_ray.errors import BadInputError
 
 KeyPath = tuple[str | int, ...]
@@ -42,19 +44,29 @@ class Document:
         return f"{self.label}:{self.lines.get(nearest_key(path, self.lines), 1)}" if self.lines else self.label
 
 
+# Beside the tags of YAML, so that a tag that was written is told from one that was made out.
+_PLAIN = "plain"
+_MERGE = "<<"
+_PREFIX = "tag:yaml.org,2002:"
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, reading ``1e-3`` and ``1.0e5`` as YAML 1.2 does: as numbers, not as text."""
+    """PyYAML's safe loader, leaving to `read_plain` what a scalar without quotes is: YAML's versions differ there."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        """The tag of a node that was given none."""
+        if kind is yaml.ScalarNode and implicit[0]:
+            return _PLAIN
+        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-
-def read_document(path: Path, label: str) -> Document:
+def read_document(path: Path, label: str, truths: Container[str] = ()) -> Document:
     """Read a YAML file whose top is a mapping; messages name it by the label.
+
+    Args:
+        path: of the file.
+        label: what messages call it.
+        truths: keys at or below which yes, no, on and off are true and false; anywhere else they are names.
 
     Raises:
         BadInputError: unreadable, not UTF-8, not YAML, empty, not a mapping, or with a key given twice.
@@ -66,39 +78,28 @@ def read_document(path: Path, label: str) -> Document:
     except UnicodeDecodeError as error:
         raise BadInputError(f"{label}: not UTF-8 at byte {error.start}; save it as UTF-8 text") from error
     try:
-        return _parse(text, label)
+        return _parse(text, label, truths)
     except yaml.MarkedYAMLError as error:
-        raise BadInputError(_syntax_message(error, label)) from error
+        raise BadInputError(syntax_message(error, label, text)) from error
     except yaml.YAMLError as error:
         raise BadInputError(f"{label}: not YAML: {' '.join(str(error).split())}") from error
 
 
-def read_scalar(text: str) -> Any:
-    """Read one value as a YAML file writes it; text that is none of YAML's other values is itself."""
-    loader = _Loader("")
-    try:
-        kind = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-        return loader.construct_object(yaml.ScalarNode(kind, text))
-    except ValueError:
-        return text
-    finally:
-        loader.dispose()
-
-
-def _parse(text: str, label: str) -> Document:
+def _parse(text: str, label: str, truths: Container[str]) -> Document:
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
-        if root is None:
-            raise BadInputError(f"{label}:1: found an empty file, expected keys such as dataset and parameters")
-        lines: dict[KeyPath, int] = {}
-        values = _Walk(loader, label, lines).value(root, ())
     finally:
         loader.dispose()
+    if root is None:
+        raise BadInputError(f"{label}:1: found an empty file, expected keys such as dataset and parameters")
+    lines: dict[KeyPath, int] = {}
+    values = _Walk(label, lines, truths).value(root, ())
     if not isinstance(values, dict):
         found = "a list" if isinstance(values, list) else repr(values)
+        hint = missing_space(values) if isinstance(values, str) else ""
         raise BadInputError(
-            f"{label}:{_line(root)}: found {found}, expected a mapping: keys such as dataset and parameters"
+            f"{label}:{_line(root)}: found {found}, expected a mapping: keys such as dataset and parameters{hint}"
         )
     return Document(label, values, lines)
 
@@ -107,32 +108,44 @@ def _parse(text: str, label: str) -> Document:
 class _Walk:
     """Turn composed nodes into values, writing down lines on the way."""
 
-    loader: _Loader
     label: str
     lines: dict[KeyPath, int]
+    truths: Container[str]
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         if len(path) > _MOST_LEVELS:
             raise self._refusal(node, "found keys nested too deeply, expected a search space")
-        if isinstance(node, yaml.MappingNode):
+        tag = node.tag.removeprefix(_PREFIX)
+        if isinstance(node, yaml.MappingNode) and tag == "map":
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.SequenceNode) and tag == "seq":
             items = []
             for position, item in enumerate(node.value):
                 self.lines[(*path, position)] = _line(item)
                 items.append(self.value(item, (*path, position)))
             return items
-        try:
-            return self.loader.construct_object(node)
-        except ValueError as error:
-            raise self._refusal(node, f"found {node.value!r}, which can't be read: {error}") from error
+        if isinstance(node, yaml.ScalarNode) and tag in (_PLAIN, "str"):
+            return self._scalar(node, path) if tag == _PLAIN else node.value
+        written = f"!!{tag}" if node.tag.startswith(_PREFIX) else tag
+        raise self._refusal(node, f"found the tag {written}, expected a value without one; delete the tag")
 
-    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Scalar:
+        if odd := typographic(node.value):
+            raise self._refusal(node, f"{odd}, or put it in straight quotes to keep it")
+        return read_plain(node.value, truth=any(part in self.truths for part in path))
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath, inside: tuple[yaml.Node, ...] = ()) -> dict[str, Any]:
+        inherited: dict[str, Any] = {}
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise self._refusal(key_node, "found a list or mapping as a key, expected a name")
-            key = str(key_node.value)
+            if key_node.tag == _PLAIN and key_node.value == _MERGE:
+                for merged in self._merged(key_node, value_node, (*inside, node)):
+                    # Of several, the first has the last word.
+                    inherited = self._mapping(merged, path, (*inside, node)) | inherited
+        for key_node, value_node in node.value:
+            if key_node.tag == _PLAIN and key_node.value == _MERGE:
+                continue
+            key = self._key(key_node)
             if key in values:
                 first = self.lines[(*path, key)]
                 raise self._refusal(
@@ -140,7 +153,28 @@ class _Walk:
                 )
             self.lines[(*path, key)] = _line(key_node)
             values[key] = self.value(value_node, (*path, key))
-        return values
+        return inherited | values
+
+    def _merged(self, key: yaml.Node, node: yaml.Node, inside: tuple[yaml.Node, ...]) -> list[yaml.MappingNode]:
+        """The mappings that a merge key takes over."""
+        merged: list[Any] = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for each in merged:
+            if not isinstance(each, yaml.MappingNode) or any(each is outer for outer in inside):
+                raise self._refusal(key, f"found {_MERGE} without a mapping to merge, expected one: {_MERGE}: *NAME")
+        return merged
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise self._refusal(node, "found a list or mapping as a key, expected a name")
+        key = str(node.value)
+        if odd := typographic(key):
+            raise self._refusal(node, odd)
+        if hint := missing_space(key):
+            raise self._refusal(node, f"found {key!r}, expected key: value{hint}")
+        if node.tag == _PLAIN and is_number(read_plain(key)):
+            dot = "if it follows a decimal comma, write a dot instead, as in 0.5"
+            raise self._refusal(node, f"found the number {key} as a key, expected a name; {dot}")
+        return key
 
     def _refusal(self, node: yaml.Node, message: str) -> BadInputError:
         return BadInputError(f"{self.label}:{_line(node)}: {message}")
@@ -148,13 +182,3 @@ class _Walk:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
-
-
-def _syntax_message(error: yaml.MarkedYAMLError, label: str) -> str:
-    mark = error.problem_mark or error.context_mark
-    place = label if mark is None else f"{label}:{mark.line + 1}"
-    column = "" if mark is None else f" at column {mark.column + 1}"
-    problem = " ".join((error.problem or error.context or "unreadable").split())
-    if "'\\t'" in problem:
-        return f"{place}: found a tab{column}, expected spaces; indent with spaces only"
-    return f"{place}: not YAML{column}: {problem}"

@@ -48,6 +48,8 @@ def test_checkpoints_are_called_by_label_or_file(tmp_path: Path) -> None:
         ([], "5,5", "two checkpoints are called 5ep"),
         ([], "5,many", "found 'many', expected whole numbers"),
         ([], "0", "found '0'"),
+        ([], "5,020", "found '020', .*read it as 16 or as 20"),
+        ([], "5,1e2", "found '1e2', .*; write 100$"),
         (["a b=x.pth"], None, "found the label 'a b'"),
     ],
 )

@@ -30,6 +30,11 @@ def test_anything_else_is_refused(text):
         parse_budget(text)
 
 
+def test_a_decimal_comma_is_told_to_be_a_dot():
+    with pytest.raises(BadInputError, match=r"40gpuh; write 1\.5h$"):
+        parse_budget("1,5h")
+
+
 def test_when_it_is_spent():
     hour = parse_budget("1h")
     assert not hour.spent(3599.0, 8)
