@@ -25,6 +25,8 @@ _MOST_PIXELS: Final = 2**29
 Image.MAX_IMAGE_PIXELS = None
 PngImagePlugin.MAX_TEXT_CHUNK = 64 * 2**20
 PngImagePlugin.MAX_TEXT_MEMORY = 256 * 2**20
+# Of damaged metadata, which change nothing that is seen.
+warnings.filterwarnings("ignore", module="PIL")
 
 _ORIENTATION: Final = 0x0112
 _TURNS: Final = {
@@ -99,9 +101,7 @@ def orientation(image: Image.Image) -> int:
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         return 1
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = image.getexif().get(_ORIENTATION, 1)
+        found = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged EXIF is no reason to do without the image: viewers show it as it is
         return 1
     return found if found in _TURNS else 1

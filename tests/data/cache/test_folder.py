@@ -246,7 +246,7 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, folder: Path, monk
         cached_splits(CARS.open(folder), 1.0)
     with pytest.raises(BadInputError, match=told):
         inspect_data(DataChoice("cars", data_dir=str(folder)))
-    assert inspect_data(DataChoice("digits"), None).classes == 10
+    assert inspect_data(DataChoice("digits")).classes == 10
     digits = get_dataset("digits").open(None)
     assert cached_splits(digits, 1.0) == digits
 
