@@ -12,7 +12,7 @@ from bissl_ray.data.checks.targets import LABELLED, LABELS
 from bissl_ray.data.datasets.registry import get_dataset
 from bissl_ray.data.files.formats import is_ignored
 from bissl_ray.data.files.image_lists import LeftOutError, missing_classes
-from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.data.files.sources import ImageFiles, leaves
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.data.opening import open_data
 from bissl_ray.data.spec import DatasetSpec, DatasetSplits
@@ -43,6 +43,7 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
         _check_classes(splits, splits.classes, findings)
     images = images_by_name(splits)
     findings.images = len(images)
+    findings.notes += _folders_in_classes(spec, splits)
     findings.notes += _unused({name for name, (source, _) in images.items() if isinstance(source, ImageFiles)})
     if not quick:
         examined = examine_images(list(images.values()), _counting(progress, len(images)))
@@ -122,6 +123,26 @@ def _check_classes(splits: DatasetSplits, classes: int, findings: Findings) -> N
             named = [f"class {number} (counted from 0)" for number in absent]
             several = count_of(len(absent), "class", "classes")
             where.append(Finding(f"The {split} split shows no image of {several}", named))
+
+
+def _folders_in_classes(spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Finding]:
+    """Classes of a person's own folder that hold folders, which could be meant as classes themselves."""
+    if spec.classes is not None or spec.embedded:
+        return
+    inside: dict[str, set[str]] = {}
+    for split in LABELLED:
+        for source in leaves(splits.images(split)):
+            for name in source.names if isinstance(source, ImageFiles) else ():
+                first, _, rest = name.partition("/")
+                if "/" in rest:
+                    inside.setdefault(f"{source.folder}/{first}", set()).add(rest.partition("/")[0])
+    if inside:
+        lines = [f"{folder}: {', '.join(sorted(names)[:5])}" for folder, names in sorted(inside.items())]
+        yield Finding(
+            f"{count_of(len(inside), 'class folder holds', 'class folders hold')} folders, whose images count as the "
+            "class's own, as torchvision counts them; if these are the classes, move them one folder up",
+            lines,
+        )
 
 
 def _unused(used: set[str]) -> Iterator[Finding]:

@@ -44,7 +44,7 @@ def split_by_hand(folder: Path, names: Mapping[str, str]) -> Published:
             f"--data-dir {folder / train} to have its images split 60/20/20"
         )
     classes = class_folders(folder / train)
-    _check_classes(folder / train, classes)
+    _check_classes(folder / train, classes, a_part=True)
     files = _Files()
     parts = {}
     for part in ("train", "val", "test"):
@@ -81,7 +81,7 @@ def drawn(folder: Path, names: Mapping[str, str], test_share: float) -> Publishe
     """
     unlabelled_folder = names.get("unlabelled")
     classes = {name: inside for name, inside in class_folders(folder).items() if inside != [unlabelled_folder]}
-    _check_classes(folder, classes)
+    _check_classes(folder, classes, a_part=False)
     files = _Files()
     images = files.labelled(folder, classes)
     unlabelled = files.unlabelled(folder, names)
@@ -98,7 +98,7 @@ def drawn(folder: Path, names: Mapping[str, str], test_share: float) -> Publishe
     )
 
 
-def _check_classes(folder: Path, classes: ClassFolders) -> None:
+def _check_classes(folder: Path, classes: ClassFolders, a_part: bool) -> None:
     """Make sure that there are several, and that they are classes."""
     inner = [name for inside in classes.values() for name in inside]
     if len(classes) >= 2:
@@ -112,7 +112,7 @@ def _check_classes(folder: Path, classes: ClassFolders) -> None:
     further = ""
     if inner and len(subfolders(folder / inner[0])) >= 2:
         further = f"; it seems to be one folder further in: give --data-dir {folder / inner[0]}"
-        if part_called(folder.name):
+        if a_part:
             further = f"; they seem to be one folder further in: move what is in {folder / inner[0]} up into {folder}"
     raise BadInputError(
         f"{folder}: found {f'the one class folder {inner[0]}/' if inner else 'no class folder'}, expected two or "
@@ -126,9 +126,10 @@ def _check_same(folder: Path, first: tuple[str, ClassFolders], second: tuple[str
     unlike = sorted(set(classes) ^ set(inside))
     if unlike:
         where, other, known = (part, train, classes) if unlike[0] not in classes else (train, part, inside)
+        meant = nearest(unlike[0], set(known) & set(unlike))
         raise BadInputError(
             f"{folder / where / unlike[0]}: a class that {other}/ lacks; expected the same class folders in "
-            f"{train}/ and {part}/ ({len(unlike)} are in one of them alone){nearest(unlike[0], known)}"
+            f"{train}/ and {part}/ ({len(unlike)} are in one of them alone){meant}"
         )
 
 

@@ -55,7 +55,8 @@ def refuse_unread(unread: Sequence[tuple[Path, Unread]], remaining: Sequence[Pat
     """
     if unread:
         lines = [f"{path}: {why.reason}" for path, why in unread]
-        raise LeftOutError("that can't be read as images", lines, remaining, unread[0][1].remedy)
+        remedy = "; ".join(dict.fromkeys(why.remedy for _, why in unread))
+        raise LeftOutError("that can't be read as images", lines, remaining, remedy)
 
 
 def missing_classes(labels: Sequence[Label], classes: int) -> list[int]:
