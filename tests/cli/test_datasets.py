@@ -94,7 +94,7 @@ def test_everything_wrong_is_listed(here, tmp_path: Path) -> None:
     images = tmp_path / "stanford_cars" / "cars_train"
     for number in (2, 5):
         assert f"  {images}/{number:05d}.jpg: this image can't be decoded" in done.out
-    assert "note: 2 images with an orientation in EXIF" in done.out
+    assert "note: 2 images turned as EXIF says" in done.out
     assert f"note: Beside the images 1 file of no split:\n  {images}/thumbs.db" in done.out
     assert "note: 1 image in several of the training, validation and test splits:" in done.out
     assert f"test: {tmp_path}/stanford_cars/cars_test/00001.jpg" in done.out
@@ -139,7 +139,7 @@ def test_a_long_list_is_cut_and_counted(here, tmp_path: Path) -> None:
     ):
         path.write_bytes(b"")
     done = here("check", "folder", "--data-dir", tmp_path)
-    assert done.code == 2 and "problem: 30 images can't be opened:" in done.out
+    assert done.code == 2 and "problem: 30 files that can't be read as images; put" in done.out
     assert done.out.count("can't be decoded") == 20 and "  and 10 more" in done.out
 
 

@@ -132,7 +132,9 @@ def _folders_in_classes(spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Fi
     inside: dict[str, set[str]] = {}
     for split in LABELLED:
         for source in leaves(splits.images(split)):
-            for name in source.names if isinstance(source, ImageFiles) else ():
+            if not isinstance(source, ImageFiles):
+                continue
+            for name in source.names:
                 first, _, rest = name.partition("/")
                 if "/" in rest:
                     inside.setdefault(f"{source.folder}/{first}", set()).add(rest.partition("/")[0])
