@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.options import CompareOptions
 from bissl_ray.config.requests import CheckpointChoice, SweepRequest
 from bissl_ray.errors import BadInputError
@@ -43,8 +44,8 @@ def starts_of(asked: CompareOptions) -> list[Start]:
     if head is not None and (len(pretrained) != 1 or epochs is not None):
         also = "" if epochs is None else f" and --pretrain-epochs {epochs}"
         raise BadInputError(
-            f"--pretrained-head {named(head)}: found {len(pretrained)} checkpoints{also}, expected the one --pretrained "
-            "FILE that it belongs to; compare others in a call of their own, with the same --name"
+            f"--pretrained-head {without_secrets(head)}: found {len(pretrained)} checkpoints{also}, expected the one "
+            "--pretrained FILE that it belongs to; compare others in a call of their own, with the same --name"
         )
     found = [replace(_labelled(text), head=head) for text in pretrained]
     for text in epochs.split(",") if epochs is not None else []:
@@ -89,7 +90,7 @@ def _labelled(text: str) -> Start:
         label, file = _NOT_OF_A_LABEL.sub("-", label_of(text))[:40], text
     if not _LABEL.fullmatch(label):
         raise BadInputError(
-            f"--pretrained {label}={named(file)}: found the label {label!r}, expected up to 40 letters, digits, "
+            f"--pretrained {without_secrets(text)}: found the label {label!r}, expected up to 40 letters, digits, "
             "dots, dashes and underscores"
         )
     return Start(label, pretrained=file)

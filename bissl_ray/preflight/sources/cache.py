@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from bissl_ray.data.cache.folder import cache_folder
 from bissl_ray.errors import BadInputError
@@ -33,9 +35,9 @@ def kept(web: Web) -> Path:
                 _fetch(web, file)
         return file
     except OSError as error:
+        where = f" in {error.filename}" if error.filename else ""
         raise BadInputError(
-            f"{web.shown} can't be kept: {reason(error)}{f' ({error.filename})' if error.filename else ''}; free it, or "
-            "name another folder in BISSL_RAY_CACHE"
+            f"{web.shown} can't be kept{where}: {reason(error)}; free it, or name another folder in BISSL_RAY_CACHE"
         ) from None
 
 
@@ -43,14 +45,19 @@ def _is_there(file: Path, web: Web) -> bool:
     return file.is_file() and web.sha256 in (None, sha256_of(file))
 
 
-def _alone(place: Path, web: Web) -> AcquireReturnProxy:
-    """Take the lock of an address, until a `with` block ends; the system frees it when its process is killed."""
+@contextmanager
+def _alone(place: Path, web: Web) -> Iterator[None]:
+    """Hold the lock of an address for the duration of a `with` block; the system frees that of a killed process."""
     lock = FileLock(place / "lock")
     try:
-        return lock.acquire(timeout=0)
+        lock.acquire(timeout=0)
     except Timeout:
         say(f"waiting for another process that fetches {web.shown}")
-        return lock.acquire()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _fetch(web: Web, file: Path) -> None:
@@ -65,7 +72,7 @@ def _fetch(web: Web, file: Path) -> None:
             download(web, part, advance)
         _check(web, part)
         _bring_to_disk(part)
-        os.replace(part, file)
+        part.replace(file)
     except OSError:
         drop(part)  # a full disk has better uses
         raise
@@ -81,9 +88,7 @@ def _check(web: Web, part: Path) -> None:
         )
     if web.sha256 is None and not is_whole(part):
         drop(part)
-        raise BadInputError(
-            f"{web.shown}: the file that came is cut short: its server said that it ends there; try later"
-        )
+        raise BadInputError(f"{web.shown}: what came is cut short, though its server calls it whole: try later")
 
 
 def _bring_to_disk(part: Path) -> None:

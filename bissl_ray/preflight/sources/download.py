@@ -48,7 +48,7 @@ def download(web: Web, part: Path, advance: Advance) -> None:
                 tries = 1 if size > farthest else tries + 1
                 farthest = max(size, farthest)
                 if tries == _TRIES:
-                    raise BadInputError(_given_up(web, size, broken)) from None
+                    raise BadInputError(_given_up(web, part, broken)) from None
                 time.sleep(min(broken.after or _PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S))
             except BadInputError:
                 drop(part)
@@ -61,9 +61,13 @@ def drop(part: Path) -> None:
     _facts_file(part).unlink(missing_ok=True)
 
 
-def _given_up(web: Web, size: int, broken: BrokenError) -> str:
-    kept = f"; {size_in_words(size)} of it are kept, and the same command goes on from there" if size else ""
-    return f"{web.shown} can't be fetched: {broken}, {_TRIES} times{kept or '; check address and network, try again'}"
+def _given_up(web: Web, part: Path, broken: BrokenError) -> str:
+    """Say so; what can't be gone on with is not kept."""
+    size = _size(part) if _version_of(part) is not None else 0
+    if not size:
+        drop(part)
+    kept = f"{size_in_words(size)} of it are kept for the next try" if size else "check address and network, try again"
+    return f"{web.shown} can't be fetched: {broken}, {_TRIES} times; {kept}"
 
 
 def _attempt(session: "Session", web: Web, part: Path, advance: Advance) -> None:
@@ -117,8 +121,8 @@ def _check_redirect(answer: "Response", web: Web) -> None:
     target = urljoin(answer.url, answer.headers.get("Location", ""))
     if answer.is_redirect and answer.url.lower().startswith("https:") and urlsplit(target).scheme == "http":
         raise BadInputError(
-            f"{web.shown} leads to http://{urlsplit(target).hostname}, where anybody on the way can change it: expected "
-            "https to the end; take another address"
+            f"{web.shown} leads to http://{urlsplit(target).hostname}, where anybody on the way can change the file; "
+            "expected https to the end: take another address"
         )
 
 

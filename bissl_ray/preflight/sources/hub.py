@@ -1,5 +1,6 @@
 """Files of the Hugging Face hub, kept in its own cache; its environment variables hold (HF_HOME, HF_TOKEN, ...)."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -32,20 +33,21 @@ def from_hub(hub: Hub) -> Path:
     """
     try:
         import huggingface_hub
+        from huggingface_hub.utils.logging import set_verbosity
     except ImportError:
         raise BadInputError(
             f'{hub.shown} needs the huggingface_hub package, which is not installed: pip install "bissl-ray[hub]"'
         ) from None
     where: dict[str, Any] = {"repo_id": hub.repo, "filename": hub.file, "revision": hub.revision}
     if "HF_HUB_VERBOSITY" not in os.environ:
-        huggingface_hub.logging.set_verbosity_error()  # what it would say, the error line says
+        set_verbosity(logging.ERROR)  # what it would say, the error line says
     try:
         file = Path(_download(huggingface_hub, hub, where))
     except Exception as error:
         raise _refusal(hub, error) from None
     if hub.sha256 is not None and sha256_of(file) != hub.sha256:
         raise BadInputError(
-            f"{hub.shown}: {file} has sha256={sha256_of(file)}: another file, or another hash was meant"
+            f"{hub.shown}: {file} has sha256={sha256_of(file)}: another file, or another hash, is meant"
         )
     return file
 

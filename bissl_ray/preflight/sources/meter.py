@@ -19,7 +19,7 @@ def meter(what: str) -> Iterator[Advance]:
     console = Console(stderr=True)
     if not console.is_terminal:
         say(f"fetching {what}")
-        yield lambda done, total: None
+        yield _unseen
         return
     from rich.markup import escape
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -29,6 +29,10 @@ def meter(what: str) -> Iterator[Advance]:
     with Progress(TextColumn(escape("  ")), *columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _unseen(_done: int, _total: int | None) -> None:
+    """Nothing is drawn where nobody looks."""
 
 
 def say(line: str) -> None:
