@@ -69,7 +69,8 @@ def served(says: Says | Answer) -> Iterator[Loopback]:
             asked.append(request)
             _say(self, request, answers(request, len(asked) - 1))
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
