@@ -48,7 +48,7 @@ def _is_there(file: Path, web: Web) -> bool:
 @contextmanager
 def _alone(place: Path, web: Web) -> Iterator[None]:
     """Hold the lock of an address for the duration of a `with` block; the system frees that of a killed process."""
-    lock = FileLock(place / "lock")
+    lock = FileLock(place / ".lock")  # no address gives a file a name like that
     try:
         lock.acquire(timeout=0)
     except Timeout:

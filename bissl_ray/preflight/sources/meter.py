@@ -21,12 +21,11 @@ def meter(what: str) -> Iterator[Advance]:
         say(f"fetching {what}")
         yield _unseen
         return
-    from rich.markup import escape
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     console.print(f"fetching {what}", markup=False, highlight=False, soft_wrap=True)
-    with Progress(TextColumn(escape("  ")), *columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

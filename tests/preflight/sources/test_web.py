@@ -1,6 +1,5 @@
 """Files from the web come whole or not at all, are fetched once, and what goes wrong is said in one line."""
 
-import errno
 import hashlib
 import os
 import signal
@@ -34,7 +33,7 @@ def refusal(address: str) -> str:
 
 def left(cache: Path) -> list[str]:
     """Names of the files in the cache, but locks."""
-    return sorted(file.name for file in cache.rglob("*") if file.is_file() and file.name != "lock")
+    return sorted(file.name for file in cache.rglob("*") if file.is_file() and file.name != ".lock")
 
 
 def test_a_file_is_fetched_once_and_keeps_its_suffix(cache, capsys):
@@ -222,18 +221,16 @@ def fetching(address: str, pause: float = 0.01) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", script], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def test_a_full_disk_is_said_and_left_as_it_was(cache, monkeypatch):
-    write = os.fsync
-
-    def full(_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
+def test_what_can_not_be_written_is_said_and_leaves_nothing(cache):
+    # A limit on the size of files: the system refuses in the middle, as a full disk does.
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20)); "
+    script = f"{limit}from tests.preflight.sources.getting import get; get(ADDRESS)"
     with served(Answer(DATA)) as server:
-        assert "can't be kept: No space left on device; free it" in refusal(f"{server.address}/x.pth")
+        script = script.replace("ADDRESS", repr(f"{server.address}/x.pth"))
+        done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=False)
+        assert "x.pth can't be kept: File too large; free it, or name another folder" in done.stderr
         assert left(cache) == []
-        monkeypatch.setattr(os, "fsync", write)
-        get(f"{server.address}/x.pth")
+        assert get(f"{server.address}/x.pth").read_bytes() == DATA
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere", "file"])
