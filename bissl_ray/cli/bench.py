@@ -2,7 +2,8 @@
 
 import json as encoder
 import os
-from dataclasses import asdict, dataclass, fields
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -123,10 +124,11 @@ def hypergradient(asked: _HypergradientOptions) -> None:
     from bissl_ray.benchmarks.problem import Question
     from bissl_ray.benchmarks.processes import on_workers
     from bissl_ray.benchmarks.tables import measurement_table
+    from bissl_ray.preflight.checkpoints import fetched
+    from bissl_ray.preflight.sources.address import named
 
-    workers, damping = asked.workers, asked.damping
+    workers, damping, pretrained = asked.workers, asked.damping, named(asked.pretrained)
     question = Question(**{each.name: getattr(asked, each.name) for each in fields(Question)})
-    question.check(workers)
     # Refused here: later, the figures of many minutes would be lost.
     if damping is not None and not 0 < damping <= _MOST_DAMPING:
         raise BadInputError(
@@ -134,7 +136,13 @@ def hypergradient(asked: _HypergradientOptions) -> None:
             f"at most {_MOST_DAMPING:g}; or leave it out for one that suits the curvature"
         )
     asked.check()
-    measured = on_workers(measure_hypergradient, workers, question, damping, asked.tolerance, asked.repeats)
+    with ExitStack() as files:
+        if pretrained is not None:
+            # Fetched once, here: the workers are on this machine too.
+            question = replace(question, pretrained=str(files.enter_context(fetched(pretrained)).path))
+        question.check(workers)
+        measured = on_workers(measure_hypergradient, workers, question, damping, asked.tolerance, asked.repeats)
+    measured = replace(measured, question=replace(question, pretrained=pretrained))
     asked.write(measured, measurement_table(measured))
 
 

@@ -7,6 +7,7 @@ import typer
 
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import damage
+from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.options import ExportOptions, ModelFormat
 from bissl_ray.errors import BadInputError
 
@@ -61,7 +62,7 @@ def _write_configuration(asked: ExportOptions, trial: str | None, file: str | No
 
     if file is not None:
         made = read_file(file).metadata
-        dataset, settings, what = made["dataset"], of_any_release(made["settings"]), file
+        dataset, settings, what = made["dataset"], of_any_release(made["settings"]), without_secrets(file)
     else:
         run = _choose(asked, trial)
         dataset, settings = run.row["dataset"], settings_of_row(run.row)

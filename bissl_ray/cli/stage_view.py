@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from bissl_ray.config.addresses import without_secrets
 from bissl_ray.metrics import in_words
 from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
 
@@ -158,7 +159,7 @@ def interrupted(outcome: "StageOutcome") -> str:
 
 
 def _again(request: "StageRequest") -> str:
-    arguments = sys.argv[1:]
+    arguments = [without_secrets(word) for word in sys.argv[1:]]
     named = any(word == "--name" or word.startswith("--name=") for word in arguments)
     return shlex.join(["bissl-ray", *arguments, *([] if named else ["--name", request.name])])
 

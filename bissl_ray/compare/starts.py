@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.how_to_write import number_hint, whole_hint
 from bissl_ray.config.options import CompareOptions
 from bissl_ray.config.requests import CheckpointChoice, SweepRequest
 from bissl_ray.config.scalars import read_plain
 from bissl_ray.errors import BadInputError
-from bissl_ray.store.paths import absolute_file
+from bissl_ray.preflight.sources.address import label_of, named
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _NOT_OF_A_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -45,8 +46,8 @@ def starts_of(asked: CompareOptions) -> list[Start]:
     if head is not None and (len(pretrained) != 1 or epochs is not None):
         also = "" if epochs is None else f" and --pretrain-epochs {epochs}"
         raise BadInputError(
-            f"--pretrained-head {head}: found {len(pretrained)} checkpoints{also}, expected the one --pretrained FILE "
-            "that it belongs to; compare others in a call of their own, with the same --name"
+            f"--pretrained-head {without_secrets(head)}: found {len(pretrained)} checkpoints{also}, expected the one "
+            "--pretrained FILE that it belongs to; compare others in a call of their own, with the same --name"
         )
     found = [replace(_labelled(text), head=head) for text in pretrained]
     for text in epochs.split(",") if epochs is not None else []:
@@ -81,9 +82,9 @@ def started_from(request: SweepRequest, comparison: str, start: Start, allow_par
     # How the request's own checkpoint is read has nothing to do with another one.
     own, pretrained = request.pretrained, None
     if start.pretrained is not None:
-        file = str(absolute_file(start.pretrained))
+        file = str(named(start.pretrained))
         same = own if own is not None and own.file == file else CheckpointChoice(file=file)
-        head, partial = absolute_file(start.head) or same.head, allow_partial or same.allow_partial
+        head, partial = named(start.head) or same.head, allow_partial or same.allow_partial
         pretrained = CheckpointChoice(file=file, head=head, allow_partial=partial)
     name = case_name(comparison, request.dataset, start.label)
     return request.model_copy(update={"name": name, "pretrained": pretrained})
@@ -92,10 +93,10 @@ def started_from(request: SweepRequest, comparison: str, start: Start, allow_par
 def _labelled(text: str) -> Start:
     label, sign, file = text.partition("=")
     if not sign or "://" in label or Path(text).is_file():
-        label, file = _NOT_OF_A_LABEL.sub("-", Path(text).stem)[:40], text
+        label, file = _NOT_OF_A_LABEL.sub("-", label_of(text))[:40], text
     if not _LABEL.fullmatch(label):
         raise BadInputError(
-            f"--pretrained {text}: found the label {label!r}, expected up to 40 letters, digits, dots, dashes and "
-            "underscores"
+            f"--pretrained {without_secrets(text)}: found the label {label!r}, expected up to 40 letters, digits, "
+            "dots, dashes and underscores"
         )
     return Start(label, pretrained=file)

@@ -18,6 +18,7 @@ ModelFormat = Literal["safetensors", "pth"]
 Keys = Literal["torchvision", "timm"]
 """Whose parameter names it has."""
 
+_SOURCES = "file, s3://, https://, hf://OWNER/NAME/FILE, timm/NAME.TAG"
 _ADDRESS = "Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]"
 
 
@@ -45,7 +46,7 @@ class SweepOptions(_Options):
         space: file or name; a resolved space is taken as it is.
         overrides: has the last word over a space that is loaded, in the shape of a space file, such as
             `{"protocol": {"trials": 8}}`.
-        pretrained: a path or a URI.
+        pretrained: a path, the URI of a storage, https://HOST/FILE, hf://OWNER/NAME/FILE or timm/NAME.TAG.
         splits_optional: whether `splits_dir` may be without files of this dataset, whose split is then as published or
             drawn: where it is one dataset of several.
     """
@@ -60,7 +61,7 @@ class SweepOptions(_Options):
     budget: str | None = flag("Stop exploring after this: 90m, 2h, 1d, or 40gpuh; confirmation follows.")
     name: str | None = flag("Name of the sweep. [dataset and time]")
     workers_per_trial: int = flag("Workers that share a trial; a GPU each where there are.", default=1)
-    pretrained: str | Path | None = flag("Self-supervised checkpoint: .pth, .pt, .safetensors.")
+    pretrained: str | Path | None = flag(f"Self-supervised checkpoint: {_SOURCES}.")
     pretrained_head: str | Path | None = flag("Its pretext head, projector.* and predictor.*. [in it, or beside it]")
     pretrain: bool = flag(
         "Without a checkpoint, pretrain on the dataset's own images first.", "--pretrain", default=False
@@ -97,7 +98,7 @@ class StageOptions(_Options):
     workers: int = flag("Workers that share the work, a GPU each where there are; 1: this process.", default=1)
     name: str | None = flag("Name of the run; that of an interrupted one goes on. [dataset, verb and time]")
     dry_run: bool = flag("Show every setting and where it came from; start nothing.", "--dry-run", default=False)
-    start: str | None = flag("Checkpoint to start from: .pth, .pt, .safetensors.", "--start", "--pretrained")
+    start: str | None = flag(f"Checkpoint to start from: {_SOURCES}.", "--start", "--pretrained")
     start_head: str | None = flag(
         "Its pretext head, projector.* and predictor.*. [in it, or beside it]", "--start-head", "--pretrained-head"
     )

@@ -20,7 +20,7 @@ class _Asked(BaseModel):
 class CheckpointChoice(_Asked):
     """A checkpoint that a person named, and how it is read."""
 
-    file: str = Field(description="path, absolute, or URI")
+    file: str = Field(description="path, absolute, URI or timm/NAME.TAG, as it may be printed")
     head: str | None = Field(None, description="file of its pretext head; null: in it, beside it, or none")
     allow_partial: bool = Field(False, description="whether it may fill only a part of the backbone")
 

@@ -18,6 +18,7 @@ from bissl_ray.export.weights import model_weights
 from bissl_ray.export.write import card_path, check_targets, write_model
 from bissl_ray.models import Checkpoint
 from bissl_ray.preflight.checkpoints import read_checkpoint
+from bissl_ray.preflight.sources.address import named
 from bissl_ray.store.documents import read_stage_document, read_sweep_document
 from bissl_ray.training.files import read_tensors
 
@@ -95,6 +96,7 @@ def read_file(source: str) -> Checkpoint:
     Raises:
         BadInputError: it can't be read, or neither a stage nor a sweep wrote it.
     """
+    source = str(named(source))
     file = read_checkpoint(CheckpointChoice(file=source))
     if not {"settings", "dataset", "trial", "model"} <= file.metadata.keys():
         raise BadInputError(

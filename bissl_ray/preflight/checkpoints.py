@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow.fs import FileType, LocalFileSystem, copy_files
@@ -14,52 +15,78 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.models import Checkpoint, load_checkpoint
 from bissl_ray.models.tensor_files import head_name, settings_name
 from bissl_ray.preflight.data import DataFacts
+from bissl_ray.preflight.sources.address import parsed
+from bissl_ray.preflight.sources.fetch import fetch
 from bissl_ray.store import open_storage
 from bissl_ray.store.filesystem import reason
 
 
 def read_checkpoint(choice: CheckpointChoice) -> Checkpoint:
-    """Read a checkpoint, and what was published beside it: of this machine, or of a storage (s3://bucket/file.pth).
+    """Read a checkpoint: of this machine, of a storage with what was published beside it, or of the web, hub or timm.
 
     Raises:
-        BadInputError: there is none, or it can't be read.
+        BadInputError: there is none, or it can't be fetched or read.
     """
     with ExitStack() as files:
         file = files.enter_context(fetched(choice.file))
-        return load_checkpoint(file, None if choice.head is None else files.enter_context(fetched(choice.head)))
+        head = None if choice.head is None else files.enter_context(fetched(choice.head))
+        read = load_checkpoint(file.path, None if head is None else head.path)
+    notes = (each.note for each in (file, head) if each is not None and each.note is not None)
+    return replace(read, notes=(*read.notes, *notes))
+
+
+class Fetched(NamedTuple):
+    """A file as it can be read here; where it is a copy that is kept, the note says so."""
+
+    path: Path
+    note: str | None = None
 
 
 @contextmanager
-def fetched(path: str) -> Iterator[Path]:
+def fetched(name: str) -> Iterator[Fetched]:
     """A file that a person names, for the duration of a `with` block; of a storage a copy, with what belongs to it.
 
     In a BadInputError of the block the file has its own address.
 
     Raises:
-        BadInputError: there is no such file in the storage, or it doesn't answer.
+        BadInputError: there is no such file, or what has it doesn't answer.
     """
-    if "://" not in path:
-        yield Path(path)
+    address = parsed(name)
+    if address is None and "://" not in name:
+        yield Fetched(Path(name))
         return
-    filesystem, place = open_storage(path)
-    source = PurePosixPath(place)
     with TemporaryDirectory() as folder:
+        if address is None:
+            file, words = _copied(name, Path(folder)), None
+        else:
+            copy, words = fetch(address)
+            # By itself: of what lies beside it in a cache, nobody asked for anything.
+            file = Path(folder, copy.name)
+            file.symlink_to(copy)
         try:
-            for name in (source.name, head_name(source.name), settings_name(source.name)):
-                each = None if name is None else source.with_name(name).as_posix()
-                if each is not None and filesystem.get_file_info(each).type == FileType.File:
-                    copy_files(each, f"{folder}/{name}", filesystem, LocalFileSystem())
-        except (pa.ArrowException, OSError) as error:
-            raise BadInputError(f"{path} can't be fetched: {reason(error)}; check the address and the access") from None
-        if not Path(folder, source.name).is_file():
-            raise BadInputError(f"no checkpoint file at {path}: check the address")
-        try:
-            yield Path(folder, source.name)
+            yield Fetched(file, None if words is None else f"{name} is {words}")
         except BadInputError as error:
             if folder not in str(error):
                 raise
-            address = path.partition("?")[0].rpartition("/")[0]
-            raise BadInputError(f"in {address}: {str(error).replace(f'{folder}/', '')}") from error
+            place = name.partition("?")[0].rpartition("/")[0] if address is None else name
+            kept = "" if words is None else f" ({words})"
+            raise BadInputError(f"in {place}: {str(error).replace(f'{folder}/', '')}{kept}") from error
+
+
+def _copied(uri: str, folder: Path) -> Path:
+    """Copy a file of a storage, and what was published beside it."""
+    filesystem, place = open_storage(uri)
+    source = PurePosixPath(place)
+    try:
+        for name in (source.name, head_name(source.name), settings_name(source.name)):
+            each = None if name is None else source.with_name(name).as_posix()
+            if each is not None and filesystem.get_file_info(each).type == FileType.File:
+                copy_files(each, f"{folder}/{name}", filesystem, LocalFileSystem())
+    except (pa.ArrowException, OSError) as error:
+        raise BadInputError(f"{uri} can't be fetched: {reason(error)}; check the address and the access") from None
+    if not (folder / source.name).is_file():
+        raise BadInputError(f"no checkpoint file at {uri}: check the address")
+    return folder / source.name
 
 
 _TRAINED_ON_LABELS = {"aligned": "aligned with", "finetuned": "fine-tuned on"}

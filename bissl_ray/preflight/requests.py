@@ -10,7 +10,7 @@ from bissl_ray.config.data_choice import DataChoice, DataPlaces
 from bissl_ray.config.requests import CheckpointChoice
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.store.paths import absolute_file
+from bissl_ray.preflight.sources.address import named
 from bissl_ray.training.order import batches_of
 
 
@@ -48,7 +48,7 @@ def checkpoint_choice(
         BadInputError: how a checkpoint is read was said, and none was given.
     """
     if file is not None:
-        return CheckpointChoice(file=str(absolute_file(file)), head=absolute_file(head), allow_partial=allow_partial)
+        return CheckpointChoice(file=str(named(file)), head=named(head), allow_partial=allow_partial)
     if head is not None or allow_partial:
         said = "--allow-partial" if head is None else f"{flag}-head"
         raise BadInputError(f"{said} says how a checkpoint is read, and none was given: add {flag} FILE")

@@ -19,6 +19,7 @@ from bissl_ray.data.files.split_files import holds_split
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard import find_trial
 from bissl_ray.preflight.requests import check_worker_count, checkpoint_choice, data_choice
+from bissl_ray.preflight.sources.address import named
 from bissl_ray.store import check_name
 from bissl_ray.store.documents import read_sweep_document
 
@@ -130,7 +131,7 @@ def _of_checkpoint(
     made = _metadata(asked)
     if "settings" not in made:
         return None
-    origin = f"made so: {Path(str(asked.start)).name}"
+    origin = f"made so: {Path(str(named(asked.start))).name}"
     resolved = override(ResolvedSettings.of(of_any_release(made["settings"]), origin), assignments)
     dataset, splits_dir = made["dataset"], made.get("splits_dir")
     # Without the files the split is another, which is said when the fingerprints are compared.

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from pyarrow.fs import FileSelector, FileType
 from pydantic import ValidationError
 
+from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.documents import ComparisonDocument, Document, StageDocument, SweepDocument
 from bissl_ray.config.refusal import dotted, found_and_expected
 from bissl_ray.errors import BadInputError, nearest
@@ -153,7 +154,8 @@ def git_state() -> str | None:
 
 def provenance() -> dict[str, str | None]:
     """Commit, versions and command line, as a document holds them."""
-    return {"git": git_state(), "versions": versions(), "command": shlex.join(["bissl-ray", *sys.argv[1:]])}
+    command = shlex.join(["bissl-ray", *map(without_secrets, sys.argv[1:])])
+    return {"git": git_state(), "versions": versions(), "command": command}
 
 
 def now() -> str:
