@@ -107,11 +107,12 @@ class StageView:
 @contextmanager
 def stage_view(to_stderr: bool = False) -> Iterator[StageView]:
     """A view for the duration of a `with` block; on standard error where standard output is for a program."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-    console = Console(stderr=to_stderr)
-    if not console.is_terminal:
+    from bissl_ray.cli.terminal import Terminal
+
+    console = Terminal(stderr=to_stderr)
+    if not console.is_interactive:
         yield StageView(console, None)
         return
     columns = ("{task.description}", BarColumn(None), "{task.fields[where]}", "{task.fields[facts]}")

@@ -38,7 +38,7 @@ class LiveBoard:
         self._console = console
         self._title = title
         self._live: Live | None = None
-        if console.is_terminal:
+        if console.is_interactive:
             # The last picture goes when the sweep ends: the board that follows says it all.
             self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop", transient=True)
         self._said: tuple[object, ...] | None = None
