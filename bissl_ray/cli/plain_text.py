@@ -17,7 +17,7 @@ _MARKS: Final = {
     **{"→": "->", "←": "<-", "↑": "^", "↓": "v", "⇒": "=>", "∞": "inf", "∂": "d", "∇": "grad ", "‖": "||"},
     **{"…": "...", "·": "|", "•": "*", "–": "-", "—": "-", "‐": "-", "‑": "-", "∗": "*", "⋅": "."},
     **{"‘": "'", "’": "'", "“": '"', "”": '"', "«": '"', "»": '"', "\u00a0": " ", "\u202f": " ", "½": "1/2"},
-    **{"⁻": "-", "⁺": "+", "¹": "1", "²": "^2", "³": "^3", "✓": "ok", "✗": "x", "°": " deg", "µ": "u"},
+    **{"⁻": "-", "⁺": "+", "¹": "1", "²": "^2", "³": "^3", "✓": "ok", "✗": "x", "°": " deg", "µ": "u", "ö": "o"},
     **dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True)),
 }
 _BYTES: Final = range(0xDC80, 0xDD00)
@@ -30,9 +30,11 @@ def stand_in(character: str) -> str:
         return _MARKS[character]
     kind, _, name = unicodedata.name(character, "").partition(" ")
     if kind == "GREEK" and "LETTER " in name:
-        letter = name.rpartition("LETTER ")[2].split(" ")[0]
+        letter = name.rpartition("LETTER ")[2].split(" ")[0].replace("LAMDA", "LAMBDA")
         return letter.capitalize() if name.startswith("CAPITAL") else letter.lower()
     if kind == "BOX":
+        if " AND " in name:
+            return "+"
         return "-" if name.endswith("HORIZONTAL") else "|" if name.endswith("VERTICAL") else "+"
     if ord(character) in _BYTES:
         return f"\\x{ord(character) - 0xDC00:02x}"
