@@ -38,9 +38,9 @@ def turnaround(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Time between one trial's end and the next one's first step, beside a TorchTrainer started per trial."""
-    from rich.console import Console
     from rich.table import Table
 
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.workers import environment
 
     environment.prepare(None)
@@ -60,8 +60,8 @@ def turnaround(
     ]
     for what, ours, other in rows:
         table.add_row(what, f"{ours:.2f}", f"{other:.2f}", f"{other / ours:.1f}x")
-    Console().print(f"{trials} trials of {workers} workers each way")
-    Console().print(table)
+    Terminal().print(f"{trials} trials of {workers} workers each way")
+    Terminal().print(table)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +89,15 @@ class _Figures:
 
     def write(self, measured: "DataclassInstance", table: "Group") -> None:
         """Print them, and save them where that was asked for."""
-        from rich.console import Console
+        from bissl_ray.cli.terminal import Terminal
 
         text = encoder.dumps(asdict(measured), indent=2)
         if self.json:
             typer.echo(text)
         else:
-            Console().print(table)
+            Terminal().print(table)
         if self.save is not None:
-            self.save.write_text(text + "\n")
+            self.save.write_text(text + "\n", "utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import typer
 
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
+from bissl_ray.cli.streams import print_csv, print_json
 from bissl_ray.cli.sweep import storage_flag, terminal_view
 from bissl_ray.config.options import CompareOptions
 
@@ -86,13 +87,16 @@ def _show(comparison: "Comparison", place: str, format: Format, plot: Path | Non
 
     board = board_of(comparison, place)
     if format == "table":
-        from rich.console import Console
+        from bissl_ray.cli.terminal import Terminal
 
-        console = Console()
+        console = Terminal()
         console.print(comparison_table(board, console))
+    elif format == "json":
+        print_json(comparison_json(board))
+    elif format == "csv":
+        print_csv(comparison_csv(board))
     else:
-        written = {"json": comparison_json, "csv": comparison_csv, "md": comparison_markdown}
-        typer.echo(written[format](board))
+        typer.echo(comparison_markdown(board))
     if plot is not None:
         write_plot(board, plot)
         typer.echo(f"Drawn: {plot}", err=True)

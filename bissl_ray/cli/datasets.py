@@ -27,9 +27,9 @@ def list_datasets(
     if context.invoked_subcommand is not None:
         return
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.data import dataset_names, get_dataset
     from bissl_ray.metrics import METRICS
 
@@ -48,8 +48,8 @@ def list_datasets(
         counts = [f"{count:,}" for count in (spec.classes, *spec.sizes)] if spec.classes and spec.sizes else ["any"] * 4
         title = spec.title if data_dir is None else _presence(spec, data_dir)
         table.add_row(name, title, *counts, METRICS[spec.metric].title)
-    console = Console()
-    console.print(table)
+    console = Terminal()
+    console.print(console.narrowed(table, ("val", "train", "test", "classes", "metric")))
     console.print(
         "\nAll but digits, which come with the program, need --data-dir FOLDER.\n"
         "What one needs there, and whether it is complete:\n"
@@ -117,14 +117,14 @@ def _download(spec: "DatasetSpec", data_dir: Path | None) -> None:
 
 
 def _check_with_progress(choice: "DataChoice", quick: bool) -> "Findings":
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.data.checks.dataset import check_dataset
 
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quick or not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=quick or not console.is_interactive) as bar:
         task = bar.add_task("listing images", total=None)
 
         def opened(count: int, total: int) -> None:
@@ -154,8 +154,9 @@ def _show(spec: "DatasetSpec", findings: "Findings") -> None:
 
 def _show_sizes(spec: "DatasetSpec", splits: "DatasetSplits") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
+
+    from bissl_ray.cli.terminal import Terminal
 
     published = dict(zip(("train", "validation", "test"), spec.sizes or (), strict=False))
     table = Table("split", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
@@ -165,7 +166,7 @@ def _show_sizes(spec: "DatasetSpec", splits: "DatasetSplits") -> None:
     for split in ("pretext", "train", "validation", "test"):
         images = f"{len(getattr(splits, split)):,}"
         table.add_row(split, images, *([f"{published[split]:,}" if split in published else ""] if published else []))
-    Console().print(table)
+    Terminal().print(table)
     typer.echo(f"\nValidation: {splits.validation_from}.\n")
 
 

@@ -48,9 +48,9 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
         as_json: every digit, for a program, instead of a table.
     """
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.leaderboard.numbers import percent
 
     request, metrics = outcome.request, outcome.result["metrics"]
@@ -71,7 +71,7 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
     for way, scores in metrics.items():
         cells = [(percent if name in shares else _plain)(scores.get(name)) for name in figures]
         table.add_row(_WAYS.get(way) or f"{way.removeprefix('knn')} nearest neighbours", *cells)
-    Console().print(table)
+    Terminal().print(table)
     if "linear_probe" in metrics and request.split == "validation":
         typer.echo("The linear probe's penalty was chosen on this split, which flatters it.")
     if request.split == "test":

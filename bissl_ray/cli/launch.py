@@ -31,13 +31,14 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def _print_list(recipes: dict[str, Path]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("recipe", "for whom", box=None)
+    from bissl_ray.cli.terminal import Terminal
+
+    table = Table(Column("recipe", no_wrap=True), "for whom", box=None)
     for name, path in recipes.items():
         # A recipe's first comment or heading says for whom it is.
         first = next(line for line in path.read_text("utf-8").splitlines() if line.startswith("# "))
         table.add_row(name, first.removeprefix("# "))
-    Console().print(table)
+    Terminal().print(table)
     typer.echo("\nPrint one: bissl-ray launch NAME; then sweep on it: bissl-ray sweep --address HOST:PORT")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bissl_ray.cli.flags import takes
+from bissl_ray.cli.streams import print_csv, print_json
 from bissl_ray.config.options import BoardOptions
 from bissl_ray.errors import BadInputError
 
@@ -33,13 +34,12 @@ def leaderboard(
     format: Annotated[Format, typer.Option(help="How to write it.")] = "table",
 ) -> None:
     """Rank the trials of all sweeps, and say whether BiSSL beats plain fine-tuning beyond seed noise."""
-    from rich.console import Console
-
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.leaderboard import as_csv, as_json, as_markdown, table
 
-    console = Console()
+    console = Terminal()
     if watch:
-        if format != "table" or not console.is_terminal:
+        if format != "table" or not console.is_interactive:
             raise BadInputError("--watch redraws a table in a terminal; leave it out to write elsewhere")
         _watch(console, replace(asked, top=min(asked.top, max(1, console.height - _AROUND_ROWS))))
         return
@@ -49,9 +49,11 @@ def leaderboard(
     if format == "table":
         console.print(table(board.rows, board.verdicts, console, asked.sort))
     elif format == "json":
-        typer.echo(as_json(board.rows, board.verdicts))
+        print_json(as_json(board.rows, board.verdicts))
+    elif format == "csv":
+        print_csv(as_csv(board.rows))
     else:
-        text = as_csv(board.rows) if format == "csv" else as_markdown(board.rows, board.verdicts)
+        text = as_markdown(board.rows, board.verdicts)
         typer.echo(text, nl=bool(text))
 
 
@@ -61,8 +63,7 @@ def show(
     storage: Annotated[str, typer.Option(help="Folder or URI that holds the results.")] = "./runs",
 ) -> None:
     """Show one trial: configuration, curve, diagnostics, why it was proposed, why it stopped."""
-    from rich.console import Console
-
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.config.settings import Settings
     from bissl_ray.leaderboard import find_trial, render_trial
     from bissl_ray.store import read_reports, to_rows
@@ -74,7 +75,7 @@ def show(
         typer.echo(note, err=True)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     own = [report for report in reports if report["trial"] == trial]
-    console = Console()
+    console = Terminal()
     console.print(render_trial(row, own, children, defaults, console))
 
 

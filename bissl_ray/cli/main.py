@@ -1,12 +1,14 @@
 """The command line: `bissl-ray VERB`. The verbs are in the files here; this one gathers them, turns errors into exits.
 
-Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and failed, 2 bad input, 130 interrupted.
+Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and failed, 2 bad input, 130 interrupted,
+141 nobody reads what is printed.
 """
 
 import sys
 
 import typer
 
+from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
 from bissl_ray.cli.datasets import datasets
@@ -40,17 +42,31 @@ app.add_typer(bench, name="bench")
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    streams.prepare()
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except OSError as error:  # nobody reads it any more, or there is no room for it
+        code = _unwritten(error)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run a verb and give the exit code; what went wrong is said."""
     try:
         code = app(standalone_mode=False)
+    except SystemExit as end:
+        # So Typer ends where a pipe is broken; it may be one of a worker's, of which something is to be said.
+        if isinstance(end.__context__, BrokenPipeError):
+            return _unwritten(end.__context__)
+        raise
     except BadInputError as error:
-        _say(str(error))
-        code = 2
+        return _say(str(error), 2)
     except (typer.Abort, KeyboardInterrupt):
-        code = 130
+        return 130
     except (RunFailedError, OSError) as error:
         # An OSError: the storage refused in the end; what is lost and how to go on stands in it.
-        _say(str(error))
-        code = 1
+        return _say(str(error), 1)
     except Exception as error:
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
         if not hasattr(error, "format_message"):
@@ -58,13 +74,23 @@ def main() -> None:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "bissl-ray"
         said = error.format_message()
-        if said.startswith("Usage:"):  # a verb was left out, and this is the help
-            typer.echo(said, err=True)
-        else:
-            _say(f"{said.rstrip('.')}; see {path} --help")
-        code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+        if not said.startswith("Usage:"):
+            return _say(f"{said.rstrip('.')}; see {path} --help", 2)
+        typer.echo(said, err=True)  # a verb was left out, and this is the help
+        return 2
+    return code if isinstance(code, int) else 0
 
 
-def _say(text: str) -> None:
+def _say(text: str, code: int) -> int:
     typer.echo(f"bissl-ray: {text}", err=True)
+    return code
+
+
+def _unwritten(error: OSError) -> int:
+    """What could not be printed: nothing is said of it to a reader that has ended."""
+    if streams.reader_left():
+        streams.hush()
+        return streams.READER_LEFT
+    code = _say(str(error), 1)
+    streams.hush()
+    return code

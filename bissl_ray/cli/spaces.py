@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from bissl_ray.cli.streams import print_json
 from bissl_ray.errors import BadInputError
 
+_LEAST_IMPORTANT = ("seeds", "runs\neach", "finalists", "known\npoints", "pixels", "pretext", "trials")
 _Format = Literal["yaml", "json"]
 
 
@@ -28,16 +30,18 @@ def _print_one(name: str, format: _Format) -> None:
     from bissl_ray.config import load_search_space, to_yaml
 
     space = load_search_space(name)
-    text = to_yaml(space) if format == "yaml" else space.model_dump_json(indent=2) + "\n"
-    typer.echo(text, nl=False)
+    if format == "json":
+        print_json(space.model_dump_json(indent=2))
+    else:
+        typer.echo(to_yaml(space), nl=False)
 
 
 def _print_list() -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.config import load_search_space, shipped_spaces
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
@@ -53,8 +57,8 @@ def _print_list() -> None:
         numbers = map(str, (settings.image_size, len(space.known_good), *sizes))
         table.add_row(space.dataset, settings.backbone, settings.pretext, *numbers)
         alike.setdefault((", ".join(space.parameters), ", ".join(space.finetune_parameters)), []).append(name)
-    console = Console()
-    console.print(table)
+    console = Terminal()
+    console.print(console.narrowed(table, _LEAST_IMPORTANT))
     for (searched, of_finetuning), names in alike.items():
         whose = "all" if len(alike) == 1 else ", ".join(names)
         console.print(Text(f"Searched ({whose}): {searched}; in fine-tuning: {of_finetuning}."))

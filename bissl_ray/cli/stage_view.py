@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bissl_ray.config.resolved import ResolvedSettings
     from bissl_ray.stages.run import StageOutcome
 
+_ROOM_FOR_A_BAR: Final = 60  # characters
 _DECODING: Final = "decoding"
 _TITLES: Final = {
     _DECODING: "decoding, once per machine",
@@ -108,15 +109,18 @@ class StageView:
 @contextmanager
 def stage_view(to_stderr: bool = False) -> Iterator[StageView]:
     """A view for the duration of a `with` block; on standard error where standard output is for a program."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-    console = Console(stderr=to_stderr)
-    if not console.is_terminal:
+    from bissl_ray.cli.terminal import Terminal
+
+    console = Terminal(stderr=to_stderr)
+    if not console.is_interactive:
         yield StageView(console, None)
         return
-    columns = ("{task.description}", BarColumn(None), "{task.fields[where]}", "{task.fields[facts]}")
-    with Progress(*columns, TimeRemainingColumn(compact=True), console=console, expand=True) as bars:
+    words = ("{task.description}", "{task.fields[where]}", "{task.fields[facts]}")
+    columns = (words[0], BarColumn(None), *words[1:], TimeRemainingColumn(compact=True))
+    narrow = console.width < _ROOM_FOR_A_BAR
+    with Progress(*(words if narrow else columns), console=console, expand=not narrow) as bars:
         yield StageView(console, bars)
 
 

@@ -49,11 +49,10 @@ def resume(asked: ResumeOptions, name: Annotated[str, typer.Argument(help="The s
 
 def terminal_view(title: str, *, stderr: bool = False) -> "LiveBoard":
     """A view for the duration of a `with` block; on standard error where the output is for another program."""
-    from rich.console import Console
-
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.leaderboard import LiveBoard
 
-    return LiveBoard(Console(stderr=stderr), title)
+    return LiveBoard(Terminal(stderr=stderr), title)
 
 
 def storage_flag(storage: str) -> str:

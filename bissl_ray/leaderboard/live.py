@@ -17,7 +17,7 @@ from bissl_ray.leaderboard.render import board_lines, fitting_table
 from bissl_ray.metrics import Metric, of_objective
 from bissl_ray.progress import Event, Note, SweepProgress
 
-_AROUND_TABLE: Final = 10  # lines: title, bar, counts, best, a table's heading and rules, what its mark means, a spare
+_AROUND_ROWS: Final = 6  # lines of a table that are no rows: heading, rules, a section's end, a spare
 
 
 class LiveBoard:
@@ -38,9 +38,9 @@ class LiveBoard:
         self._console = console
         self._title = title
         self._live: Live | None = None
-        if console.is_terminal:
+        if console.is_interactive:
             # The last picture goes when the sweep ends: the board that follows says it all.
-            self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop", transient=True)
+            self._live = Live(console=console, auto_refresh=False, vertical_overflow="ellipsis", transient=True)
         self._said: tuple[object, ...] | None = None
 
     def __enter__(self) -> Self:
@@ -89,11 +89,17 @@ class LiveBoard:
             parts.append(Text(progress.doing, style="dim"))
         if progress.trouble is not None:
             parts.append(Text(progress.trouble, style="bold red"))
-        rows = rank(progress.trials)[: max(self._console.height - _AROUND_TABLE, 1)]
+        rows = rank(progress.trials)[: self._console.height]
+        notes = [Text(line, style="dim") for line in marks_explained(rows)]
+        taken = len(self._console.render_lines(Group(*parts, *notes), pad=False)) + _AROUND_ROWS
+        rows = rows[: max(self._console.height - taken, 1)]
         if rows:
             parts.append(fitting_table("", board_lines(rows), columns(rows), self._console))
-            parts.extend(Text(line, style="dim") for line in marks_explained(rows))
-        return Group(*parts)
+        for part in (*parts, *notes):
+            if isinstance(part, Text):
+                # Else the picture is cut where it is drawn below a note, which the terminal folds.
+                part.no_wrap, part.overflow = False, "fold"
+        return Group(*parts, *notes)
 
 
 def _counts(progress: SweepProgress) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -79,7 +78,7 @@ def fitting_table(title: str, lines: Sequence[Line], chosen: Sequence[Column], c
     unlimited = console.options.update_width(_WIDER_THAN_ANY_TABLE)
     while True:
         laid_out = _lay_out(title, lines, kept)
-        if len(kept) == 1 or Measurement.get(console, unlimited, laid_out).maximum <= console.width:
+        if len(kept) == 1 or console.measure(laid_out, options=unlimited).maximum <= console.width:
             return laid_out
         kept.remove(min(kept, key=lambda column: column.priority))
 

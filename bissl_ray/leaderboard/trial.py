@@ -51,7 +51,7 @@ def render_trial(
     settings = {name: value for name, value in values.items() if name in known or value is not None}
     parts: list[RenderableType] = [
         Text.assemble((trial["trial"], "bold"), f"  {trial['dataset']} · {trial['sweep']}"),
-        _facts(trial),
+        _facts(trial, console.width),
         _heading("Configuration"),
         _configuration(settings, defaults),
     ]
@@ -63,7 +63,7 @@ def render_trial(
         if ordered:
             parts += _stage(stage, progress, ordered, console.width)
     if children:
-        parts += [_heading("Runs that tune or confirm it"), _children(children)]
+        parts += [_heading("Runs that tune or confirm it"), _children(children, console.width)]
     if trial["phase"] == Phase.CONTROL:
         return Group(*parts, Text(_CONTROL, style="dim"))
     again = Text(space_of(trial["dataset"], {name: value for name, value in settings.items() if name in known}))
@@ -74,9 +74,9 @@ def _heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold cyan")
 
 
-def _pairs(pairs: Sequence[tuple[str, str]]) -> Table:
+def _pairs(pairs: Sequence[tuple[str, str]], width: int) -> Table:
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(style="dim", no_wrap=True, max_width=max(width // 2, 1))
     grid.add_column(overflow="fold")
     for name, value in pairs:
         if value:
@@ -84,7 +84,7 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> Table:
     return grid
 
 
-def _facts(trial: Row) -> Table:
+def _facts(trial: Row, width: int) -> Table:
     status = trial["status"] + (f": {trial['status_reason']}" if trial["status_reason"] else "")
     metric, objective = of_objective(trial["objective_name"]), finite(trial["objective"])
     return _pairs(
@@ -103,7 +103,8 @@ def _facts(trial: Row) -> Table:
             ("time", _cost(trial)),
             ("attempts", setting(trial["attempts"])),
             ("checkpoint", trial["checkpoint"] or ""),
-        ]
+        ],
+        width,
     )
 
 
@@ -117,6 +118,7 @@ def _cost(trial: Row) -> str:
 def _configuration(values: Row, defaults: Mapping[str, Any]) -> Group:
     changed = {name: value for name, value in values.items() if name not in defaults or defaults[name] != value}
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
     for name, value in changed.items():
         was = f"default {_value(defaults[name])}" if name in defaults else ""
         grid.add_row(Text(name, style="bold"), Text(_value(value), style="bold"), Text(was, style="dim"))
@@ -136,23 +138,31 @@ def _stage(stage: str, progress: str, reports: Sequence[Row], width: int) -> lis
         parts += [_heading(title), Text(drawn)]
     pairs = diagnostics(reports)
     if any(value for _, value in pairs):
-        parts += [_heading(f"Diagnostics, first {progress} to last"), _pairs(pairs)]
+        parts += [_heading(f"Diagnostics, first {progress} to last"), _pairs(pairs, width)]
     return parts
 
 
-def _children(children: Sequence[Row]) -> Table:
+def _children(children: Sequence[Row], width: int) -> Table:
+    """A column for each fact; where they don't fit side by side, a sentence."""
+    told = [_child(row) for row in children]
+    if sum(max(map(len, cells)) + 2 for cells in zip(*told, strict=True)) > width:
+        return _pairs([(name, ", ".join(filter(None, facts))) for name, *facts in told], width)
     grid = Table.grid(padding=(0, 2))
-    for row in children:
-        metric, test = of_objective(row["objective_name"]), finite(row["test_metric"])
-        grid.add_row(
-            row["trial"],
-            row["step"],
-            "" if row["seed"] is None else f"seed {row['seed']}",
-            row["status"],
-            metric.score(finite(row["objective"])),
-            "" if test is None else f"test {metric.score(test)}",
-        )
+    for cells in told:
+        grid.add_row(*cells)
     return grid
+
+
+def _child(row: Row) -> list[str]:
+    metric, test = of_objective(row["objective_name"]), finite(row["test_metric"])
+    return [
+        row["trial"],
+        row["step"],
+        "" if row["seed"] is None else f"seed {row['seed']}",
+        row["status"],
+        metric.score(finite(row["objective"])),
+        "" if test is None else f"test {metric.score(test)}",
+    ]
 
 
 def space_of(dataset: str, settings: Mapping[str, Any]) -> str:

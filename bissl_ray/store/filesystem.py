@@ -23,11 +23,13 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
         storage: a local path, or any URI that pyarrow knows (s3://, gs://, file://, ...).
 
     Raises:
-        BadInputError: the URI's scheme is unknown or the URI is malformed.
+        BadInputError: the URI's scheme is unknown, the URI is malformed, or the name is not UTF-8.
     """
     text = str(storage)
     if not text:
         raise BadInputError("found an empty storage; expected a folder, or a URI such as s3://bucket/folder")
+    if not text.isascii() and text != text.encode(errors="ignore").decode():
+        raise BadInputError(f"storage {text}: found a name that is not UTF-8; expected one that is: rename the folder")
     if "://" not in text:
         return LocalFileSystem(), Path(text).expanduser().absolute().as_posix()
     try:

@@ -1,5 +1,6 @@
 """Whom the cache of decoded images tells how far its filling is, where nobody else listens: standard error."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -26,11 +27,15 @@ class OnStderr:
             _say_once(event.line)
             return
         now = time.monotonic()
-        if not sys.stderr.isatty() or (now < self._next and event.done < event.total):
+        if not _redraws() or (now < self._next and event.done < event.total):
             return
         self._next = now + _PAUSE_S
         sys.stderr.write("\r\x1b[K" if event.done == event.total else f"\r\x1b[Kbissl-ray: {event.words}")
         sys.stderr.flush()
+
+
+def _redraws() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @cache
