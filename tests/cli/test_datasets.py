@@ -83,7 +83,7 @@ def damaged_cars(root: Path) -> Path:
     with Image.open(images / "00001.jpg") as image:
         image.save(images / "00001.jpg", exif=exif)
     shutil.copy(images / "00001.jpg", root / "stanford_cars" / "cars_test" / "00001.jpg")
-    (images / "thumbs.db").write_bytes(b"")
+    (images / "notes.txt").write_bytes(b"")
     return root
 
 
@@ -95,7 +95,7 @@ def test_everything_wrong_is_listed(here, tmp_path: Path) -> None:
     for number in (2, 5):
         assert f"  {images}/{number:05d}.jpg: this image can't be decoded" in done.out
     assert "note: 2 images turned as EXIF says" in done.out
-    assert f"note: Beside the images 1 file of no split:\n  {images}/thumbs.db" in done.out
+    assert f"note: Beside the images 1 file of no split:\n  {images}/notes.txt" in done.out
     assert "note: 1 image in several of the training, validation and test splits:" in done.out
     assert f"test: {tmp_path}/stanford_cars/cars_test/00001.jpg" in done.out
     quick = here("check", "cars", "--data-dir", tmp_path, "--quick")
@@ -140,7 +140,7 @@ def test_a_long_list_is_cut_and_counted(here, tmp_path: Path) -> None:
         path.write_bytes(b"")
     done = here("check", "folder", "--data-dir", tmp_path)
     assert done.code == 2 and "problem: 30 files that can't be read as images; put" in done.out
-    assert done.out.count("can't be decoded") == 20 and "  and 10 more" in done.out
+    assert done.out.count("is empty (0 bytes)") == 20 and "  and 10 more" in done.out
 
 
 def test_test_images_among_the_training_images_of_an_own_folder_are_a_problem(here, tmp_path: Path) -> None:
