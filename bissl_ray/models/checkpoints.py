@@ -15,8 +15,10 @@ from torch import Tensor
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.checks import check_finite
+from bissl_ray.models.keep import how_to_keep
 from bissl_ray.models.layouts import FoundBackbone, find_backbone
 from bissl_ray.models.tensor_files import beside, head_name, read_settings, read_tensor_file, settings_name
+from bissl_ray.models.trunks import SeveralTrunksError
 
 _FORMAT = "bissl-ray checkpoint"
 _VERSION = 1
@@ -86,9 +88,11 @@ def load_checkpoint(path: str | os.PathLike[str], head: str | os.PathLike[str] |
             values, or numbers that are not finite; or no state dict is found in it.
     """
     source = Path(path)
-    content = read_tensor_file(source)
+    content, unread = read_tensor_file(source)
     ours = isinstance(content, dict) and content.get("format") == _FORMAT
     checkpoint = _ours(content, source) if ours else _foreign(content, source)
+    if unread is not None:
+        checkpoint = replace(checkpoint, notes=(*checkpoint.notes, unread))
     for state in (checkpoint.backbone, checkpoint.pretext, checkpoint.downstream):
         check_finite(state or {}, source)
     if head is None and checkpoint.pretext is None:
@@ -121,7 +125,7 @@ def _is_state(part: object) -> bool:
 
 
 def _foreign(content: Any, source: Path) -> Checkpoint:
-    found = find_backbone(content)
+    found = _found(content, source)
     if found is None:
         keys = f" with keys {', '.join(map(str, list(content)[:3]))}" if isinstance(content, dict) and content else ""
         raise BadInputError(
@@ -133,6 +137,7 @@ def _foreign(content: Any, source: Path) -> Checkpoint:
     head = {key: tensor for key, tensor in found.state.items() if key.startswith(_HEAD_PREFIXES)}
     backbone = {key: tensor for key, tensor in found.state.items() if key not in head}
     notes = [f"read as {found.layout}, {found.others} other tensors left out"] if found.layout else []
+    notes += [found.note] if found.note else []
     metadata: dict[str, Any] = {}
     settings = beside(source, settings_name(source.name))
     if settings is not None:
@@ -141,6 +146,17 @@ def _foreign(content: Any, source: Path) -> Checkpoint:
         told = [f"{name} {published[name]}" for name in _TOLD if name in published]
         notes += [f"published as trained with {', '.join(told)} ({settings.name})"] if told else []
     return Checkpoint(backbone, head or None, metadata, notes=tuple(notes))
+
+
+def _found(content: Any, source: Path) -> FoundBackbone | None:
+    """As `find_backbone`; raises BadInputError where the file holds several."""
+    try:
+        return find_backbone(content)
+    except SeveralTrunksError as error:
+        raise BadInputError(
+            f"{source}: {error}, and does not say which is the backbone; keep one in a file of its own, and give that: "
+            f"{how_to_keep(source, error.prefixes[0])}"
+        ) from None
 
 
 def _refuse_other_heads(found: FoundBackbone, source: Path) -> None:
@@ -154,7 +170,7 @@ def _refuse_other_heads(found: FoundBackbone, source: Path) -> None:
 
 
 def _head(source: Path) -> dict[str, Tensor]:
-    found = find_backbone(read_tensor_file(source))
+    found = _found(read_tensor_file(source).content, source)
     state = {} if found is None else found.state
     head = {key: tensor for key, tensor in state.items() if key.startswith(_HEAD_PREFIXES)}
     if not head or len(head) < len(state):

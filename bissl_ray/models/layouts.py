@@ -1,52 +1,50 @@
 """Finds the backbone among the tensors of a checkpoint that other code wrote, by the names of its keys.
 
-Self-supervised training saves more than a backbone: heads, a second network that follows the first, a queue, the
-optimizer. What holds the backbone is told by how its names begin.
+Self-supervised training saves more than a backbone: heads, a second network that follows the first, an average, a
+queue, the optimizer. What holds the backbone is told by the names inside: those of a known architecture's first
+parameters, with its later ones beside them.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 
-_NESTS = ("state_dict", "model", "model_state_dict")
-_BARE = (
-    "conv1.weight",
-    "class_token",
-    "cls_token",
-    "conv_proj.weight",
-    "patch_embed.proj.weight",
-    "features.0.0.weight",
-    "stem.0.weight",
+from bissl_ray.models.foreign_keys import FIRST, to_timm_keys
+from bissl_ray.models.trunks import chosen_trunk
+
+_NESTS: Final = ("state_dict", "model", "model_state_dict", "model_state", "module", "weights", "params")
+"""Under these a file holds the network itself."""
+_TRUNKS: Final = (
+    ("conv1.weight", r"layer1\.0\."),
+    ("class_token", r"encoder\.layers\."),
+    ("cls_token", r"blocks\.0\."),
+    ("patch_embed.proj.weight", r"blocks\.0\."),
+    ("conv_proj.weight", r"encoder\.layers\."),
+    ("features.0.0.weight", r"features\.1\.0\."),
+    ("stem.0.weight", r"(?:stages\.0\.|stem\.1\.|layer1\.)"),
+    *((first, "") for first in FIRST),
 )
-"""First parameters of the known architectures: a state dict with one of them is a backbone's own."""
-_LAYOUTS = (
-    ("VISSL", "classy_state_dict.base_model.model.trunk._feature_blocks."),
-    ("VISSL", "base_model.model.trunk._feature_blocks."),
-    ("VISSL", "trunk._feature_blocks."),
-    ("VISSL", "_feature_blocks."),
-    ("MoCo", "encoder_q."),
-    ("MoCo v3", "base_encoder."),
-    ("BYOL", "online_network_state_dict.encoder."),
-    ("BYOL", "online_network_state_dict."),
-    ("BYOL", "learner.online_encoder.net."),
-    ("BYOL", "online_encoder.net."),
-    ("BYOL", "online_encoder."),
-    ("BYOL", "online_network.encoder."),
-    ("BYOL", "online_network."),
-    ("DINO", "teacher.backbone."),
-    ("DINO", "teacher."),
-    ("DINO", "student.backbone."),
-    ("solo-learn, lightly, VICReg and others", "backbone."),
-    ("lightly", "model.backbone."),
-    ("SimSiam and others", "encoder."),
+"""First parameters of the known architectures, each with how names begin that stand beside it."""
+_IN_A_LIST: Final = re.compile(r"(?:^|\.)\d+\.0\.conv1\.weight$")
+_INSIDE: Final = re.compile(r"(?:layer\d+|\d+|stages|features|blocks|stem|downsample_layers)\.")
+_LAYOUTS: Final = (
+    ("VISSL", r"(?:classy_state_dict\.)?(?:base_model\.)?(?:model\.)?(?:trunk\.)?_feature_blocks\."),
+    ("MoCo", r"encoder_q\."),
+    ("MoCo v3", r"base_encoder\."),
+    ("BYOL", r"(?:learner\.)?online_(?:encoder|network|network_state_dict)\.(?:net\.|encoder\.)?"),
+    ("DINO", r"(?:teacher|student)\.(?:backbone\.)?"),
+    ("solo-learn, lightly, VICReg and others", r"backbone\."),
+    ("lightly", r"model\.backbone\."),
+    ("SimSiam and others", r"encoder\."),
 )
-"""Where a backbone lies by how its names begin; the first that a file has is taken."""
-_WRAPPERS = re.compile(r"(^|\.)(?:(?:module|_orig_mod)\.)+")
-"""What data-parallel training and torch.compile put in front of names."""
-_CHILDREN_OF_RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+"""Whose way of saving a backbone it is, by how its names begin."""
+_WRAPPERS: Final = re.compile(
+    r"(^|\.)(?:(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module|_ddp_module)\.)+"
+)
+"""What training on several devices, compilation and checkpointing put in front of names."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,15 @@ class FoundBackbone:
 
     Attributes:
         layout: whose way of saving it is, where that is known, and how names begin there; "" for a plain state dict.
-        state: its tensors, by the architecture's own names; heads may be among them.
+        state: its tensors, by torchvision's or timm's names; heads may be among them.
         others: how many further tensors the file holds.
+        note: which of several networks was taken, in words; "" where there is one.
     """
 
     layout: str
     state: dict[str, Tensor]
     others: int
+    note: str = ""
 
 
 def find_backbone(content: Any) -> FoundBackbone | None:
@@ -72,48 +72,103 @@ def find_backbone(content: Any) -> FoundBackbone | None:
 
     Returns:
         What was found; None where the content has no tensors by name.
+
+    Raises:
+        SeveralTrunksError: it holds several backbones, and no telling which is meant.
     """
-    while isinstance(content, dict):
-        nest = next((nest for nest in _NESTS if isinstance(content.get(nest), dict)), None)
-        if nest is None:
-            break
-        content = content[nest]
-    tensors = {_WRAPPERS.sub(r"\1", name): tensor for name, tensor in _flat(content, "")}
+    tensors = named_tensors(content)
     if not tensors:
         return None
-    if not any(first in tensors for first in _BARE):
-        for name, prefix in _LAYOUTS:
-            state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-            if state:
-                return FoundBackbone(f"{name} ({prefix}*)", _named(state), len(tensors) - len(state))
-        prefix = _common_prefix(tensors)
-        state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-        if prefix and len(state) > len(tensors) / 2:
-            return FoundBackbone(f"a backbone under {prefix}*", state, len(tensors) - len(state))
-    return FoundBackbone("", _named(tensors), 0)
+    averaged = tensors.pop("n_averaged", None)
+    note = "" if averaged is None else f"an average of {int(averaged)} models (SWA or EMA)"
+    prefixes = _trunks(tensors)
+    if not prefixes:
+        known = next((prefix for key in tensors for prefix in [_known_prefix(key)] if prefix), "")
+        prefixes = [known]
+    prefix, choice = chosen_trunk(prefixes)
+    state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+    if not prefix:
+        # Another network beside it is no part of it.
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(tuple(p for p in prefixes if p))}
+    layout = _layout(prefix) if prefix else ""
+    return FoundBackbone(
+        layout, to_timm_keys(_named(state)), len(tensors) - len(state), "; ".join(filter(None, (choice, note)))
+    )
 
 
-def _common_prefix(names: Iterable[str]) -> str:
-    """What stands before the first parameter of a known architecture, where one network alone has such; or ""."""
-    found = {name.removesuffix(first) for name in names for first in _BARE if name.endswith(f".{first}")}
-    shortest = min(found, key=len, default="")
-    return shortest if all(prefix.startswith(shortest) for prefix in found) else ""
+def named_tensors(content: Any) -> dict[str, Tensor]:
+    """All tensors of nested dicts by their names, what wraps a network taken off."""
+    tensors: dict[str, Tensor] = {}
+    for nested, name, tensor in _flat(content, "", ""):
+        # Two networks under one name: the second keeps what it lies under.
+        short = _WRAPPERS.sub(r"\1", name)
+        tensors.setdefault(short if short not in tensors else _WRAPPERS.sub(r"\1", nested), tensor)
+    return tensors
 
 
-def _flat(content: Any, prefix: str) -> list[tuple[str, Tensor]]:
+def _flat(content: Any, nested: str, name: str) -> Iterator[tuple[str, str, Tensor]]:
+    """Each tensor with its whole name, and its name without what only says that there is a network."""
     if isinstance(content, Tensor):
-        return [(prefix.removesuffix("."), content)] if prefix else []
+        if name:
+            yield nested.removesuffix("."), name.removesuffix("."), content
+        return
     if not isinstance(content, Mapping):
-        return []
-    return [pair for key, value in content.items() if isinstance(key, str) for pair in _flat(value, f"{prefix}{key}.")]
+        return
+    order = [*[key for key in _NESTS if key in content], *[key for key in content if key not in _NESTS]]
+    for key in order:
+        if isinstance(key, str):
+            inner = content[key]
+            is_nest = key in _NESTS and isinstance(inner, Mapping)
+            yield from _flat(inner, f"{nested}{key}.", name if is_nest else f"{name}{key}.")
+
+
+def _trunks(tensors: Mapping[str, Tensor]) -> list[str]:
+    """How names begin in each backbone."""
+    found: dict[str, None] = {}
+    for key in tensors:
+        in_a_list = _IN_A_LIST.search(key)
+        if in_a_list:
+            found[key[: in_a_list.start() + (in_a_list[0][0] == ".")]] = None
+        for first, beside in _TRUNKS:
+            prefix = key.removesuffix(first)
+            whole = prefix != key and (not prefix or prefix.endswith("."))
+            if whole and any(re.match(re.escape(prefix) + beside, other) for other in tensors):
+                found[prefix] = None
+    return [prefix for prefix in found if not any(_is_inside(prefix, other) for other in found)]
+
+
+def _is_inside(prefix: str, other: str) -> bool:
+    """Whether what lies under a prefix is a part of the backbone under another."""
+    return prefix != other and prefix.startswith(other) and _INSIDE.match(prefix[len(other) :]) is not None
+
+
+def _known_prefix(key: str) -> str:
+    for _, pattern in _LAYOUTS:
+        found = re.match(pattern, key)
+        if found:
+            return found[0]
+    return ""
+
+
+def _layout(prefix: str) -> str:
+    for name, pattern in _LAYOUTS:
+        if re.fullmatch(pattern, prefix):
+            return f"{name} ({prefix}*)"
+    return f"a backbone under {prefix}*"
 
 
 def _named(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The parts of a residual network by name, where it was saved as a list of them, less the last."""
-    if "4.0.conv1.weight" not in state:
+    """The parts of a residual network by name, where it was saved as a list of them, with the pooling or without."""
+    stages = sorted({int(key.split(".")[0]) for key in state if re.match(r"\d+\.0\.conv1\.weight$", key)})
+    if not stages:
         return state
+    children = {str(place): f"layer{number}" for number, place in enumerate(stages, start=1)}
+    for place in map(str, range(stages[0])):
+        weight = state.get(f"{place}.weight")
+        if weight is not None:
+            children[place] = "conv1" if weight.dim() == 4 else "bn1"
     named = {}
     for key, tensor in state.items():
         child, _, rest = key.partition(".")
-        named[f"{_CHILDREN_OF_RESNET.get(child, child)}.{rest}"] = tensor
+        named[f"{children.get(child, child)}.{rest}"] = tensor
     return named

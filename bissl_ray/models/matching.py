@@ -1,7 +1,9 @@
 """Loads weights into a backbone, strictly unless told otherwise, and says what came of it."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -29,6 +31,12 @@ _HEADS = (
     "prototypes.",
 )
 """How names of tensors begin that are no part of a backbone: classification layers and heads of pretext tasks."""
+_BESIDE = re.compile(
+    r"(?:\w*_)?(?:fc|heads?|decoder|classifier|classifiers|projector|projection|proj|predictor|prediction|prototypes?|pooler|"
+    r"queue|queue_ptr|center|centers|memory|memory_bank|mask_token|logit_scale|logit_bias|temperature|temp|tau|mean|std|"
+    r"criterion|loss|loss_fn|text|text_encoder|decoders|aux|mlp|neck|probe|linear|contrast)(?:_\w*|\d*)$"
+)
+"""What the first word of a name is like that stands beside a whole backbone: a decoder, another loss, a queue."""
 
 
 @dataclass(frozen=True)
@@ -116,17 +124,49 @@ def load_backbone(
     """
     expected = backbone.state_dict()
     found, report = _compare(backbone.architecture, expected, state, source)
+    report = _without_what_stands_beside(report, expected)
     if not report.complete and not (allow_partial and report.matched):
         looks_like = architecture_of(state)
         if looks_like is not None and looks_like != backbone.architecture:
             advice = f"it looks like {looks_like}: set backbone to {looks_like}"
-        elif report.matched:
+        elif renamed := _under_other_names(report, expected, state):
+            advice = f"its tensors are there under other names, such as {renamed}: rename them as the backbone's are"
+        elif report.matched == report.expected and not report.misshapen:
+            own = {key.partition(".")[0] for key in expected}
+            advice = "leave them out with --allow-partial if they change nothing of what the backbone computes"
+            if any("." in key and key.partition(".")[0] in own for key in report.unexpected):
+                advice = "it is a larger network: give a file of this architecture"
+        elif report.matched >= _MOST_OF_IT * report.expected:
             advice = "give a file of this architecture, or --allow-partial to keep fresh weights for the rest"
         else:
             advice = "give a file of this architecture"
         raise BadInputError(f"{source} does not fit the backbone {backbone.architecture}: {report.counts}; {advice}")
     backbone.load_state_dict({**expected, **found})
     return report
+
+
+_MOST_OF_IT = 0.5
+
+
+def _without_what_stands_beside(report: LoadReport, expected: Mapping[str, Tensor]) -> LoadReport:
+    """Count as heads what stands beside a backbone that is there as a whole."""
+    own = {key.partition(".")[0] for key in expected}
+    beside = {key for key in report.unexpected if (first := key.partition(".")[0]) not in own and _BESIDE.match(first)}
+    if report.missing or report.misshapen or not beside:
+        return report
+    rest = tuple(key for key in report.unexpected if key not in beside)
+    return replace(report, unexpected=rest, heads=report.heads + len(beside))
+
+
+def _under_other_names(report: LoadReport, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str | None:
+    """A tensor under another name, where what is missing is all among the unexpected by its shapes; else None."""
+    if not report.missing or report.misshapen:
+        return None
+    left = Counter(tuple(state[key].shape) for key in report.unexpected if key in state)
+    wanted = Counter(tuple(expected[key].shape) for key in report.missing)
+    first = max(report.missing, key=lambda key: expected[key].numel())
+    alike = [key for key in report.unexpected if key in state and state[key].shape == expected[first].shape]
+    return f"{alike[0]} for {first}" if wanted <= left and alike else None
 
 
 def architecture_of(state: Mapping[str, Tensor]) -> str | None:

@@ -1,69 +1,95 @@
-"""Reads .pth, .pt and .safetensors files; never unpickles anything but tensors and plain values."""
+"""Reads .pth, .pt and .safetensors files by their content; never runs anything that they name."""
 
 import json
 import re
-import shlex
 import warnings
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from bissl_ray.errors import BadInputError
+from bissl_ray.models.inert import is_sharded, read_inert
+from bissl_ray.models.other_files import refuse_folder, refuse_other, refuse_other_zip
+from bissl_ray.signatures import BEGINNING, kind_of_bytes
 
-_KEEP = (
-    'import torch; load = lambda path: torch.load(path, map_location="cpu", weights_only=False); '
-    "keep = lambda c: {k: keep(v) for k, v in c.items() if isinstance(v, (dict, torch.Tensor, torch.nn.Module))} "
-    "if isinstance(c, dict) else keep(c.state_dict()) if isinstance(c, torch.nn.Module) else c; "
-)
-"""Python that reads a file with all that is pickled in it, and keeps its tensors under their names."""
+_TORCH_OWN = ("torch.nn.", "torchvision.", "builtins.", "__builtin__.", "collections.")
+_EXAMPLES = 3
 
 
-def read_tensor_file(source: Path) -> Any:
+class TensorFile(NamedTuple):
+    """What a file holds."""
+
+    content: Any
+    """Nested dicts, with tensors on the CPU somewhere."""
+    note: str | None = None
+    """What of it was left unread."""
+
+
+def read_tensor_file(source: Path) -> TensorFile:
     """What a file holds, its tensors on the CPU.
 
     Raises:
-        BadInputError: the file is missing, empty or damaged, holds anything but tensors and plain values, or needs a
-            package that is not installed.
+        BadInputError: there is no such file; it is empty, damaged, of another kind, or needs a package that is not
+            installed; or its tensors are parts that a distributed run kept on its processes.
     """
+    if source.is_dir():
+        refuse_folder(source)
     if not source.is_file():
         raise BadInputError(
             f"no checkpoint file at {source}; expected a .pth, .pt or .safetensors file: check the path"
         )
     if source.stat().st_size == 0:
         raise BadInputError(f"{source} is empty; expected a checkpoint: fetch or write it again")
-    return _read_safetensors(source) if source.suffix == ".safetensors" else _read_torch(source)
+    with source.open("rb") as file:
+        start = file.read(BEGINNING)
+    kind = kind_of_bytes(start)
+    refuse_other(source, kind, start)
+    key = None if kind is None else kind.key
+    if key == "safetensors" or (key is None and source.suffix == ".safetensors"):
+        return _read_safetensors(source)
+    if key == "zip":
+        refuse_other_zip(source)
+    return _read_torch(source)
 
 
-def _read_torch(source: Path) -> Any:
+def _read_torch(source: Path) -> TensorFile:
     try:
         with warnings.catch_warnings():
-            # Of pickles that torch did not write; they are refused below.
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            return torch.load(source, map_location="cpu", weights_only=True)
+            # Of pickles that torch did not write, and of the sources of classes, which nobody wants.
+            warnings.simplefilter("ignore")
+            try:
+                # A path would be read by its suffix.
+                with source.open("rb") as file:
+                    return TensorFile(torch.load(file, map_location="cpu", weights_only=True))
+            except UnpicklingError as error:
+                if "GLOBAL" not in str(error) and "Unsupported" not in str(error):
+                    raise
+                content, names = read_inert(source)
     except Exception as error:  # torch raises OSError, KeyError, EOFError or RuntimeError, as the bytes fall
-        foreign = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, UnpicklingError) else None
-        if foreign:
-            raise BadInputError(
-                f"{source} holds a pickled {foreign.group(1)}; only tensors and plain values are ever "
-                "unpickled. If you trust who made it, keep its tensors alone and give that file: "
-                f"{_how_to_extract(source)}"
-            ) from None
         raise BadInputError(
             f"{source} is not a readable torch file ({type(error).__name__}): it is cut short, or was not written by "
             "torch.save; fetch it again, or write the tensors with torch.save(model.state_dict(), FILE)"
         ) from error
+    if is_sharded(names):
+        raise BadInputError(
+            f"{source} holds the parts of its tensors that one process of a distributed run kept; save the whole ones: "
+            "torch.distributed.checkpoint.state_dict.get_model_state_dict(model, "
+            "options=StateDictOptions(full_state_dict=True, cpu_offload=True))"
+        )
+    return TensorFile(content, _left_unread(names))
 
 
-def _how_to_extract(source: Path) -> str:
-    """A command that writes the tensors of a file, and nothing else of it, wherever in it they lie."""
-    # Double quotes inside, so that the shell's single ones stand around the whole.
-    paths = [json.dumps(str(path)) for path in (source, source.with_name(f"{source.stem}-tensors.pth"))]
-    return shlex.join(["python", "-c", f"{_KEEP}torch.save(keep(load({paths[0]})), {paths[1]})"])
+def _left_unread(names: tuple[str, ...]) -> str | None:
+    foreign = [name for name in names if not name.startswith(_TORCH_OWN)] or list(names)
+    if not foreign:
+        return None
+    more = ", ..." if len(foreign) > _EXAMPLES else ""
+    return f"left unread, and nothing of it was run: pickled {', '.join(foreign[:_EXAMPLES])}{more}"
 
 
-def _read_safetensors(source: Path) -> Any:
+def _read_safetensors(source: Path) -> TensorFile:
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -72,7 +98,7 @@ def _read_safetensors(source: Path) -> Any:
             f"{source} needs the safetensors package, which is not installed: pip install safetensors"
         ) from None
     try:
-        return load_file(source, device="cpu")
+        return TensorFile(load_file(source, device="cpu"))
     except SafetensorError:
         raise BadInputError(
             f"{source} is not a readable safetensors file, it may be cut short: fetch or write it again"

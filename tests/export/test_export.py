@@ -119,7 +119,8 @@ def test_the_verb_writes_a_file_or_the_configuration(tmp_path, monkeypatch, caps
     done = run_here(monkeypatch, capsys, "export", "--config", "--storage", tmp_path)
     assert yaml.safe_load(done.out) == {
         "dataset": "digits",
-        "fixed": {"backbone": "smallconv", "image_size": 8, "upper_lr": 0.02, "clip_norm": None},
+        "fixed": {"backbone": "smallconv", "image_size": 8, "upper_lr": 0.02, "clip_norm": None}
+        | {"exif_orientation": False},  # as it was before there was the setting
         "protocol": {"trials": 1, "finalists": 1, "finetune_runs": 1},
     }
     done = run_here(monkeypatch, capsys, "export", "--config", "--storage", tmp_path, "--out", tmp_path / "w.yaml")

@@ -1,6 +1,5 @@
 """Checkpoints that are named by the address of a storage are read as those of this machine."""
 
-import argparse
 import json
 
 import pytest
@@ -56,11 +55,12 @@ def test_what_is_wrong_is_said_of_the_address(tmp_path):
     (tmp_path / "empty.pth").touch()
     with pytest.raises(BadInputError, match=rf"^in {address}: empty.pth is empty"):
         read_checkpoint(CheckpointChoice(file=f"{address}/empty.pth"))
-    torch.save({"args": argparse.Namespace()}, tmp_path / "last.ckpt")
+    network = {"conv1.weight": torch.ones(1), "layer1.0.conv1.weight": torch.ones(1)}
+    torch.save({"fast": network, "slow": network}, tmp_path / "last.ckpt")
     with pytest.raises(BadInputError) as error:
         read_checkpoint(CheckpointChoice(file=f"{address}/last.ckpt"))
     # The command is for a copy of the file, which has no place yet.
-    assert 'load("last.ckpt")' in str(error.value)
+    assert str(error.value).endswith("keep last.ckpt fast")
 
 
 def test_every_verb_keeps_the_address_that_was_given(published):

@@ -1,0 +1,134 @@
+"""What people give for a checkpoint and is none: what it is, and what to do."""
+
+import json
+import re
+import shlex
+import sys
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from bissl_ray.errors import BadInputError
+from bissl_ray.signatures import Kind
+
+_SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".pkl")
+_UNPACK: Final = "unpack it, and give the checkpoint that is inside"
+_FETCH: Final = "fetch the file itself: a download link, not the page that shows it"
+_REMEDIES: Final = {
+    "lfs": "fetch the file itself: git lfs pull",
+    "html": _FETCH,
+    **dict.fromkeys(("gzip", "bzip2", "xz", "zstd", "7z", "rar", "tar"), _UNPACK),
+    "zeros": "fetch it again",
+    "hdf5": "convert its weights to torch's names and shapes, and write them with torch.save",
+    "npy": "expected tensors by name: write them with torch.save({name: torch.from_numpy(array), ...}, FILE)",
+    "gguf": "give the model's own weights, as .safetensors",
+}
+_TENSORFLOW: Final = re.compile(r"\.(?:index|meta|data-\d{5}-of-\d{5}|pb)$|^checkpoint$")
+_ONNX: Final = re.compile(rb"\x08.\x12.[A-Za-z]", re.S)
+
+
+def refuse_other(source: Path, kind: Kind | None, start: bytes) -> None:
+    """Refuse a file that can't be a checkpoint.
+
+    Args:
+        source: the file.
+        kind: what it is by its first bytes; None where these tell nothing.
+        start: these.
+
+    Raises:
+        BadInputError: says what it is, and what to do.
+    """
+    what, remedy = None, ""
+    if kind is not None and kind.key == "json":
+        what, remedy = _of_json(source)
+    elif kind is not None and (kind.image or kind.key in _REMEDIES or kind.key not in _MAY_BE_TENSORS):
+        what, remedy = kind.words, _REMEDIES.get(kind.key, "give a checkpoint")
+    elif kind is None and (source.suffix == ".onnx" or _ONNX.match(start)):
+        what, remedy = "an ONNX model", "give the weights that it was exported from: ONNX has no names to find them by"
+    elif kind is None and (_TENSORFLOW.search(source.name) or start.startswith(b"model_checkpoint_path")):
+        what = "a part of a TensorFlow checkpoint"
+        remedy = "convert its weights to torch's names and shapes, and write them with torch.save"
+    elif kind is None and source.suffix == ".msgpack":
+        what, remedy = "a checkpoint of Flax", "convert it to torch, as Hugging Face's from_flax=True does"
+    if what is not None:
+        raise BadInputError(f"{source} is {what}; {remedy}")
+
+
+_MAY_BE_TENSORS: Final = ("zip", "pickle", "safetensors", "json")
+
+
+def refuse_other_zip(source: Path) -> None:
+    """Refuse a zip archive that torch.save did not write.
+
+    Raises:
+        BadInputError: as `refuse_other`; or it is cut short.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        raise BadInputError(
+            f"{source} is cut short: its end, which says what is in it, is missing; fetch or write it again"
+        ) from None
+    inner = {name.partition("/")[2] for name in names}
+    if "constants.pkl" in inner:
+        raise BadInputError(
+            f"{source} is a TorchScript archive; write its tensors into a file, and give that: {_of_script(source)}"
+        )
+    if "data.pkl" in inner:
+        return
+    if names and all(name.endswith(".npy") for name in names):
+        raise BadInputError(
+            f"{source} is a NumPy archive of {len(names)} arrays ({names[0]}, ...); expected tensors by torch's names: "
+            "write them with torch.save({name: torch.from_numpy(array), ...}, FILE)"
+        )
+    held = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") if names else "nothing"
+    raise BadInputError(f"{source} is a zip archive of {held} and no file of torch.save; {_UNPACK}")
+
+
+def _of_script(source: Path) -> str:
+    target = _beside(source)
+    code = (
+        "import torch; torch.save(dict(torch.jit.load("
+        f'{json.dumps(str(source))}, map_location="cpu").state_dict()), {json.dumps(str(target))})'
+    )
+    return shlex.join([sys.executable, "-c", code])
+
+
+def _beside(source: Path) -> Path:
+    """Where the tensors of a file go."""
+    return source.with_name(f"{source.stem}-tensors.pth")
+
+
+def _of_json(source: Path) -> tuple[str, str]:
+    try:
+        content = json.loads(source.read_text(encoding="utf-8"))
+        shards = sorted(set(content["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "a JSON text", "give the file of the tensors that it belongs to"
+    several = f" and {len(shards) - 1} more" if len(shards) > 1 else ""
+    return (
+        f"an index of the files that hold the tensors, {shards[0]}{several}",
+        "give that file" if len(shards) == 1 else "join them: save_pretrained(FOLDER, max_shard_size='50GB')",
+    )
+
+
+def refuse_folder(source: Path) -> None:
+    """Refuse a folder, naming what of it might be meant (raises BadInputError)."""
+    inside = sorted(path.name for path in source.iterdir())
+    if ".metadata" in inside and any(name.endswith(".distcp") for name in inside):
+        join = [sys.executable, "-m", "torch.distributed.checkpoint.format_utils", "dcp_to_torch"]
+        raise BadInputError(
+            f"{source} is a folder of a distributed checkpoint; join it in one file, and give that: "
+            f"{shlex.join([*join, str(source), str(_beside(source))])}"
+        )
+    if "zero_to_fp32.py" in inside:
+        raise BadInputError(
+            f"{source} is a folder of DeepSpeed; join it in one file, and give that: "
+            f"{shlex.join([sys.executable, str(source / 'zero_to_fp32.py'), str(source), str(_beside(source))])}"
+        )
+    files = [name for name in inside if name.endswith(_SUFFIXES)]
+    meant = f"give {source / files[0]}" if len(files) == 1 else f"give one of {', '.join(files[:4])}" if files else ""
+    raise BadInputError(
+        f"{source} is a folder; expected a file{': ' if meant else ', .pth, .pt or .safetensors'}{meant}"
+    )
