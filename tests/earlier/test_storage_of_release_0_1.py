@@ -78,7 +78,7 @@ def test_a_sweep_that_was_killed_goes_on(folder: Path) -> None:
     rows = {row["trial"]: row for row in to_rows(read_trials("runs", "digits", "cut"))}
     # Some end themselves early: at so few pixels solves may stay unsolved.
     assert {row["status"] for row in rows.values()} <= {"complete", "pruned"} and before.keys() < rows.keys()
-    assert json.loads((folder / "runs/sweeps/cut/sweep.json").read_text())["version"] == 2
+    assert json.loads((folder / "runs/sweeps/cut/sweep.json").read_text())["version"] == 3
     # It went on from its own checkpoint: the first alternations were not run again.
     reports = to_rows(read_reports("runs", "digits", "cut"))
     first = [row["alternation"] for row in reports if row["trial"] == "t000" and row["stage"] == "bissl"]
