@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bissl_ray.errors import BadInputError
+from bissl_ray.signatures import BEGINNING, kind_of_bytes
 
 if TYPE_CHECKING:
     from requests import RequestException
@@ -23,10 +24,9 @@ _STATUSES: Final[Mapping[int, str]] = {
     410: "is there no longer (410 gone): look for where it was moved",
 }
 _LINKS: Final = "take the link of the file itself; on Hugging Face /resolve/, not /blob/; on GitHub raw"
-_BEGINNINGS: Final = {
-    b"<!doctype html": f"is a web page, not a checkpoint: {_LINKS}",
-    b"<html": f"is a web page, not a checkpoint: {_LINKS}",
-    b"version https://git-lfs": "is a Git LFS pointer, not the file: take the link of the file that it points to",
+_REFUSED: Final = {
+    "html": f"is a web page, not a checkpoint: {_LINKS}",
+    "lfs": "is a Git LFS pointer, not the file: take the link of the file that it points to",
 }
 
 
@@ -66,12 +66,10 @@ def check_status(status: int, shown: str, retry_after: str | None = None) -> Non
 
 def check_beginning(content_type: str, first: bytes, shown: str) -> None:
     """Refuse what can't be a checkpoint by its type or its first bytes (raises BadInputError)."""
-    start = first[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if content_type.lower().startswith("text/html"):
-        start = b"<html"
-    for beginning, words in _BEGINNINGS.items():
-        if start.startswith(beginning):
-            raise BadInputError(f"{shown} {words}")
+    kind = kind_of_bytes(first[:BEGINNING])
+    key = "html" if content_type.lower().startswith("text/html") else "" if kind is None else kind.key
+    if key in _REFUSED:
+        raise BadInputError(f"{shown} {_REFUSED[key]}")
 
 
 def is_whole(file: Path) -> bool:
