@@ -46,11 +46,14 @@ def parts_in(folder: Path, found: Collection[str]) -> dict[str, str]:
     Raises:
         BadInputError: it can be read in two ways, or a part is missing or there twice.
     """
-    holding = {name for name in found if subfolders(folder / name)}
     called = {name: part for name in sorted(found) if (part := part_called(name)) is not None}
+    # Of these alone: there may be thousands of classes, each with thousands of images.
+    holding = {name for name in called if subfolders(folder / name)}
     if not any(name in holding for name, part in called.items() if part != "unlabelled"):
-        hinted = {name: part for name in sorted(holding) if (part := _part_hinted(name)) is not None}
-        called |= hinted if "train" in hinted.values() else {}
+        hinted = {name: part for name in sorted(found) if (part := _part_hinted(name)) is not None}
+        if "train" in hinted.values():
+            holding |= {name for name in hinted if subfolders(folder / name)}
+            called |= {name: part for name, part in hinted.items() if name in holding}
     unlabelled = [name for name, part in called.items() if part == "unlabelled"]
     named = [name for name in called if name not in unlabelled]
     others = [name for name in sorted(found) if name not in called]
