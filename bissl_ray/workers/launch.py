@@ -16,7 +16,7 @@ from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
 
 if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
-    from bissl_ray.workers.train_run import GroupShape
+    from bissl_ray.workers.shape import GroupShape
 
 _SAID_IN_WORDS: Final = (BadInputError, TrialDiagnosedError, DivergedError, FloatingPointError)
 """What a run may end with that is no fault of the program: its message is all that a person needs."""
