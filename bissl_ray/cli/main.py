@@ -5,6 +5,7 @@ Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and fail
 """
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -65,6 +66,8 @@ def _run() -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except (RunFailedError, OSError) as error:
+        if _folder_is_gone():
+            return _say("the current folder has been removed: change to another with cd", 2)
         # An OSError: the storage refused in the end; what is lost and how to go on stands in it.
         return _say(str(error), 1)
     except Exception as error:
@@ -79,6 +82,14 @@ def _run() -> int:
         typer.echo(said, err=True)  # a verb was left out, and this is the help
         return 2
     return code if isinstance(code, int) else 0
+
+
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def _say(text: str, code: int) -> int:

@@ -10,13 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from bissl_ray.data.sockets import fits, private_folder, takes_files
 from bissl_ray.errors import BadInputError
 
-_LONGEST_SOCKET: Final = 103
-"""Bytes of a socket's path that every system takes: Linux 107, macOS 103."""
 _BELOW: Final = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.99")
 """Bytes of the longest path that Ray makes of its folder."""
-_SHORT_PLACES: Final = ("/tmp", "/var/tmp")
 _FILES: Final = 65536
 _STORE_BYTES: Final = 128 * 2**20
 """Orders and reports go through Ray's object store, and nothing else: images and models don't."""
@@ -36,7 +34,7 @@ def check_this_machine() -> None:
         raise BadInputError("the current folder has been removed: change to another with cd") from None
     for name in ("RAY_TMPDIR", "TMPDIR"):
         given = os.environ.get(name)
-        if given and not _takes_files(Path(given)):
+        if given and not takes_files(given):
             found = "can't be written to" if Path(given).is_dir() else "is no folder"
             raise BadInputError(
                 f"{name} is {given!r}, which {found}; expected a folder for temporary files: create it, or unset {name}"
@@ -59,35 +57,14 @@ def ray_folder() -> Iterator[str]:
         BadInputError: there is no short place.
     """
     usual = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"
-    if len(os.fsencode(usual)) + _BELOW <= _LONGEST_SOCKET and _takes_files(usual if usual.exists() else usual.parent):
+    if fits(usual, _BELOW) and takes_files(usual if usual.exists() else usual.parent):
         yield str(usual)
         return
-    folder = private_folder(_LONGEST_SOCKET - _BELOW)
+    folder = private_folder(_BELOW)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def private_folder(longest: int) -> str:
-    """Make a folder that nobody else looks into, where sockets' paths are short.
-
-    Args:
-        longest: most bytes of its path.
-
-    Raises:
-        BadInputError: there is no such place.
-    """
-    places = (*_SHORT_PLACES, os.environ.get("XDG_RUNTIME_DIR") or "/dev/shm")
-    for place in places:
-        if len(os.fsencode(place)) + len("/bissl-12345678") <= longest and _takes_files(Path(place)):
-            with suppress(OSError):
-                return tempfile.mkdtemp(prefix="bissl-", dir=place)
-    tried = ", ".join(places)
-    raise BadInputError(
-        f"no short folder for sockets can be written to (tried {tried}; a socket's path has at most "
-        f"{_LONGEST_SOCKET} bytes): set TMPDIR to one of at most {longest - len('/ray')}"
-    )
 
 
 def own_token(environ: MutableMapping[str, str]) -> None:
@@ -129,7 +106,3 @@ def object_store(folder: str, shared: Path = Path("/dev/shm")) -> dict[str, int 
     except OSError:
         free = 0
     return size if free >= 8 * _STORE_BYTES else {**size, "_plasma_directory": folder}
-
-
-def _takes_files(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
