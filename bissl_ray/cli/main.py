@@ -54,6 +54,8 @@ def main() -> None:
 
 def _run() -> int:
     """Run a verb and give the exit code; what went wrong is said."""
+    if _folder_is_gone():  # where torch can't even be imported
+        return _say("the current folder has been removed: change to another with cd", 2)
     try:
         code = app(standalone_mode=False)
     except SystemExit as end:
@@ -66,8 +68,6 @@ def _run() -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except (RunFailedError, OSError) as error:
-        if _folder_is_gone():
-            return _say("the current folder has been removed: change to another with cd", 2)
         # An OSError: the storage refused in the end; what is lost and how to go on stands in it.
         return _say(str(error), 1)
     except Exception as error:

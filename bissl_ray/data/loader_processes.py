@@ -29,7 +29,7 @@ _PRELOADED: Final = [
     *("bissl_ray.data.files.sources", "bissl_ray.data.photographs"),
 ]
 """What loader processes are forked with: importing torchvision, which the last one does, takes each over a second."""
-_BELOW: Final = len("/pymp-12345678/listener-12345678")
+BELOW: Final = len("/pymp-12345678/listener-12345678")
 """Bytes of the longest path that multiprocessing makes of the folder for temporary files."""
 
 
@@ -96,10 +96,10 @@ def received(batch: Any) -> Any:
 @contextmanager
 def _room_for_sockets() -> Iterator[None]:
     """Let multiprocessing choose its folder, which it removes itself, where a socket's path isn't too long."""
-    if fits(tempfile.gettempdir(), _BELOW):
+    if fits(tempfile.gettempdir(), BELOW):
         yield
         return
-    before, folder = tempfile.tempdir, private_folder(_BELOW)
+    before, folder = tempfile.tempdir, private_folder(BELOW)
     tempfile.tempdir = folder
     try:
         util.Finalize(None, _remove, args=(folder,), exitpriority=-101)

@@ -3,13 +3,13 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import ray
 
 from bissl_ray.data.machine import processors
-from bissl_ray.workers.environment import name_the_cluster, worker_environment
-from bissl_ray.workers.own_ray import object_store, ray_folder
+from bissl_ray.workers.environment import modules_of_this_process, name_the_cluster, worker_environment
+from bissl_ray.workers.own_ray import object_store, ray_folder, sockets_of_daemons
 from bissl_ray.workers.shape import Cluster, Node
 
 
@@ -43,7 +43,9 @@ def connected(address: str | None, several: bool) -> Iterator[Cluster]:
 def _of_our_own(several: bool) -> Iterator[None]:
     # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
     options: dict[str, str | int] = {"address": "local", "num_cpus": processors(), "include_dashboard": several}
-    with ray_folder() as folder, _connection(**options, _temp_dir=folder, **object_store(folder)):
+    with ray_folder() as folder, ExitStack() as ends:
+        with sockets_of_daemons(folder):
+            ends.enter_context(_connection(**options, _temp_dir=folder, **object_store(folder)))
         yield
 
 
@@ -51,13 +53,14 @@ def _of_our_own(several: bool) -> Iterator[None]:
 def _connection(**options: str | int) -> Iterator[None]:
     """Connect for the duration of a `with` block, with Ray's own messages silenced."""
     try:
-        ray.init(
-            **options,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            configure_logging=False,
-            runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
-        )
+        with modules_of_this_process():
+            ray.init(
+                **options,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                configure_logging=False,
+                runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
+            )
         yield
     finally:
         ray.shutdown()

@@ -1,7 +1,11 @@
 """The settings that Ray reads from the environment, to be made before it is imported."""
 
+import getpass
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from bissl_ray.plugins import VARIABLE
@@ -54,6 +58,7 @@ def prepare(address: str | None) -> None:
         own_token(os.environ)
         off_the_proxies(os.environ)
         room_for_files()
+    _be_someone()
     for name, value in _ALWAYS.items():
         os.environ.setdefault(name, value)
     particular = _LOCAL if address is None else check_cluster(address)
@@ -62,6 +67,18 @@ def prepare(address: str | None) -> None:
     if "ray" in sys.modules and LOOPBACK_ONLY in particular:
         # Ray was imported before, by whoever called us, and has read the variable already.
         sys.modules["ray._private.ray_constants"].ENABLE_RAY_CLUSTER = False  # type: ignore[attr-defined]
+
+
+def _be_someone() -> None:
+    """Give a user that the system doesn't know, as of a container, a home and a name: Ray and torch ask for them."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/nonexistent"
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
 
 
 def worker_environment() -> dict[str, str]:
@@ -78,3 +95,23 @@ def name_the_cluster() -> None:
     import ray
 
     os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+
+
+@contextmanager
+def modules_of_this_process() -> Iterator[None]:
+    """Start Ray inside this `with` block: its processes then import what this one does, and nothing else.
+
+    Ray puts the current folder on its workers' path, and its daemons look there by themselves: a torch.py or a checkout
+    of this package that lies there would be taken, though this process has none of it on its own path.
+    """
+    here = Path.cwd()
+    if any(Path(entry).absolute() == here for entry in sys.path):
+        yield
+        return
+    if given := os.environ.get("PYTHONPATH"):
+        os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in given.split(os.pathsep))
+    os.chdir("/")
+    try:
+        yield
+    finally:
+        os.chdir(here)

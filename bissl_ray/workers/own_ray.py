@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from bissl_ray.data.loader_processes import BELOW
 from bissl_ray.data.sockets import fits, private_folder, takes_files
 from bissl_ray.errors import BadInputError
 
@@ -26,12 +27,8 @@ def check_this_machine() -> None:
     """Refuse, before anything starts, a machine where no job can run.
 
     Raises:
-        BadInputError: the folder for temporary files can't be written to, or the current folder is gone.
+        BadInputError: the folder for temporary files can't be written to.
     """
-    try:
-        Path.cwd()
-    except OSError:
-        raise BadInputError("the current folder has been removed: change to another with cd") from None
     for name in ("RAY_TMPDIR", "TMPDIR"):
         given = os.environ.get(name)
         if given and not takes_files(given):
@@ -65,6 +62,24 @@ def ray_folder() -> Iterator[str]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def sockets_of_daemons(folder: str) -> Iterator[None]:
+    """Start Ray inside this `with` block: its daemons' own sockets fit, however long the path of TMPDIR is.
+
+    Args:
+        folder: of `ray_folder`.
+    """
+    before = os.environ.get("TMPDIR")
+    if before is None or fits(before, BELOW):
+        yield
+        return
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        os.environ["TMPDIR"] = before
 
 
 def own_token(environ: MutableMapping[str, str]) -> None:

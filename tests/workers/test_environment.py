@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.workers import environment
-from bissl_ray.workers.environment import prepare, worker_environment
+from bissl_ray.workers.environment import modules_of_this_process, prepare, worker_environment
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +54,33 @@ def test_workers_of_any_cluster_know_the_plugins():
 def test_it_imports_no_ray():
     code = f"import sys, {environment.__name__}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_ray_starts_where_nothing_of_another_path_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(tmp_path))])
+    os.environ["PYTHONPATH"] = f"lib{os.pathsep}/abs"
+    with modules_of_this_process():
+        assert str(Path.cwd()) == "/" and os.environ["PYTHONPATH"] == f"{tmp_path}/lib{os.pathsep}/abs"
+    assert str(Path.cwd()) == str(tmp_path)
+
+
+def test_what_this_process_imports_from_its_folder_its_workers_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with modules_of_this_process():
+        assert str(Path.cwd()) == str(tmp_path)
+
+
+def test_a_user_that_the_system_does_not_know_gets_a_home_and_a_name(monkeypatch):
+    for name in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME"):
+        os.environ.pop(name, None)
+    prepare(None)
+    assert "HOME" not in os.environ, "the system knows this one"
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    prepare(None)
+    assert os.environ["HOME"] == "/nonexistent" and os.environ["USER"] == str(os.getuid())
