@@ -35,9 +35,7 @@ def test_ray_address_is_taken(cluster: RunningCluster, tmp_path: Path) -> None:
     assert not (tmp_path / "runs/sweeps").exists()
 
 
-def test_a_dry_run_refuses_what_a_sweep_would_and_sees_the_clusters_data(
-    cluster: RunningCluster, tmp_path: Path
-) -> None:
+def test_a_dry_run_refuses_as_a_sweep_does_and_sees_the_clusters_data(cluster: RunningCluster, tmp_path: Path) -> None:
     there = {"RAY_ADDRESS": cluster.address, **cluster.token}
     refused = run("sweep", "--dry-run", "--workers-per-trial", "4", cwd=tmp_path, **there)
     assert refused.code == 2 and "need 4 CPUs" in refused.err and cluster.address in refused.err
