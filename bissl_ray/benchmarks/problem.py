@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from bissl_ray.bilevel import LowerHessian
 from bissl_ray.config.names import RESNETS
 from bissl_ray.data import get_dataset
-from bissl_ray.data.loaders import OfPair, Samples, each_tensor, endless_batches
+from bissl_ray.data.loaders import OfPair, Samples, endless_batches
+from bissl_ray.data.nested import each_tensor
 from bissl_ray.data.sampling import Share, Stream
 from bissl_ray.downstream.classification import ClassificationTask
 from bissl_ray.errors import BadInputError

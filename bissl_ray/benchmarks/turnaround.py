@@ -25,7 +25,8 @@ from bissl_ray.training.worker import from_ray_train
 from bissl_ray.workers.cluster import connected
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.message_line import MessageLine
-from bissl_ray.workers.train_run import GroupShape, run_with_messages
+from bissl_ray.workers.shape import GroupShape
+from bissl_ray.workers.train_run import run_with_messages
 
 Marks = Mapping[str, float]
 """When a trial took its first step and when it ended: "first_step_at" and "ended_at", seconds since the epoch."""

@@ -5,6 +5,7 @@ Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and fail
 """
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -53,6 +54,8 @@ def main() -> None:
 
 def _run() -> int:
     """Run a verb and give the exit code; what went wrong is said."""
+    if _folder_is_gone():  # where torch can't even be imported
+        return _say("the current folder has been removed: change to another with cd", 2)
     try:
         code = app(standalone_mode=False)
     except SystemExit as end:
@@ -79,6 +82,14 @@ def _run() -> int:
         typer.echo(said, err=True)  # a verb was left out, and this is the help
         return 2
     return code if isinstance(code, int) else 0
+
+
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def _say(text: str, code: int) -> int:

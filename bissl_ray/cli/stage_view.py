@@ -136,7 +136,7 @@ def run_to_end(
     from bissl_ray.stages.run import run_stage
 
     if asked.dry_run:
-        _show_settings(request, resolved)
+        _show_settings(asked, request, resolved)
         raise typer.Exit
     try:
         with stage_view(to_stderr) as view:
@@ -199,30 +199,13 @@ def _carried_on(asked: "StageOptions", request: "StageRequest", verb: str) -> li
     return [*given, *(word for assignment in assignments for word in ("--set", assignment))]
 
 
-def _show_settings(request: "StageRequest", resolved: "ResolvedSettings") -> None:
+def _show_settings(asked: "StageOptions", request: "StageRequest", resolved: "ResolvedSettings") -> None:
     """Print what a stage would do; what was given is checked, what was not is not missed."""
     from bissl_ray.config.describe import settings_to_yaml
-    from bissl_ray.stages.run import check_workers
+    from bissl_ray.stages.run import rehearse_stage
 
-    check_workers(request)
-    lines = _looked_at(request)
+    lines = rehearse_stage(request, asked.storage, asked.address)
     typer.echo(settings_to_yaml(resolved, request.dataset, request.data.split_seed), nl=False)
     for line in ("default: the paper's, where it names one", *lines):
         typer.echo(f"# {line}")
     typer.echo(f"# nothing was started; leave --dry-run out to {request.stage}")
-
-
-def _looked_at(request: "StageRequest") -> list[str]:
-    """What there is to say of the data and the checkpoint, as far as they were given."""
-    from bissl_ray.data import get_dataset
-    from bissl_ray.preflight.checkpoints import read_checkpoint
-    from bissl_ray.preflight.data import inspect_data
-    from bissl_ray.stages.start import fit_start
-
-    checkpoint = None if request.start is None else read_checkpoint(request.start)
-    if request.data.data_dir is None and not get_dataset(request.dataset).embedded:
-        return []
-    facts = inspect_data(request.data, request.settings.decoding)
-    facts.require_split(request.dataset)
-    notes = () if checkpoint is None else fit_start(request, checkpoint, facts).notes
-    return [f"data: {facts.in_words}", *notes]

@@ -102,26 +102,10 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
 
 def _show_plan(asked: SweepOptions) -> None:
     from bissl_ray.config import to_yaml
-    from bissl_ray.config.protocol import parse_budget
-    from bissl_ray.preflight.data import inspect_data
-    from bissl_ray.preflight.sweeps import check_pretrained, check_request
-    from bissl_ray.store import check_writable
-    from bissl_ray.sweep.run import check_new, prepare_request
-    from bissl_ray.workers.environment import check_cluster
+    from bissl_ray.sweep.run import prepare_request, rehearse_sweep
 
-    if asked.budget is not None:
-        parse_budget(asked.budget)
-    if asked.address is not None:
-        check_cluster(asked.address)
     request = prepare_request(asked)
-    check_writable(asked.storage)
-    check_new(request.name, asked.storage)
-    check_request(request)
-    checkpoint = check_pretrained(request, asked.pretrain)
-    facts = inspect_data(request.data, request.space.settings({}).decoding)
-    if not asked.splits_optional:
-        facts.require_split(request.dataset)
-    notes = () if checkpoint is None else checkpoint.on_data(request.dataset, facts)
+    facts, notes = rehearse_sweep(request, asked)
     plan = request.space.protocol
     finalists = min(plan.finalists, plan.trials)
     tuned = plan.finalists * plan.finetune_runs

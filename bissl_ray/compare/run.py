@@ -1,6 +1,5 @@
 """Runs the sweeps of a comparison, all of them or what is left; or says what it would run."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
@@ -31,17 +30,19 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
     Args:
         comparison: its cases; those that have begun are taken to be right.
         storage: absolute.
-        address: of the cluster; None takes RAY_ADDRESS, else this machine, where the data must be.
+        address: of the cluster, where the data must be, as `chosen_address` takes it.
 
     Returns:
-        By sweep that has not begun, lines on its data, where they are here, and on its checkpoint: what was read of it,
-        what matched, and what it may have seen.
+        By sweep that has not begun, lines on its data and on its checkpoint: what was read of it, what matched, and
+        what it may have seen.
 
     Raises:
-        BadInputError: settings, checkpoints or data that don't fit.
+        BadInputError: settings, checkpoints, data or a place that don't fit.
     """
-    from bissl_ray.preflight.data import DataFacts, inspect_data
+    from bissl_ray.preflight.data import DataFacts
+    from bissl_ray.preflight.session import looking
     from bissl_ray.preflight.sweeps import OF_THE_CHECKPOINT, CheckpointFacts, check_pretrained, check_request
+    from bissl_ray.workers.place import Need
 
     known, begun = read_comparison(storage, comparison.name), sweep_names(storage)
     own = set() if known is None else {case.sweep for case in known.cases}
@@ -49,29 +50,28 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
     read: dict[tuple[CheckpointChoice | None, str], CheckpointFacts | None] = {}
     seen: dict[tuple[DataChoice, Decoding], DataFacts] = {}
     notes: dict[str, tuple[str, ...]] = {}
-    for case in comparison.cases:
-        if case.sweep in begun:
-            if case.sweep not in own:
-                raise BadInputError(f"there is a sweep {case.sweep!r} in {storage} already: choose another --name")
-            continue
-        request = case.request
-        check_request(request)
-        settings = request.space.settings({})
-        checkpoint = (request.pretrained, repr([getattr(settings, name) for name in OF_THE_CHECKPOINT]))
-        if checkpoint not in read:
-            read[checkpoint] = check_pretrained(request, pretrain=True)
-        of_checkpoint = read[checkpoint]
-        if address or os.environ.get("RAY_ADDRESS"):
-            notes[case.sweep] = () if of_checkpoint is None else of_checkpoint.notes
-            continue
-        what = (request.data, settings.decoding)
-        if what not in seen:
-            seen[what] = inspect_data(*what)
-        facts = seen[what]
-        if not comparison.of_several_datasets:
-            facts.require_split(case.dataset)
-        told = () if of_checkpoint is None else of_checkpoint.on_data(case.dataset, facts)
-        notes[case.sweep] = (f"data: {facts.in_words}", *told)
+    fresh = [case for case in comparison.cases if case.sweep not in begun]
+    if taken := sorted({case.sweep for case in comparison.cases} & set(begun) - own):
+        raise BadInputError(f"there is a sweep {taken[0]!r} in {storage} already: choose another --name")
+    for case in fresh:
+        check_request(case.request)
+    workers = max((case.request.workers_per_trial for case in comparison.cases), default=1)
+    with looking(Need(workers, "--workers-per-trial", in_process=False), address) as inspect:
+        for case in fresh:
+            request = case.request
+            settings = request.space.settings({})
+            checkpoint = (request.pretrained, repr([getattr(settings, name) for name in OF_THE_CHECKPOINT]))
+            if checkpoint not in read:
+                read[checkpoint] = check_pretrained(request, pretrain=True)
+            of_checkpoint = read[checkpoint]
+            what = (request.data, settings.decoding)
+            if what not in seen:
+                seen[what] = inspect(*what)
+            facts = seen[what]
+            if not comparison.of_several_datasets:
+                facts.require_split(case.dataset)
+            told = () if of_checkpoint is None else of_checkpoint.on_data(case.dataset, facts)
+            notes[case.sweep] = (f"data: {facts.in_words}", *told)
     return notes
 
 

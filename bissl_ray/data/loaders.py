@@ -5,47 +5,19 @@ from these before each image and put back after the batch. So neither the number
 loader processes, nor an interruption changes a bit, and training's own random numbers are not disturbed.
 """
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from bissl_ray.data.loader_processes import die_with_parent, received, sent, start_server
 from bissl_ray.data.machine import processors
+from bissl_ray.data.nested import stacked
 from bissl_ray.data.sampling import ALONE, EveryImageOnce, Key, RandomBatches, Share, Stream, derived_seed
 from bissl_ray.data.spec import Images, Labelled, Target
 from bissl_ray.errors import BadInputError
-
-_PRELOADED: Final = ["__main__", __name__, "bissl_ray.data.files.sources", "bissl_ray.data.photographs"]
-"""What loader processes are forked with: importing torchvision, which the last one does, takes each over a second."""
-
-
-def stacked(samples: Sequence[Any]) -> Any:
-    """A batch of samples of one shape: tensors stacked, the members of tuples and dictionaries each by themselves."""
-    first = samples[0]
-    if isinstance(first, tuple):
-        return tuple(stacked(member) for member in zip(*samples, strict=True))
-    if isinstance(first, dict):
-        return {key: stacked([sample[key] for sample in samples]) for key in first}
-    return torch.stack(list(samples))
-
-
-def each_tensor(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same nest of tuples, lists and dictionaries with its tensors changed; what else is in it stays."""
-    if isinstance(batch, Tensor):
-        return change(batch)
-    if isinstance(batch, dict):
-        return {key: each_tensor(value, change) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(each_tensor(member, change) for member in batch))
-    if isinstance(batch, list | tuple):
-        return type(batch)(each_tensor(member, change) for member in batch)
-    return batch
 
 
 @dataclass(frozen=True)
@@ -98,48 +70,28 @@ class _Seeded(Dataset[Any]):
                     drawn.append(self.samples.prepare(self.samples.source[index]))
         except BadInputError as error:
             return _Drawn(None, error)
-        return _Drawn(self.samples.collate(drawn))
+        return _Drawn(sent(self.samples.collate(drawn)))
 
 
 def _unchanged(drawn: Any) -> Any:
     return drawn
 
 
-def _die_with_parent(_process: int) -> None:
-    """End this loader process when the process it works for is gone, even if that was killed.
-
-    torch watches the parent process id, which under forkserver is the server's, and the server outlives
-    its client as long as a loader process does.
-    """
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def _data_loader(samples: _Seeded, keys: Iterable[list[Key]], processes: int) -> DataLoader[Any]:
-    """Put a DataLoader around samples; with processes, they start by forkserver.
-
-    Forking a Ray actor, which has threads, can deadlock the child; spawning imports torch once per process.
-    The fork server is a fresh process without threads that has imported once what every loader process needs.
-    """
+    """Put a DataLoader around samples."""
     if processes < 0:
         raise BadInputError(f"loader_processes is {processes}; give 0 (decode in the worker) or more")
     # More than there are processors only share them; torch warns of it.
     processes = min(processes, processors())
     if processes > 0:
-        multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+        start_server()
     return DataLoader(
         samples,
         batch_sampler=keys,
         num_workers=processes,
         collate_fn=_unchanged,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_die_with_parent if processes > 0 else None,
+        worker_init_fn=die_with_parent if processes > 0 else None,
         multiprocessing_context="forkserver" if processes > 0 else None,
         persistent_workers=processes > 0,
         generator=torch.Generator(),
@@ -160,7 +112,7 @@ class _Closeable:
         if drawn.error is not None:
             self.close()
             raise drawn.error
-        return drawn.batch
+        return received(drawn.batch)
 
 
 class EndlessBatches(_Closeable, Iterator[Any]):

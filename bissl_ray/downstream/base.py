@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
-from bissl_ray.data.loaders import stacked
+from bissl_ray.data.nested import stacked
 from bissl_ray.data.spec import DatasetSpec, Target
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone

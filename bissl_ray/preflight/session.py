@@ -1,6 +1,5 @@
 """The way of every job, a sweep or a stage by itself, from a request to work: look, connect, look again, lock, run."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +9,20 @@ from bissl_ray.config.data_choice import DataChoice, Decoding
 from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
 from bissl_ray.store.lock import check_free, locked
 from bissl_ray.training.files import remove_folder
+from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.interrupt import Interrupt, interruptible
-from bissl_ray.workers.place import Need, Place, place_for
+from bissl_ray.workers.place import Need, Place, check_here, place_for
 
 T = TypeVar("T")
+Inspect = Callable[[DataChoice, Decoding], DataFacts]
+
+
+def _any_place(place: Place) -> None:
+    """Any place will do."""
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[T]):
     """What a sweep and a stage by itself have in common.
 
     Attributes:
@@ -26,6 +31,8 @@ class Job:
         data: that it runs on.
         decoding: of its image files.
         need: what it asks of the place where it runs.
+        prepare: makes of the facts about the data what the job needs; raises BadInputError where they don't fit.
+        suits: raises BadInputError where the place won't do.
     """
 
     what: str
@@ -33,6 +40,13 @@ class Job:
     data: DataChoice
     decoding: Decoding
     need: Need
+    prepare: Callable[[DataFacts], T]
+    suits: Callable[[Place], None] = _any_place
+
+    @property
+    def ray_folder(self) -> str:
+        """Where Ray keeps its own state of the run, which going on never reads."""
+        return f"{self.folder}/ray"
 
 
 @dataclass(frozen=True)
@@ -51,13 +65,7 @@ class Session(Generic[T]):
 
 
 @contextmanager
-def session(
-    job: Job,
-    storage: str,
-    address: str | None,
-    prepare: Callable[[DataFacts], T],
-    suits: Callable[[Place], None] | None = None,
-) -> Iterator[Session[T]]:
+def session(job: Job[T], storage: str, address: str | None) -> Iterator[Session[T]]:
     """See a job under way, for the duration of a `with` block in which Ctrl-C is a wish to stop.
 
     What can be refused without a cluster is refused before one is started; of another's, the workers see the data.
@@ -65,29 +73,69 @@ def session(
     Args:
         job: what it is.
         storage: absolute.
-        address: of a Ray cluster to join; None takes RAY_ADDRESS, else this machine.
-        prepare: makes of the facts about the data what the job needs; raises BadInputError where they don't fit.
-        suits: raises BadInputError where the place won't do; None: any does.
+        address: of a Ray cluster to join, as `chosen_address` takes it.
 
     Raises:
         BadInputError: another process runs it, the cluster can't be joined or is too small, or data don't fit; nothing
             was started or written.
     """
     check_free(storage, job.folder, job.what)
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    ready = None if address else (prepare(inspect_data(job.data, job.decoding)),)
-    ray_folder = f"{job.folder}/ray"
+    where = chosen_address(address)
+    ready: tuple[T] | None = None
+    if where is None:
+        check_here(job.need, job.suits)
+        ready = (job.prepare(inspect_data(job.data, job.decoding)),)
     held = False
     try:
         # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
-        with place_for(job.need, f"{storage}/{ray_folder}", address) as place, interruptible() as interrupt:
-            if suits is not None:
-                suits(place)
-            (prepared,) = ready or (prepare(inspect_remotely(job.data, job.decoding)),)
+        with place_for(job.need, f"{storage}/{job.ray_folder}", where) as place, interruptible() as interrupt:
+            job.suits(place)
+            (prepared,) = ready or (job.prepare(inspect_remotely(job.data, job.decoding)),)
             with locked(storage, job.folder, job.what):
                 held = True
                 yield Session(place, interrupt, prepared)
     finally:
         if held:
-            # Ray's own state of the run, which going on never reads.
-            remove_folder(storage, ray_folder)
+            remove_folder(storage, job.ray_folder)
+
+
+def rehearse(job: Job[T], storage: str, address: str | None, with_data: bool = True) -> T | None:
+    """Refuse what `session` would; nothing is started or written. Arguments and errors as there.
+
+    Args:
+        job: what it is.
+        storage: absolute.
+        address: as `session` takes it.
+        with_data: whether data were named.
+
+    Returns:
+        What the job makes of the facts about the data, if any were named.
+    """
+    check_free(storage, job.folder, job.what)
+    with looking(job.need, address, job.suits) as inspect:
+        return job.prepare(inspect(job.data, job.decoding)) if with_data else None
+
+
+@contextmanager
+def looking(need: Need, address: str | None, suits: Callable[[Place], None] = _any_place) -> Iterator[Inspect]:
+    """Make sure that there is a place to run, and look at data there, for the duration of a `with` block.
+
+    Args:
+        need: what is asked of the place.
+        address: as `session` takes it.
+        suits: as of `Job`.
+
+    Yields:
+        `inspect_data`, or what looks at the data where the workers of a running cluster will be.
+
+    Raises:
+        BadInputError: the cluster can't be joined or is too small, or nothing can run here.
+    """
+    where = chosen_address(address)
+    if where is None:
+        check_here(need, suits)
+        yield inspect_data
+    else:
+        with place_for(need, "", where) as place:
+            suits(place)
+            yield inspect_remotely

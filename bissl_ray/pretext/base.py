@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
-from bissl_ray.data.loaders import stacked
+from bissl_ray.data.nested import stacked
 from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.data.transforms import pretext_transform
 from bissl_ray.errors import BadInputError

@@ -5,12 +5,13 @@ from typing import Any, Final
 
 from bissl_ray.config.documents import StageDocument
 from bissl_ray.config.requests import StageName, StageRequest
+from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.models import check_twice_differentiable
 from bissl_ray.preflight.checkpoints import read_checkpoint
 from bissl_ray.preflight.data import DataFacts
 from bissl_ray.preflight.requests import CURVATURE, check_shares
-from bissl_ray.preflight.session import Job, session
+from bissl_ray.preflight.session import Job, rehearse, session
 from bissl_ray.progress import Note, View
 from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
@@ -57,6 +58,11 @@ class _Ready:
     start: StartingPoint | None
     words: str
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What there is to say of the data and the checkpoint."""
+        return (f"data: {self.words}", *(() if self.start is None else self.start.notes))
+
 
 def run_stage(request: StageRequest, storage: str, address: str | None, view: View) -> StageOutcome:
     """Run a stage, or go on with it where it was interrupted.
@@ -78,32 +84,13 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
     if begun.status == "complete":
         return StageOutcome(request, place, True, begun.result, before=True)
     check_start(request)
-    check_workers(request)
-    if request.stage == "train":
-        check_twice_differentiable(request.settings.backbone, request.settings.image_size)
-    checkpoint = None if request.start is None else read_checkpoint(request.start)
-    check_writable(place)
-
-    def prepare(facts: DataFacts) -> _Ready:
-        facts.require_split(request.dataset)
-        document = facts.written_to(begun, "choose another --name")
-        start = None if checkpoint is None else fit_start(request, checkpoint, facts)
-        return _Ready(document, _order(request, place, start), start, facts.in_words)
-
-    folder = stage_folder(request.name)
-    job = Job(
-        what=f"{request.stage} run {request.name}",
-        folder=folder,
-        data=request.data,
-        decoding=request.settings.decoding,
-        need=Need(request.workers, "--workers", in_process=True),
-    )
-    with session(job, place, address, prepare) as under_way:
+    job = _job(request, begun, place)
+    with session(job, place, address) as under_way:
         ready, where = under_way.prepared, under_way.place
-        lines = [f"data: {ready.words}", *(() if ready.start is None else ready.start.notes)]
-        if exists(place, progress_file(folder)):
+        lines = [*ready.lines]
+        if exists(place, progress_file(job.folder)):
             lines.append(f"{request.name} was begun before: it goes on from its last saved progress")
-        for line in (*lines, f"{request.name}: {where.words}; results in {place}/{folder}"):
+        for line in (*lines, f"{request.name}: {where.words}; results in {place}/{job.folder}"):
             view.show(Note(line))
         document = ready.document.changed(
             status="running",
@@ -120,6 +107,51 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
             write_tensors(place, ready.order.start, ready.start.content)
         end = _run(ready.order, document, where, view, under_way.interrupt)
     return StageOutcome(request, place, end.result is not None, end.result or {}, saved=end.saved)
+
+
+def rehearse_stage(request: StageRequest, storage: str, address: str | None) -> tuple[str, ...]:
+    """Refuse what `run_stage` would, of what was given; what was not is not missed. Nothing is started or written.
+
+    Args:
+        request: what is asked for.
+        storage: as of `run_stage`.
+        address: as of `run_stage`.
+
+    Returns:
+        What there is to say of the data and the checkpoint, where data were given.
+
+    Raises:
+        BadInputError: as `run_stage`.
+    """
+    place = absolute_storage(storage)
+    job = _job(request, _document(place, request), place)
+    with_data = request.data.data_dir is not None or get_dataset(request.dataset).embedded
+    ready = rehearse(job, place, address, with_data)
+    return () if ready is None else ready.lines
+
+
+def _job(request: StageRequest, begun: StageDocument, storage: str) -> Job[_Ready]:
+    """Check what can be without data or cluster, and say how the rest is checked (raises BadInputError)."""
+    check_workers(request)
+    if request.stage == "train":
+        check_twice_differentiable(request.settings.backbone, request.settings.image_size)
+    checkpoint = None if request.start is None else read_checkpoint(request.start)
+    check_writable(storage)
+
+    def prepare(facts: DataFacts) -> _Ready:
+        facts.require_split(request.dataset)
+        document = facts.written_to(begun, "choose another --name")
+        start = None if checkpoint is None else fit_start(request, checkpoint, facts)
+        return _Ready(document, _order(request, storage, start), start, facts.in_words)
+
+    return Job(
+        what=f"{request.stage} run {request.name}",
+        folder=stage_folder(request.name),
+        data=request.data,
+        decoding=request.settings.decoding,
+        need=Need(request.workers, "--workers", in_process=True),
+        prepare=prepare,
+    )
 
 
 def _document(storage: str, request: StageRequest) -> StageDocument:

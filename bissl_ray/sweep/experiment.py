@@ -29,7 +29,7 @@ from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.place import OnCluster
-from bissl_ray.workers.train_run import GroupShape
+from bissl_ray.workers.shape import GroupShape
 
 _LISTEN_S: Final = 0.5
 _TUNE_ACTOR: Final = {"CPU": 0, "memory": 2**28}

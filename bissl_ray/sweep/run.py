@@ -7,16 +7,18 @@ from bissl_ray.config import SearchSpace, load_search_space
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.fixing import tuned_once
 from bissl_ray.config.options import ResumeOptions, SweepOptions
-from bissl_ray.config.protocol import parse_budget
+from bissl_ray.config.protocol import Budget, parse_budget
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
+from bissl_ray.preflight.data import DataFacts
 from bissl_ray.preflight.requests import check_worker_count, checkpoint_choice, data_choice
 from bissl_ray.progress import Quiet, View
 from bissl_ray.search.history import SweepOutcome, is_finished, outcome_of, planner_of
 from bissl_ray.store import check_name, check_writable
 from bissl_ray.store.documents import now, read_sweep_document
 from bissl_ray.store.paths import absolute_storage, sweep_names
+from bissl_ray.workers.address import chosen_address
 
 
 def prepare_request(asked: SweepOptions) -> SweepRequest:
@@ -80,14 +82,40 @@ def begin_sweep(request: SweepRequest, asked: SweepOptions, view: View) -> Sweep
     Raises:
         BadInputError: anything wrong with the input; nothing was started.
     """
-    limit = None if asked.budget is None else parse_budget(asked.budget)
-    storage = absolute_storage(asked.storage)
-    check_writable(storage)
-    check_new(request.name, asked.storage)
+    document, limit = _new_sweep(request, asked)
     from bissl_ray.sweep.session import run_session
 
-    document = SweepDocument(created_at=now(), request=request, pretrain=asked.pretrain)
-    return run_session(document, storage, asked.address, limit, view, asked.splits_optional)
+    return run_session(
+        document, absolute_storage(asked.storage), asked.address, limit, view, splits_optional=asked.splits_optional
+    )
+
+
+def rehearse_sweep(request: SweepRequest, asked: SweepOptions) -> tuple[DataFacts, tuple[str, ...]]:
+    """Refuse what `begin_sweep` would; nothing is started or written.
+
+    Returns:
+        The data, looked at where they will be used, and lines on the checkpoint.
+
+    Raises:
+        BadInputError: as `begin_sweep`.
+    """
+    document, limit = _new_sweep(request, asked)
+    from bissl_ray.preflight.session import rehearse
+    from bissl_ray.sweep.job import sweep_job
+
+    job = sweep_job(document, limit, asked.splits_optional)
+    ready = rehearse(job, absolute_storage(asked.storage), asked.address)
+    assert ready is not None
+    facts, prepared = ready
+    return facts, tuple(prepared.read)
+
+
+def _new_sweep(request: SweepRequest, asked: SweepOptions) -> tuple[SweepDocument, Budget | None]:
+    limit = None if asked.budget is None else parse_budget(asked.budget)
+    chosen_address(asked.address)
+    check_writable(absolute_storage(asked.storage))
+    check_new(request.name, asked.storage)
+    return SweepDocument(created_at=now(), request=request, pretrain=asked.pretrain), limit
 
 
 def check_new(name: str, storage: str) -> None:

@@ -6,19 +6,15 @@ from typing import Final
 
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
-from bissl_ray.config.requests import SweepRequest
-from bissl_ray.errors import BadInputError
-from bissl_ray.preflight.data import DataFacts
-from bissl_ray.preflight.session import Job, session
-from bissl_ray.preflight.sweeps import CheckpointFacts, check_pretrained, check_request, fitting_models
+from bissl_ray.preflight.session import session
+from bissl_ray.preflight.sweeps import fitting_models
 from bissl_ray.progress import Decoding, Event, Note, Report, SweepProgress, View
 from bissl_ray.search.history import SweepOutcome, outcome_of
-from bissl_ray.store.documents import provenance, write_document
-from bissl_ray.store.paths import sweep_documents
+from bissl_ray.store.documents import write_document
+from bissl_ray.sweep.job import sweep_job
 from bissl_ray.training.files import exists, write_tensors
 from bissl_ray.training.order import Order
-from bissl_ray.training.stages.pretrain import pretrained_path
-from bissl_ray.workers.place import Here, Need, OnCluster, Place
+from bissl_ray.workers.place import Here, OnCluster
 
 _OF_THE_MAKING: Final = (
     "model",
@@ -55,44 +51,11 @@ def run_session(
         BadInputError: something doesn't fit; no trial was started.
     """
     request = document.request
-    # Only of a new sweep: what one began with can't be changed any more, and some of its trials may do well.
-    is_new = document.fingerprint is None
-    checkpoint: CheckpointFacts | None = None
-    if is_new:
-        check_request(request)
-        checkpoint = check_pretrained(request, document.pretrain)
-
-    def prepare(facts: DataFacts) -> tuple[DataFacts, SweepDocument]:
-        if is_new and not splits_optional:
-            facts.require_split(request.dataset)
-        known = facts.written_to(document, "begin a new sweep")
-        if is_new:
-            read = () if checkpoint is None else checkpoint.on_data(request.dataset, facts)
-            known = known.changed(read=read)
-        return facts, known.changed(start=_start_path(request, facts), **provenance())
-
-    def suits(place: Place) -> None:
-        if budget is not None and budget.of == "gpu" and isinstance(place, OnCluster) and not place.gpus:
-            raise BadInputError(
-                f"the budget is in GPU-hours, and {place.cluster.where} has no GPU: give a time instead, such as "
-                "--budget 2h"
-            )
-
-    job = Job(
-        what=f"sweep {request.name}",
-        folder=sweep_documents(request.name),
-        data=request.data,
-        decoding=request.space.settings({}).decoding,
-        need=Need(
-            request.workers_per_trial,
-            "--workers-per-trial",
-            in_process=False,
-            pretrains=request.pretrained is None,
-        ),
-    )
-    with session(job, storage, address, prepare, suits) as under_way:
+    job = sweep_job(document, budget, splits_optional)
+    with session(job, storage, address) as under_way:
         place, interrupt = under_way.place, under_way.interrupt
         assert not isinstance(place, Here)
+        is_new = document.fingerprint is None
         facts, document = under_way.prepared
         write_document(storage, request.name, document)
         shape = place.shape
@@ -116,13 +79,6 @@ def run_session(
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _start_path(request: SweepRequest, facts: DataFacts) -> str:
-    if request.pretrained is not None:
-        return f"{sweep_documents(request.name)}/pretrained.pt"
-    settings = request.space.settings({})
-    return pretrained_path(settings, request.dataset, facts.fingerprint, request.space.protocol.seed)
 
 
 def pretraining_workers(batch: int, slots: int) -> int:

@@ -11,7 +11,8 @@ from bissl_ray.data import DatasetSplits, get_dataset, open_data
 from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.data.cache.news import Tell
 from bissl_ray.data.files.changed import decoded
-from bissl_ray.data.loaders import EvaluationBatches, OfPair, Samples, each_tensor, endless_batches, evaluation_batches
+from bissl_ray.data.loaders import EvaluationBatches, OfPair, Samples, endless_batches, evaluation_batches
+from bissl_ray.data.nested import each_tensor
 from bissl_ray.data.sampling import Share, Stream, derived_seed, global_batch, steps_per_epoch
 from bissl_ray.downstream import downstream_task
 from bissl_ray.pretext import pretext_task

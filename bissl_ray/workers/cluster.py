@@ -3,73 +3,14 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
+from contextlib import ExitStack, contextmanager
 
 import ray
 
 from bissl_ray.data.machine import processors
-from bissl_ray.errors import BadInputError
-from bissl_ray.workers.environment import name_the_cluster, worker_environment
-from bissl_ray.workers.train_run import GroupShape
-
-
-class Node(NamedTuple):
-    """What one machine of a cluster has."""
-
-    cpus: int
-    gpus: int
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A connected cluster.
-
-    Attributes:
-        where: in words, for messages.
-        nodes: of its machines, each with its CPUs and GPUs.
-    """
-
-    where: str
-    nodes: tuple[Node, ...]
-
-    @property
-    def cpus(self) -> int:
-        """CPUs in all."""
-        return sum(node.cpus for node in self.nodes)
-
-    @property
-    def gpus(self) -> int:
-        """GPUs in all."""
-        return sum(node.gpus for node in self.nodes)
-
-    def shape(self, workers: int, run_dir: str, flag: str = "--workers-per-trial") -> GroupShape:
-        """The shape of a worker group here: a GPU per worker where there are GPUs, and its share of the CPUs.
-
-        Args:
-            workers: that work together.
-            run_dir: folder or URI for Ray Train's own state.
-            flag: what asked for so many, for error lines.
-
-        Raises:
-            BadInputError: one group asks for more than the whole cluster has.
-        """
-        there, unit = (self.gpus, "GPUs") if self.gpus else (self.cpus, "CPUs")
-        if workers > there:
-            raise BadInputError(
-                f"{workers} workers need {workers} {unit}; {self.where} has {there}: "
-                f"ask for fewer with {flag}, or attach to a larger cluster with --address"
-            )
-        # Of the machines that have GPUs: a worker must fit on one of them, whatever a head node has beside.
-        share = min((node.cpus // node.gpus for node in self.nodes if node.gpus), default=1)
-        return GroupShape(workers, max(1, share), self.gpus > 0, run_dir)
-
-    def slots(self, shape: GroupShape) -> int:
-        """How many groups of this shape fit at a time."""
-        by_cpu = (node.cpus // shape.cpus_per_worker for node in self.nodes)
-        fitting = (min(n, node.gpus) if shape.use_gpu else n for n, node in zip(by_cpu, self.nodes, strict=True))
-        return max(1, sum(fitting) // shape.workers)
+from bissl_ray.workers.environment import modules_of_this_process, name_the_cluster, worker_environment
+from bissl_ray.workers.own_ray import object_store, ray_folder, sockets_of_daemons
+from bissl_ray.workers.shape import Cluster, Node
 
 
 @contextmanager
@@ -87,30 +28,44 @@ def connected(address: str | None, several: bool) -> Iterator[Cluster]:
     # Tune's own state is never read: what the storage refuses is said in a line, without the traceback of its copy.
     logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="ray")
-    ours = not ray.is_initialized()
-    if not ours:
-        where = "the cluster that this process is connected to"
+    if ray.is_initialized():
+        yield Cluster("the cluster that this process is connected to", _nodes())
     elif address is None:
-        # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
-        _init(address="local", num_cpus=processors(), include_dashboard=several)
-        where = "this machine"
+        with _of_our_own(several):
+            yield Cluster("this machine", _nodes())
     else:
-        _init(address=address)
         where = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
+        with _connection(address=address):
+            yield Cluster(where, _nodes())
+
+
+@contextmanager
+def _of_our_own(several: bool) -> Iterator[None]:
+    # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
+    options: dict[str, str | int] = {"address": "local", "num_cpus": processors(), "include_dashboard": several}
+    with ray_folder() as folder, ExitStack() as ends:
+        with sockets_of_daemons(folder):
+            ends.enter_context(_connection(**options, _temp_dir=folder, **object_store(folder)))
+        yield
+
+
+@contextmanager
+def _connection(**options: str | int) -> Iterator[None]:
+    """Connect for the duration of a `with` block, with Ray's own messages silenced."""
     try:
-        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        yield Cluster(where, tuple(Node(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive))
+        with modules_of_this_process():
+            ray.init(
+                **options,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                configure_logging=False,
+                runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
+            )
+        yield
     finally:
-        if ours:
-            ray.shutdown()
+        ray.shutdown()
 
 
-def _init(**options: str | int) -> None:
-    """Connect, with Ray's own messages silenced."""
-    ray.init(
-        **options,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        configure_logging=False,
-        runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
-    )
+def _nodes() -> tuple[Node, ...]:
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return tuple(Node(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive)

@@ -1,24 +1,16 @@
-"""Before Ray is imported: the settings that it reads from the environment, and whether and how a cluster can be joined.
+"""The settings that Ray reads from the environment, to be made before it is imported."""
 
-`ray.init` tries for a minute and a half before it gives up, and then says little; so a child process tries first, and
-is watched.
-"""
-
+import getpass
 import os
-import socket
-import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-from bissl_ray.errors import BadInputError
 from bissl_ray.plugins import VARIABLE
-
-LOOPBACK_ONLY: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Set to "0", this makes Ray take 127.0.0.1 for an address like any other. Otherwise it replaces a loopback address
-by the machine's outer one (ray._private.services.resolve_ip_for_localhost), where a cluster that listens
-on the loopback interface alone does not answer."""
+from bissl_ray.workers.join import LOOPBACK_ONLY, check_cluster
+from bissl_ray.workers.own_ray import off_the_proxies, own_token, room_for_files
 
 _ALWAYS: Final = {
     # Nothing is sent anywhere unless the user turns it on.
@@ -52,13 +44,6 @@ _LOCAL: Final = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 
-_PATIENCE_S: Final = 12.0
-_LAST_PORT: Final = 65535
-_TRY: Final = (
-    "import sys, ray; "
-    "ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False); print('READY', flush=True)"
-)
-
 
 def prepare(address: str | None) -> None:
     """Set what Ray reads at import and at start; what the user has set stays.
@@ -69,6 +54,11 @@ def prepare(address: str | None) -> None:
     Raises:
         BadInputError: the cluster can't be joined.
     """
+    if address is None:
+        own_token(os.environ)
+        off_the_proxies(os.environ)
+        room_for_files()
+    _be_someone()
     for name, value in _ALWAYS.items():
         os.environ.setdefault(name, value)
     particular = _LOCAL if address is None else check_cluster(address)
@@ -77,6 +67,18 @@ def prepare(address: str | None) -> None:
     if "ray" in sys.modules and LOOPBACK_ONLY in particular:
         # Ray was imported before, by whoever called us, and has read the variable already.
         sys.modules["ray._private.ray_constants"].ENABLE_RAY_CLUSTER = False  # type: ignore[attr-defined]
+
+
+def _be_someone() -> None:
+    """Give a user that the system doesn't know, as of a container, a home and a name: Ray and torch ask for them."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/nonexistent"
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
 
 
 def worker_environment() -> dict[str, str]:
@@ -95,106 +97,21 @@ def name_the_cluster() -> None:
     os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
 
 
-def check_cluster(address: str) -> dict[str, str]:
-    """Make sure that a cluster answers at an address and takes our token.
+@contextmanager
+def modules_of_this_process() -> Iterator[None]:
+    """Start Ray inside this `with` block: its processes then import what this one does, and nothing else.
 
-    Args:
-        address: "auto", "HOST:PORT" or "ray://HOST:PORT".
-
-    Returns:
-        Environment variables to set before Ray is imported, for this cluster.
-
-    Raises:
-        BadInputError: a malformed address, nothing there, no Ray there, or a token missing or wrong.
+    Ray puts the current folder on its workers' path, and its daemons look there by themselves: a torch.py or a checkout
+    of this package that lies there would be taken, though this process has none of it on its own path.
     """
-    failures = []
-    for environment in _ways(address):
-        failure = _try(address, environment)
-        if failure is None:
-            return environment
-        failures.append(failure)
-    raise BadInputError(failures[0])
-
-
-def _ways(address: str) -> list[dict[str, str]]:
-    if address == "auto":
-        return [{}, {LOOPBACK_ONLY: "0"}]
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
-        raise BadInputError(
-            f"--address {address}: expected 'auto' or HOST:PORT, such as 127.0.0.1:6379; "
-            "`ray start --head` prints the cluster's own"
-        )
-    if (refused := _refused(host, int(port), timeout=3.0)) is not None:
-        raise BadInputError(
-            f"nothing answers at {address} ({refused.strerror or refused}): check that the cluster runs "
-            "(`ray status` on its head node) and that its port is reachable from here"
-        ) from refused
-    if host in ("localhost", "127.0.0.1", "::1") and _refused(_outer_address(), int(port), timeout=1.0) is not None:
-        return [{LOOPBACK_ONLY: "0"}]
-    return [{}]
-
-
-def _try(address: str, environment: dict[str, str]) -> str | None:
-    """Connect in a child process; None if that worked, else what to tell the person."""
-    with tempfile.TemporaryFile("w+") as said:
-        child = subprocess.Popen(
-            [sys.executable, "-c", _TRY, address],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
-            start_new_session=True,
-        )
-        try:
-            return _watch(child, said.fileno(), address)
-        finally:
-            child.kill()
-            child.wait()
-
-
-def _watch(child: "subprocess.Popen[bytes]", said: int, address: str) -> str | None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        ended = child.poll() is not None
-        text = os.pread(said, 2**20, 0).decode(errors="replace")
-        if "READY" in text:
-            return None
-        if "InvalidAuthToken" in text or "AuthenticationError" in text:
-            return (
-                f"the cluster at {address} wants its authentication token, and the one here is missing or another: "
-                "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's own, "
-                "which its head node keeps in ~/.ray/auth_token"
-            )
-        if ended or time.monotonic() > deadline:
-            return (
-                f"no Ray cluster could be joined at {address} ({_gist(text, ended)}): check it with `ray status` "
-                "on its head node, or leave --address and RAY_ADDRESS out to start one on this machine"
-            )
-        time.sleep(0.05)
-
-
-def _gist(text: str, ended: bool) -> str:
-    if not ended:
-        return f"no answer within {_PATIENCE_S:.0f} s"
-    errors = [line for line in text.splitlines() if "Error" in line]
-    return errors[-1].strip()[:200].rstrip(".") if errors else "it ended without a word"
-
-
-def _refused(host: str, port: int, timeout: float) -> OSError | None:
-    """Why nothing answers at a port; None where something does."""
+    here = Path.cwd()
+    if any(Path(entry).absolute() == here for entry in sys.path):
+        yield
+        return
+    if given := os.environ.get("PYTHONPATH"):
+        os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in given.split(os.pathsep))
+    os.chdir("/")
     try:
-        socket.create_connection((host, port), timeout).close()
-    except OSError as error:
-        return error
-    return None
-
-
-def _outer_address() -> str:
-    """This machine's address on its route outwards, as Ray finds it; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+        yield
+    finally:
+        os.chdir(here)

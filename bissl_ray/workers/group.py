@@ -20,7 +20,8 @@ from bissl_ray.training.order import Order
 from bissl_ray.workers.loop import Call, call_actor, call_here, worker_loop
 from bissl_ray.workers.mailbox import Answer, Mailbox, Message
 from bissl_ray.workers.message_line import MessageLine
-from bissl_ray.workers.train_run import GroupShape, torch_trainer
+from bissl_ray.workers.shape import GroupShape
+from bissl_ray.workers.train_run import torch_trainer
 
 OVER: Final = "over"
 """Key of a trial's last result: "complete", "pruned" or "failed". A trial that ends without one was stopped."""

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypedDict
 
+import torch
+
 from bissl_ray.bilevel import DivergedError
+from bissl_ray.data.machine import processors
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.progress import Event, LocalSender, Sender, TrialEnded, TrialStoppedError, View
 from bissl_ray.store.schema import Row
@@ -16,7 +19,7 @@ from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
 
 if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
-    from bissl_ray.workers.train_run import GroupShape
+    from bissl_ray.workers.shape import GroupShape
 
 _SAID_IN_WORDS: Final = (BadInputError, TrialDiagnosedError, DivergedError, FloatingPointError)
 """What a run may end with that is no fault of the program: its message is all that a person needs."""
@@ -48,6 +51,8 @@ def run_here(order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd
         RunFailedError: it ended early, for a reason that can be said in words.
         Exception: anything else that broke it.
     """
+    # torch counts the processors that it may run on, and knows of no container's quota.
+    torch.set_num_threads(min(torch.get_num_threads(), processors()))
     try:
         return RunEnd(run_order(order, alone(), LocalSender(view, stop_asked)))
     except TrialStoppedError:
@@ -109,8 +114,6 @@ class _Work(TypedDict):
 
 
 def _on_worker(config: _Work) -> None:
-    import torch
-
     torch.set_num_threads(config["threads"])
     worker = from_ray_train()
     sender = _LineSender(config["line"])

@@ -1,19 +1,17 @@
 """Where a job runs: in this process, on workers of this machine, or on a cluster."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from bissl_ray.progress import View
 from bissl_ray.training.order import Order
 from bissl_ray.training.worker import default_device
 from bissl_ray.workers import environment
 from bissl_ray.workers.launch import RunEnd, run_here, run_on_workers
-
-if TYPE_CHECKING:
-    from bissl_ray.workers.cluster import Cluster
-    from bissl_ray.workers.train_run import GroupShape
+from bissl_ray.workers.own_ray import check_this_machine
+from bissl_ray.workers.shape import Cluster, GroupShape, this_machine
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,11 @@ class Need:
     flag: str
     in_process: bool
     pretrains: bool = False
+
+    @property
+    def is_this_process(self) -> bool:
+        """Whether it is met without any Ray, where no cluster is asked for."""
+        return self.in_process and self.workers == 1
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Here:
 class OnCluster:
     """Groups of workers of one shape on a connected cluster."""
 
-    cluster: "Cluster"
-    shape: "GroupShape"
+    cluster: Cluster
+    shape: GroupShape
 
     @property
     def words(self) -> str:
@@ -83,6 +86,26 @@ class OnCluster:
 Place = Here | OnCluster
 
 
+def check_here(need: Need, suits: Callable[[Place], None]) -> None:
+    """Refuse, before anything starts, what this machine can't run.
+
+    Args:
+        need: what is asked of it.
+        suits: raises BadInputError where the place won't do.
+
+    Raises:
+        BadInputError: as `check_this_machine`; or it is too small.
+    """
+    check_this_machine()
+    if need.is_this_process:
+        suits(Here())
+        return
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():  # else: the cluster that whoever called us is connected to
+        cluster = this_machine()
+        suits(OnCluster(cluster, cluster.shape(need.workers, "", need.flag)))
+
+
 @contextmanager
 def place_for(need: Need, run_dir: str, address: str | None) -> Iterator[Place]:
     """Where a job runs, for the duration of a `with` block.
@@ -95,7 +118,7 @@ def place_for(need: Need, run_dir: str, address: str | None) -> Iterator[Place]:
     Raises:
         BadInputError: the cluster can't be joined, or is too small.
     """
-    if need.in_process and address is None and need.workers == 1:
+    if address is None and need.is_this_process:
         yield Here()
         return
     # Before Ray is imported, which reads it.

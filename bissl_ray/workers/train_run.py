@@ -3,39 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from bissl_ray.workers.message_line import MessageLine
+from bissl_ray.workers.shape import GroupShape
 
 _POLL_S: Final = 0.2
 _PATIENCE_S: Final = 60.0
-
-
-@dataclass(frozen=True)
-class GroupShape:
-    """What one group of workers takes from the cluster.
-
-    Attributes:
-        workers: worker processes that share one trial.
-        cpus_per_worker: CPUs (and threads) of each.
-        use_gpu: whether each worker takes one GPU.
-        run_dir: folder or URI where Ray Train keeps its own state, reachable from every node.
-    """
-
-    workers: int
-    cpus_per_worker: int
-    use_gpu: bool
-    run_dir: str
-
-    @property
-    def worker_resources(self) -> dict[str, float]:
-        """Ray resources of one worker."""
-        gpu: dict[str, float] = {"GPU": 1} if self.use_gpu else {}
-        return {"CPU": self.cpus_per_worker, **gpu}
 
 
 def torch_trainer(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bissl_ray.data.loaders import _PRELOADED
+from bissl_ray.data.loader_processes import _PRELOADED
 
 HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
 

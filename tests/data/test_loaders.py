@@ -17,7 +17,8 @@ from torch import Tensor
 from bissl_ray.data import Labelled, get_dataset
 from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.data.files.sources import TensorImages
-from bissl_ray.data.loaders import Samples, each_tensor, endless_batches, evaluation_batches, stacked
+from bissl_ray.data.loaders import Samples, endless_batches, evaluation_batches
+from bissl_ray.data.nested import each_tensor, stacked
 from bissl_ray.data.sampling import RandomBatches, Share, Stream, steps_per_epoch
 from bissl_ray.data.spec import UNCERTAIN
 from bissl_ray.errors import BadInputError

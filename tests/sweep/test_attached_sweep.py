@@ -35,6 +35,17 @@ def test_ray_address_is_taken(cluster: RunningCluster, tmp_path: Path) -> None:
     assert not (tmp_path / "runs/sweeps").exists()
 
 
+def test_a_dry_run_refuses_as_a_sweep_does_and_sees_the_clusters_data(cluster: RunningCluster, tmp_path: Path) -> None:
+    there = {"RAY_ADDRESS": cluster.address, **cluster.token}
+    refused = run("sweep", "--dry-run", "--workers-per-trial", "4", cwd=tmp_path, **there)
+    assert refused.code == 2 and "need 4 CPUs" in refused.err and cluster.address in refused.err
+    missing = run("sweep", "--dry-run", "--dataset", "cars", "--pretrain", "--data-dir", "none", cwd=tmp_path, **there)
+    assert missing.code == 2 and missing.err.startswith("bissl-ray: on the cluster: "), missing
+    seen = run("compare", "--dry-run", "--pretrain-epochs", "1", cwd=tmp_path, **there)
+    assert seen.code == 0 and "data: 10 classes" in seen.out, seen
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("token", [{}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64}])
 def test_missing_or_wrong_token(cluster: RunningCluster, tmp_path: Path, token: dict[str, str]) -> None:
     done = run("sweep", "--address", cluster.address, cwd=tmp_path, HOME=str(tmp_path), **token)

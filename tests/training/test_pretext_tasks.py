@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bissl_ray.config.data_choice import DataChoice
-from bissl_ray.data.loaders import stacked
+from bissl_ray.data.nested import stacked
 from bissl_ray.data.transforms import pretext_transform
 from bissl_ray.pretext import SimCLR, pretext_names
 from bissl_ray.training.data import TrialData

@@ -1,18 +1,15 @@
-"""What Ray reads from the environment: ours where the user has said nothing. Addresses that can't be joined: refused.
-
-They are at once, or when patience ends, and without importing Ray here.
-"""
+"""What Ray reads from the environment: ours where the user has said nothing."""
 
 import os
-import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.workers import environment
-from bissl_ray.workers.environment import check_cluster, prepare, worker_environment
+from bissl_ray.workers.environment import modules_of_this_process, prepare, worker_environment
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +33,9 @@ def test_usage_statistics_are_off_and_a_local_cluster_wants_a_token():
 
 
 def test_another_cluster_that_cannot_be_joined_is_refused():
-    with pytest.raises(BadInputError, match=r"expected 'auto' or HOST:PORT"):
-        prepare("head-node")
-    assert "RAY_AUTH_MODE" not in os.environ
+    with pytest.raises(BadInputError, match=r"nothing answers at 127.0.0.1:1 "):
+        prepare("127.0.0.1:1")
+    assert "RAY_AUTH_MODE" not in os.environ and "RAY_AUTH_TOKEN" not in os.environ
 
 
 def test_workers_get_the_same_and_no_token():
@@ -54,45 +51,36 @@ def test_workers_of_any_cluster_know_the_plugins():
     assert worker_environment()["BISSL_RAY_PLUGINS"] == "my_package.my_task"
 
 
-@pytest.fixture
-def own_socket():
-    """A port of this machine that is ours: nobody listens on it unless the test does."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken
-
-
-def refusal(address):
-    with pytest.raises(BadInputError) as caught:
-        check_cluster(address)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["", "head", "head:", ":6379", "head:port", "127.0.0.1:6379x", "127.0.0.1:99999", "127.0.0.1:0", "ray://"],
-)
-def test_a_malformed_address_is_refused(address):
-    assert "expected 'auto' or HOST:PORT" in refusal(address)
-
-
-@pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_an_address_where_nothing_listens_is_refused(own_socket, scheme):
-    address = f"{scheme}127.0.0.1:{own_socket.getsockname()[1]}"
-    message = refusal(address)
-    assert f"nothing answers at {address}" in message
-    assert "Connection refused" in message
-
-
-def test_something_that_is_silent_is_refused_when_patience_ends(own_socket, monkeypatch):
-    monkeypatch.setattr(environment, "_PATIENCE_S", 0.5)
-    own_socket.listen()
-    port = own_socket.getsockname()[1]
-    message = refusal(f"127.0.0.1:{port}")
-    assert f"no Ray cluster could be joined at 127.0.0.1:{port}" in message
-
-
 def test_it_imports_no_ray():
     code = f"import sys, {environment.__name__}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_ray_starts_where_nothing_of_another_path_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(tmp_path))])
+    os.environ["PYTHONPATH"] = f"lib{os.pathsep}/abs"
+    with modules_of_this_process():
+        assert str(Path.cwd()) == "/" and os.environ["PYTHONPATH"] == f"{tmp_path}/lib{os.pathsep}/abs"
+    assert str(Path.cwd()) == str(tmp_path)
+
+
+def test_what_this_process_imports_from_its_folder_its_workers_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with modules_of_this_process():
+        assert str(Path.cwd()) == str(tmp_path)
+
+
+def test_a_user_that_the_system_does_not_know_gets_a_home_and_a_name(monkeypatch):
+    for name in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME"):
+        os.environ.pop(name, None)
+    prepare(None)
+    assert "HOME" not in os.environ, "the system knows this one"
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    prepare(None)
+    assert os.environ["HOME"] == "/nonexistent" and os.environ["USER"] == str(os.getuid())

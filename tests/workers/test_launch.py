@@ -6,7 +6,7 @@ from bissl_ray.errors import RunFailedError
 from bissl_ray.progress import Report, TrialEnded
 from bissl_ray.training.files import write_tensors
 from bissl_ray.workers.launch import RunEnd, Told, run_on_workers
-from bissl_ray.workers.train_run import GroupShape
+from bissl_ray.workers.shape import GroupShape
 from tests.training.small_trial import order
 from tests.views import Seen
 

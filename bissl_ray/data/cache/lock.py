@@ -63,7 +63,8 @@ def filling(path: Path, tell: Tell) -> Iterator[Callable[[int, int], None]]:
 def in_use(path: Path) -> bool:
     """Whether a process holds a lock on a file."""
     try:
-        with path.open("rb") as file:
+        # For writing: a lock on NFS wants that, though nothing is written.
+        with path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -75,6 +76,6 @@ def in_use(path: Path) -> bool:
 def _taken(lock: FileIO) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # the second: some of NFS say so
         return False
     return True

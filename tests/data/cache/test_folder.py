@@ -1,5 +1,7 @@
 """The cache's folder: shared by processes, bounded, and never a reason to fail."""
 
+import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -257,3 +259,25 @@ def test_without_a_variable_it_is_the_users_cache(tmp_path: Path, folder: Path, 
     begin = time.time()
     path = cached_splits(CARS.open(folder), None).train.images.decoded.path
     assert path.parent == tmp_path / "home" / "bissl-ray" / "decoded" and path.stat().st_mtime >= begin - 1
+
+
+@pytest.mark.parametrize("number", ["ENOLCK", "EOPNOTSUPP", "ESTALE", "ENOSYS"])
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_disk_without_locks_is_no_cache_and_no_failure(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, number: str, filled: bool
+) -> None:
+    splits = get_dataset("cars").open(folder)
+    if filled:
+        cached_splits(splits, GIB)
+    code = getattr(errno, number)
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    told: list[Decoding | Note] = []
+    source = cached_splits(splits, GIB, told.append).train.images
+    (note,) = told
+    assert isinstance(note, Note) and "there is no cache of decoded images" in note.line
+    assert os.strerror(code) in note.line
+    assert same(pixels(source), pixels(splits.train.images))

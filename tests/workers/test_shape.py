@@ -3,7 +3,7 @@
 import pytest
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.workers.cluster import Cluster, Node
+from bissl_ray.workers.shape import Cluster, Node
 
 
 def cluster(cpus, gpus=0):
