@@ -130,7 +130,10 @@ def test_a_character_has_a_plain_stand_in_or_an_escape(character, plain):
 
 def test_every_character_that_is_printed_has_a_stand_in():
     texts = []
+    of_what_is_read = {"scalars.py", "yaml_syntax.py"}
     for path in (ROOT / "bissl_ray").rglob("*.py"):
+        if path.name in of_what_is_read:
+            continue
         tree = ast.parse(path.read_text("utf-8"))
         said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings are not printed
         texts += [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in said]

@@ -16,6 +16,9 @@ class _Forbidden(ImageFiles):
     def __getitem__(self, index):
         raise AssertionError("a test image was read")
 
+    def decoded(self, decoding):
+        return self
+
 
 def _read_forbidden(data_dir, choice):
     splits = folder.SPEC.reader(data_dir, choice)
