@@ -23,6 +23,9 @@ OF_CHECKPOINT: Final = frozenset({"pretrained", "pretrained-head", "allow-partia
 """Keys that say what training starts from."""
 
 
+_ORDER: Final = tuple(KEYS)
+
+
 @dataclass(frozen=True)
 class Filler:
     """What a command line left open, and what is said once.
@@ -65,6 +68,7 @@ class Filler:
             return asked, []
         self.check_datasets()
         filled, used = self._filled(asked, dataset, {"dataset", *leave_out})
+        used.sort(key=lambda said: _ORDER.index(said.key))
         return self._with_pretext_folder(filled, used, leave_out)
 
     def check_datasets(self) -> None:
@@ -87,11 +91,13 @@ class Filler:
             if key not in open_keys or (beside is not None and beside not in open_keys):
                 continue
             said = self.said.find(key, dataset)
-            if said is None:
+            if said is None or (key == "data-dir" and said.dataset is None and _is_embedded(dataset)):
                 continue
             said = _if_it_has_a_split(said, dataset)
             if said.value is not None:
                 values[field] = _as_flag(said, several=list[str] in get_args(hints[field]))
+                if isinstance(values[field], str):
+                    said = replace(said, value=values[field])
             used.append(said)
         return replace(asked, **values), used
 
@@ -139,6 +145,12 @@ def _as_flag(said: Said, *, several: bool) -> Any:
             "give --pretrained FILE"
         )
     return without_label(said.value[0])
+
+
+def _is_embedded(dataset: str | None) -> bool:
+    from bissl_ray.data import get_dataset
+
+    return dataset is not None and get_dataset(dataset).embedded
 
 
 def _if_it_has_a_split(said: Said, dataset: str | None) -> Said:

@@ -29,7 +29,10 @@ def sweep(
 ) -> None:
     """Search BiSSL's hyperparameters, confirm the best over seeds, and compare with plain fine-tuning."""
     chosen = filler.find("dataset") if "space" not in filler.given else None
-    names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [chosen and chosen.value]
+    by_default = None if chosen is None else str(chosen.value)
+    names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [by_default]
+        None if chosen is None else str(chosen.value)
+    ]
     if len(names) > 1 and asked.name is not None:
         raise BadInputError(f"--name {asked.name} names one sweep, and there are {len(names)} datasets: leave it out")
     code = 0
