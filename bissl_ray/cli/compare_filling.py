@@ -25,7 +25,7 @@ class CompareFiller:
         return list(self._lines)
 
     def chosen(self, asked: CompareOptions) -> CompareOptions:
-        """The options with datasets, or with the space that names one."""
+        """The options with datasets, or with the space that names one (raises BadInputError: there is none such)."""
         if self._of_known or asked.from_sweep is not None or asked.datasets or asked.space is not None:
             return asked
         for key, field in (("dataset", "datasets"), ("space", "space")):

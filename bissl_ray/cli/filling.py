@@ -66,20 +66,10 @@ class Filler:
         """
         if not self.said:
             return asked, []
-        self.check_datasets()
+        check_datasets(self.said)
         filled, used = self._filled(asked, dataset, {"dataset", *leave_out})
         used.sort(key=lambda said: _ORDER.index(said.key))
         return self._with_pretext_folder(filled, used, leave_out)
-
-    def check_datasets(self) -> None:
-        """Make sure that there is every dataset that something is said of (raises BadInputError)."""
-        from bissl_ray.data import get_dataset
-
-        for dataset, values in self.said.datasets.items():
-            try:
-                get_dataset(dataset)
-            except BadInputError as error:
-                raise BadInputError(f"{values[0].origin}: [datasets.{dataset}]: {error}") from None
 
     def _filled(self, asked: "T", dataset: str | None, leave_out: Collection[str]) -> "tuple[T, list[Said]]":
         hints = get_type_hints(type(asked))
@@ -112,6 +102,21 @@ class Filler:
             return asked, used
         found: dict[str, Any] = {"pretext_data_dir": said.value}
         return replace(asked, **found), [*used, replace(said, key="pretext-data-dir")]
+
+
+def check_datasets(said: SaidOnce) -> None:
+    """Make sure that there is every dataset that something is said of, or that is said (raises BadInputError)."""
+    from bissl_ray.data import get_dataset
+
+    named = [(values[0].origin, f"[datasets.{dataset}]", dataset) for dataset, values in said.datasets.items()]
+    for key in ("dataset", "pretext-dataset"):
+        found = [layer.said[None, key] for layer in said.layers if (None, key) in layer.said]
+        named += [(each.origin, key, each.value) for each in found if each.value is not None]
+    for origin, what, dataset in named:
+        try:
+            get_dataset(dataset)
+        except BadInputError as error:
+            raise BadInputError(f"{origin}: {what}: {error}") from None
 
 
 def filler_of(options: type, context: typer.Context, fields: Collection[str]) -> Filler:

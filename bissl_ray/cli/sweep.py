@@ -29,10 +29,8 @@ def sweep(
 ) -> None:
     """Search BiSSL's hyperparameters, confirm the best over seeds, and compare with plain fine-tuning."""
     chosen = filler.find("dataset") if "space" not in filler.given else None
-    by_default = None if chosen is None else str(chosen.value)
+    by_default = chosen.value if chosen is not None else None
     names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [by_default]
-        None if chosen is None else str(chosen.value)
-    ]
     if len(names) > 1 and asked.name is not None:
         raise BadInputError(f"--name {asked.name} names one sweep, and there are {len(names)} datasets: leave it out")
     code = 0
@@ -56,7 +54,7 @@ def resume(
     """Go on with a sweep where it was interrupted, or extend a finished one; folders: where its data are now."""
     from bissl_ray.sweep.run import go_on
 
-    asked, lines = _filled_for_resume(asked, filler, name)
+    asked, lines = filled_for_resume(asked, filler, name)
     with terminal_view(f"bissl-ray resume {name}") as view:
         for line in lines:
             view.show(Note(line))
@@ -91,7 +89,7 @@ def _filled(asked: SweepOptions, filler: Filler) -> tuple[SweepOptions, list[Sai
     return filler.filled(asked, dataset, OF_CHECKPOINT if "pretrain" in filler.given else ())
 
 
-def _filled_for_resume(asked: ResumeOptions, filler: Filler, name: str) -> tuple[ResumeOptions, list[str]]:
+def filled_for_resume(asked: ResumeOptions, filler: Filler, name: str) -> tuple[ResumeOptions, list[str]]:
     """The options with what is said once; the data stay where they were when the sweep began, unless a flag moves them.
 
     Returns:

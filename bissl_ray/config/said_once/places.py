@@ -29,7 +29,7 @@ def read_all() -> SaidOnce:
     if (near := folders_file()) is not None:
         layers.append(read_file(near, _label(near)))
     if (own := users_file()) is not None and os.path.lexists(own):
-        layers.append(read_file(own, f"{USERS_FILE} {_with_tilde(own)}"))
+        layers.append(read_file(own, f"{USERS_FILE} {with_tilde(own)}"))
     return SaidOnce(layers)
 
 
@@ -109,6 +109,7 @@ def _label(path: Path) -> str:
         return str(path)
 
 
-def _with_tilde(path: Path) -> str:
+def with_tilde(path: Path) -> str:
+    """A path as people write it, with ~ for their home."""
     home = _home()
     return f"~/{path.relative_to(home)}" if home is not None and path.is_relative_to(home) else str(path)

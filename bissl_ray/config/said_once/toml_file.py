@@ -36,7 +36,7 @@ def read_file(path: Path, label: str) -> Layer:
     except UnicodeDecodeError:
         raise BadInputError(f"{label}: found bytes that are no UTF-8; save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise BadInputError(_no_toml(label, str(error))) from None
+        raise BadInputError(_no_toml(label, str(error), text)) from None
     return _Reader(path.absolute().parent, label, _lines(text)).layer(content)
 
 
@@ -107,11 +107,12 @@ class _Reader:
         return f"{self._label}:{self._lines[path]}" if path else self._label
 
 
-def _no_toml(label: str, said: str) -> str:
+def _no_toml(label: str, said: str, text: str) -> str:
     what, _, where = said.partition(" (at ")
     line = re.match(r"line (\d+)", where)
-    place = f"{label}:{line[1]}" if line else label
-    return f'{place}: this is no TOML ({what[:1].lower()}{what[1:]}); expected lines such as data-dir = "/data"'
+    number = line[1] if line else max(1, len(text.splitlines()))
+    expected = 'expected lines such as data-dir = "/data"'
+    return f"{label}:{number}: this is no TOML ({what[:1].lower()}{what[1:]}); {expected}"
 
 
 def _lines(text: str) -> dict[_Path, int]:
@@ -120,10 +121,13 @@ def _lines(text: str) -> dict[_Path, int]:
     table: _Path = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.fullmatch(line):
-            table = _parts(header["path"])
-            found.setdefault(table, number)
+            table = path = _parts(header["path"])
         elif key := _KEY.match(line):
-            found.setdefault((*table, *_parts(key["path"])), number)
+            path = (*table, *_parts(key["path"]))
+        else:
+            continue
+        for end in range(1, len(path) + 1):
+            found.setdefault(path[:end], number)
     return found
 
 
