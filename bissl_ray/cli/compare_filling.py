@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 
 from bissl_ray.cli.filling import OF_CHECKPOINT, OF_DATA, Filler
+from bissl_ray.cli.filling_data import check_datasets, staying
 from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.options import CompareOptions
 from bissl_ray.config.requests import Comparison
@@ -17,7 +18,8 @@ class CompareFiller:
     def __init__(self, filler: Filler, known: Comparison | None):
         self._filler = filler
         self._of_known = {} if known is None else {case.dataset: case.request.data for case in known.cases}
-        self._lines: dict[str, None] = {}
+        stay = [line for data in self._of_known.values() for line in staying(data, filler.find, "comparison")]
+        self._lines = dict.fromkeys(stay)
 
     @property
     def lines(self) -> list[str]:
@@ -28,13 +30,12 @@ class CompareFiller:
         """The options with datasets, or with the space that names one (raises BadInputError: there is none such)."""
         if self._of_known or asked.from_sweep is not None or asked.datasets or asked.space is not None:
             return asked
-        for key, field in (("dataset", "datasets"), ("space", "space")):
+        check_datasets(self._filler.said)
+        for key in ("dataset", "space"):
             said = self._filler.find(key)
             if said is not None and said.value is not None:
                 self._lines[said.line] = None
-                return (
-                    replace(asked, datasets=[said.value]) if field == "datasets" else replace(asked, space=said.value)
-                )
+                return replace(asked, datasets=[said.value]) if key == "dataset" else replace(asked, space=said.value)
         return asked
 
     def of_dataset(self, asked: CompareOptions, dataset: str) -> CompareOptions:

@@ -31,7 +31,7 @@ def _show(dataset: str | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bissl_ray.cli.filling import check_datasets
+    from bissl_ray.cli.filling_data import check_datasets
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.config.said_once import KEYS, read_all
     from bissl_ray.data import get_dataset

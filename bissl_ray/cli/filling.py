@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_type_hints
 
 import typer
 
+from bissl_ray.cli.filling_data import check_datasets, if_it_has_a_split, is_embedded
 from bissl_ray.config.flags import keys_of
 from bissl_ray.config.said_once import KEYS, Said, SaidOnce, read_all
 from bissl_ray.config.said_once.values import without_label
@@ -81,9 +81,9 @@ class Filler:
             if key not in open_keys or (beside is not None and beside not in open_keys):
                 continue
             said = self.said.find(key, dataset)
-            if said is None or (key == "data-dir" and said.dataset is None and _is_embedded(dataset)):
+            if said is None or (key == "data-dir" and said.dataset is None and is_embedded(dataset)):
                 continue
-            said = _if_it_has_a_split(said, dataset)
+            said = if_it_has_a_split(said, dataset)
             if said.value is not None:
                 values[field] = _as_flag(said, several=list[str] in get_args(hints[field]))
                 if isinstance(values[field], str):
@@ -102,21 +102,6 @@ class Filler:
             return asked, used
         found: dict[str, Any] = {"pretext_data_dir": said.value}
         return replace(asked, **found), [*used, replace(said, key="pretext-data-dir")]
-
-
-def check_datasets(said: SaidOnce) -> None:
-    """Make sure that there is every dataset that something is said of, or that is said (raises BadInputError)."""
-    from bissl_ray.data import get_dataset
-
-    named = [(values[0].origin, f"[datasets.{dataset}]", dataset) for dataset, values in said.datasets.items()]
-    for key in ("dataset", "pretext-dataset"):
-        found = [layer.said[None, key] for layer in said.layers if (None, key) in layer.said]
-        named += [(each.origin, key, each.value) for each in found if each.value is not None]
-    for origin, what, dataset in named:
-        try:
-            get_dataset(dataset)
-        except BadInputError as error:
-            raise BadInputError(f"{origin}: {what}: {error}") from None
 
 
 def filler_of(options: type, context: typer.Context, fields: Collection[str]) -> Filler:
@@ -150,21 +135,3 @@ def _as_flag(said: Said, *, several: bool) -> Any:
             "give --pretrained FILE"
         )
     return without_label(said.value[0])
-
-
-def _is_embedded(dataset: str | None) -> bool:
-    from bissl_ray.data import get_dataset
-
-    return dataset is not None and get_dataset(dataset).embedded
-
-
-def _if_it_has_a_split(said: Said, dataset: str | None) -> Said:
-    """What is said; of a folder of index files for all datasets, nothing where it has none of this one."""
-    if said.key != "splits-dir" or None in (said.value, dataset) or said.dataset is not None:
-        return said
-    from bissl_ray.data.files.split_files import holds_split
-
-    folder = Path(said.value)
-    if holds_split(folder, str(dataset)) or not folder.is_dir():
-        return said
-    return replace(said, value=None, origin=f"{said.origin} names {folder}, which has no index files of {dataset}")

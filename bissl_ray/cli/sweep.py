@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bissl_ray.cli.filling import OF_CHECKPOINT, OF_DATA, Filler
+from bissl_ray.cli.filling_data import staying
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import show_board
-from bissl_ray.config.data_choice import FOLDERS
 from bissl_ray.config.options import BoardOptions, ResumeOptions, SweepOptions, named_once
 from bissl_ray.config.said_once import Said
 from bissl_ray.errors import BadInputError
@@ -102,16 +102,7 @@ def filled_for_resume(asked: ResumeOptions, filler: Filler, name: str) -> tuple[
 
     data = read_sweep_document(absolute_storage(asked.storage), name).request.data
     filled, used = filler.filled(asked, data.dataset, OF_DATA)
-    lines = [said.line for said in used]
-    for field in FOLDERS:
-        key = field.replace("_", "-")
-        said, begun = filler.find(key, data.dataset), getattr(data, field)
-        if begun is not None and said is not None and said.value not in (None, begun):
-            lines.append(
-                f"{key} stays {begun}, as when the sweep began; {said.origin} says {said.value}, which is taken with "
-                f"--{key} {shlex.quote(said.value)}"
-            )
-    return filled, lines
+    return filled, [*(said.line for said in used), *staying(data, filler.find, "sweep")]
 
 
 def _run(asked: SweepOptions, said: Sequence[str]) -> int:

@@ -269,6 +269,7 @@ def test_a_comparison_that_has_begun_is_gone_on_with_as_it_is(begun, project) ->
     (project / "bissl-ray.toml").write_text("[datasets.cars]\ndata-dir = '/b'\n[datasets.pets]\ndata-dir = '/p'")
     once = CompareFiller(filler_for(CompareOptions), known)
     assert once.of_dataset(CompareOptions(), "cars").data_dir == "/a"
+    assert once.lines[0].startswith("data-dir stays /a, as when the comparison began; ../bissl-ray.toml:2 says /b")
     assert once.of_dataset(CompareOptions(), "pets").data_dir == "/p"
 
 

@@ -98,7 +98,8 @@ def _declared() -> dict[str, tuple[Flag, Any]]:
 
 
 KEYS: Final = {
-    name: Key(name, *_declared()[name], *how, name not in _FOR_ALL, _BESIDE.get(name)) for name, how in _HOW.items()
+    name: Key(name, *declared, *_HOW[name], name not in _FOR_ALL, _BESIDE.get(name))
+    for name, declared in sorted(_declared().items(), key=lambda each: list(_HOW).index(each[0]))
 }
 """Every one by its name, in the order in which they are shown."""
 

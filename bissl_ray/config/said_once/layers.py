@@ -1,6 +1,6 @@
 """What was said where, and which of it holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,15 +80,20 @@ class SaidOnce:
         return next((said for layer in self.layers if (said := layer.find(key, dataset)) is not None), None)
 
     @property
+    def every(self) -> Iterator[Said]:
+        """Whatever is said anywhere."""
+        for layer in self.layers:
+            yield from layer.said.values()
+
+    @property
     def datasets(self) -> dict[str, list[Said]]:
         """The datasets that have values of their own, with these."""
         found: dict[str, list[Said]] = {}
-        for layer in self.layers:
-            for said in layer.said.values():
-                if said.dataset is not None:
-                    found.setdefault(said.dataset, []).append(said)
+        for said in self.every:
+            if said.dataset is not None:
+                found.setdefault(said.dataset, []).append(said)
         return found
 
     def __bool__(self) -> bool:
         """Whether anything is said at all."""
-        return any(layer.said for layer in self.layers)
+        return any(True for _ in self.every)

@@ -25,12 +25,12 @@ _RAYS_ADDRESS: Final = "RAY_ADDRESS"
 
 def read_all() -> SaidOnce:
     """Read everything that is said once, as of now and here (raises BadInputError)."""
-    layers = [_environment(os.environ)]
+    layers: list[Layer] = []
     if (near := folders_file()) is not None:
         layers.append(read_file(near, _label(near)))
     if (own := users_file()) is not None and os.path.lexists(own):
         layers.append(read_file(own, f"{USERS_FILE} {with_tilde(own)}"))
-    return SaidOnce(layers)
+    return SaidOnce([_environment(os.environ, address=SaidOnce(layers).find("address") is not None), *layers])
 
 
 def folders_file() -> Path | None:
@@ -62,7 +62,8 @@ def users_file() -> Path | None:
     return None if home is None else home / ".config" / "bissl-ray" / "config.toml"
 
 
-def _environment(variables: Mapping[str, str]) -> Layer:
+def _environment(variables: Mapping[str, str], *, address: bool) -> Layer:
+    """What the environment says; `address`: whether a file says one, which Ray's own variable takes back."""
     keys = {key.variable: key for key in KEYS.values()}
     said: dict[tuple[str | None, str], Said] = {}
     for variable, text in variables.items():
@@ -81,8 +82,7 @@ def _environment(variables: Mapping[str, str]) -> Layer:
             raise BadInputError(
                 f"environment {key.variable}: found no {KEYS[key.beside].variable} beside it, which it says more about"
             )
-    if variables.get(_RAYS_ADDRESS):
-        # Ray's own variable is of the environment as well: it holds, and nothing that a file says.
+    if address and variables.get(_RAYS_ADDRESS):
         said.setdefault((None, "address"), Said("address", None, f"environment {_RAYS_ADDRESS}"))
     return Layer("environment", said)
 
