@@ -212,10 +212,13 @@ def _show_settings(request: "StageRequest", resolved: "ResolvedSettings", said: 
     from bissl_ray.config.describe import settings_to_yaml
     from bissl_ray.stages.run import check_workers
 
+    # First: where something is refused, they say where it came from.
+    for line in said:
+        typer.echo(f"# {line}")
     check_workers(request)
     lines = _looked_at(request)
     typer.echo(settings_to_yaml(resolved, request.dataset, request.data.split_seed), nl=False)
-    for line in ("default: the paper's, where it names one", *said, *lines):
+    for line in ("default: the paper's, where it names one", *lines):
         typer.echo(f"# {line}")
     typer.echo(f"# nothing was started; leave --dry-run out to {request.stage}")
 

@@ -156,6 +156,9 @@ def _show_plan(asked: SweepOptions, said: Sequence[str]) -> None:
     from bissl_ray.sweep.run import check_new, prepare_request
     from bissl_ray.workers.environment import check_cluster
 
+    # First: where something is refused, they say where it came from.
+    for line in said:
+        typer.echo(f"# {line}")
     if asked.budget is not None:
         parse_budget(asked.budget)
     if asked.address is not None:
@@ -180,6 +183,6 @@ def _show_plan(asked: SweepOptions, said: Sequence[str]) -> None:
         f"(up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
         "then one look at the test split"
     )
-    for note in (*said, *notes):
+    for note in notes:
         typer.echo(f"# {note}")
     typer.echo("# nothing was started; leave --dry-run out to start")

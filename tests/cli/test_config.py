@@ -184,6 +184,13 @@ def test_a_comparison_gives_each_dataset_its_own(here, cars) -> None:
     assert several.code == 2 and "../bissl-ray.toml:9: pretrained names 2 checkpoints" in several.err
 
 
+def test_what_is_refused_says_where_it_came_from(here, cars) -> None:
+    text = (cars / "bissl-ray.toml").read_text()
+    (cars / "bissl-ray.toml").write_text(text.replace('"data"', '"absent"'))
+    done = here("sweep", "--dataset", "cars", "--dry-run")
+    assert done.code == 2 and f"# data-dir {cars}/absent: ../bissl-ray.toml:4" in done.out
+
+
 @pytest.mark.slow
 def test_who_asks_for_pretraining_gets_no_other_checkpoint(here, cars) -> None:
     done = here("sweep", "--dataset", "cars", "--pretrain", "--dry-run")
