@@ -28,6 +28,8 @@ class CompareFiller:
 
     def chosen(self, asked: CompareOptions) -> CompareOptions:
         """The options with datasets, or with the space that names one (raises BadInputError: there is none such)."""
+        for_all = self._filler.for_all(asked)[1]
+        self._lines |= dict.fromkeys(said.line for said in for_all)
         if self._of_known or asked.from_sweep is not None or asked.datasets or asked.space is not None:
             return asked
         check_datasets(self._filler.said)
