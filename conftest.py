@@ -18,3 +18,13 @@ torch.set_num_threads(1)
 def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Decoded images of tests, and of processes that tests start, go where pytest cleans up."""
     os.environ["BISSL_RAY_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_said_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the developer says once, in files or the environment, doesn't reach tests and processes that they start."""
+    for name in [name for name in os.environ if name.startswith("BISSL_RAY_")]:
+        if name not in ("BISSL_RAY_CACHE", "BISSL_RAY_PLUGINS"):
+            del os.environ[name]
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+    os.environ["BISSL_RAY_CONFIG"] = os.devnull  # in place of the nearest bissl-ray.toml

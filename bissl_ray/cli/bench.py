@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.config.flags import flag
 from bissl_ray.errors import BadInputError
@@ -151,7 +152,7 @@ class _InputOptions(_Figures):
     """What is read, and how: see `benchmarks.input.Question`."""
 
     dataset: str | None = flag("Dataset of files; default: ready-made photographs.")
-    data_dir: str | None = flag("Folder of that dataset.")
+    data_dir: str | None = flag("Folder of that dataset.", once="data-dir")
     size: int = flag("Longer side of the ready-made photographs, pixels.", default=500, least=8)
     count: int = flag("Images, at most.", default=512, least=2)
     stream: Literal["train", "pretext"] = flag("What is drawn: one augmented image, or two views.", default="train")
@@ -164,7 +165,7 @@ class _InputOptions(_Figures):
 
 @bench.command("input")
 @takes(_InputOptions)
-def input_rates(asked: _InputOptions) -> None:
+def input_rates(asked: _InputOptions, filler: Filler) -> None:
     """Images per second from files, from the cache of decoded images, and from memory: same transforms and loaders."""
     from bissl_ray.benchmarks.input import Question, measure_input
     from bissl_ray.benchmarks.tables import input_table
@@ -172,6 +173,7 @@ def input_rates(asked: _InputOptions) -> None:
 
     if asked.dataset is not None:
         get_dataset(asked.dataset)
+        asked, _ = filler.filled(asked, asked.dataset)
     elif asked.data_dir is not None:
         raise BadInputError("--data-dir without --dataset: say which dataset lies there, or leave it out")
     asked.check()

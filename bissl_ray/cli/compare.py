@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.cli.compare_filling import CompareFiller
+from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
 from bissl_ray.cli.streams import print_csv, print_json
@@ -20,6 +22,7 @@ _INTERRUPTED = 130
 @takes(CompareOptions)
 def compare(
     asked: CompareOptions,
+    filler: Filler,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
     format: Annotated[Format, typer.Option(help="How to write the result.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Draw it as well: FILE.svg, .png or .pdf.")] = None,
@@ -36,15 +39,19 @@ def compare(
     if plot is not None:
         check_plot(plot)
     place, name = absolute_storage(asked.storage), asked.name or f"compare-{datetime.now():%Y%m%d-%H%M%S}"
-    comparison = prepare_comparison(asked, name, place, read_comparison(place, name))
+    known = read_comparison(place, name)
+    once = CompareFiller(filler, known)
+    comparison = prepare_comparison(once.chosen(asked), name, place, known, once.of_dataset)
     code = 0
     if left := unfinished(comparison, place):
         check_writable(place)
         read = check_comparison(comparison, place, asked.address)
         if dry_run:
-            for line in plan_of(comparison, left, read):
+            for line in (*(f"# {said}" for said in once.lines), *plan_of(comparison, left, read)):
                 typer.echo(line)
             return
+        for line in once.lines:
+            typer.echo(line, err=format != "table")
         code = _run(comparison, place, asked, format)
         if code == _INTERRUPTED:
             raise typer.Exit(code)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.errors import BadInputError
@@ -73,6 +74,7 @@ def _presence(spec: "DatasetSpec", data_dir: Path) -> str:
 @takes(DataPlaces, leave_out={"pretext_dataset", "pretext_data_dir"})
 def check(
     folders: DataPlaces,
+    filler: Filler,
     name: Annotated[str, typer.Argument(help="Dataset to check.")],
     download: Annotated[bool, typer.Option("--download", help="Fetch what is missing first, where possible.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Look at layout, labels and counts; open no image.")] = False,
@@ -82,6 +84,9 @@ def check(
     from bissl_ray.preflight.requests import data_choice
 
     spec = get_dataset(name)
+    folders, used = filler.filled(folders, name)
+    for said in used:
+        typer.echo(said.line, err=True)
     choice = data_choice(folders, name, 0)
     if download:
         _download(spec, None if choice.data_dir is None else Path(choice.data_dir))

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
+from bissl_ray.cli.stage_filling import fill_stage
 from bissl_ray.cli.stage_view import run_to_end
 from bissl_ray.config.options import StageOptions
 from bissl_ray.metrics import METRICS
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 @takes(StageOptions, leave_out={"start_head", "pretext_dataset", "pretext_data_dir"})
 def evaluate(
     asked: StageOptions,
+    filler: Filler,
     split: Annotated[Literal["validation", "test"], typer.Option(help="What to evaluate on.")] = "validation",
     knn: Annotated[bool, typer.Option("--knn", help="Judge the frozen backbone by nearest neighbours.")] = False,
     linear_probe: Annotated[
@@ -33,8 +36,9 @@ def evaluate(
     from bissl_ray.stages.prepare import prepare_stage
 
     frozen: tuple[Way, ...] = (*(("knn",) if knn else ()), *(("linear_probe",) if linear_probe else ()))
+    asked, said = fill_stage("evaluate", asked, filler)
     prepared = prepare_stage("evaluate", asked, split=split, ways=frozen or ("score",))
-    show_scores(run_to_end(asked, *prepared, to_stderr=json), json)
+    show_scores(run_to_end(asked, *prepared, said, to_stderr=json), json)
 
 
 _WAYS: Final = {"model": "model", "linear_probe": "linear probe"}

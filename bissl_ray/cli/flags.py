@@ -8,11 +8,15 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
+from bissl_ray.cli.filling import Filler, filler_of
 from bissl_ray.config.flags import KEY, Flag
 
 
 def takes(options: type, leave_out: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A verb whose first argument is an object of options; its own flags follow.
+
+    What no flag gave and what is the same for every dataset is filled in from what is said once. A verb that works on
+    a dataset takes a `Filler` as its second argument, and asks it for the rest.
 
     Args:
         options: a dataclass; its fields that are flags become the verb's.
@@ -26,13 +30,19 @@ def takes(options: type, leave_out: Collection[str] = ()) -> Callable[[Callable[
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(verb).parameters.values())[1:]
+        asks = bool(own) and own[0].annotation is Filler
+        own = own[asks:]
 
         @functools.wraps(verb)
-        def command(**given: Any) -> None:
-            verb(options(**{each.name: given.pop(each.name) for each in flags if each.name in given}), **given)
+        def command(context: typer.Context, **given: Any) -> None:
+            asked = options(**{each.name: given.pop(each.name) for each in flags})
+            filler = filler_of(options, context, known)
+            filled, _ = filler.for_all(asked)
+            verb(filled, *((filler,) if asks else ()), **given)
 
         keyword = inspect.Parameter.KEYWORD_ONLY
-        parameters = [
+        parameters = [inspect.Parameter("context", keyword, annotation=typer.Context)]
+        parameters += [
             inspect.Parameter(
                 each.name, keyword, default=each.default, annotation=_annotated(hints[each.name], each.metadata[KEY])
             )

@@ -11,7 +11,7 @@ import typer
 
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.streams import print_csv, print_json
-from bissl_ray.config.options import BoardOptions
+from bissl_ray.config.options import BoardOptions, ShowOptions
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def leaderboard(
     format: Annotated[Format, typer.Option(help="How to write it.")] = "table",
 ) -> None:
     """Rank the trials of all sweeps, and say whether BiSSL beats plain fine-tuning beyond seed noise."""
+    show_board(asked, watch, format)
+
+
+def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table") -> None:
+    """Print a board, as the verb of that name."""
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.leaderboard import as_csv, as_json, as_markdown, table
 
@@ -57,20 +62,25 @@ def leaderboard(
         typer.echo(text, nl=bool(text))
 
 
+@takes(ShowOptions)
 def show(
+    asked: ShowOptions,
     trial: Annotated[str, typer.Argument(help="Name of the trial, as the leaderboard writes it.")],
-    sweep: Annotated[str | None, typer.Option(help="The sweep it belongs to, if several have one.")] = None,
-    storage: Annotated[str, typer.Option(help="Folder or URI that holds the results.")] = "./runs",
 ) -> None:
     """Show one trial: configuration, curve, diagnostics, why it was proposed, why it stopped."""
+    show_trial(asked, trial)
+
+
+def show_trial(asked: ShowOptions, trial: str) -> None:
+    """Print one trial, as the verb `show`."""
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.config.settings import Settings
     from bissl_ray.leaderboard import find_trial, render_trial
     from bissl_ray.store import read_reports, to_rows
 
     with damage() as notes:
-        row, children = find_trial(storage, trial, sweep)
-        reports = to_rows(read_reports(storage, row["dataset"], row["sweep"]))
+        row, children = find_trial(asked.storage, trial, asked.sweep)
+        reports = to_rows(read_reports(asked.storage, row["dataset"], row["sweep"]))
     for note in notes:
         typer.echo(note, err=True)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}

@@ -12,6 +12,7 @@ import typer
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
+from bissl_ray.cli.config import config
 from bissl_ray.cli.datasets import datasets
 from bissl_ray.cli.evaluate import evaluate
 from bissl_ray.cli.export import export
@@ -33,7 +34,7 @@ app = typer.Typer(
 _VERBS = (
     *(sweep, resume, leaderboard, show, compare, export),
     *(pretrain, train, finetune, evaluate),
-    *(spaces, launch),
+    *(config, spaces, launch),
 )
 for verb in _VERBS:
     app.command()(verb)

@@ -125,9 +125,15 @@ def stage_view(to_stderr: bool = False) -> Iterator[StageView]:
 
 
 def run_to_end(
-    asked: "StageOptions", request: "StageRequest", resolved: "ResolvedSettings", to_stderr: bool = False
+    asked: "StageOptions",
+    request: "StageRequest",
+    resolved: "ResolvedSettings",
+    said: Sequence[str] = (),
+    to_stderr: bool = False,
 ) -> "StageOutcome":
     """Run what `prepare_stage` made of the options, with its progress on the terminal, or on standard error.
+
+    Lines on what is said once, not by a flag, come first.
 
     Raises:
         typer.Exit: after a dry run, or with code 130 after an interruption; how to go on has been printed.
@@ -136,10 +142,12 @@ def run_to_end(
     from bissl_ray.stages.run import run_stage
 
     if asked.dry_run:
-        _show_settings(asked, request, resolved)
+        _show_settings(asked, request, resolved, said)
         raise typer.Exit
     try:
         with stage_view(to_stderr) as view:
+            for line in said:
+                view.show(Note(line))
             outcome = run_stage(request, asked.storage, asked.address, view)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted at once. What was saved before is kept; go on with:\n  {_again(request)}", err=True)
@@ -199,11 +207,16 @@ def _carried_on(asked: "StageOptions", request: "StageRequest", verb: str) -> li
     return [*given, *(word for assignment in assignments for word in ("--set", assignment))]
 
 
-def _show_settings(asked: "StageOptions", request: "StageRequest", resolved: "ResolvedSettings") -> None:
+def _show_settings(
+    asked: "StageOptions", request: "StageRequest", resolved: "ResolvedSettings", said: Sequence[str]
+) -> None:
     """Print what a stage would do; what was given is checked, what was not is not missed."""
     from bissl_ray.config.describe import settings_to_yaml
     from bissl_ray.stages.run import rehearse_stage
 
+    # First: where something is refused, they say where it came from.
+    for line in said:
+        typer.echo(f"# {line}")
     lines = rehearse_stage(request, asked.storage, asked.address)
     typer.echo(settings_to_yaml(resolved, request.dataset, request.data.split_seed), nl=False)
     for line in ("default: the paper's, where it names one", *lines):

@@ -1,15 +1,20 @@
 """`bissl-ray sweep` and `bissl-ray resume`: the main job, and going on with it."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.cli.filling import OF_CHECKPOINT, OF_DATA, Filler
+from bissl_ray.cli.filling_data import staying
 from bissl_ray.cli.flags import takes
-from bissl_ray.cli.leaderboard import leaderboard
-from bissl_ray.config.options import ResumeOptions, SweepOptions, named_once
+from bissl_ray.cli.leaderboard import show_board
+from bissl_ray.config.options import BoardOptions, ResumeOptions, SweepOptions, named_once
+from bissl_ray.config.said_once import Said
 from bissl_ray.errors import BadInputError
+from bissl_ray.progress import Note
 
 if TYPE_CHECKING:
     from bissl_ray.leaderboard import LiveBoard
@@ -19,30 +24,40 @@ if TYPE_CHECKING:
 @takes(SweepOptions)
 def sweep(
     asked: SweepOptions,
+    filler: Filler,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
 ) -> None:
     """Search BiSSL's hyperparameters, confirm the best over seeds, and compare with plain fine-tuning."""
-    names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [None]
+    chosen = filler.find("dataset") if "space" not in filler.given else None
+    by_default = chosen.value if chosen is not None else None
+    names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [by_default]
     if len(names) > 1 and asked.name is not None:
         raise BadInputError(f"--name {asked.name} names one sweep, and there are {len(names)} datasets: leave it out")
     code = 0
     for name in names:
         each = replace(asked, datasets=None, dataset=name, splits_optional=len(names) > 1)
+        each, said = _filled(each, filler)
+        lines = [line.line for line in (*([chosen] if chosen else []), *said)]
         if dry_run:
-            _show_plan(each)
+            _show_plan(each, lines)
             continue
-        code = max(code, _run(each))
+        code = max(code, _run(each, lines))
         if code == 130:
             break
     raise typer.Exit(code)
 
 
 @takes(ResumeOptions, leave_out={"pretext_dataset"})
-def resume(asked: ResumeOptions, name: Annotated[str, typer.Argument(help="The sweep's name.")]) -> None:
+def resume(
+    asked: ResumeOptions, filler: Filler, name: Annotated[str, typer.Argument(help="The sweep's name.")]
+) -> None:
     """Go on with a sweep where it was interrupted, or extend a finished one; folders: where its data are now."""
     from bissl_ray.sweep.run import go_on
 
+    asked, lines = filled_for_resume(asked, filler, name)
     with terminal_view(f"bissl-ray resume {name}") as view:
+        for line in lines:
+            view.show(Note(line))
         outcome = go_on(name, asked, view)
     raise typer.Exit(_conclude(outcome, asked.storage))
 
@@ -60,12 +75,44 @@ def storage_flag(storage: str) -> str:
     return "" if storage == "./runs" else f" --storage {shlex.quote(storage)}"
 
 
-def _run(asked: SweepOptions) -> int:
+def _filled(asked: SweepOptions, filler: Filler) -> tuple[SweepOptions, list[Said]]:
+    """The options with what is said once of the dataset, which is the space's where no flag names one."""
+    if not filler.said:
+        return asked, []
+    dataset = asked.dataset
+    if dataset is None:
+        from bissl_ray.config import load_search_space
+
+        space = filler.find("space")
+        dataset = load_search_space(str(asked.space or (space and space.value) or "digits")).dataset
+    # Who asks for pretraining here wants no other checkpoint.
+    return filler.filled(asked, dataset, OF_CHECKPOINT if "pretrain" in filler.given else ())
+
+
+def filled_for_resume(asked: ResumeOptions, filler: Filler, name: str) -> tuple[ResumeOptions, list[str]]:
+    """The options with what is said once; the data stay where they were when the sweep began, unless a flag moves them.
+
+    Returns:
+        The options; lines on what was filled in, and on folders that are said otherwise now.
+    """
+    if not filler.said:
+        return asked, []
+    from bissl_ray.store.documents import read_sweep_document
+    from bissl_ray.store.paths import absolute_storage
+
+    data = read_sweep_document(absolute_storage(asked.storage), name).request.data
+    filled, used = filler.filled(asked, data.dataset, OF_DATA)
+    return filled, [*(said.line for said in used), *staying(data, filler.find, "sweep")]
+
+
+def _run(asked: SweepOptions, said: Sequence[str]) -> int:
     from bissl_ray.sweep.run import begin_sweep, prepare_request
 
     request = prepare_request(asked)
     try:
         with terminal_view(f"bissl-ray sweep {request.name}") as view:
+            for line in said:
+                view.show(Note(line))
             outcome = begin_sweep(request, asked, view)
     except KeyboardInterrupt:
         resume = f"bissl-ray resume {request.name}{storage_flag(asked.storage)}"
@@ -89,7 +136,7 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
         )
         typer.echo(f"  bissl-ray resume {outcome.name}{place}")
         return 1 if outcome.problem else 130
-    leaderboard(storage=outcome.storage, sweep=outcome.name, top=10)
+    show_board(BoardOptions(storage=outcome.storage, sweep=outcome.name, top=10))
     typer.echo(f"More: bissl-ray leaderboard{place}, bissl-ray show TRIAL{place}")
     if outcome.problem:
         typer.echo(f"bissl-ray: {outcome.problem}", err=True)
@@ -100,10 +147,13 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
     return 1
 
 
-def _show_plan(asked: SweepOptions) -> None:
+def _show_plan(asked: SweepOptions, said: Sequence[str]) -> None:
     from bissl_ray.config import to_yaml
     from bissl_ray.sweep.run import prepare_request, rehearse_sweep
 
+    # First: where something is refused, they say where it came from.
+    for line in said:
+        typer.echo(f"# {line}")
     request = prepare_request(asked)
     facts, notes = rehearse_sweep(request, asked)
     plan = request.space.protocol

@@ -1,6 +1,6 @@
 """From what a person asked to compare to sweeps: one per dataset and checkpoint, each with its own control."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 
 from bissl_ray.compare.extend import extended, joined
@@ -20,8 +20,17 @@ from bissl_ray.store.documents import read_sweep_document
 from bissl_ray.sweep.run import prepare_request
 from bissl_ray.words import Phase
 
+OfDataset = Callable[[CompareOptions, str], CompareOptions]
+"""Gives options as they are for one dataset, by its name."""
 
-def prepare_comparison(asked: CompareOptions, name: str, storage: str, known: Comparison | None) -> Comparison:
+
+def _alike(asked: CompareOptions, dataset: str) -> CompareOptions:  # noqa: ARG001
+    return asked
+
+
+def prepare_comparison(
+    asked: CompareOptions, name: str, storage: str, known: Comparison | None, of_dataset: OfDataset = _alike
+) -> Comparison:
     """Turn what a person asked for into sweeps; nothing is written.
 
     Args:
@@ -29,6 +38,7 @@ def prepare_comparison(asked: CompareOptions, name: str, storage: str, known: Co
         name: of the comparison.
         storage: absolute.
         known: the comparison of that name, as it was asked for so far; None: it is new.
+        of_dataset: what is asked of each dataset, where that differs.
 
     Raises:
         BadInputError: anything wrong, or something that would change what was asked for before.
@@ -37,18 +47,16 @@ def prepare_comparison(asked: CompareOptions, name: str, storage: str, known: Co
     if asked.from_sweep is not None:
         return joined(known, _of_winner(asked, name, storage, starts))
     if known is None or asked.datasets or asked.space is not None:
-        return joined(known, _of_datasets(asked, name, starts))
+        return joined(known, _of_datasets(asked, name, of_dataset))
     return extended(known, starts, asked)
 
 
-def _of_datasets(asked: CompareOptions, name: str, starts: Sequence[Start]) -> Comparison:
+def _of_datasets(asked: CompareOptions, name: str, of_dataset: OfDataset) -> Comparison:
     """Cases of some datasets.
 
     Without `trials`, BiSSL runs at one configuration, the space's first known-good point, and only its fine-tuning is
     tuned; the control gets as many fine-tuning runs over the same points, and the same seeds.
     """
-    if asked.allow_partial and not any(start.pretrained for start in starts):
-        raise BadInputError("--allow-partial says how checkpoints are read, and none was given: add --pretrained FILE")
     given = parse_assignments(asked.assignments or ())
     plan = {} if asked.seeds is None else {"seeds": asked.seeds}
     names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [None]
@@ -56,8 +64,14 @@ def _of_datasets(asked: CompareOptions, name: str, starts: Sequence[Start]) -> C
     for dataset in names:
         if dataset is not None:
             get_dataset(dataset)
-        base = load_search_space(asked.space or dataset or "digits", {"fixed": given} if given else None)
-        chosen = dataset or base.dataset
+        chosen = dataset or load_search_space(asked.space or "digits").dataset
+        own = of_dataset(asked, chosen)
+        starts = starts_of(own)
+        if own.allow_partial and not any(start.pretrained for start in starts):
+            raise BadInputError(
+                "--allow-partial says how checkpoints are read, and none was given: add --pretrained FILE"
+            )
+        base = load_search_space(own.space or dataset or "digits", {"fixed": given} if given else None)
         for start in starts or [_embedded(chosen, base)]:
             pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
             if asked.trials is None:
@@ -70,9 +84,9 @@ def _of_datasets(asked: CompareOptions, name: str, starts: Sequence[Start]) -> C
                 name=case_name(check_name("comparison", name), chosen, start.label),
                 pretrained=start.pretrained,
                 pretrained_head=start.head,
-                allow_partial=asked.allow_partial and start.pretrained is not None,
-                workers_per_trial=1 if asked.workers_per_trial is None else asked.workers_per_trial,
-                **{each.name: getattr(asked, each.name) for each in fields(DataPlaces)},
+                allow_partial=own.allow_partial and start.pretrained is not None,
+                workers_per_trial=1 if own.workers_per_trial is None else own.workers_per_trial,
+                **{each.name: getattr(own, each.name) for each in fields(DataPlaces)},
             )
             cases.append(Case(checkpoint=start.label, request=prepare_request(sweep)))
     return Comparison(name=name, cases=tuple(cases))

@@ -15,10 +15,14 @@ class DataPlaces:
     them, as on ImageNet in the paper.
     """
 
-    data_dir: str | None = flag("Folder that holds the dataset's files.")
-    splits_dir: str | None = flag("Folder of published splits: NAME_train_split.txt, NAME_val_split.txt.")
-    pretext_dataset: str | None = flag("Whose images the lower level sees, such as imagenet. [the dataset's own]")
-    pretext_data_dir: str | None = flag("Folder of the pretext's dataset. [--data-dir]")
+    data_dir: str | None = flag("Folder that holds the dataset's files.", once="data-dir")
+    splits_dir: str | None = flag(
+        "Folder of published splits: NAME_train_split.txt, NAME_val_split.txt.", once="splits-dir"
+    )
+    pretext_dataset: str | None = flag(
+        "Whose images the lower level sees, such as imagenet. [the dataset's own]", once="pretext-dataset"
+    )
+    pretext_data_dir: str | None = flag("Folder of the pretext's dataset. [--data-dir]", once="pretext-data-dir")
 
     def absolute(self) -> Self:
         """The same with paths that processes in other folders find."""

@@ -18,6 +18,7 @@ class Flag:
         metavar: what stands for its value in the help; None: its type.
         least: the smallest number that it takes; None: any.
         most: the largest one, likewise.
+        once: the key under which it may be said once, for many commands (`config.said_once`); None: it is of one run.
     """
 
     help: str
@@ -25,6 +26,7 @@ class Flag:
     metavar: str | None = None
     least: float | None = None
     most: float | None = None
+    once: str | None = None
 
 
 def flag(
@@ -34,12 +36,19 @@ def flag(
     metavar: str | None = None,
     least: float | None = None,
     most: float | None = None,
+    once: str | None = None,
 ) -> Any:
     """A dataclass field that is a flag; arguments as of `Flag`, and its default."""
-    return field(default=default, metadata={KEY: Flag(help, names, metavar, least, most)})
+    return field(default=default, metadata={KEY: Flag(help, names, metavar, least, most, once)})
 
 
 def flag_of(options: type, name: str) -> str:
     """The flag that gives a field of some options."""
     found = next(each.metadata[KEY] for each in fields(options) if each.name == name)
     return found.names[0] if found.names else f"--{name.replace('_', '-')}"
+
+
+def keys_of(options: type) -> dict[str, str]:
+    """By field of some options, the key under which it may be said once; what is of one run is left out."""
+    flags = {each.name: each.metadata[KEY] for each in fields(options) if KEY in each.metadata}
+    return {name: found.once for name, found in flags.items() if found.once is not None}

@@ -24,10 +24,13 @@ _ADDRESS = "Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one start
 
 @dataclass(frozen=True, kw_only=True)
 class _Options(DataPlaces):
-    storage: str = flag("Folder or URI for the results.", default="./runs")
-    address: str | None = flag(_ADDRESS)
+    storage: str = flag("Folder or URI for the results.", default="./runs", once="storage")
+    address: str | None = flag(_ADDRESS, once="address")
     allow_partial: bool = flag(
-        "Take what fits the backbone; the rest keeps fresh weights.", "--allow-partial", default=False
+        "Take what fits the backbone; the rest keeps fresh weights.",
+        "--allow-partial",
+        default=False,
+        once="allow-partial",
     )
 
     def given(self) -> dict[str, object]:
@@ -52,19 +55,31 @@ class SweepOptions(_Options):
     """
 
     datasets: list[str] | None = flag(
-        "Dataset to sweep; give it again for several, one sweep each. [digits]", "--dataset", metavar="NAME"
+        "Dataset to sweep; give it again for several, one sweep each. [digits]",
+        "--dataset",
+        metavar="NAME",
+        once="dataset",
     )
     dataset: str | None = None
-    space: str | Path | SearchSpace | None = flag("Search space: a file, or a shipped one's name. [the dataset's own]")
+    space: str | Path | SearchSpace | None = flag(
+        "Search space: a file, or a shipped one's name. [the dataset's own]", once="space"
+    )
     overrides: Mapping[str, Any] | None = None
-    trials: int | None = flag("Explore trials. [as the space says]")
-    budget: str | None = flag("Stop exploring after this: 90m, 2h, 1d, or 40gpuh; confirmation follows.")
+    trials: int | None = flag("Explore trials. [as the space says]", once="trials")
+    budget: str | None = flag("Stop exploring after this: 90m, 2h, 1d, or 40gpuh; confirmation follows.", once="budget")
     name: str | None = flag("Name of the sweep. [dataset and time]")
-    workers_per_trial: int = flag("Workers that share a trial; a GPU each where there are.", default=1)
-    pretrained: str | Path | None = flag(f"Self-supervised checkpoint: {_SOURCES}.")
-    pretrained_head: str | Path | None = flag("Its pretext head, projector.* and predictor.*. [in it, or beside it]")
+    workers_per_trial: int = flag(
+        "Workers that share a trial; a GPU each where there are.", default=1, once="workers-per-trial"
+    )
+    pretrained: str | Path | None = flag(f"Self-supervised checkpoint: {_SOURCES}.", once="pretrained")
+    pretrained_head: str | Path | None = flag(
+        "Its pretext head, projector.* and predictor.*. [in it, or beside it]", once="pretrained-head"
+    )
     pretrain: bool = flag(
-        "Without a checkpoint, pretrain on the dataset's own images first.", "--pretrain", default=False
+        "Without a checkpoint, pretrain on the dataset's own images first.",
+        "--pretrain",
+        default=False,
+        once="pretrain",
     )
     splits_optional: bool = False
 
@@ -73,10 +88,10 @@ class SweepOptions(_Options):
 class ResumeOptions(DataPlaces):
     """What is asked of a sweep that has begun, by `bissl-ray resume` or `resume_sweep`; folders: where data are now."""
 
-    storage: str = flag("Folder or URI that holds it.", default="./runs")
+    storage: str = flag("Folder or URI that holds it.", default="./runs", once="storage")
     trials: int | None = flag("Explore trials in all, to extend it. [as before]")
-    budget: str | None = flag("Stop exploring after this, from now: 90m, 2h, 1d, or 40gpuh.")
-    address: str | None = flag(_ADDRESS)
+    budget: str | None = flag("Stop exploring after this, from now: 90m, 2h, 1d, or 40gpuh.", once="budget")
+    address: str | None = flag(_ADDRESS, once="address")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,22 +102,29 @@ class StageOptions(_Options):
         from_trial: "SWEEP/TRIAL" or "TRIAL".
     """
 
-    dataset: str | None = flag("Dataset. [that of the space, trial or checkpoint; digits]")
-    space: str | None = flag("Search space that gives the settings: a file, or a shipped one. [the dataset's]")
+    dataset: str | None = flag("Dataset. [that of the space, trial or checkpoint; digits]", once="dataset")
+    space: str | None = flag(
+        "Search space that gives the settings: a file, or a shipped one. [the dataset's]", once="space"
+    )
     point: int | None = flag("Which of the space's known-good points, counted from 1. [the first]")
     from_trial: str | None = flag("Take the settings of this trial of a sweep instead.", metavar="SWEEP/TRIAL")
     assignments: list[str] | None = flag(
         "Set a training setting; give it again for more.", "--set", metavar="NAME=VALUE"
     )
     seed: int = flag("Fixes heads, the order of the data and augmentations.", default=0)
-    workers: int = flag("Workers that share the work, a GPU each where there are; 1: this process.", default=1)
+    workers: int = flag(
+        "Workers that share the work, a GPU each where there are; 1: this process.", default=1, once="workers"
+    )
     name: str | None = flag("Name of the run; that of an interrupted one goes on. [dataset, verb and time]")
     dry_run: bool = flag("Show every setting and where it came from; start nothing.", "--dry-run", default=False)
-    start: str | None = flag(f"Checkpoint to start from: {_SOURCES}.", "--start", "--pretrained")
+    start: str | None = flag(f"Checkpoint to start from: {_SOURCES}.", "--start", "--pretrained", once="pretrained")
     start_head: str | None = flag(
-        "Its pretext head, projector.* and predictor.*. [in it, or beside it]", "--start-head", "--pretrained-head"
+        "Its pretext head, projector.* and predictor.*. [in it, or beside it]",
+        "--start-head",
+        "--pretrained-head",
+        once="pretrained-head",
     )
-    address: str | None = flag("Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else none]")
+    address: str | None = flag("Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else none]", once="address")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,34 +139,49 @@ class CompareOptions(_Options):
     """
 
     datasets: list[str] | None = flag(
-        "Dataset; give it again for several. [the space's, else digits]", "--dataset", metavar="NAME"
+        "Dataset; give it again for several. [the space's, else digits]", "--dataset", metavar="NAME", once="dataset"
     )
     pretrained: list[str] | None = flag(
-        "Self-supervised checkpoint, FILE or LABEL=FILE; give it again for several.", "--pretrained", metavar="FILE"
+        "Self-supervised checkpoint, FILE or LABEL=FILE; give it again for several.",
+        "--pretrained",
+        metavar="FILE",
+        once="pretrained",
     )
     pretrain_epochs: str | None = flag("Pretrain here, for each of these lengths: 5,20,80.")
-    pretrained_head: str | None = flag("Pretext head of the one checkpoint. [in it, or beside it]")
+    pretrained_head: str | None = flag(
+        "Pretext head of the one checkpoint. [in it, or beside it]", once="pretrained-head"
+    )
     seeds: int | None = flag("Seeds, the same on both sides. [as the space says]", least=2)
     trials: int | None = flag("Search BiSSL's configuration in so many trials. [it is held]", least=1)
     from_sweep: str | None = flag("Compare at this sweep's winner. [at the space's first known-good point]", "--from")
-    space: str | None = flag("Search space: a file, or a shipped one's name.")
+    space: str | None = flag("Search space: a file, or a shipped one's name.", once="space")
     assignments: list[str] | None = flag(
         "Hold a setting at a value: alternations=100; again for several.", "--set", metavar="NAME=VALUE"
     )
     name: str | None = flag("Name; a comparison of that name is gone on with. [compare and the time]")
-    workers_per_trial: int | None = flag("Workers that share a trial; a GPU each where there are. [1]")
+    workers_per_trial: int | None = flag(
+        "Workers that share a trial; a GPU each where there are. [1]", once="workers-per-trial"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoardOptions:
     """What is read of a board, as asked for by `bissl-ray leaderboard`: see `leaderboard.read_board`."""
 
-    storage: str = flag("Folder or URI that holds the results.", default="./runs")
+    storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
     dataset: str | None = flag("Only this dataset.")
     sweep: str | None = flag("Only this sweep.")
-    top: int = flag("At most this many rows per dataset.", default=20, least=1)
+    top: int = flag("At most this many rows per dataset.", default=20, least=1, once="top")
     sort: str | None = flag("Order by this column; with a minus in front from large to small.")
     where: str | None = flag("Only such rows: \"param_upper_lr > 0.01 and status = 'complete'\".")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowOptions:
+    """Whose trial is shown, as asked for by `bissl-ray show`."""
+
+    sweep: str | None = flag("The sweep it belongs to, if several have one.")
+    storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +189,7 @@ class ExportOptions:
     """What of a storage is written where, as asked for by `bissl-ray export`."""
 
     sweep: str | None = flag("The sweep, if there are several.")
-    storage: str = flag("Folder or URI that holds the results.", default="./runs")
+    storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
     format: ModelFormat | None = flag("Of the file. [as --out ends, else safetensors]")
     keys: Keys | None = flag("Parameter names. [torchvision; timm for timm/NAME]")
     out: Path | None = flag("File to write; the card lies beside it, as .md. [TRIAL]")

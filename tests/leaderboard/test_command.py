@@ -110,8 +110,9 @@ def test_show_asks_which_sweep_when_several_have_the_trial(decided, explore, sto
 
 def test_neither_torch_nor_ray_nor_pandas_is_imported(decided, storage):
     program = (
-        "import sys; from bissl_ray.cli.leaderboard import leaderboard, show\n"
-        f"leaderboard(storage={str(storage)!r}); show('a', storage={str(storage)!r})\n"
+        "import sys; from bissl_ray.cli.leaderboard import show_board, show_trial\n"
+        "from bissl_ray.config.options import BoardOptions, ShowOptions\n"
+        f"show_board(BoardOptions(storage={str(storage)!r})); show_trial(ShowOptions(storage={str(storage)!r}), 'a')\n"
         "sys.exit(', '.join({'torch', 'ray', 'pandas', 'scipy', 'optuna'} & sys.modules.keys()) or None)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
