@@ -71,7 +71,7 @@ _PAGE: Final = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|title)\b", re.I | re.S
 )
 _DRAWING: Final = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!.*?>\s*)*<svg\b", re.I | re.S)
-_PORTABLE: Final = re.compile(rb"P[1-6]\s+(?:#|\d)")
+_PORTABLE: Final = re.compile(rb"P[1-6](?:\s+#[^\n]*)*\s+\d+\s+\d+\s+\d")
 _BMP_HEADERS: Final = (12, 16, 40, 52, 56, 64, 108, 124)
 
 

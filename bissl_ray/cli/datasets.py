@@ -150,11 +150,20 @@ def _show(spec: "DatasetSpec", findings: "Findings") -> None:
     else:
         opened = f"{findings.opened:,} of {findings.images:,} images open."
     count = len(findings.problems)
-    verdict = "Nothing is wrong." if not count else "1 problem." if count == 1 else f"{count} problems."
-    classes = (
-        "" if findings.splits is None or findings.splits.classes is None else f"{findings.splits.classes:,} classes. "
-    )
-    typer.echo(f"{classes}{opened} {verdict}")
+    left = findings.left_out
+    fine = f"{left:,} {'is' if left == 1 else 'are'} left out; else nothing is wrong." if left else "Nothing is wrong."
+    verdict = fine if not count else "1 problem." if count == 1 else f"{count} problems."
+    typer.echo(f"{_classes(spec, findings.splits)}{opened} {verdict}")
+
+
+def _classes(spec: "DatasetSpec", splits: "DatasetSplits | None") -> str:
+    """How many there are and, of a person's own, which: folders that are no classes show so."""
+    if splits is None or splits.classes is None:
+        return ""
+    names = splits.class_names if spec.classes is None and splits.class_names is not None else ()
+    more = ", ..." if len(names) > _MOST_EXAMPLES else ""
+    listed = f": {', '.join(names[:_MOST_EXAMPLES])}{more}" if names else ""
+    return f"{splits.classes:,} classes{listed}. "
 
 
 def _show_sizes(spec: "DatasetSpec", splits: "DatasetSplits") -> None:

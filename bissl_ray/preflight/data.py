@@ -8,10 +8,12 @@ from bissl_ray.config.data_choice import AS_SHOWN, DataChoice, Decoding
 from bissl_ray.config.documents import StageDocument, SweepDocument
 from bissl_ray.data import get_dataset, open_data
 from bissl_ray.data.cache.folder import check_cache_folder
+from bissl_ray.data.checks.files import folders_in_classes
 from bissl_ray.data.files.changed import decoded
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.errors import BadInputError
 
+_FEW = 4
 D = TypeVar("D", SweepDocument, StageDocument)
 
 
@@ -27,6 +29,8 @@ class DataFacts:
         validation_from: where validation came from, in words.
         without_split: the folder of index files that has none of this dataset; None: it has, or none was given.
         class_names: of each class, by its label; None where the files have none.
+        own: whether it is a folder of a person's own, whose classes are worth a look.
+        notes: what else is.
     """
 
     fingerprint: str
@@ -36,6 +40,8 @@ class DataFacts:
     validation_from: str
     without_split: str | None
     class_names: tuple[str, ...] | None = None
+    own: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def in_words(self) -> str:
@@ -44,8 +50,16 @@ class DataFacts:
         validation = f"validation {self.validation_from}"
         if self.without_split is not None:
             validation += f" ({self.without_split} has no index files of it)"
-        classes = "" if self.classes is None else f"{self.classes} classes; "
-        return f"{classes}{sizes} images; {validation}; fingerprint {self.fingerprint[:12]}"
+        classes = "" if self.classes is None else f"{self.classes} classes{self._names()}; "
+        notes = "".join(f"; {note}" for note in self.notes)
+        return f"{classes}{sizes} images; {validation}; fingerprint {self.fingerprint[:12]}{notes}"
+
+    def _names(self) -> str:
+        """The first classes of a person's own folder, so that folders that are none show."""
+        if not self.own or self.class_names is None:
+            return ""
+        more = ", ..." if len(self.class_names) > _FEW else ""
+        return f" ({', '.join(self.class_names[:_FEW])}{more})"
 
     def written_to(self, document: D, otherwise: str) -> D:
         """The document with these facts, which are those that it was begun with.
@@ -85,6 +99,8 @@ def inspect_data(data: DataChoice, decoding: Decoding = AS_SHOWN) -> DataFacts:
     splits = decoded(open_data(data), decoding)
     if not get_dataset(data.dataset).embedded:
         check_cache_folder()
+    spec = get_dataset(data.dataset)
+    own = spec.classes is None and not spec.embedded
     parts = {name: len(getattr(splits, name)) for name in ("pretext", "train", "validation", "test")}
     lacking = data.splits_dir is not None and not holds_split(Path(data.splits_dir), data.dataset)
     return DataFacts(
@@ -95,6 +111,8 @@ def inspect_data(data: DataChoice, decoding: Decoding = AS_SHOWN) -> DataFacts:
         validation_from=splits.validation_from,
         without_split=data.splits_dir if lacking else None,
         class_names=splits.class_names,
+        own=own,
+        notes=tuple(finding.text for finding in folders_in_classes(splits)) if own else (),
     )
 
 

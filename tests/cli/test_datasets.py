@@ -226,4 +226,4 @@ def test_a_named_folder_is_swept_as_any_folder(monkeypatch, capsys, tmp_path: Pa
     arguments = ("--dataset", "folder-birds", "--data-dir", data, "--pretrain", "--dry-run")
     done = run_here(monkeypatch, capsys, "sweep", *arguments, "--storage", tmp_path / "runs")
     assert done.code == 0, done
-    assert "3 classes; 24 pretext, 24 train, 6 validation, 9 test images" in done.out
+    assert "3 classes (kind0, kind1, kind2); 24 pretext, 24 train, 6 validation, 9 test images" in done.out

@@ -1,18 +1,17 @@
 """Whether a dataset on disk is what it should be: everything that is wrong with it, not only the first thing."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.data.checks.files import check_unused, folders_in_classes
 from bissl_ray.data.checks.findings import Finding, Findings, count_of
 from bissl_ray.data.checks.images import check_files, check_images, examine_images, images_by_name
 from bissl_ray.data.checks.targets import LABELLED, LABELS
 from bissl_ray.data.datasets.registry import get_dataset
-from bissl_ray.data.files.formats import is_ignored
 from bissl_ray.data.files.image_lists import LeftOutError, missing_classes
-from bissl_ray.data.files.sources import ImageFiles, leaves
+from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.data.opening import open_data
 from bissl_ray.data.spec import DatasetSpec, DatasetSplits
@@ -43,8 +42,9 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
         _check_classes(splits, splits.classes, findings)
     images = images_by_name(splits)
     findings.images = len(images)
-    findings.notes += _folders_in_classes(spec, splits)
-    findings.notes += _unused({name for name, (source, _) in images.items() if isinstance(source, ImageFiles)})
+    if spec.classes is None and not spec.embedded:
+        findings.notes += folders_in_classes(splits)
+    check_unused(images, spec.classes is None, findings)
     if not quick:
         examined = examine_images(list(images.values()), _counting(progress, len(images)))
         check_images(spec, splits, examined, findings)
@@ -120,39 +120,7 @@ def _check_classes(splits: DatasetSplits, classes: int, findings: Findings) -> N
         absent = missing_classes(getattr(splits, split).targets, classes)
         if absent:
             where = findings.problems if split == "train" else findings.notes
-            named = [f"class {number} (counted from 0)" for number in absent]
+            names = splits.class_names
+            named = [f"class {n} (counted from 0)" if names is None else f"class {names[n]}" for n in absent]
             several = count_of(len(absent), "class", "classes")
             where.append(Finding(f"The {split} split shows no image of {several}", named))
-
-
-def _folders_in_classes(spec: DatasetSpec, splits: DatasetSplits) -> Iterator[Finding]:
-    """Classes of a person's own folder that hold folders, which could be meant as classes themselves."""
-    if spec.classes is not None or spec.embedded:
-        return
-    inside: dict[str, set[str]] = {}
-    for split in LABELLED:
-        for source in leaves(splits.images(split)):
-            if not isinstance(source, ImageFiles):
-                continue
-            for name in source.names:
-                first, _, rest = name.partition("/")
-                if "/" in rest:
-                    inside.setdefault(f"{source.folder}/{first}", set()).add(rest.partition("/")[0])
-    if inside:
-        lines = [f"{folder}: {', '.join(sorted(names)[:5])}" for folder, names in sorted(inside.items())]
-        yield Finding(
-            f"{count_of(len(inside), 'class folder holds', 'class folders hold')} folders, whose images count as the "
-            "class's own, as torchvision counts them; if these are the classes, move them one folder up",
-            lines,
-        )
-
-
-def _unused(used: set[str]) -> Iterator[Finding]:
-    """Files that lie beside images that are used."""
-    unused: list[str] = []
-    for folder in sorted({name.rpartition("/")[0] for name in used}):
-        with os.scandir(folder) as entries:
-            others = [entry.path for entry in entries if not is_ignored(entry.name) and entry.path not in used]
-        unused.extend(path for path in sorted(others) if not Path(path).is_dir())
-    if unused:
-        yield Finding(f"Beside the images {count_of(len(unused), 'file')} of no split", unused)

@@ -28,6 +28,8 @@ class Findings:
     """Wrong with the data."""
     images: int = 0
     """How many different ones there are."""
+    left_out: int = 0
+    """How many images lie beside those that are used, and belong to no split."""
     opened: int | None = None
     """How many of them open; None: none was tried."""
 

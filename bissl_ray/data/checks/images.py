@@ -9,9 +9,10 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 from bissl_ray.data.checks.findings import Finding, Findings, count_of
+from bissl_ray.data.checks.targets import LABELLED
 from bissl_ray.data.files.sources import ImageFiles, leaves
 from bissl_ray.data.machine import processors
-from bissl_ray.data.spec import SPLITS, DatasetSpec, DatasetSplits, Images
+from bissl_ray.data.spec import SPLITS, DatasetSpec, DatasetSplits, Images, Labelled
 from bissl_ray.errors import BadInputError
 
 _CHUNK = 16
@@ -102,6 +103,10 @@ def images_by_name(splits: DatasetSplits) -> dict[str, tuple[Images, int]]:
 def check_images(spec: DatasetSpec, splits: DatasetSplits, examined: Sequence[Examined], findings: Findings) -> None:
     """Add what was found of the images: damage, orientations, and images that are in several splits."""
     check_files(examined, findings)
+    twice = list(_of_several_classes(splits, examined))
+    if twice:
+        where = findings.problems if spec.sizes is None else findings.notes
+        where.append(Finding(f"{count_of(len(twice), 'image')} with several classes", twice))
     shared = list(_in_several_splits(splits, examined))
     if shared:
         # Published datasets have such pairs, too, and all published figures with them.
@@ -125,6 +130,21 @@ def check_files(examined: Sequence[Examined], findings: Findings) -> None:
                 rotated,
             )
         )
+
+
+def _of_several_classes(splits: DatasetSplits, examined: Sequence[Examined]) -> Iterator[str]:
+    """Say of each image that is there under several classes where it is."""
+    digests = {image.name: image.digest for image in examined if image.problem is None}
+    found: defaultdict[bytes, dict[object, str]] = defaultdict(dict)
+    for split in LABELLED:
+        part: Labelled = getattr(splits, split)
+        if splits.classes is None or not all(isinstance(target, int) for target in part.targets):
+            continue
+        for index, target in enumerate(part.targets):
+            name = part.name(index)
+            if name in digests:
+                found[digests[name]].setdefault(target, name)
+    yield from ("; ".join(classes.values()) for classes in found.values() if len(classes) > 1)
 
 
 def _in_several_splits(splits: DatasetSplits, examined: Sequence[Examined]) -> Iterator[str]:

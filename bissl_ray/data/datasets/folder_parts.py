@@ -1,6 +1,6 @@
 """The two layouts of a person's own folder, read and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from bissl_ray.data.files.class_folders import (
     names_content,
     sizes_of,
     subfolders,
+    unlisted,
 )
-from bissl_ray.data.files.formats import Unread, look_at_small
+from bissl_ray.data.files.formats import Unread, is_usual, look_at_small
 from bissl_ray.data.files.image_lists import refuse_unread
 from bissl_ray.data.files.published import Published
 from bissl_ray.data.files.sources import ImageFiles
@@ -23,6 +24,9 @@ from bissl_ray.data.splits import stratified_split
 from bissl_ray.errors import BadInputError, nearest
 
 _TEST_SEED = 0
+_DEEPEST = 5
+_LOOKED_INTO = 20
+_BESIDE_IMAGES = ("labels", "annotations", "masks", "annots", "bboxes", "segmentation", "groundtruth")
 
 
 def split_by_hand(folder: Path, names: Mapping[str, str]) -> Published:
@@ -102,22 +106,49 @@ def _check_classes(folder: Path, classes: ClassFolders, a_part: bool) -> None:
     """Make sure that there are several, and that they are classes."""
     inner = [name for inside in classes.values() for name in inside]
     if len(classes) >= 2:
-        parts = subfolders(folder / inner[0])
-        if "train" in map(part_called, parts) and all(map(part_called, parts)):
+        holding = [name for name in inner[:_LOOKED_INTO] if "train" in map(part_called, subfolders(folder / name))]
+        pictured = [name for name in holding if name.casefold() not in _BESIDE_IMAGES] or holding
+        parts = subfolders(folder / pictured[0]) if holding else []
+        if len(pictured) == 1:
             raise BadInputError(
-                f"{folder / inner[0]}: found {', '.join(f'{part}/' for part in parts)} inside a class; expected the "
-                f"classes inside the parts: {parts[-1]}/{inner[0]}/ and so on"
+                f"{folder / pictured[0]}: found {_listed(parts)} in it, and not in {_listed(inner, but=pictured)}; if "
+                f"it is the data set, give --data-dir {folder / pictured[0]}; boxes and masks are no labels of classes"
+            )
+        if holding:
+            train = next(part for part in parts if part_called(part) == "train")
+            raise BadInputError(
+                f"{folder / pictured[0]}: found {_listed(parts)} inside a class; expected the "
+                f"classes inside the parts: {train}/{pictured[0]}/ and so on"
             )
         return
     further = ""
-    if inner and len(subfolders(folder / inner[0])) >= 2:
-        further = f"; it seems to be one folder further in: give --data-dir {folder / inner[0]}"
+    deep = _end_of_chain(folder)
+    if deep != folder:
+        further = f"; they seem to be further in: give --data-dir {deep}"
         if a_part:
-            further = f"; they seem to be one folder further in: move what is in {folder / inner[0]} up into {folder}"
+            further = f"; they seem to be further in: move what is in {deep} up into {folder}"
+    loose = sum(is_usual(path.name) for path in folder.iterdir()) if not inner else 0
+    if loose:
+        further = f"; {loose} images lie there without a folder of their class"
     raise BadInputError(
         f"{folder}: found {f'the one class folder {inner[0]}/' if inner else 'no class folder'}, expected two or "
         f"more, named as the classes, with images in each{further}"
     )
+
+
+def _listed(names: Sequence[str], but: Sequence[str] = ()) -> str:
+    return ", ".join(f"{name}/" for name in names if name not in but)
+
+
+def _end_of_chain(folder: Path) -> Path:
+    """Where several folders are, from a folder on whose only folder holds one folder, and so on; else the folder."""
+    deep = folder
+    for _ in range(_DEEPEST):
+        inside = subfolders(deep)
+        if len(inside) != 1:
+            return deep if len(inside) > 1 else folder
+        deep = deep / inside[0]
+    return folder
 
 
 def _check_same(folder: Path, first: tuple[str, ClassFolders], second: tuple[str, ClassFolders]) -> None:
@@ -162,12 +193,15 @@ class _Files:
 
     def check(self) -> None:
         """Refuse what can't be read, all of it at once (raises LeftOutError)."""
-        small = [
-            (Path(images.name(index)), why)
-            for images, sizes in self.sizes
-            for index, size in enumerate(sizes)
-            if (why := look_at_small(images.name(index), size)) is not None
-        ]
+        try:
+            small = [
+                (Path(images.name(index)), why)
+                for images, sizes in self.sizes
+                for index, size in enumerate(sizes)
+                if (why := look_at_small(images.name(index), size)) is not None
+            ]
+        except OSError as error:
+            raise unlisted(error) from error
         wrong = {path for path, _ in small}
         there = [Path(images.name(index)) for images, _ in self.sizes for index in range(len(images))]
         refuse_unread([*self.unread, *small], [path for path in there if path not in wrong])

@@ -18,7 +18,7 @@ ClassFolders = Mapping[str, Sequence[str]]
 
 
 def unlisted(error: OSError) -> BadInputError:
-    """What to say of a folder that can't be listed."""
+    """What to say of a folder or file that can't be looked into."""
     return BadInputError(
         f"{error.filename}: can't be looked into ({error.strerror}); make it readable, or take it away"
     )
@@ -137,8 +137,8 @@ def files_by_class(folder: Path, classes: ClassFolders) -> LabelledFiles:
         _refuse_classes_inside(folder, inner, each, classes)
         if not each.images and not each.unread:
             raise BadInputError(
-                f"{folder / inner}: this class has no image; found {_few(each.others)}: put images there, or remove "
-                "the folder"
+                f"{folder / inner}: this class has no image; found {_few(each.others)}: put images there, or move it "
+                "elsewhere if it is no class"
             )
         listed.names.extend(f"{inner}/{image}" for image in _sorted(each.images))
         listed.labels.extend([number] * len(each.images))
@@ -152,9 +152,12 @@ def names_content(names: Sequence[str]) -> bytes:
 
 
 def sizes_of(folder: Path, names: Sequence[str]) -> list[int]:
-    """Bytes of each of a folder's files."""
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(lambda name: (folder / name).stat().st_size, names))
+    """Bytes of each of a folder's files (raises BadInputError: one can't be asked for)."""
+    try:
+        with ThreadPoolExecutor(_THREADS) as threads:
+            return list(threads.map(lambda name: (folder / name).stat().st_size, names))
+    except OSError as error:
+        raise unlisted(error) from error
 
 
 def _walked(folder: Path) -> Found:

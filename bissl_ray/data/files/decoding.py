@@ -5,14 +5,14 @@ formats. Transparent parts show white, as viewers show them: the colours that li
 animation, the first frame.
 
 An orientation written in EXIF is applied, as viewers do, unless it is asked not to be (`Decoding.upright`):
-torchvision's loader, which published figures were made with, leaves it (but Pillow turns TIFF for both).
+torchvision's loader, which published figures were made with, leaves it. Pillow turns TIFF by itself, pillow-heif HEIC.
 """
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
@@ -29,6 +29,7 @@ PngImagePlugin.MAX_TEXT_MEMORY = 256 * 2**20
 warnings.filterwarnings("ignore", module="PIL")
 
 _ORIENTATION: Final = 0x0112
+_SAYS_IN_PNG: Final = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -98,7 +99,7 @@ def remedy_for(error: Exception) -> str:
 def orientation(image: Image.Image) -> int:
     """What EXIF says of an opened image's orientation, 1 to 8; 1, upright, where it says nothing sensible."""
     # Pillow turns TIFF by itself. A PNG may have it behind its pixels: then it is known once they are decoded.
-    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+    if image.format == "TIFF" or (image.format == "PNG" and not any(key in image.info for key in _SAYS_IN_PNG)):
         return 1
     try:
         found = image.getexif().get(_ORIENTATION, 1)
@@ -130,6 +131,8 @@ def to_rgb(image: Image.Image, upright: bool = True) -> Image.Image:
 
 
 def _in_rgb(image: Image.Image) -> Image.Image:
+    if image.format == "TIFF" and _in_planes_of_16_bits(image):
+        raise ValueError("Pillow misreads colours of 16 bits that lie in planes; save it with 8, or pixel by pixel")
     # Pillow holds a 16-bit PGM in 32 bits.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PPM", "PNG")):
         return _from_16_bits(image)
@@ -145,4 +148,21 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     import numpy as np
 
     grey = np.rint(np.asarray(image).astype(np.float32) / 257).astype(np.uint8)
+    # Pillow turns white-is-zero round where it has 8 bits, and not here.
+    if image.format == "TIFF" and _tiff_tag(image, _PHOTOMETRIC) == 0:
+        grey = 255 - grey
     return Image.fromarray(grey).convert("RGB")
+
+
+_PHOTOMETRIC: Final = 262
+_BITS: Final = 258
+_PLANAR: Final = 284
+
+
+def _tiff_tag(image: Image.Image, tag: int) -> Any:
+    return getattr(image, "tag_v2", {}).get(tag)
+
+
+def _in_planes_of_16_bits(image: Image.Image) -> bool:
+    bits = _tiff_tag(image, _BITS) or ()
+    return _tiff_tag(image, _PLANAR) == 2 and isinstance(bits, tuple) and len(bits) > 1 and 16 in bits

@@ -5,10 +5,10 @@ ending, or none, is asked for its first bytes.
 """
 
 from functools import cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 
-from bissl_ray.signatures import Kind, kind_of
+from bissl_ray.signatures import BEGINNING, Kind, kind_of
 
 USUAL: Final = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif")
@@ -21,13 +21,28 @@ _CAMERA_RAW: Final = frozenset(
 """What cameras write: some begin as a TIFF does, and hold a thumbnail where Pillow looks for the image."""
 _RAW: Final = Kind("raw", "a camera's raw image", image=True)
 
+_SHOWN: Final = 24
 _SMALL: Final = 1024
 """Bytes up to which a file is too small to be believed an image unseen: no photograph is, and pointers are."""
 
-_LEFT_FILES: Final = ("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "albumartsmall.jpg")
+_HALF: Final = (".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".aria2", ".!ut", ".gstmp")
+_COPIES: Final = ("~", "#", ".tmp", ".bak", ".orig", ".old", ".swp", "_original")
+"""How names end of files that are being fetched, or that editors keep: what is in them is no image of its own."""
+
+_OTHER_IMAGES: Final = frozenset(
+    (".tga", ".pcx", ".sgi", ".rgb", ".dds", ".ico", ".icns", ".xbm", ".xpm", ".msp", ".pfm", ".eps", ".djvu", ".jxr")
+) | frozenset((".dcm", ".dicom", ".nii", ".fits", ".fit", ".fts"))
+"""Endings of images that can't be told by their first bytes, and are not read."""
+
+_LEFT_FILES: Final = (
+    *("thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"),
+    *("albumartsmall.jpg", "zbthumbnail.info", "picasa.ini"),
+)
 _LEFT_FOLDERS: Final = (
-    *("__macosx", "@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
-    *("system volume information", "lost+found", "network trash folder", "temporary items", "__pycache__", "_thumbs"),
+    *("__macosx", "@eadir", "@recycle", "@recently-snapshot", "@tmp", "@appstore", "#recycle", "#snapshot"),
+    *("$recycle.bin", "recycler", "recycled", "found.000", "~snapshot", "_vti_cnf", "_gsdata_", "dropbox cache"),
+    *("system volume information", "lost+found", "network trash folder", "temporary items"),
+    *("__pycache__", "node_modules", "_thumbs"),
 )
 _LEFT: Final = frozenset((*_LEFT_FILES, *_LEFT_FOLDERS))
 """Files and folders that desktops, file servers and archives leave, in lower case."""
@@ -35,7 +50,7 @@ _LEFT: Final = frozenset((*_LEFT_FILES, *_LEFT_FOLDERS))
 
 def is_ignored(name: str) -> bool:
     """Whether a file or folder was put there by a program for itself: hidden, a thumbnail, a bin."""
-    return name.startswith((".", "~$")) or name.lower() in _LEFT
+    return name.startswith((".", "~$")) or name.lower() in _LEFT or "@Syno" in name
 
 
 def is_usual(name: str) -> bool:
@@ -71,22 +86,49 @@ def look_at(path: str) -> Look:
     Raises:
         OSError: it can't be opened.
     """
-    kind = kind_of(path)
-    if PurePath(path).suffix.lower() in _CAMERA_RAW:
+    if path.lower().endswith((*_HALF, *_COPIES)):
+        return Look(image=False)
+    kind, ending = kind_of(path), PurePath(path).suffix.lower()
+    if ending in _CAMERA_RAW and (kind is None or kind.image) and _is_binary(path):
         kind = _RAW
+    if kind is None and ending in _OTHER_IMAGES:
+        kind = Kind("other", f"an image of a kind ({ending})", image=True)
     if kind is None or not kind.image:
         return Look(image=False)
     return Look(image=True, unread=why_unread(kind))
+
+
+def _is_binary(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        return b"\0" in file.read(BEGINNING)
 
 
 def look_at_small(path: str, size: int) -> Unread | None:
     """What is wrong with a file that is called an image, and is too small for one; None where nothing is."""
     if size == 0:
         return Unread("is empty (0 bytes)", _FETCH)
-    kind = kind_of(path) if size <= _SMALL else None
+    if size > _SMALL:
+        return None
+    kind = kind_of(path)
+    if kind is None and not _is_known_to_pillow(path):
+        with Path(path).open("rb") as file:
+            start = file.read(_SHOWN).decode("ascii", "backslashreplace")
+        return Unread(f"is no image: it begins with {start!r}", _FETCH)
     if kind is None or kind.image:
         return None
     return Unread(f"is {kind.words}", "fetch the files with: git lfs pull" if kind.key == "lfs" else _FETCH)
+
+
+def _is_known_to_pillow(path: str) -> bool:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        Image.open(path).close()
+    except UnidentifiedImageError:
+        return False
+    except Exception:  # it is one, and damaged: said when it is decoded
+        return True
+    return True
 
 
 def why_unread(kind: Kind) -> Unread | None:

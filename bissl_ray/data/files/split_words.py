@@ -1,6 +1,7 @@
 """What people call the parts of a data set that they have split themselves."""
 
 import re
+import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
@@ -14,22 +15,39 @@ _WORDS = {
     "test": ("test", "testing", "tst"),
     "unlabelled": ("unlabelled", "unlabeled", "unlabel", "unlab"),
 }
-_PART_OF = {word: part for part, words in _WORDS.items() for word in words}
+_WORDS_ELSEWHERE = {
+    "train": (
+        "entrainement",
+        "entraînement",
+        "entrenamiento",
+        "treino",
+        "treinamento",
+        "addestramento",
+        "訓練",
+        "学習",
+        "训练",
+    ),
+    "val": ("validierung", "validación", "validacion", "validação", "validazione", "検証", "验证"),
+    "test": ("testdaten", "prueba", "pruebas", "teste", "testes", "テスト", "测试", "測試"),
+}
+_PART_OF = {word: part for known in (_WORDS, _WORDS_ELSEWHERE) for part, words in known.items() for word in words}
 _BETWEEN = re.compile(r"[\s._-]+")
-_AFTER = re.compile(r"(?:sets?|data|dataset|images?|imgs?|split|folder|\d{4})$")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_A-Za-z]+")
+_AFTER = re.compile(r"(?:sets?|data|dataset|images?|imgs?|split|folder|\d{4}|集|データ)$")
 _CLASS_AS_WELL = frozenset(("train", "training", "valid", "dev"))
 """Words that are believable names of a class: a train among vehicles, valid beside invalid."""
 
 
 def part_called(name: str) -> str | None:
     """The part that a folder's name says, one of `PARTS`, in whatever case: "Training_Set" is "train"; else None."""
-    word = _BETWEEN.sub("", name).casefold()
+    word = _BETWEEN.sub("", unicodedata.normalize("NFC", name)).casefold()
     return _PART_OF.get(word) or _PART_OF.get(_AFTER.sub("", word))
 
 
 def _part_hinted(name: str) -> str | None:
     """The part that one of a name's words says: "seg_train" is "train"."""
-    return next((part for word in _BETWEEN.split(name) if (part := part_called(word)) is not None), None)
+    words = [*_BETWEEN.split(name), *_WORD.findall(name)]
+    return next((part for word in words if (part := part_called(word)) is not None), None)
 
 
 def parts_in(folder: Path, found: Collection[str]) -> dict[str, str]:
@@ -67,11 +85,18 @@ def parts_in(folder: Path, found: Collection[str]) -> dict[str, str]:
             f"{folder}: found {hold_classes[0]}/ without train/; expected train/ and test/, or classes alone"
         )
     flat = [name for name in named if name not in hold_classes]
-    for name in [*others, *flat]:
-        holds = "holding no class folder " if name in flat else ""
+    if flat:
+        part = called[flat[0]]
+        without = "; images without labels go into unlabelled/" if part == "test" else ""
+        train = parts["train"]
         raise BadInputError(
-            f"{folder / name}: found {holds}beside {parts['train']}/, where {', '.join(PARTS)} are expected: rename "
-            f"it, or move it away{nearest(name, PARTS)}"
+            f"{folder / flat[0]}: the {part} part holds no folder of a class; sort its images into folders as those of "
+            f"{train}/{without}; or give --data-dir {folder / train} to have these alone split 60/20/20"
+        )
+    for name in others:
+        raise BadInputError(
+            f"{folder / name}: found beside {parts['train']}/, where {', '.join(PARTS)} are expected: rename it, or "
+            f"move it away{nearest(name, set(PARTS) - set(parts))}"
         )
     return parts
 
@@ -97,7 +122,7 @@ def _once(folder: Path, called: dict[str, str]) -> dict[str, str]:
         if part in parts:
             raise BadInputError(
                 f"{folder}: {parts[part]}/ and {name}/ both say that they are the {part} part; expected one of them: "
-                "put their images together, or move one away"
+                "move the other away, or put its images into the one"
             )
         parts[part] = name
     return parts

@@ -260,3 +260,98 @@ def test_the_class_of_another_spelling_is_suggested(tmp_path: Path) -> None:
     write_split_folder(tmp_path, {"train": 5, "test": 2})
     (tmp_path / "test" / "kind1").rename(tmp_path / "test" / "Kind1")
     assert "did you mean 'kind1'?" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        *(
+            ("dataTrain", "dataTest"),
+            ("train1", "test1"),
+            ("trainA", "testA"),
+            ("训练集", "测试集"),
+            ("学習データ", "テスト"),
+        ),
+        *(("entrenamiento", "prueba"), ("Entraînement", "Test"), ("train_80", "test_20")),
+    ],
+)
+def test_parts_in_words_of_elsewhere(tmp_path: Path, train: str, test: str) -> None:
+    write_split_folder(tmp_path, {train: 5, test: 2})
+    assert sizes(tmp_path) == (3, 12, 3, 6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("0.jpg.part", "0.jpg.crdownload", "0.jpg.tmp", "0.jpg~", "#0.jpg#", "0.jpg.bak", "0.jpg.orig", "0.jpg.!ut"),
+        *("p.txt", "t.csv", "clip.mp4", "notes.pdf"),
+    ],
+)
+def test_what_is_no_image_of_its_own_is_left_aside_and_said(tmp_path: Path, name: str) -> None:
+    from bissl_ray.config.data_choice import DataChoice
+    from bissl_ray.data.checks.dataset import check_dataset
+
+    before = FOLDER.open(write_tiny_folder(tmp_path)).fingerprint
+    image = (tmp_path / "kind0" / "1.jpg").read_bytes()
+    contents = {
+        "p.txt": b"P3 4 3 players",
+        "t.csv": b"P1 2 3,4",
+        "clip.mp4": b"\0\0\0\x18ftypmp42",
+        "notes.pdf": b"%PDF",
+    }
+    (tmp_path / "kind0" / name).write_bytes(contents.get(name, image))
+    assert FOLDER.open(tmp_path).fingerprint == before
+    findings = check_dataset(DataChoice("folder", data_dir=str(tmp_path)), True, lambda done, total: None)
+    assert [note.examples for note in findings.notes if "of no split" in note.text] == [[f"{tmp_path}/kind0/{name}"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.jpg", b"/annex/objects/SHA256E-s1--0.jpg\n", "is no image: it begins with '/annex/objects/SHA256E-s'"),
+        ("a.jpg", b"404: Not Found", "is no image: it begins with '404: Not Found'; put the image itself there"),
+        ("scan.dcm", b"\0" * 8, "is an image of a kind (.dcm), which is not read here; convert it"),
+        ("a.tga", b"\0\0\2\0", "is an image of a kind (.tga), which is not read here"),
+    ],
+)
+def test_what_is_called_an_image_and_is_none_is_said(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    write_tiny_folder(tmp_path)
+    (tmp_path / "kind0" / name).write_bytes(content)
+    assert refusal(tmp_path).startswith(f"{tmp_path}/kind0/{name}: {told}")
+
+
+@pytest.mark.parametrize(
+    ("folders", "flat", "told"),
+    [
+        (
+            {"train": 5},
+            "val",
+            "val: the val part holds no folder of a class; sort its images into folders as those of train/",
+        ),
+        ({"train": 5}, "test", "images without labels go into unlabelled/; or give --data-dir"),
+        ({"train": 5, "test": 2, "train_old": 2}, None, "train_old: found beside train/"),
+    ],
+)
+def test_advice_on_parts_does_no_harm(tmp_path: Path, folders: dict[str, int], flat: str | None, told: str) -> None:
+    write_split_folder(tmp_path, folders)
+    if flat:
+        write_image(tmp_path / flat / "0.jpg", 0, 2, np.random.RandomState(0))
+    assert told in refusal(tmp_path) and "did you mean 'train'" not in refusal(tmp_path)
+
+
+def test_images_of_boxes_point_at_the_images(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        write_image(tmp_path / "images" / part / "0.jpg", 0, 2, np.random.RandomState(0))
+        (tmp_path / "labels" / part).mkdir(parents=True)
+    assert "boxes and masks are no labels of classes" in refusal(tmp_path)
+
+
+def test_data_far_inside_are_pointed_at(tmp_path: Path) -> None:
+    write_tiny_folder(tmp_path / "birds" / "birds" / "birds")
+    assert refusal(tmp_path).endswith(f"they seem to be further in: give --data-dir {tmp_path}/birds/birds/birds")
+
+
+def test_images_without_folders_are_counted(tmp_path: Path) -> None:
+    for number in range(3):
+        write_image(tmp_path / f"cat.{number}.jpg", 0, 2, np.random.RandomState(0))
+    assert refusal(tmp_path).endswith("; 3 images lie there without a folder of their class")
