@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.models.layouts import named_tensors
+from bissl_ray.models.layouts import named_tensors, trunks
 from bissl_ray.models.tensor_files import read_tensor_file
 
 
@@ -21,7 +21,7 @@ def keep(source: Path, prefix: str) -> Path:
 
     Args:
         source: the checkpoint.
-        prefix: without its last dot.
+        prefix: without its last dot; "" for the network that has none.
 
     Returns:
         The new file.
@@ -29,12 +29,18 @@ def keep(source: Path, prefix: str) -> Path:
     Raises:
         BadInputError: the checkpoint can't be read, or no name begins so.
     """
-    beginning = f"{prefix}."
+    beginning = f"{prefix}." if prefix else ""
     found = named_tensors(read_tensor_file(source).content)
-    kept = {name.removeprefix(beginning): tensor for name, tensor in found.items() if name.startswith(beginning)}
+    # Other networks, also such as lie under the same beginning.
+    others = tuple(other for other in trunks(found) if other != beginning and other.startswith(beginning))
+    kept = {
+        name.removeprefix(beginning): tensor
+        for name, tensor in found.items()
+        if name.startswith(beginning) and not name.startswith(others)
+    }
     if not kept:
         raise BadInputError(f"{source} has no tensor whose name begins with {beginning}")
-    target = source.with_name(f"{source.stem}-{prefix}.pth")
+    target = source.with_name(f"{source.stem}-{prefix.replace('/', '-') or 'main'}.pth")
     torch.save(kept, target)
     return target
 

@@ -6,7 +6,7 @@ parameters, with its later ones beside them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,6 +41,9 @@ _LAYOUTS: Final = (
     ("SimSiam and others", r"encoder\."),
 )
 """Whose way of saving a backbone it is, by how its names begin."""
+_NO_NETWORK: Final = re.compile(
+    r"(?:optim\w*|(?:\w*_)?optimizer\w*|exp_avg\w*|momentum_buffers?|grads?|gradients?|scaler|\w*scheduler\w*|rng_state\w*)\."
+)
 _WRAPPERS: Final = re.compile(
     r"(^|\.)(?:(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module|_ddp_module)\.)+"
 )
@@ -76,34 +79,55 @@ def find_backbone(content: Any) -> FoundBackbone | None:
     Raises:
         SeveralTrunksError: it holds several backbones, and no telling which is meant.
     """
-    tensors = named_tensors(content)
+    nests = dict[str, str]()
+    tensors = named_tensors(content, nests)
     if not tensors:
         return None
-    averaged = tensors.pop("n_averaged", None)
-    note = "" if averaged is None else f"an average of {int(averaged)} models (SWA or EMA)"
-    prefixes = _trunks(tensors)
+    averaged = next((tensors[key] for key in tensors if key.rpartition(".")[2] == "n_averaged"), None)
+    note = "" if averaged is None or averaged.numel() != 1 else f"an average of {int(averaged)} models (SWA or EMA)"
+    prefixes = trunks(tensors)
     if not prefixes:
         known = next((prefix for key in tensors for prefix in [_known_prefix(key)] if prefix), "")
         prefixes = [known]
     prefix, choice = chosen_trunk(prefixes)
     state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
     if not prefix:
-        # Another network beside it is no part of it.
-        state = {key: tensor for key, tensor in state.items() if not key.startswith(tuple(p for p in prefixes if p))}
+        # Another network beside it is no part of it, nor is what lies beside the dict that it is in.
+        beside = tuple(other for other in prefixes if other)
+        within = _nest_of(tensors, nests) if prefixes == [""] or prefix in prefixes else None
+        state = {
+            key: tensor
+            for key, tensor in state.items()
+            if not key.startswith(beside) and within in (None, nests[key]) and key != "n_averaged"
+        }
     layout = _layout(prefix) if prefix else ""
     return FoundBackbone(
         layout, to_timm_keys(_named(state)), len(tensors) - len(state), "; ".join(filter(None, (choice, note)))
     )
 
 
-def named_tensors(content: Any) -> dict[str, Tensor]:
-    """All tensors of nested dicts by their names, what wraps a network taken off."""
+def named_tensors(content: Any, nests: dict[str, str] | None = None) -> dict[str, Tensor]:
+    """All tensors of nested dicts by their names, what wraps a network taken off.
+
+    Args:
+        content: the dicts.
+        nests: receives, by the same names, what each lies under that only says that there is a network.
+    """
     tensors: dict[str, Tensor] = {}
     for nested, name, tensor in _flat(content, "", ""):
         # Two networks under one name: the second keeps what it lies under.
         short = _WRAPPERS.sub(r"\1", name)
-        tensors.setdefault(short if short not in tensors else _WRAPPERS.sub(r"\1", nested), tensor)
+        if short in tensors:
+            short = _WRAPPERS.sub(r"\1", nested)
+        if tensors.setdefault(short, tensor) is tensor and nests is not None:
+            nests[short] = nested.removesuffix(name)
     return tensors
+
+
+def _nest_of(tensors: Mapping[str, Tensor], nests: Mapping[str, str]) -> str | None:
+    """What a network without a prefix lies under; None where its first parameter does not tell."""
+    first = next((key for key in tensors if key in {first for first, _ in _TRUNKS}), None)
+    return None if first is None else nests[first]
 
 
 def _flat(content: Any, nested: str, name: str) -> Iterator[tuple[str, str, Tensor]]:
@@ -122,8 +146,13 @@ def _flat(content: Any, nested: str, name: str) -> Iterator[tuple[str, str, Tens
             yield from _flat(inner, f"{nested}{key}.", name if is_nest else f"{name}{key}.")
 
 
-def _trunks(tensors: Mapping[str, Tensor]) -> list[str]:
-    """How names begin in each backbone."""
+def trunks(tensors: Mapping[str, Tensor]) -> list[str]:
+    """How names begin in each backbone; what an optimizer keeps of one counts where there is nothing else."""
+    networks = [key for key in tensors if not _NO_NETWORK.match(key)]
+    return _trunks(networks) or _trunks(tensors)
+
+
+def _trunks(tensors: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     for key in tensors:
         in_a_list = _IN_A_LIST.search(key)

@@ -12,7 +12,7 @@ from bissl_ray.config.names import VITS
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.backbones import backbone_names, build_backbone
 from bissl_ray.models.base import Backbone
-from bissl_ray.models.timm_keys import from_timm_keys
+from bissl_ray.models.timm_keys import from_timm_keys, timm_keys
 from bissl_ray.models.vit import POSITIONS, fitted_positions, side
 
 _COUNTER = "num_batches_tracked"
@@ -129,14 +129,18 @@ def load_backbone(
         looks_like = architecture_of(state)
         if looks_like is not None and looks_like != backbone.architecture:
             advice = f"it looks like {looks_like}: set backbone to {looks_like}"
+        elif any(_COMPUTED.search(key) for key in report.unexpected):
+            advice = (
+                "its weights are kept in parts (pruning, or weight or spectral norm): make them whole, and save it then"
+            )
         elif renamed := _under_other_names(report, expected, state):
             advice = f"its tensors are there under other names, such as {renamed}: rename them as the backbone's are"
         elif report.matched == report.expected and not report.misshapen:
-            own = {key.partition(".")[0] for key in expected}
+            own = _first_words(backbone.architecture, expected)
             advice = "leave them out with --allow-partial if they change nothing of what the backbone computes"
             if any("." in key and key.partition(".")[0] in own for key in report.unexpected):
                 advice = "it is a larger network: give a file of this architecture"
-        elif report.matched >= _MOST_OF_IT * report.expected:
+        elif report.matched >= _MOST_OF_IT * report.expected and not _of_its_essence(report):
             advice = "give a file of this architecture, or --allow-partial to keep fresh weights for the rest"
         else:
             advice = "give a file of this architecture"
@@ -150,23 +154,53 @@ _MOST_OF_IT = 0.5
 
 def _without_what_stands_beside(report: LoadReport, expected: Mapping[str, Tensor]) -> LoadReport:
     """Count as heads what stands beside a backbone that is there as a whole."""
-    own = {key.partition(".")[0] for key in expected}
-    beside = {key for key in report.unexpected if (first := key.partition(".")[0]) not in own and _BESIDE.match(first)}
+    own = _first_words(report.architecture, expected)
+    beside = {
+        key
+        for key in report.unexpected
+        if _counts(key) or ((first := key.partition(".")[0]) not in own and _BESIDE.match(first))
+    }
     if report.missing or report.misshapen or not beside:
         return report
     rest = tuple(key for key in report.unexpected if key not in beside)
     return replace(report, unexpected=rest, heads=report.heads + len(beside))
 
 
+def _first_words(architecture: str, expected: Mapping[str, Tensor]) -> set[str]:
+    """How names of its own begin, and timm's for these."""
+    return {key.partition(".")[0] for key in (*expected, *timm_keys(architecture, expected).values())}
+
+
+def _counts(key: str) -> bool:
+    """Whether a tensor only counts operations, as profilers leave it."""
+    return key.endswith(("total_ops", "total_params"))
+
+
+_COMPUTED = re.compile(r"_orig$|_mask$|weight_[guv]$|parametrizations\.")
+_ESSENCE = re.compile(r"^(?:conv1|conv_proj|patch_embed|stem|features\.0)\.|pos_embed|class_token|cls_token")
+
+
+def _of_its_essence(report: LoadReport) -> bool:
+    """Whether without what is missing the rest is worth nothing: the first layer, positions, statistics."""
+    missing = set(report.missing)
+    alone = [key for key in missing if "running_" in key and f"{key.rpartition('.')[0]}.weight" not in missing]
+    return bool(alone) or any(_ESSENCE.search(key) for key in (*report.missing, *report.misshapen))
+
+
 def _under_other_names(report: LoadReport, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str | None:
     """A tensor under another name, where what is missing is all among the unexpected by its shapes; else None."""
-    if not report.missing or report.misshapen:
+    left = [key for key in report.unexpected if key in state and not key.endswith(_COUNTER)]
+    if not report.missing or report.misshapen or len(report.missing) != len(left):
         return None
-    left = Counter(tuple(state[key].shape) for key in report.unexpected if key in state)
-    wanted = Counter(tuple(expected[key].shape) for key in report.missing)
+    shapes = Counter(state[key].shape for key in left)
     first = max(report.missing, key=lambda key: expected[key].numel())
-    alike = [key for key in report.unexpected if key in state and state[key].shape == expected[first].shape]
-    return f"{alike[0]} for {first}" if wanted <= left and alike else None
+    alike = [key for key in left if state[key].shape == expected[first].shape and _last(key) == _last(first)]
+    wanted = Counter(expected[key].shape for key in report.missing)
+    return f"{alike[0]} for {first}" if wanted == shapes and alike else None
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
 
 
 def architecture_of(state: Mapping[str, Tensor]) -> str | None:
@@ -188,7 +222,7 @@ def _compare(
     candidates = {key: tensor for key, tensor in renamed.items() if key not in heads}
     notes = _fit_positions(expected, candidates)
     shared = [key for key in candidates if key in expected]
-    found = {key: candidates[key] for key in shared if candidates[key].shape == expected[key].shape}
+    found = {key: candidates[key] for key in shared if _form(candidates[key]) == _form(expected[key])}
     report = LoadReport(
         source=source,
         architecture=architecture,
@@ -197,14 +231,19 @@ def _compare(
         missing=tuple(key for key in expected if key not in candidates and not key.endswith(_COUNTER)),
         unexpected=tuple(key for key in candidates if key not in expected),
         misshapen=tuple(
-            f"{key} {tuple(candidates[key].shape)} instead of {tuple(expected[key].shape)}"
-            for key in shared
-            if key not in found
+            f"{key} {_form(candidates[key])} instead of {_form(expected[key])}" for key in shared if key not in found
         ),
         heads=len(heads),
         notes=notes,
     )
     return found, report
+
+
+def _form(tensor: Tensor) -> str:
+    """Shape and, where it is not that of weights, type: whole numbers in their place are quantised weights."""
+    shape = str(tuple(tensor.shape))
+    whole = not tensor.is_floating_point()
+    return shape if not whole or tensor.numel() == 1 else f"{shape} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _fit_positions(expected: Mapping[str, Tensor], candidates: dict[str, Tensor]) -> tuple[str, ...]:

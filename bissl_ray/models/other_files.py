@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ _REMEDIES: Final = {
     "gguf": "give the model's own weights, as .safetensors",
 }
 _TENSORFLOW: Final = re.compile(r"\.(?:index|meta|data-\d{5}-of-\d{5}|pb)$|^checkpoint$")
+_OF_SCRIPT: Final = 'torch.jit.load({0}, map_location="cpu").state_dict()'
 _ONNX: Final = re.compile(rb"\x08.\x12.[A-Za-z]", re.S)
 
 
@@ -57,8 +59,11 @@ def refuse_other(source: Path, kind: Kind | None, start: bytes) -> None:
 _MAY_BE_TENSORS: Final = ("zip", "pickle", "safetensors", "json")
 
 
-def refuse_other_zip(source: Path) -> None:
+def refuse_other_zip(source: Path) -> str | None:
     """Refuse a zip archive that torch.save did not write.
+
+    Returns:
+        What is damaged in it, by its checksums, which torch does not look at; None where nothing is.
 
     Raises:
         BadInputError: as `refuse_other`; or it is cut short.
@@ -66,17 +71,31 @@ def refuse_other_zip(source: Path) -> None:
     try:
         with zipfile.ZipFile(source) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
+            locked = any(info.flag_bits & 1 for info in archive.infolist())
+            wrong = None if locked else archive.testzip()
+    except (zipfile.BadZipFile, OSError, zlib.error):
         raise BadInputError(
             f"{source} is cut short: its end, which says what is in it, is missing; fetch or write it again"
         ) from None
+    if locked:
+        raise BadInputError(f"{source} is a zip archive with a password; {_UNPACK}")
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner:
         raise BadInputError(
-            f"{source} is a TorchScript archive; write its tensors into a file, and give that: {_of_script(source)}"
+            f"{source} is a TorchScript archive; write its tensors into a file, and give that: "
+            f"{_by_python(source, _OF_SCRIPT)}"
         )
     if "data.pkl" in inner:
-        return
+        return None if wrong is None else f"{wrong} in it does not fit its checksum: the file may be damaged"
+    if any(name.rpartition("/")[2] == "data.pkl" for name in names):
+        raise BadInputError(f"{source} is a file of torch.save that was unpacked and packed again; give it as it was")
+    if "archive_format" in inner or any(name.endswith("archive_format") for name in names):
+        raise BadInputError(
+            f"{source} is a program of torch.export; write its tensors into a file, and give that: "
+            f"{_by_python(source, 'torch.export.load({0}).state_dict')}"
+        )
+    if any(name.endswith(".weights.h5") for name in names):
+        raise BadInputError(f"{source} is a model of Keras; {_REMEDIES['hdf5']}")
     if names and all(name.endswith(".npy") for name in names):
         raise BadInputError(
             f"{source} is a NumPy archive of {len(names)} arrays ({names[0]}, ...); expected tensors by torch's names: "
@@ -86,13 +105,11 @@ def refuse_other_zip(source: Path) -> None:
     raise BadInputError(f"{source} is a zip archive of {held} and no file of torch.save; {_UNPACK}")
 
 
-def _of_script(source: Path) -> str:
-    target = _beside(source)
-    code = (
-        "import torch; torch.save(dict(torch.jit.load("
-        f'{json.dumps(str(source))}, map_location="cpu").state_dict()), {json.dumps(str(target))})'
-    )
-    return shlex.join([sys.executable, "-c", code])
+def _by_python(source: Path, tensors: str) -> str:
+    """A command that writes what an expression of the file, {0}, gives; torch reads it, so that it wants trust."""
+    path, target = json.dumps(str(source)), json.dumps(str(_beside(source)))
+    code = f"import torch; torch.save(dict({tensors.format(path)}), {target})"
+    return f"{shlex.join([sys.executable, '-c', code])} (if you trust who made it)"
 
 
 def _beside(source: Path) -> Path:
@@ -104,11 +121,12 @@ def _of_json(source: Path) -> tuple[str, str]:
     try:
         content = json.loads(source.read_text(encoding="utf-8"))
         shards = sorted(set(content["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        first = shards[0]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return "a JSON text", "give the file of the tensors that it belongs to"
     several = f" and {len(shards) - 1} more" if len(shards) > 1 else ""
     return (
-        f"an index of the files that hold the tensors, {shards[0]}{several}",
+        f"an index of the files that hold the tensors, {first}{several}",
         "give that file" if len(shards) == 1 else "join them: save_pretrained(FOLDER, max_shard_size='50GB')",
     )
 
@@ -122,6 +140,8 @@ def refuse_folder(source: Path) -> None:
             f"{source} is a folder of a distributed checkpoint; join it in one file, and give that: "
             f"{shlex.join([*join, str(source), str(_beside(source))])}"
         )
+    if "data.pkl" in inside:
+        raise BadInputError(f"{source} is a file of torch.save that was unpacked; give the file")
     if "zero_to_fp32.py" in inside:
         raise BadInputError(
             f"{source} is a folder of DeepSpeed; join it in one file, and give that: "

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import torch
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.models.inert import is_sharded, read_inert
+from bissl_ray.models.inert import is_sharded, read_inert, without_numbers
 from bissl_ray.models.other_files import refuse_folder, refuse_other, refuse_other_zip
+from bissl_ray.models.plain_content import NotPlainError, plain_content, printable
 from bissl_ray.signatures import BEGINNING, kind_of_bytes
 
 _TORCH_OWN = ("torch.nn.", "torchvision.", "builtins.", "__builtin__.", "collections.")
@@ -47,14 +48,26 @@ def read_tensor_file(source: Path) -> TensorFile:
     kind = kind_of_bytes(start)
     refuse_other(source, kind, start)
     key = None if kind is None else kind.key
+    note = None
     if key == "safetensors" or (key is None and source.suffix == ".safetensors"):
-        return _read_safetensors(source)
-    if key == "zip":
-        refuse_other_zip(source)
-    return _read_torch(source)
+        content: Any = _read_safetensors(source)
+    else:
+        damage = refuse_other_zip(source) if key == "zip" else None
+        content, names = _read_torch(source)
+        note = "; ".join(filter(None, (_left_unread(names), damage))) or None
+    try:
+        return TensorFile(plain_content(content), note)
+    except NotPlainError as error:
+        raise _not_plain(source, str(error)) from None
 
 
-def _read_torch(source: Path) -> TensorFile:
+def _not_plain(source: Path, what: str) -> BadInputError:
+    return BadInputError(f"{source} holds {what}; give the weights as plain tensors, as they were before")
+
+
+def _read_torch(source: Path) -> tuple[Any, tuple[str, ...]]:
+    """The content of a file of torch.save, and the names in it that stayed inert."""
+    names: tuple[str, ...] = ()
     try:
         with warnings.catch_warnings():
             # Of pickles that torch did not write, and of the sources of classes, which nobody wants.
@@ -62,7 +75,7 @@ def _read_torch(source: Path) -> TensorFile:
             try:
                 # A path would be read by its suffix.
                 with source.open("rb") as file:
-                    return TensorFile(torch.load(file, map_location="cpu", weights_only=True))
+                    return torch.load(file, map_location="cpu", weights_only=True), ()
             except UnpicklingError as error:
                 if "GLOBAL" not in str(error) and "Unsupported" not in str(error):
                     raise
@@ -78,7 +91,9 @@ def _read_torch(source: Path) -> TensorFile:
             "torch.distributed.checkpoint.state_dict.get_model_state_dict(model, "
             "options=StateDictOptions(full_state_dict=True, cpu_offload=True))"
         )
-    return TensorFile(content, _left_unread(names))
+    if (name := without_numbers(names)) is not None:
+        raise _not_plain(source, f"tensors that are no plain ones ({name})")
+    return content, names
 
 
 def _left_unread(names: tuple[str, ...]) -> str | None:
@@ -86,10 +101,10 @@ def _left_unread(names: tuple[str, ...]) -> str | None:
     if not foreign:
         return None
     more = ", ..." if len(foreign) > _EXAMPLES else ""
-    return f"left unread, and nothing of it was run: pickled {', '.join(foreign[:_EXAMPLES])}{more}"
+    return f"left unread, and nothing of it was run: pickled {', '.join(map(printable, foreign[:_EXAMPLES]))}{more}"
 
 
-def _read_safetensors(source: Path) -> TensorFile:
+def _read_safetensors(source: Path) -> Any:
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -98,7 +113,7 @@ def _read_safetensors(source: Path) -> TensorFile:
             f"{source} needs the safetensors package, which is not installed: pip install safetensors"
         ) from None
     try:
-        return TensorFile(load_file(source, device="cpu"))
+        return load_file(source, device="cpu")
     except SafetensorError:
         raise BadInputError(
             f"{source} is not a readable safetensors file, it may be cut short: fetch or write it again"

@@ -17,7 +17,7 @@ class SeveralTrunksError(Exception):
         self.prefixes = prefixes
 
 
-_AVERAGE: Final = re.compile(r"(?:^|[._])(?:ema|swa|averaged?)(?:[._]|$)")
+_AVERAGE: Final = re.compile(r"(?:^|[._])(?:ema|swa|averaged?|avg|polyak|shadow)(?:[._]|$)")
 _TEACHER: Final = re.compile(r"(?:^|[._])teacher(?:[._]|$)")
 _FOLLOWS: Final = re.compile(r"(?:^|[._])(?:momentum|target|encoder_k|key|k|m|ema_encoder|old|prev|previous)(?:[._]|$)")
 _ONLINE: Final = re.compile(r"(?:^|[._])(?:online|query|encoder_q|base_encoder|student)(?:[._]|$)")
