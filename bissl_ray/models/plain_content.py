@@ -12,43 +12,69 @@ from bissl_ray.models.inert import Inert
 
 _DEEPEST: Final = 100
 _LONGEST_NAME: Final = 200
+_MOST_PARTS: Final = 1_000_000
 
 
 class NotPlainError(Exception):
-    """A tensor is none whose numbers could be weights; the message says what it is."""
+    """What a file holds can't be a network's weights; the message says why, after "holds"."""
 
 
 def plain_content(content: Any) -> Any:
     """Nested dicts and networks as dicts by text or number; tensors detached, without what was set on them.
 
+    What lies in itself is left out there.
+
     Raises:
-        NotPlainError: a tensor is quantised, sparse, without numbers, or larger than what is stored of it.
+        NotPlainError: a tensor is quantised, sparse, without numbers, or larger than what is stored of it; or parts lie
+            in one another so often that there would be no end of them.
     """
-    return _plain(content, {}, 0)
+    return _Walk().plain(content, 0)
 
 
-def _plain(value: Any, seen: dict[int, Any], depth: int) -> Any:
-    if isinstance(value, Tensor):
-        return _plain_tensor(value)
-    if not isinstance(value, dict | Inert):
-        return value if value is None or type(value) in (bool, int, float, str, bytes, list, tuple) else None
-    if id(value) in seen or depth > _DEEPEST:
-        return seen.get(id(value))
-    made: dict[Any, Any] = {}
-    # A part that lies in itself is there already.
-    seen[id(value)] = made
-    held = value.holds if isinstance(value, Inert) else value
-    for key, item in dict.items(held):
-        if isinstance(key, str):
-            made[printable(key)] = _plain(item, seen, depth + 1)
-        elif type(key) is int:
-            made[key] = _plain(item, seen, depth + 1)
-    return made
+class _Walk:
+    """Goes through a graph of parts, each once."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Any, int]] = {}
+        self._on_the_way: set[int] = set()
+
+    def plain(self, value: Any, depth: int) -> Any:
+        return self._of(value, depth)[0]
+
+    def _of(self, value: Any, depth: int) -> tuple[Any, int]:
+        """A value made plain, and how many parts it unfolds to."""
+        if isinstance(value, Tensor):
+            return _plain_tensor(value), 1
+        if not isinstance(value, dict | Inert):
+            return value if type(value) in (bool, int, float, str, bytes, list, tuple) else None, 1
+        place = id(value)
+        if place in self._on_the_way or depth > _DEEPEST:
+            return None, 1
+        if place not in self._made:
+            self._on_the_way.add(place)
+            self._made[place] = self._unfolded(value, depth)
+            self._on_the_way.remove(place)
+        return self._made[place]
+
+    def _unfolded(self, value: "dict[Any, Any] | Inert", depth: int) -> tuple[dict[Any, Any], int]:
+        made: dict[Any, Any] = {}
+        parts = 1
+        for key, item in dict.items(value.holds if isinstance(value, Inert) else value):
+            if isinstance(key, str) or type(key) is int:
+                made[printable(key) if isinstance(key, str) else key], inside = self._of(item, depth + 1)
+                parts += inside
+        if parts > _MOST_PARTS:
+            raise NotPlainError(f"more than {_MOST_PARTS:,} parts")
+        return made, parts
 
 
 def _plain_tensor(tensor: Tensor) -> Tensor:
     # Called by its class: a file may have set attributes of the same names.
-    plain = Tensor.as_subclass(Tensor.detach(tensor), Tensor)
+    try:
+        plain = Tensor.as_subclass(Tensor.detach(tensor), Tensor)
+        stored = plain.untyped_storage().nbytes()
+    except (NotImplementedError, RuntimeError):
+        raise NotPlainError("a tensor that is sparse, or of another kind than plain numbers") from None
     what = None
     if plain.is_quantized:
         what = "quantised"
@@ -56,7 +82,7 @@ def _plain_tensor(tensor: Tensor) -> Tensor:
         what = "sparse"
     elif plain.is_meta:
         what = "without numbers (of the device meta)"
-    elif plain.numel() * plain.element_size() > plain.untyped_storage().nbytes():
+    elif plain.numel() * plain.element_size() > stored:
         what = "larger than what is stored of it"
     if what is not None:
         raise NotPlainError(f"a tensor that is {what}")
