@@ -79,7 +79,7 @@ def run(group, tag, order, kill_after=None):
 with connected(None, workers > 1) as cluster:
     group = WorkerGroup(cluster.shape(workers, storage + "/ray"), "test")
     told = {"first": run(group, "1", order)}
-    told["named"] = ray.get(ray.remote(os.getenv).remote("RAY_ADDRESS"))
+    told["named"] = ray.get(ray.remote(num_cpus=0)(os.getenv).remote("RAY_ADDRESS"))
     told["connected"] = ray.get_runtime_context().gcs_address
     told["diverging"] = run(group, "2", diverging)
     before = train_workers()
