@@ -149,6 +149,7 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
 
 def _show_plan(asked: SweepOptions, said: Sequence[str]) -> None:
     from bissl_ray.config import to_yaml
+    from bissl_ray.preflight.data import unopened
     from bissl_ray.sweep.run import prepare_request, rehearse_sweep
 
     # First: where something is refused, they say where it came from.
@@ -167,6 +168,6 @@ def _show_plan(asked: SweepOptions, said: Sequence[str]) -> None:
         f"(up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
         "then one look at the test split"
     )
-    for note in notes:
+    for note in (*notes, *unopened(request.data)):
         typer.echo(f"# {note}")
     typer.echo("# nothing was started; leave --dry-run out to start")

@@ -1,5 +1,6 @@
 """What a job writes down about its data, looked at here or where its workers will be."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -88,6 +89,14 @@ class DataFacts:
         """Make sure that index files were found where they were asked for (raises BadInputError)."""
         if self.without_split is not None:
             raise no_split(Path(self.without_split), dataset, self.validation_from)
+
+
+def unopened(data: DataChoice) -> tuple[str, ...]:
+    """What a dry run says of the images, none of which it opens."""
+    if get_dataset(data.dataset).embedded:
+        return ()
+    folder = "" if data.data_dir is None else f" --data-dir {shlex.quote(data.data_dir)}"
+    return (f"no image was opened; all are by: bissl-ray datasets check {data.dataset}{folder}",)
 
 
 def inspect_data(data: DataChoice, decoding: Decoding = AS_SHOWN) -> DataFacts:

@@ -9,7 +9,7 @@ from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.models import check_twice_differentiable
 from bissl_ray.preflight.checkpoints import read_checkpoint
-from bissl_ray.preflight.data import DataFacts
+from bissl_ray.preflight.data import DataFacts, unopened
 from bissl_ray.preflight.requests import CURVATURE, check_shares
 from bissl_ray.preflight.session import Job, rehearse, session
 from bissl_ray.progress import Note, View
@@ -127,7 +127,7 @@ def rehearse_stage(request: StageRequest, storage: str, address: str | None) -> 
     job = _job(request, _document(place, request), place)
     with_data = request.data.data_dir is not None or get_dataset(request.dataset).embedded
     ready = rehearse(job, place, address, with_data)
-    return () if ready is None else ready.lines
+    return () if ready is None else (*ready.lines, *unopened(request.data))
 
 
 def _job(request: StageRequest, begun: StageDocument, storage: str) -> Job[_Ready]:

@@ -130,7 +130,7 @@ def test_a_character_has_a_plain_stand_in_or_an_escape(character, plain):
 
 def test_every_character_that_is_printed_has_a_stand_in():
     texts = []
-    of_what_is_read = {"scalars.py", "yaml_syntax.py"}
+    of_what_is_read = {"scalars.py", "yaml_syntax.py", "split_words.py"}
     for path in (ROOT / "bissl_ray").rglob("*.py"):
         if path.name in of_what_is_read:
             continue
