@@ -4,7 +4,8 @@ from bissl_ray.models.backbones import backbone_names, build_backbone
 from bissl_ray.models.base import Backbone
 from bissl_ray.models.checkpoints import Checkpoint, checkpoint_content, load_checkpoint
 from bissl_ray.models.checks import check_twice_differentiable
-from bissl_ray.models.matching import LoadReport, architecture_of, load_backbone
+from bissl_ray.models.load_report import LoadReport
+from bissl_ray.models.matching import architecture_of, load_backbone
 
 __all__ = [
     "Backbone",
