@@ -1,31 +1,24 @@
 """Run one stage of the pipeline by itself, in this process or on workers."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from bissl_ray.config.documents import StageDocument
-from bissl_ray.config.requests import StageName, StageRequest
+from bissl_ray.config.requests import StageRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError, RunFailedError
-from bissl_ray.models import check_twice_differentiable
-from bissl_ray.preflight.checkpoints import read_checkpoint
-from bissl_ray.preflight.data import DataFacts, unopened
-from bissl_ray.preflight.requests import CURVATURE, check_shares
-from bissl_ray.preflight.session import Job, rehearse, session
+from bissl_ray.preflight.data import unopened
+from bissl_ray.preflight.session import rehearse, session
 from bissl_ray.progress import Note, View
-from bissl_ray.stages.start import StartingPoint, fit_start
-from bissl_ray.store import check_writable
+from bissl_ray.stages.job import check_start, job_of
 from bissl_ray.store.documents import now, provenance, read_stage_document, write_document
-from bissl_ray.store.paths import absolute_storage, stage_folder
+from bissl_ray.store.paths import absolute_storage
 from bissl_ray.store.schema import Row
 from bissl_ray.training.files import exists, progress_file, remove_file, write_tensors
-from bissl_ray.training.order import Order, batches_of
+from bissl_ray.training.order import Order
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.launch import RunEnd
-from bissl_ray.workers.place import Need, Place
-
-_MODEL_FILE: Final = "pretrained.pt"
-"""What a stage that starts from fresh weights writes into its folder."""
+from bissl_ray.workers.place import Place
 
 
 @dataclass(frozen=True)
@@ -49,21 +42,6 @@ class StageOutcome:
     saved: bool = True
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """What a stage begins with once its data have been looked at."""
-
-    document: StageDocument
-    order: Order
-    start: StartingPoint | None
-    words: str
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What there is to say of the data and the checkpoint."""
-        return (f"data: {self.words}", *(() if self.start is None else self.start.notes))
-
-
 def run_stage(request: StageRequest, storage: str, address: str | None, view: View) -> StageOutcome:
     """Run a stage, or go on with it where it was interrupted.
 
@@ -84,7 +62,7 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
     if begun.status == "complete":
         return StageOutcome(request, place, True, begun.result, before=True)
     check_start(request)
-    job = _job(request, begun, place)
+    job = job_of(request, begun, place)
     with session(job, place, address) as under_way:
         ready, where = under_way.prepared, under_way.place
         lines = [*ready.lines]
@@ -124,34 +102,10 @@ def rehearse_stage(request: StageRequest, storage: str, address: str | None) -> 
         BadInputError: as `run_stage`.
     """
     place = absolute_storage(storage)
-    job = _job(request, _document(place, request), place)
+    job = job_of(request, _document(place, request), place)
     with_data = request.data.data_dir is not None or get_dataset(request.dataset).embedded
     ready = rehearse(job, place, address, with_data)
     return () if ready is None else (*ready.lines, *unopened(request.data))
-
-
-def _job(request: StageRequest, begun: StageDocument, storage: str) -> Job[_Ready]:
-    """Check what can be without data or cluster, and say how the rest is checked (raises BadInputError)."""
-    check_workers(request)
-    if request.stage == "train":
-        check_twice_differentiable(request.settings.backbone, request.settings.image_size)
-    checkpoint = None if request.start is None else read_checkpoint(request.start)
-    check_writable(storage)
-
-    def prepare(facts: DataFacts) -> _Ready:
-        facts.require_split(request.dataset)
-        document = facts.written_to(begun, "choose another --name")
-        start = None if checkpoint is None else fit_start(request, checkpoint, facts)
-        return _Ready(document, _order(request, storage, start), start, facts.in_words)
-
-    return Job(
-        what=f"{request.stage} run {request.name}",
-        folder=stage_folder(request.name),
-        data=request.data,
-        decoding=request.settings.decoding,
-        need=Need(request.workers, "--workers", in_process=True),
-        prepare=prepare,
-    )
 
 
 def _document(storage: str, request: StageRequest) -> StageDocument:
@@ -171,52 +125,6 @@ def _document(storage: str, request: StageRequest) -> StageDocument:
             f"{difference}; give the same flags to go on with it, or choose another --name"
         )
     return known.changed(request=request)
-
-
-def check_start(request: StageRequest) -> None:
-    """Make sure that there is something to start from (raises BadInputError)."""
-    if request.start is None and request.stage != "pretrain":
-        raise BadInputError(
-            f"{request.stage} starts from a checkpoint of {request.settings.backbone}, and none was given: add --start "
-            f"FILE (.pth, .pt or .safetensors); `bissl-ray pretrain --dataset {request.dataset}` makes one from its "
-            "own images"
-        )
-
-
-def check_workers(request: StageRequest) -> None:
-    """Make sure that the workers can share every batch equally (raises BadInputError)."""
-    stages = _stages_of(request, has_head=False)
-    values = {name: (getattr(request.settings, name),) for name in (*batches_of(stages), *CURVATURE)}
-    check_shares(values, stages, request.workers, "--workers")
-
-
-def _stages_of(request: StageRequest, has_head: bool) -> tuple[str, ...]:
-    """What the workers run; `has_head`: whether it starts with a downstream head of this dataset."""
-    stages: dict[StageName, tuple[str, ...]] = {
-        "pretrain": ("pretrain",),
-        "train": ("head", "bissl"),
-        # BiSSL leaves a head that is trained; beside any other backbone it begins afresh, as the control's does.
-        "finetune": ("finetune",) if has_head else ("head", "finetune"),
-        "evaluate": ("score",) if "score" in request.ways else ("frozen",),
-    }
-    return stages[request.stage]
-
-
-def _order(request: StageRequest, storage: str, start: StartingPoint | None) -> Order:
-    """The whole of it, as workers take it; `start` is to be written to the order's `start` first."""
-    return Order(
-        trial=request.name,
-        data=request.data,
-        storage=storage,
-        sweep=None,
-        settings=request.settings,
-        seed=request.seed,
-        stages=_stages_of(request, start is not None and start.has_head),
-        start=f"{stage_folder(request.name)}/{_MODEL_FILE if start is None else 'start.pt'}",
-        with_upper_budget=request.control_budget,
-        split=request.split,
-        frozen=tuple(way for way in request.ways if way != "score"),
-    )
 
 
 def _run(order: Order, document: StageDocument, place: Place, view: View, stop_asked: Interrupt) -> RunEnd:

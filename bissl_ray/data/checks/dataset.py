@@ -10,7 +10,8 @@ from bissl_ray.data.checks.findings import Finding, Findings, count_of
 from bissl_ray.data.checks.images import check_files, check_images, examine_images, images_by_name
 from bissl_ray.data.checks.targets import LABELLED, LABELS
 from bissl_ray.data.datasets.registry import get_dataset
-from bissl_ray.data.files.image_lists import LeftOutError, missing_classes
+from bissl_ray.data.files.image_lists import missing_classes
+from bissl_ray.data.files.left_out import LeftOutError
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.data.opening import open_data

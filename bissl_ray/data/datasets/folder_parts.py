@@ -15,7 +15,7 @@ from bissl_ray.data.files.class_folders import (
     unlisted,
 )
 from bissl_ray.data.files.formats import Unread, is_usual, look_at_small
-from bissl_ray.data.files.image_lists import refuse_unread
+from bissl_ray.data.files.left_out import refuse_unread
 from bissl_ray.data.files.published import Published
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.files.split_words import part_called

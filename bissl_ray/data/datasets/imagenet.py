@@ -14,7 +14,7 @@ _VALIDATION_SHARE = 50_000 / 1_281_167
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.files.class_folders import files_by_class, names_content, subfolders
-    from bissl_ray.data.files.image_lists import refuse_unread
+    from bissl_ray.data.files.left_out import refuse_unread
     from bissl_ray.data.files.published import Published, split
     from bissl_ray.data.files.sources import ImageFiles
 

@@ -61,7 +61,7 @@ def _label(path: Path) -> tuple[int, ...]:
 
 
 def _check_present(root: Path, named: Mapping[str, list[str]]) -> None:
-    from bissl_ray.data.files.image_lists import absent_images
+    from bissl_ray.data.files.left_out import absent_images
 
     absent, remaining = [], []
     for folder, ending in (("JPEGImages", "jpg"), ("Annotations", "xml")):

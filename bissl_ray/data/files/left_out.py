@@ -1,0 +1,51 @@
+"""Images that belong to a dataset and can't be used: none is left out unsaid."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bissl_ray.data.files.formats import Unread
+from bissl_ray.errors import BadInputError
+
+
+class LeftOutError(BadInputError):
+    """Images that belong to a dataset are absent or can't be read; the message names the first of them.
+
+    Attributes:
+        what: they are, of several: "files named in the lists but absent".
+        lines: one each, with the file and what is wrong with it.
+        remaining: images that are there.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, what: str, lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> None:
+        more = f", and so are {len(lines) - 1:,} more" if len(lines) > 1 else ""
+        super().__init__(f"{lines[0]}{more}; {remedy}")
+        self.what = what
+        self.lines = lines
+        self.remaining = remaining
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[str, Sequence[str], Sequence[Path], str]]:
+        # From a worker of the cluster to here; an exception pickles its message alone.
+        return type(self), (self.what, self.lines, self.remaining, self.remedy)
+
+
+def absent_images(lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> LeftOutError:
+    """Files that a dataset's lists name are absent; arguments as of `LeftOutError`."""
+    return LeftOutError("named in the lists but absent", lines, remaining, remedy)
+
+
+def refuse_unread(unread: Sequence[tuple[Path, Unread]], remaining: Sequence[Path]) -> None:
+    """Leave no image out unsaid.
+
+    Args:
+        unread: files that can't be read as images, and why.
+        remaining: those that can.
+
+    Raises:
+        LeftOutError: there are such.
+    """
+    if unread:
+        lines = [f"{path}: {why.reason}" for path, why in unread]
+        remedy = "; ".join(dict.fromkeys(why.remedy for _, why in unread))
+        raise LeftOutError("that can't be read as images", lines, remaining, remedy)
