@@ -16,7 +16,7 @@ from bissl_ray.config.options import CompareOptions, SweepOptions
 from bissl_ray.config.requests import CheckpointChoice, Comparison, SweepRequest
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import build_backbone
-from bissl_ray.preflight import data as data_facts
+from bissl_ray.preflight import session as preflight_session
 from bissl_ray.preflight import sweeps as preflight
 from bissl_ray.sweep.run import prepare_request, resume_sweep
 from tests.cli.command import tiny_space
@@ -285,7 +285,7 @@ def test_data_that_have_moved_are_found() -> None:
 
 def test_what_cases_share_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
-    for module, name in ((data_facts, "inspect_data"), (preflight, "read_checkpoint")):
+    for module, name in ((preflight_session, "inspect_data"), (preflight, "read_checkpoint")):
         look = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, name=name, look=look: (looks.append(name), look(*a))[1])
     file = str(tmp_path / "x.pth")
