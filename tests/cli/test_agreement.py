@@ -9,6 +9,8 @@ import torch
 from tests.cli.command import run_here
 from tests.data.tiny.folders import write_split_folder, write_tiny_folder
 
+pytestmark = pytest.mark.slow
+
 
 def with_file(name: str, content: bytes) -> Callable[[Path], object]:
     def write(folder: Path) -> None:

@@ -149,6 +149,7 @@ def test_a_folder_names_the_file_that_is_meant(tmp_path: Path, inside: tuple[str
         load_checkpoint(folder)
 
 
+@pytest.mark.slow
 def test_a_distributed_checkpoint_joined_as_it_is_told(tmp_path: Path, resnet) -> None:
     import torch.distributed.checkpoint as dcp
 
@@ -159,6 +160,7 @@ def test_a_distributed_checkpoint_joined_as_it_is_told(tmp_path: Path, resnet) -
     assert_same(load(tmp_path / "step-tensors.pth", "resnet18")[0], resnet)
 
 
+@pytest.mark.slow
 def test_a_script_extracted_as_it_is_told(tmp_path: Path, resnet) -> None:
     network = get_model("resnet18", weights=None)
     network.load_state_dict(resnet, strict=False)
@@ -170,6 +172,7 @@ def test_a_script_extracted_as_it_is_told(tmp_path: Path, resnet) -> None:
     assert_same(load(tmp_path / "it's scripted-tensors.pth", "resnet18")[0], resnet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "format"), [(".pth", "safetensors"), (".bin", "safetensors"), (".safetensors", "torch")]
 )
@@ -182,6 +185,7 @@ def test_the_content_decides_and_not_the_suffix(tmp_path: Path, resnet, suffix: 
     assert_same(load(path, "resnet18")[0], resnet)
 
 
+@pytest.mark.slow
 def test_a_module_whose_package_is_absent_is_read(tmp_path: Path, resnet) -> None:
     gone = types.ModuleType("gone_package")
 
@@ -214,6 +218,7 @@ def test_one_processs_parts_of_tensors_are_refused(tmp_path: Path) -> None:
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapper", [*(f"{name}." for name in WRAPPERS), "module._orig_mod.module."])
 @pytest.mark.parametrize("prefix", ["", "backbone.", "encoder_q."])
 def test_what_wraps_a_network_is_taken_off(tmp_path: Path, resnet, wrapper: str, prefix: str) -> None:
@@ -222,6 +227,7 @@ def test_what_wraps_a_network_is_taken_off(tmp_path: Path, resnet, wrapper: str,
     assert_same(load(tmp_path / "wrapped.pth", "resnet18")[0], resnet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dress", "taken"),
     [
@@ -243,6 +249,7 @@ def test_of_two_networks_the_evaluated_one_is_taken_and_named(tmp_path: Path, re
     assert any(f"of several networks in the file {taken}" in note for note in notes), notes
 
 
+@pytest.mark.slow
 def test_an_average_by_torch_is_named(tmp_path: Path, resnet) -> None:
     torch.save({"n_averaged": torch.tensor(12), **under("module.", resnet)}, tmp_path / "swa.pth")
     state, notes = load(tmp_path / "swa.pth", "resnet18")
@@ -255,6 +262,7 @@ def as_list(state: dict[str, torch.Tensor], without_pooling: bool = False) -> di
     return {f"{names.index(key.partition('.')[0])}.{key.partition('.')[2]}": value for key, value in state.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "f.", "features.", "net.", "model.encoder.0.", "backbone.resnet."])
 @pytest.mark.parametrize("without_pooling", [False, True])
 def test_a_list_of_parts_is_named(tmp_path: Path, resnet, prefix: str, without_pooling: bool) -> None:
@@ -266,6 +274,7 @@ def test_a_list_of_parts_is_named(tmp_path: Path, resnet, prefix: str, without_p
     assert_same(backbone.state_dict(), resnet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "vit.", "backbone.vit.", "model.backbone.", "encoder."])
 @pytest.mark.parametrize("keys", ["torchvision", "timm"])
 def test_a_transformer_is_found_under_any_prefix(tmp_path: Path, vit, prefix: str, keys: str) -> None:
@@ -304,6 +313,7 @@ def hugging_face_vit(state: dict[str, torch.Tensor], version: int) -> dict[str, 
     return dressed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("prefix", ["", "vit."])
 def test_a_transformer_of_hugging_face(tmp_path: Path, vit, version: int, prefix: str) -> None:
@@ -331,6 +341,7 @@ def hugging_face_resnet(state: dict[str, torch.Tensor]) -> dict[str, torch.Tenso
     return dressed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "resnet."])
 def test_a_residual_network_of_hugging_face(tmp_path: Path, resnet, prefix: str) -> None:
     dressed = under(prefix, hugging_face_resnet(resnet))
@@ -361,6 +372,7 @@ def convnext_in(state: dict[str, torch.Tensor], whose: str) -> dict[str, torch.T
     return dressed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("whose", "prefix"), [("its own", ""), ("Hugging Face", "convnext."), ("Hugging Face", "")])
 def test_a_convnext_of_other_code(tmp_path: Path, whose: str, prefix: str) -> None:
     torch.manual_seed(0)
@@ -376,16 +388,19 @@ BESIDE = {
 }
 
 
+@pytest.mark.slow
 def test_a_decoder_beside_a_whole_backbone_is_left_out(tmp_path: Path, vit) -> None:
     torch.save({"model": {**in_timm_keys("vit_ti_16", vit), **BESIDE}}, tmp_path / "mae.pth")
     assert_same(load(tmp_path / "mae.pth", "vit_ti_16")[0], vit)
 
 
+@pytest.mark.slow
 def test_an_empty_state_dict_beside_a_full_model_is_passed_over(tmp_path: Path, resnet) -> None:
     torch.save({"state_dict": {}, "model": resnet, "epoch": 3}, tmp_path / "empty-first.pth")
     assert_same(load(tmp_path / "empty-first.pth", "resnet18")[0], resnet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "advice", "harm"),
     [

@@ -93,6 +93,7 @@ class Trainer:
     """Parts that know one another."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False])
 def test_parts_that_lie_in_one_another_come_to_an_end(tmp_path: Path, resnet, whole: bool) -> None:
     trainer, logger = Trainer(), Trainer()
@@ -102,6 +103,7 @@ def test_parts_that_lie_in_one_another_come_to_an_end(tmp_path: Path, resnet, wh
     assert_same(loaded(tmp_path / "trainer.pth"), resnet)
 
 
+@pytest.mark.slow
 def test_a_dict_that_holds_itself(tmp_path: Path, resnet) -> None:
     content = {"model": resnet}
     content["self"] = content
@@ -135,6 +137,7 @@ def test_what_is_nested_too_deeply_is_a_line(tmp_path: Path, content: bytes, tol
     assert told in refusal(tmp_path / "deep.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tensor", "told"),
     [
@@ -150,6 +153,7 @@ def test_a_tensor_that_can_be_no_weight_is_a_line(tmp_path: Path, resnet, tensor
     assert any(word in refusal(tmp_path / "x.pth") for word in told.split("|"))
 
 
+@pytest.mark.slow
 def test_attributes_of_a_parameter_hide_nothing(tmp_path: Path, resnet) -> None:
     parameter = torch.nn.Parameter(torch.full_like(resnet["conv1.weight"], torch.nan))
     parameter.is_floating_point = collections.Counter
@@ -165,6 +169,7 @@ def test_names_can_not_move_the_cursor(tmp_path: Path) -> None:
 # Strange, and not hostile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "beside",
     [
@@ -179,6 +184,7 @@ def test_what_lies_beside_a_state_dict_is_no_part_of_it(tmp_path: Path, resnet, 
     assert_same(loaded(tmp_path / "imagenet-example.pth.tar"), resnet)
 
 
+@pytest.mark.slow
 def test_an_optimizers_moments_are_no_network(tmp_path: Path, resnet) -> None:
     zeros = {key: 0 * value for key, value in resnet.items()}
     torch.save(
@@ -187,6 +193,7 @@ def test_an_optimizers_moments_are_no_network(tmp_path: Path, resnet) -> None:
     assert_same(loaded(tmp_path / "x.pth"), resnet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.bool])
 def test_whole_numbers_are_no_weights(tmp_path: Path, resnet, kind: torch.dtype) -> None:
     torch.save(
@@ -195,6 +202,7 @@ def test_whole_numbers_are_no_weights(tmp_path: Path, resnet, kind: torch.dtype)
     assert f"of {str(kind).removeprefix('torch.')} instead of (64, 3, 7, 7)" in refusal(tmp_path / "q.pth")
 
 
+@pytest.mark.slow
 def test_a_damaged_archive_is_noted(tmp_path: Path, resnet) -> None:
     torch.save(resnet, tmp_path / "x.pth")
     content = bytearray((tmp_path / "x.pth").read_bytes())
@@ -203,6 +211,7 @@ def test_a_damaged_archive_is_noted(tmp_path: Path, resnet) -> None:
     assert "does not fit its checksum: the file may be damaged" in load_checkpoint(tmp_path / "x.pth").notes[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("prefix", "name"), [("", "x-main.pth"), ("net", "x-net.pth"), ("a/b", "x-a-b.pth")])
 def test_any_of_several_networks_can_be_kept(tmp_path: Path, resnet, prefix: str, name: str) -> None:
     from bissl_ray.models.keep import keep
@@ -214,6 +223,7 @@ def test_any_of_several_networks_can_be_kept(tmp_path: Path, resnet, prefix: str
     assert_same(loaded(kept), second if prefix else resnet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "told"),
     [

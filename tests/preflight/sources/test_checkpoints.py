@@ -10,6 +10,8 @@ from bissl_ray.preflight.checkpoints import read_checkpoint
 from tests.cli.command import checkpoint, one_line, run, run_here
 from tests.preflight.sources.loopback import Answer, served
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_is_read_with_a_head_and_says_where_it_is_kept(tmp_path, cache):
     torch.save(build_backbone("smallconv").state_dict(), tmp_path / "b.pth")

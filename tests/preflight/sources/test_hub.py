@@ -15,6 +15,8 @@ from bissl_ray.preflight.sources.of_timm import places_of
 from tests.cli.command import one_line
 from tests.preflight.sources.loopback import Answer, Asked, served
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("huggingface_hub")
 COMMIT = "a" * 40
 WEIGHTS = save({"weight": torch.zeros(4)})
