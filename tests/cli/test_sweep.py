@@ -232,6 +232,7 @@ def test_a_flag_is_declared_once_for_every_verb_that_has_it() -> None:
         assert 1 <= len(declared) <= 2, (name, declared)
 
 
+@pytest.mark.slow
 def test_points_that_a_narrowed_space_leaves_out_are_said(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("extends: digits\nparameters:\n  lower_lr: {type: float, low: 0.5, high: 1.0}\n")

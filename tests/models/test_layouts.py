@@ -216,6 +216,7 @@ def test_a_backbone_is_found_however_deep_it_lies(tmp_path, resnet, dress, said)
     assert said in loaded.notes[0] if said else loaded.notes == ()
 
 
+@pytest.mark.slow
 def test_of_two_networks_none_is_guessed(tmp_path, resnet):
     path = tmp_path / "it's two.pth"
     torch.save({**under("fast.", resnet), **under("slow.", other(resnet))}, path)
