@@ -13,7 +13,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from bissl_ray.models.foreign_keys import FIRST, to_timm_keys
-from bissl_ray.models.trunks import chosen_trunk
+from bissl_ray.models.trunks import chosen_trunk, soonest
 
 _NESTS: Final = ("state_dict", "model", "model_state_dict", "model_state", "module", "weights", "params")
 """Under these a file holds the network itself."""
@@ -28,6 +28,7 @@ _TRUNKS: Final = (
     *((first, "") for first in FIRST),
 )
 """First parameters of the known architectures, each with how names begin that stand beside it."""
+_FIRST: Final = frozenset(first for first, _ in _TRUNKS)
 _IN_A_LIST: Final = re.compile(r"(?:^|\.)\d+\.0\.conv1\.weight$")
 _INSIDE: Final = re.compile(r"(?:layer\d+|\d+|stages|features|blocks|stem|downsample_layers)\.")
 _LAYOUTS: Final = (
@@ -79,22 +80,19 @@ def find_backbone(content: Any) -> FoundBackbone | None:
     Raises:
         SeveralTrunksError: it holds several backbones, and no telling which is meant.
     """
-    nests = dict[str, str]()
+    nests: dict[str, str] = {}
     tensors = named_tensors(content, nests)
     if not tensors:
         return None
     averaged = next((tensors[key] for key in tensors if key.rpartition(".")[2] == "n_averaged"), None)
     note = "" if averaged is None or averaged.numel() != 1 else f"an average of {int(averaged)} models (SWA or EMA)"
-    prefixes = trunks(tensors)
-    if not prefixes:
-        known = next((prefix for key in tensors for prefix in [_known_prefix(key)] if prefix), "")
-        prefixes = [known]
+    prefixes = trunks(tensors) or [_known_prefix(tensors)]
     prefix, choice = chosen_trunk(prefixes)
     state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
     if not prefix:
         # Another network beside it is no part of it, nor is what lies beside the dict that it is in.
         beside = tuple(other for other in prefixes if other)
-        within = _nest_of(tensors, nests) if prefixes == [""] or prefix in prefixes else None
+        within = next((nests[key] for key in tensors if key in _FIRST), None)
         state = {
             key: tensor
             for key, tensor in state.items()
@@ -122,12 +120,6 @@ def named_tensors(content: Any, nests: dict[str, str] | None = None) -> dict[str
         if tensors.setdefault(short, tensor) is tensor and nests is not None:
             nests[short] = nested.removesuffix(name)
     return tensors
-
-
-def _nest_of(tensors: Mapping[str, Tensor], nests: Mapping[str, str]) -> str | None:
-    """What a network without a prefix lies under; None where its first parameter does not tell."""
-    first = next((key for key in tensors if key in {first for first, _ in _TRUNKS}), None)
-    return None if first is None else nests[first]
 
 
 def _flat(content: Any, nested: str, name: str) -> Iterator[tuple[str, str, Tensor]]:
@@ -171,11 +163,12 @@ def _is_inside(prefix: str, other: str) -> bool:
     return prefix != other and prefix.startswith(other) and _INSIDE.match(prefix[len(other) :]) is not None
 
 
-def _known_prefix(key: str) -> str:
+def _known_prefix(tensors: Iterable[str]) -> str:
+    """How names begin in the backbone of a known layout, whatever its architecture; "" where there is none."""
     for _, pattern in _LAYOUTS:
-        found = re.match(pattern, key)
+        found = {match[0] for key in tensors if (match := re.match(pattern, key))}
         if found:
-            return found[0]
+            return soonest(found)
     return ""
 
 

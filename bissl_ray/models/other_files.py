@@ -24,7 +24,9 @@ _REMEDIES: Final = {
     "npy": "expected tensors by name: write them with torch.save({name: torch.from_numpy(array), ...}, FILE)",
     "gguf": "give the model's own weights, as .safetensors",
 }
+_MAY_BE_TENSORS: Final = ("zip", "pickle", "safetensors")
 _TENSORFLOW: Final = re.compile(r"\.(?:index|meta|data-\d{5}-of-\d{5}|pb)$|^checkpoint$")
+_TRUSTED: Final = "if you trust who made it, write its tensors into a file, and give that"
 _OF_SCRIPT: Final = 'torch.jit.load({0}, map_location="cpu").state_dict()'
 _ONNX: Final = re.compile(rb"\x08.\x12.[A-Za-z]", re.S)
 
@@ -43,7 +45,7 @@ def refuse_other(source: Path, kind: Kind | None, start: bytes) -> None:
     what, remedy = None, ""
     if kind is not None and kind.key == "json":
         what, remedy = _of_json(source)
-    elif kind is not None and (kind.image or kind.key in _REMEDIES or kind.key not in _MAY_BE_TENSORS):
+    elif kind is not None and kind.key not in _MAY_BE_TENSORS:
         what, remedy = kind.words, _REMEDIES.get(kind.key, "give a checkpoint")
     elif kind is None and (source.suffix == ".onnx" or _ONNX.match(start)):
         what, remedy = "an ONNX model", "give the weights that it was exported from: ONNX has no names to find them by"
@@ -54,9 +56,6 @@ def refuse_other(source: Path, kind: Kind | None, start: bytes) -> None:
         what, remedy = "a checkpoint of Flax", "convert it to torch, as Hugging Face's from_flax=True does"
     if what is not None:
         raise BadInputError(f"{source} is {what}; {remedy}")
-
-
-_MAY_BE_TENSORS: Final = ("zip", "pickle", "safetensors", "json")
 
 
 def refuse_other_zip(source: Path) -> str | None:
@@ -73,7 +72,7 @@ def refuse_other_zip(source: Path) -> str | None:
             names = archive.namelist()
             locked = any(info.flag_bits & 1 for info in archive.infolist())
             wrong = None if locked else archive.testzip()
-    except (zipfile.BadZipFile, OSError, zlib.error):
+    except (zipfile.BadZipFile, OSError, zlib.error, NotImplementedError):
         raise BadInputError(
             f"{source} is cut short: its end, which says what is in it, is missing; fetch or write it again"
         ) from None
@@ -81,17 +80,14 @@ def refuse_other_zip(source: Path) -> str | None:
         raise BadInputError(f"{source} is a zip archive with a password; {_UNPACK}")
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner:
-        raise BadInputError(
-            f"{source} is a TorchScript archive; write its tensors into a file, and give that: "
-            f"{_by_python(source, _OF_SCRIPT)}"
-        )
+        raise BadInputError(f"{source} is a TorchScript archive; {_TRUSTED}: {_by_python(source, _OF_SCRIPT)}")
     if "data.pkl" in inner:
         return None if wrong is None else f"{wrong} in it does not fit its checksum: the file may be damaged"
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):
         raise BadInputError(f"{source} is a file of torch.save that was unpacked and packed again; give it as it was")
     if "archive_format" in inner or any(name.endswith("archive_format") for name in names):
         raise BadInputError(
-            f"{source} is a program of torch.export; write its tensors into a file, and give that: "
+            f"{source} is a program of torch.export; {_TRUSTED}: "
             f"{_by_python(source, 'torch.export.load({0}).state_dict')}"
         )
     if any(name.endswith(".weights.h5") for name in names):
@@ -106,10 +102,10 @@ def refuse_other_zip(source: Path) -> str | None:
 
 
 def _by_python(source: Path, tensors: str) -> str:
-    """A command that writes what an expression of the file, {0}, gives; torch reads it, so that it wants trust."""
+    """A command that writes what an expression of the file, {0}, gives."""
     path, target = json.dumps(str(source)), json.dumps(str(_beside(source)))
     code = f"import torch; torch.save(dict({tensors.format(path)}), {target})"
-    return f"{shlex.join([sys.executable, '-c', code])} (if you trust who made it)"
+    return shlex.join([sys.executable, "-c", code])
 
 
 def _beside(source: Path) -> Path:

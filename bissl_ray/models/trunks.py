@@ -1,7 +1,7 @@
 """Which of several networks of one checkpoint is the backbone: the one that its code evaluates."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 
@@ -49,11 +49,16 @@ def chosen_trunk(prefixes: Sequence[str]) -> tuple[str, str]:
     return best[0], f"of several networks in the file {_shown(best[0])} was taken, and not {others}"
 
 
+def soonest(prefixes: Collection[str]) -> str:
+    """The prefix that would be taken first; of such as lie in one another the innermost."""
+    return min(sorted(prefixes), key=lambda prefix: (_rank(prefix, prefixes), -len(prefix)))
+
+
 def _shown(prefix: str) -> str:
     return f"{prefix}*" if prefix else "the one without a prefix"
 
 
-def _rank(prefix: str, prefixes: Sequence[str]) -> int:
+def _rank(prefix: str, prefixes: Collection[str]) -> int:
     """The lower, the sooner it is taken."""
     if _TEACHER.search(prefix):
         return 0

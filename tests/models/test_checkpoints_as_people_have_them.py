@@ -166,7 +166,7 @@ def test_a_script_extracted_as_it_is_told(tmp_path: Path, resnet) -> None:
     network.load_state_dict(resnet, strict=False)
     path = tmp_path / "it's scripted.pt"
     torch.jit.script(network).save(str(path))
-    with pytest.raises(BadInputError, match="is a TorchScript archive; write its tensors into a file") as error:
+    with pytest.raises(BadInputError, match="is a TorchScript archive; if you trust who made it, write its tensors into a file") as error:
         load_checkpoint(path)
     subprocess.run(shlex.split(str(error.value).partition("give that: ")[2]), check=True, capture_output=True)
     assert_same(load(tmp_path / "it's scripted-tensors.pth", "resnet18")[0], resnet)

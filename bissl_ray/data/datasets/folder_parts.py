@@ -14,7 +14,7 @@ from bissl_ray.data.files.class_folders import (
     subfolders,
     unlisted,
 )
-from bissl_ray.data.files.formats import Unread, is_usual, look_at_small
+from bissl_ray.data.files.formats import SMALL, Unread, is_usual, look_at_small
 from bissl_ray.data.files.left_out import refuse_unread
 from bissl_ray.data.files.published import Published
 from bissl_ray.data.files.sources import ImageFiles
@@ -106,7 +106,7 @@ def _check_classes(folder: Path, classes: ClassFolders, a_part: bool) -> None:
     """Make sure that there are several, and that they are classes."""
     inner = [name for inside in classes.values() for name in inside]
     if len(classes) >= 2:
-        holding = [name for name in inner[:_LOOKED_INTO] if "train" in map(part_called, subfolders(folder / name))]
+        holding = [name for name in inner[:_LOOKED_INTO] if _holds_parts(folder / name)]
         pictured = [name for name in holding if name.casefold() not in _BESIDE_IMAGES] or holding
         parts = subfolders(folder / pictured[0]) if holding else []
         if len(pictured) == 1:
@@ -134,6 +134,12 @@ def _check_classes(folder: Path, classes: ClassFolders, a_part: bool) -> None:
         f"{folder}: found {f'the one class folder {inner[0]}/' if inner else 'no class folder'}, expected two or "
         f"more, named as the classes, with images in each{further}"
     )
+
+
+def _holds_parts(folder: Path) -> bool:
+    """Whether a folder is split: a class that holds others, a train among cars, is not."""
+    called = set(map(part_called, subfolders(folder)))
+    return "train" in called and bool(called & {"val", "test"})
 
 
 def _listed(names: Sequence[str], but: Sequence[str] = ()) -> str:
@@ -198,13 +204,14 @@ class _Files:
                 (Path(images.name(index)), why)
                 for images, sizes in self.sizes
                 for index, size in enumerate(sizes)
-                if (why := look_at_small(images.name(index), size)) is not None
+                if size <= SMALL and (why := look_at_small(images.name(index), size)) is not None
             ]
         except OSError as error:
             raise unlisted(error) from error
         wrong = {path for path, _ in small}
-        there = [Path(images.name(index)) for images, _ in self.sizes for index in range(len(images))]
-        refuse_unread([*self.unread, *small], [path for path in there if path not in wrong])
+        # Only gone through where there is something to refuse: there may be millions.
+        there = (Path(images.name(index)) for images, _ in self.sizes for index in range(len(images)))
+        refuse_unread([*self.unread, *small], (path for path in there if path not in wrong))
 
     def contents(self, images: Images) -> list[bytes]:
         """What tells images of a person's own from others: nobody published them, so that a name says little."""

@@ -38,7 +38,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
             "expected the same in both"
         )
     listed, listed_test = (files_by_class(part, {name: [name] for name in classes}) for part in (train, val))
-    there = [part / name for part, each in ((train, listed), (val, listed_test)) for name in each.names]
+    there = (part / name for part, each in ((train, listed), (val, listed_test)) for name in each.names)
     refuse_unread([*listed.unread, *listed_test.unread], there)
     published = Published(
         train=Labelled(ImageFiles(train, listed.names), listed.labels),

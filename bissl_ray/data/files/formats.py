@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 
 from bissl_ray.signatures import BEGINNING, Kind, kind_of
 
-USUAL: Final = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif")
-) | frozenset((".ppm", ".pgm", ".pbm", ".pnm"))
+USUAL: Final = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
 """Endings of image files that are taken for such unseen, in lower case."""
 
 _CAMERA_RAW: Final = frozenset(
@@ -22,11 +23,13 @@ _CAMERA_RAW: Final = frozenset(
 _RAW: Final = Kind("raw", "a camera's raw image", image=True)
 
 _SHOWN: Final = 24
-_SMALL: Final = 1024
+SMALL: Final = 1024
 """Bytes up to which a file is too small to be believed an image unseen: no photograph is, and pointers are."""
 
-_HALF: Final = (".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".aria2", ".!ut", ".gstmp")
-_COPIES: Final = ("~", "#", ".tmp", ".bak", ".orig", ".old", ".swp", "_original")
+_NOT_OF_ITS_OWN: Final = (
+    *(".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".aria2", ".!ut", ".gstmp"),
+    *("~", "#", ".tmp", ".bak", ".orig", ".old", ".swp", "_original"),
+)
 """How names end of files that are being fetched, or that editors keep: what is in them is no image of its own."""
 
 _OTHER_IMAGES: Final = frozenset(
@@ -55,7 +58,7 @@ def is_ignored(name: str) -> bool:
 
 def is_usual(name: str) -> bool:
     """Whether a file's name says that it is an image."""
-    return PurePath(name).suffix.lower() in USUAL if "." in name else False
+    return name.lower().endswith(USUAL)
 
 
 class Unread(NamedTuple):
@@ -86,7 +89,7 @@ def look_at(path: str) -> Look:
     Raises:
         OSError: it can't be opened.
     """
-    if path.lower().endswith((*_HALF, *_COPIES)):
+    if path.lower().endswith(_NOT_OF_ITS_OWN):
         return Look(image=False)
     kind, ending = kind_of(path), PurePath(path).suffix.lower()
     if ending in _CAMERA_RAW and (kind is None or kind.image) and _is_binary(path):
@@ -104,11 +107,9 @@ def _is_binary(path: str) -> bool:
 
 
 def look_at_small(path: str, size: int) -> Unread | None:
-    """What is wrong with a file that is called an image, and is too small for one; None where nothing is."""
+    """What is wrong with a file of at most `SMALL` bytes that is called an image; None where nothing is."""
     if size == 0:
         return Unread("is empty (0 bytes)", _FETCH)
-    if size > _SMALL:
-        return None
     kind = kind_of(path)
     if kind is None and not _is_known_to_pillow(path):
         with Path(path).open("rb") as file:

@@ -1,6 +1,6 @@
 """Images that belong to a dataset and can't be used: none is left out unsaid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bissl_ray.data.files.formats import Unread
@@ -32,10 +32,10 @@ class LeftOutError(BadInputError):
 
 def absent_images(lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> LeftOutError:
     """Files that a dataset's lists name are absent; arguments as of `LeftOutError`."""
-    return LeftOutError("named in the lists but absent", lines, remaining, remedy)
+    return LeftOutError("named in the lists but absent", lines, list(remaining), remedy)
 
 
-def refuse_unread(unread: Sequence[tuple[Path, Unread]], remaining: Sequence[Path]) -> None:
+def refuse_unread(unread: Sequence[tuple[Path, Unread]], remaining: Iterable[Path]) -> None:
     """Leave no image out unsaid.
 
     Args:
@@ -48,4 +48,4 @@ def refuse_unread(unread: Sequence[tuple[Path, Unread]], remaining: Sequence[Pat
     if unread:
         lines = [f"{path}: {why.reason}" for path, why in unread]
         remedy = "; ".join(dict.fromkeys(why.remedy for _, why in unread))
-        raise LeftOutError("that can't be read as images", lines, remaining, remedy)
+        raise LeftOutError("that can't be read as images", lines, list(remaining), remedy)
