@@ -9,26 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from torchvision.models import get_model
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import build_backbone, load_backbone, load_checkpoint
-
-
-@pytest.fixture(scope="module")
-def resnet() -> dict[str, torch.Tensor]:
-    torch.manual_seed(0)
-    return {key: value for key, value in get_model("resnet18", weights=None).state_dict().items() if key[:3] != "fc."}
+from tests.models.given import assert_same
 
 
 def loaded(path: Path) -> dict[str, torch.Tensor]:
     backbone = build_backbone("resnet18")
     assert load_backbone(backbone, load_checkpoint(path).backbone, path.name).complete
     return backbone.state_dict()
-
-
-def assert_same(state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    assert all(torch.equal(state[key], value) for key, value in expected.items())
 
 
 def refusal(path: Path) -> str:

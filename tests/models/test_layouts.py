@@ -4,7 +4,6 @@ import argparse
 import json
 import shlex
 import subprocess
-from collections import OrderedDict
 
 import pytest
 import torch
@@ -14,24 +13,7 @@ from torchvision.models import get_model
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import build_backbone, load_backbone, load_checkpoint
 from bissl_ray.pretext.simclr import SimCLR
-
-
-@pytest.fixture(scope="module")
-def resnet():
-    """torchvision's own keys, as all of these codes begin from."""
-    torch.manual_seed(0)
-    state = get_model("resnet18", weights=None).state_dict()
-    return OrderedDict((key, value) for key, value in state.items() if not key.startswith("fc."))
-
-
-def under(prefix, state):
-    return {prefix + key: value for key, value in state.items()}
-
-
-def other(state):
-    """A second network, as momentum encoders and teachers are: it must not be taken."""
-    return {key: torch.full_like(value, 7) for key, value in state.items()}
-
+from tests.models.given import other, under
 
 HEAD = {"0.weight": torch.ones(4, 512), "0.bias": torch.ones(4), "2.weight": torch.ones(2, 4)}
 OPTIMIZER = {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
