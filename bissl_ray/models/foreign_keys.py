@@ -1,17 +1,17 @@
 """Parameter names of other libraries, brought to timm's: Hugging Face's transformers, and ConvNeXt's own code."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import torch
 from torch import Tensor
 
-_Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
+from bissl_ray.models.timm_keys import Rules
 
 _LAYER = r"encoder\.stages\.(\d)\.layers\.(\d+)\."
 _BLOCK = r"(?:encoder\.)?layers?\.(\d+)\."
-_VIT: _Rules = (
+_VIT: Rules = (
     (r"embeddings\.(cls_token|mask_token)", r"\1"),
     (r"embeddings\.distillation_token", "dist_token"),
     (r"embeddings\.register_tokens", "reg_token"),
@@ -27,7 +27,7 @@ _VIT: _Rules = (
     (r"layernorm\.", "norm."),
     (r"pooler\.", "head.pooler."),
 )
-_RESNET: _Rules = (
+_RESNET: Rules = (
     (r"embedder\.embedder\.convolution\.", "conv1."),
     (r"embedder\.embedder\.normalization\.", "bn1."),
     (rf"{_LAYER}layer\.(\d)\.convolution\.", lambda m: _in_layer(m, f"conv{int(m[3]) + 1}.")),
@@ -35,7 +35,7 @@ _RESNET: _Rules = (
     (rf"{_LAYER}shortcut\.convolution\.", lambda m: _in_layer(m, "downsample.0.")),
     (rf"{_LAYER}shortcut\.normalization\.", lambda m: _in_layer(m, "downsample.1.")),
 )
-_CONVNEXT: _Rules = (
+_CONVNEXT: Rules = (
     (r"embeddings\.patch_embeddings\.", "stem.0."),
     (r"embeddings\.layernorm\.", "stem.1."),
     (r"encoder\.stages\.(\d)\.downsampling_layer\.", r"stages.\1.downsample."),
@@ -46,7 +46,7 @@ _CONVNEXT: _Rules = (
     (r"layernorm\.", "head.norm."),
     (r"classifier\.", "head.fc."),
 )
-_CONVNEXT_OWN: _Rules = (
+_CONVNEXT_OWN: Rules = (
     (r"downsample_layers\.0\.", "stem."),
     (r"downsample_layers\.(\d)\.", r"stages.\1.downsample."),
     (r"stages\.(\d)\.(\d+)\.dwconv\.", r"stages.\1.blocks.\2.conv_dw."),
@@ -57,7 +57,7 @@ _CONVNEXT_OWN: _Rules = (
     (r"head\.", "head.fc."),
 )
 
-FIRST: Final[Mapping[str, _Rules]] = {
+FIRST: Final[Mapping[str, Rules]] = {
     "embeddings.patch_embeddings.projection.weight": _VIT,
     "embedder.embedder.convolution.weight": _RESNET,
     "embeddings.patch_embeddings.weight": _CONVNEXT,
@@ -91,7 +91,7 @@ def to_timm_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _renamed(key: str, rules: _Rules) -> str:
+def _renamed(key: str, rules: Rules) -> str:
     for pattern, replacement in rules:
         name, changed = re.subn(f"^{pattern}", replacement, key)
         if changed:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from bissl_ray.models.inert import Inert
+from bissl_ray.models.inert import Inert, is_sharded
 
 _DEEPEST: Final = 100
 _LONGEST_NAME: Final = 200
@@ -17,6 +17,10 @@ _MOST_PARTS: Final = 1_000_000
 
 class NotPlainError(Exception):
     """What a file holds can't be a network's weights; the message says why, after "holds"."""
+
+
+class ShardedError(NotPlainError):
+    """A tensor is the part of one that a process of a distributed run kept."""
 
 
 def plain_content(content: Any) -> Any:
@@ -69,6 +73,8 @@ class _Walk:
 
 
 def _plain_tensor(tensor: Tensor) -> Tensor:
+    if is_sharded([type(tensor).__name__]):
+        raise ShardedError("the part of a tensor")
     # Called by its class: a file may have set attributes of the same names.
     try:
         plain = Tensor.as_subclass(Tensor.detach(tensor), Tensor)

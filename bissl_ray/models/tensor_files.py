@@ -12,7 +12,7 @@ import torch
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.inert import is_sharded, read_inert, without_numbers
 from bissl_ray.models.other_files import refuse_folder, refuse_other, refuse_other_zip
-from bissl_ray.models.plain_content import NotPlainError, plain_content, printable
+from bissl_ray.models.plain_content import NotPlainError, ShardedError, plain_content, printable
 from bissl_ray.signatures import BEGINNING, kind_of_bytes
 
 _TORCH_OWN = ("torch.nn.", "torchvision.", "builtins.", "__builtin__.", "collections.")
@@ -57,12 +57,22 @@ def read_tensor_file(source: Path) -> TensorFile:
         note = "; ".join(filter(None, (_left_unread(names), damage))) or None
     try:
         return TensorFile(plain_content(content), note)
+    except ShardedError:
+        raise _sharded(source) from None
     except NotPlainError as error:
         raise _not_plain(source, str(error)) from None
 
 
 def _not_plain(source: Path, what: str) -> BadInputError:
     return BadInputError(f"{source} holds {what}; give the weights as plain tensors, as they were before")
+
+
+def _sharded(source: Path) -> BadInputError:
+    return BadInputError(
+        f"{source} holds the parts of its tensors that one process of a distributed run kept; save the whole ones: "
+        "torch.distributed.checkpoint.state_dict.get_model_state_dict(model, "
+        "options=StateDictOptions(full_state_dict=True, cpu_offload=True))"
+    )
 
 
 def _read_torch(source: Path) -> tuple[Any, tuple[str, ...]]:
@@ -86,11 +96,7 @@ def _read_torch(source: Path) -> tuple[Any, tuple[str, ...]]:
             "torch.save; fetch it again, or write the tensors with torch.save(model.state_dict(), FILE)"
         ) from error
     if is_sharded(names):
-        raise BadInputError(
-            f"{source} holds the parts of its tensors that one process of a distributed run kept; save the whole ones: "
-            "torch.distributed.checkpoint.state_dict.get_model_state_dict(model, "
-            "options=StateDictOptions(full_state_dict=True, cpu_offload=True))"
-        )
+        raise _sharded(source)
     if (name := without_numbers(names)) is not None:
         raise _not_plain(source, f"tensors that are no plain ones ({name})")
     return content, names

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from bissl_ray.config.names import CONVNEXTS, RESNETS, TIMM, VITS
 
-_Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
+Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
+"""How names change: what they begin with, and what stands there then."""
 
 _VIT_SIZES = {"ti": "tiny", "s": "small", "b": "base", "l": "large", "h": "huge"}
-_VIT: _Rules = (
+_VIT: Rules = (
     (r"class_token", "cls_token"),
     (r"conv_proj", "patch_embed.proj"),
     (r"encoder\.pos_embedding", "pos_embed"),
@@ -23,7 +24,7 @@ _VIT: _Rules = (
     (r"(blocks\.\d+)\.mlp\.0", r"\1.mlp.fc1"),
     (r"(blocks\.\d+)\.mlp\.3", r"\1.mlp.fc2"),
 )
-_CONVNEXT: _Rules = (
+_CONVNEXT: Rules = (
     (r"features\.0\.", "stem."),
     (r"features\.([246])\.", lambda found: f"stages.{int(found[1]) // 2}.downsample."),
     (r"features\.([1357])\.", lambda found: f"stages.{int(found[1]) // 2}.blocks."),
@@ -56,7 +57,7 @@ def timm_keys(architecture: str, keys: Iterable[str]) -> dict[str, str]:
     Returns:
         timm's name by the backbone's; the same one where both agree, as on residual networks.
     """
-    rules: _Rules = _VIT if architecture in VITS else _CONVNEXT if architecture in CONVNEXTS else ()
+    rules: Rules = _VIT if architecture in VITS else _CONVNEXT if architecture in CONVNEXTS else ()
     names = {}
     for key in keys:
         name = key

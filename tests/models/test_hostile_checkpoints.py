@@ -229,3 +229,24 @@ def test_any_of_several_networks_can_be_kept(tmp_path: Path, resnet, prefix: str
 def test_where_the_essence_is_missing_no_part_is_offered(tmp_path: Path, resnet, change, told: str) -> None:
     torch.save(change(resnet), tmp_path / "x.pth")
     assert told in refusal(tmp_path / "x.pth") and "--allow-partial" not in refusal(tmp_path / "x.pth")
+
+
+def test_one_processs_part_of_a_tensor_is_refused(tmp_path: Path) -> None:
+    import torch.distributed as dist
+    from torch.distributed.tensor import DeviceMesh, Replicate, distribute_tensor
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        part = distribute_tensor(torch.ones(4, 2), DeviceMesh("cpu", [0]), [Replicate()])
+        torch.save({"conv1.weight": part}, tmp_path / "rank0.pth")
+    finally:
+        dist.destroy_process_group()
+    assert "holds the parts of its tensors that one process of a distributed run kept" in refusal(
+        tmp_path / "rank0.pth"
+    )
+
+
+def test_the_part_of_a_class_that_is_left_inert_is_refused(tmp_path: Path) -> None:
+    place = named("torch.distributed._shard.sharded_tensor.api", "ShardedTensor")
+    (tmp_path / "x.pth").write_bytes(zipped(b"}" + text("conv1.weight") + place + b")Rs"))
+    assert "save the whole ones" in refusal(tmp_path / "x.pth")

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shlex
 import subprocess
 import sys
 import tarfile
@@ -123,7 +122,7 @@ def test_a_distributed_checkpoint_joined_as_it_is_told(tmp_path: Path, resnet) -
     dcp.save({"model": resnet}, checkpoint_id=str(tmp_path / "step"), no_dist=True)
     with pytest.raises(BadInputError) as error:
         load_checkpoint(tmp_path / "step")
-    subprocess.run(shlex.split(str(error.value).partition("give that: ")[2]), check=True, capture_output=True)
+    subprocess.run(["sh", "-c", str(error.value).partition("give that: ")[2]], check=True, capture_output=True)
     assert_same(load(tmp_path / "step-tensors.pth", "resnet18")[0], resnet)
 
 
@@ -135,7 +134,7 @@ def test_a_script_extracted_as_it_is_told(tmp_path: Path, resnet) -> None:
     torch.jit.script(network).save(str(path))
     with pytest.raises(BadInputError, match="is a TorchScript archive; if you trust who made it, write") as error:
         load_checkpoint(path)
-    subprocess.run(shlex.split(str(error.value).partition("give that: ")[2]), check=True, capture_output=True)
+    subprocess.run(["sh", "-c", str(error.value).partition("give that: ")[2]], check=True, capture_output=True)
     assert_same(load(tmp_path / "it's scripted-tensors.pth", "resnet18")[0], resnet)
 
 
@@ -173,3 +172,16 @@ def test_a_module_whose_package_is_absent_is_read(tmp_path: Path, resnet) -> Non
     state, notes = load(tmp_path / "learner.pt", "resnet18")
     assert_same(state, resnet)
     assert "nothing of it was run: pickled gone_package.Learner" in notes[-1]
+
+
+@pytest.mark.slow
+def test_an_exported_program_extracted_as_it_is_told(tmp_path: Path, resnet) -> None:
+    network = get_model("resnet18", weights=None).eval()
+    network.load_state_dict(resnet, strict=False)
+    path = tmp_path / "program.pt2"
+    torch.export.save(torch.export.export(network, (torch.ones(2, 3, 32, 32),)), str(path))
+    with pytest.raises(BadInputError, match=r"is a program of torch\.export; if you trust who made it, write") as error:
+        load_checkpoint(path)
+    command = str(error.value).partition("give that: ")[2]
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+    assert_same(load(tmp_path / "program-tensors.pth", "resnet18")[0], resnet)

@@ -94,3 +94,12 @@ def test_a_decoder_beside_a_whole_backbone_is_left_out(tmp_path: Path, vit) -> N
 def test_an_empty_state_dict_beside_a_full_model_is_passed_over(tmp_path: Path, resnet) -> None:
     torch.save({"state_dict": {}, "model": resnet, "epoch": 3}, tmp_path / "empty-first.pth")
     assert_same(load(tmp_path / "empty-first.pth", "resnet18")[0], resnet)
+
+
+def test_of_an_unknown_architecture_the_teacher_is_taken_too(tmp_path: Path) -> None:
+    state = {"first.weight": torch.ones(2), "second.bias": torch.ones(3)}
+    content = {"student": {"backbone": other(state), "head": {"w": torch.ones(1)}}, "teacher": {"backbone": state}}
+    torch.save(content, tmp_path / "dino.pth")
+    loaded = load_checkpoint(tmp_path / "dino.pth")
+    assert_same(loaded.backbone, state)
+    assert loaded.backbone.keys() == state.keys() and "DINO (teacher.backbone.*)" in loaded.notes[0]

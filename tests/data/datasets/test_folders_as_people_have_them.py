@@ -355,3 +355,30 @@ def test_images_without_folders_are_counted(tmp_path: Path) -> None:
     for number in range(3):
         write_image(tmp_path / f"cat.{number}.jpg", 0, 2, np.random.RandomState(0))
     assert refusal(tmp_path).endswith("; 3 images lie there without a folder of their class")
+
+
+def test_a_class_that_holds_a_train_among_others_is_a_class(tmp_path: Path) -> None:
+    for number, name in enumerate(("vehicles/car", "vehicles/train", "animals/cat", "animals/dog")):
+        for place in range(5):
+            write_image(tmp_path / name / f"{place}.jpg", number, 4, np.random.RandomState(0))
+    assert FOLDER.open(tmp_path).class_names == ("animals", "vehicles")
+
+
+def test_what_the_check_says_of_a_folder(tmp_path: Path) -> None:
+    from bissl_ray.config.data_choice import DataChoice
+    from bissl_ray.data.checks.dataset import check_dataset
+
+    write_tiny_folder(tmp_path)
+    image = (tmp_path / "kind0" / "1.jpg").read_bytes()
+    (tmp_path / "cover.jpg").write_bytes(image)
+    (tmp_path / "kind3" / "again.jpg").write_bytes(image)
+    (tmp_path / "kind2" / "inner").mkdir()
+    (tmp_path / "kind2" / "0.jpg").rename(tmp_path / "kind2" / "inner" / "0.jpg")
+    findings = check_dataset(DataChoice("folder", data_dir=str(tmp_path)), False, lambda done, total: None)
+    assert findings.left_out == 1
+    notes = {note.text: list(note.examples) for note in findings.notes}
+    assert notes["Beside the images 1 file of no split"] == [f"{tmp_path}/cover.jpg"]
+    assert any(text.startswith("1 class folder holds folders") for text in notes)
+    problems = {problem.text: list(problem.examples) for problem in findings.problems}
+    (twice,) = problems["1 image with several classes"]
+    assert set(twice.split("; ")) == {f"{tmp_path}/kind0/1.jpg", f"{tmp_path}/kind3/again.jpg"}

@@ -159,6 +159,53 @@ def png_of_16_bits(values: np.ndarray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(pixels_of_rows)) + chunk(b"IEND", b"")
 
 
+def tiff_of_16_bits(values: np.ndarray, photometric: int, planar: int = 1) -> bytes:
+    """An uncompressed TIFF, which Pillow doesn't write so; values: (channels, H, W)."""
+    channels, height, width = values.shape
+    rows = values if planar == 2 else values.transpose(1, 2, 0)
+    pixels_of_file = np.ascontiguousarray(rows).astype("<u2").tobytes()
+    strips = channels if planar == 2 else 1
+    size = len(pixels_of_file) // strips
+    after = 8 + len(pixels_of_file)
+    longer = struct.pack("<3H", 16, 16, 16) if channels == 3 else b""
+    places = struct.pack(f"<{strips}I", *(8 + size * n for n in range(strips)))
+    counts = struct.pack(f"<{strips}I", *[size] * strips)
+    bits_at, places_at = after, after + len(longer)
+    counts_at = places_at + (len(places) if strips > 1 else 0)
+    directory_at = counts_at + (len(counts) if strips > 1 else 0)
+    entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, channels, bits_at if channels == 3 else 16),
+        (259, 3, 1, 1),
+        (262, 3, 1, photometric),
+        (273, 4, strips, places_at if strips > 1 else 8),
+        (277, 3, 1, channels),
+        (278, 4, 1, height),
+        (279, 4, strips, counts_at if strips > 1 else size),
+        (284, 3, 1, planar),
+    ]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    lists = places + counts if strips > 1 else b""
+    return b"II*\0" + struct.pack("<I", directory_at) + pixels_of_file + longer + lists + directory
+
+
+@pytest.mark.parametrize(("photometric", "shown"), [(1, GREY), (0, 255 - GREY)])
+def test_16_bits_of_a_tiff_are_no_negative(tmp_path: Path, photometric: int, shown: np.ndarray) -> None:
+    path = tmp_path / "scan.tif"
+    path.write_bytes(tiff_of_16_bits(np.rint(GREY * 257)[None], photometric))
+    assert np.abs(pixels(path) - np.rint(shown)[..., None]).max() <= 1
+
+
+def test_16_bits_in_planes_are_read_by_pixel_and_refused_by_plane(tmp_path: Path) -> None:
+    values = np.rint(np.stack([GREY, GREY[::-1], GREY[:, ::-1]]) * 257)
+    (tmp_path / "pixels.tif").write_bytes(tiff_of_16_bits(values, 2))
+    assert np.abs(pixels(tmp_path / "pixels.tif") - np.rint(values / 257).transpose(1, 2, 0)).max() <= 1
+    (tmp_path / "planes.tif").write_bytes(tiff_of_16_bits(values, 2, planar=2))
+    with pytest.raises(BadInputError, match="Pillow misreads colours of 16 bits that lie in planes; save it with 8"):
+        decode(tmp_path / "planes.tif")
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
