@@ -12,11 +12,15 @@ from bissl_ray.data.spec import Label, Target
 _Item = TypeVar("_Item")
 
 
-class _Packed(Sequence[_Item]):
+class Packed(Sequence[_Item]):
     """Is sliced, compared and shown as the list that it reads as."""
 
     @abstractmethod
     def _one(self, index: int) -> _Item: ...
+
+    @abstractmethod
+    def select(self, indices: Iterable[int]) -> "Packed[_Item]":
+        """Those of these indices, in this order."""
 
     @overload
     def __getitem__(self, index: int) -> _Item: ...
@@ -36,7 +40,7 @@ class _Packed(Sequence[_Item]):
         return repr(list(self))
 
 
-class Names(_Packed[str]):
+class Names(Packed[str]):
     """Strings as bytes of UTF-8 in one buffer; reads as a list of them does.
 
     Args:
@@ -73,7 +77,7 @@ class Names(_Packed[str]):
         return self._bytes[start : int(self._ends[index])]
 
 
-class Labels(_Packed[Label]):
+class Labels(Packed[Label]):
     """Whole numbers, or tuples of them, as one array; reads as a list of `int` or of tuples of them does.
 
     Args:
@@ -98,10 +102,17 @@ class Labels(_Packed[Label]):
 
 
 def packed(targets: Iterable[Target]) -> Sequence[Target]:
-    """Targets as `Labels` where they are whole numbers, or equally long tuples of such; any others as they are."""
-    if isinstance(targets, Labels):
+    """Targets as `Labels` where they are whole numbers, or equally long tuples of such; others as their class says.
+
+    A class of targets may have a function `packed`, from a list of them to a `Packed`; what has none stays a list.
+    """
+    if isinstance(targets, Packed):
         return targets
     given = list(targets)
+    own = getattr(type(given[0]), "packed", None) if given else None
+    if own is not None:
+        together: Packed[Target] = own(given)
+        return together
     if all(_is_whole(target) or (type(target) is tuple and all(map(_is_whole, target))) for target in given):
         try:
             return Labels(np.array(given, dtype=np.int64))
@@ -112,7 +123,7 @@ def packed(targets: Iterable[Target]) -> Sequence[Target]:
 
 def selected(targets: Sequence[Target], indices: Sequence[int]) -> Sequence[Target]:
     """The targets of these indices, in this order."""
-    return targets.select(indices) if isinstance(targets, Labels) else [targets[index] for index in indices]
+    return targets.select(indices) if isinstance(targets, Packed) else [targets[index] for index in indices]
 
 
 def _is_whole(value: Any) -> bool:
