@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bissl_ray.bilevel import LowerHessian
 from bissl_ray.config.names import RESNETS
+from bissl_ray.config.settings import Settings
 from bissl_ray.data import get_dataset
 from bissl_ray.data.loaders import OfPair, Samples, endless_batches
 from bissl_ray.data.nested import each_tensor
@@ -154,7 +155,7 @@ def build_problem(question: Question, worker: Worker) -> Problem:
     else:
         load_backbone(backbone, load_checkpoint(question.pretrained).backbone, question.pretrained)
     head = nn.Linear(backbone.feature_dim, _CLASSES).to(worker.device)
-    sample = OfPair(ClassificationTask.train_sample(spec, question.size))
+    sample = OfPair(ClassificationTask.train_sample(spec, Settings(image_size=question.size)))
     labelled = _stream(Samples(splits.train, sample), Stream("train", 0, question.batch), worker)
     _fit_head(backbone, head, [next(labelled) for _ in range(_HEAD_BATCHES)])
     params = list(backbone.parameters())

@@ -68,6 +68,10 @@ def _parts_too_small(chunks: int, curvature_batch: int | None, lower_batch: int)
     return f"at most {images // 2} parts: each needs 2 images for its batch statistics; use fewer or a larger batch"
 
 
+def _more_than(largest: str, low: int, high: int) -> str | None:
+    return None if low <= high else f"at most {high}, the {largest}; lower one or raise the other"
+
+
 _RULES = (
     _Rule(("image_size", "backbone"), wrong_image_size),
     *(_Rule((part_weight(part), "backbone"), partial(_weight_of_missing_part, part)) for part in PARTS),
@@ -76,6 +80,8 @@ _RULES = (
         for part in PARTS
     ),
     _Rule(("curvature_batch", "lower_batch"), _more_than_the_lower_batch),
+    _Rule(("detection_side_low", "detection_side"), partial(_more_than, "largest shorter side")),
+    _Rule(("anchor_low", "anchor_high"), partial(_more_than, "largest side of an anchor")),
     _Rule(("curvature_chunks", "curvature_batch", "lower_batch"), _parts_too_small),
 )
 

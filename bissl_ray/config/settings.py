@@ -10,21 +10,19 @@ The groups are what a part of the code reads; a trial has all of them, as `Setti
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bissl_ray.config.combinations import broken_combination
 from bissl_ray.config.data_choice import Decoding
+from bissl_ray.config.detection import DetectionSettings
 from bissl_ray.config.names import PretextName, SolverName, check_backbone
 from bissl_ray.config.refusal import RuleError
+from bissl_ray.config.settings_group import SettingsGroup
 
 TargetSchedule = Literal["constant", "cosine"]
 
 
-class _SettingsGroup(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ModelSettings(_SettingsGroup):
+class ModelSettings(SettingsGroup):
     """What the networks and their losses are, and in which arithmetic they run."""
 
     backbone: Annotated[str, AfterValidator(check_backbone)] = Field(
@@ -58,7 +56,7 @@ class ModelSettings(_SettingsGroup):
     )
 
 
-class LevelSettings(_SettingsGroup):
+class LevelSettings(SettingsGroup):
     """How both levels of BiSSL take their steps."""
 
     alternations: int = Field(500, ge=1, description="lower steps, then upper steps, this many times")
@@ -83,7 +81,7 @@ class LevelSettings(_SettingsGroup):
     clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm at both levels; null: no clipping")
 
 
-class SolverSettings(_SettingsGroup):
+class SolverSettings(SettingsGroup):
     """The implicit part M (M + H)⁻¹ v of the hypergradient: λ, H, and how the linear system is solved."""
 
     proximity_weight: float = Field(1e-3, ge=0, description="λ, weight of ½‖θ − θ_D‖² in the lower objective")
@@ -139,12 +137,18 @@ class BilevelSettings(SolverSettings, LevelSettings):
     """All that the alternation of both levels reads."""
 
 
-class Settings(BilevelSettings, ModelSettings):
+class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     """The settings of one trial, flat as a search space names them (docs/architecture.md, "Settings and spaces").
 
     Batches are global: a worker takes its share. Learning rates are peaks of their schedules. Fields are listed in the
-    reverse order of the bases: the models, the levels, the solver, then those below.
+    reverse order of the bases: the models, the detector, the levels, the solver, then those below.
     """
+
+    objective: str | None = Field(
+        None,
+        description="figure on the validation split that trials are compared by, of those of the dataset's task; null: "
+        "the dataset's own",
+    )
 
     divergence_factor: float | None = Field(
         3.0,
@@ -174,6 +178,7 @@ class Settings(BilevelSettings, ModelSettings):
 
     finetune_epochs: int = Field(400, ge=0, description="epochs of fine-tuning from the lower backbone")
     finetune_lr: float = Field(0.03, ge=0, description="peak learning rate of fine-tuning")
+    finetune_warmup: int = Field(0, ge=0, description="warm-up of fine-tuning, epochs")
     finetune_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of fine-tuning")
     finetune_weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning")
     finetune_batch: int = Field(256, ge=2, description="images per fine-tuning step, over all workers")

@@ -31,9 +31,23 @@ class DownstreamTask(nn.Module, ABC):
 
     Attributes:
         metrics: the figures of `evaluate` that a dataset may name as its metric, of `metrics.METRICS`.
+        evaluation_batch: images of a batch that is scored, over all workers.
     """
 
     metrics: ClassVar[tuple[str, ...]]
+    evaluation_batch: ClassVar[int] = 512
+
+    @classmethod
+    def check(cls, spec: DatasetSpec, settings: Settings) -> None:
+        """Refuse settings that the task can't be built for, before anything starts; here it takes any.
+
+        Args:
+            spec: the dataset's facts.
+            settings: of a trial.
+
+        Raises:
+            BadInputError: they don't fit.
+        """
 
     @classmethod
     @abstractmethod
@@ -51,17 +65,18 @@ class DownstreamTask(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def train_sample(cls, spec: DatasetSpec, image_size: int) -> Prepare:
+    def train_sample(cls, spec: DatasetSpec, settings: Settings) -> Prepare:
         """What makes a sample to train on, augmented as the dataset's facts allow.
 
         Args:
             spec: the dataset's facts.
-            image_size: side S of what the backbone is fed, pixels.
+            settings: of the trial; `image_size` is the side of what the backbone is fed, pixels, if the task says
+                nothing else.
         """
 
     @classmethod
     @abstractmethod
-    def evaluation_sample(cls, spec: DatasetSpec, image_size: int) -> Prepare:
+    def evaluation_sample(cls, spec: DatasetSpec, settings: Settings) -> Prepare:
         """What makes a sample to be scored on, nothing of it random; arguments as of `train_sample`."""
 
     @classmethod
@@ -71,9 +86,10 @@ class DownstreamTask(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, backbone: nn.Module, batch: Batch) -> Tensor:
-        """The mean loss over this worker's samples, a scalar that is differentiable twice.
+        """The mean loss over this worker's samples, a scalar whose gradient is taken (collective).
 
-        With equal shares the mean of these over workers is the loss on the global batch.
+        With equal shares the mean of these over workers is the loss on the global batch. Second derivatives are the
+        pretext's alone: the upper gradient needs none of these.
         """
 
     @abstractmethod

@@ -81,14 +81,14 @@ class LinearTask(DownstreamTask):
         return cls(backbone.feature_dim, classes)
 
     @classmethod
-    def train_sample(cls, spec: DatasetSpec, image_size: int) -> Prepare:
+    def train_sample(cls, spec: DatasetSpec, settings: Settings) -> Prepare:
         """An augmented image, float32 (3, S, S), and its label, int64."""
-        return _Labelled(train_transform(spec, image_size))
+        return _Labelled(train_transform(spec, settings.image_size))
 
     @classmethod
-    def evaluation_sample(cls, spec: DatasetSpec, image_size: int) -> Prepare:
+    def evaluation_sample(cls, spec: DatasetSpec, settings: Settings) -> Prepare:
         """The central part of an image, and its label."""
-        return _Labelled(evaluation_transform(spec, image_size))
+        return _Labelled(evaluation_transform(spec, settings.image_size))
 
     def forward(self, features: Tensor) -> Tensor:
         """Scores (n, classes) of features (n, feature_dim): logits, the higher the likelier."""

@@ -19,8 +19,6 @@ from bissl_ray.pretext import pretext_task
 from bissl_ray.training.precision import drawn_outside_autocast
 from bissl_ray.training.worker import Worker
 
-EVALUATION_BATCH: Final = 512
-"""Images of a batch that is scored, over all workers."""
 _MOST_OPEN: Final = 4
 _opened: dict[tuple[DataChoice, float | None, Decoding], DatasetSplits] = {}
 """A worker runs trial after trial on the same data: it opens it once. The one used last is the last."""
@@ -82,7 +80,7 @@ class TrialData:
 
         BiSSL's runs and the control's draw alike in fine-tuning under the same seed: their comparison is paired.
         """
-        prepare = OfPair(self._task.train_sample(self.spec, self._settings.image_size))
+        prepare = OfPair(self._task.train_sample(self.spec, self._settings))
         samples = Samples(self.splits.train, prepare, self._task.collate)
         with self._drawn(samples, Stream("train", derived_seed(self._seed, stage), batch, first_step)) as batches:
             yield batches
@@ -109,10 +107,10 @@ class TrialData:
     def evaluation(self, split: str) -> Iterator[Any]:
         """This worker's share of one pass over a split, in its order and nothing random."""
         if split not in self._evaluations:
-            prepare = OfPair(self._task.evaluation_sample(self.spec, self._settings.image_size))
+            prepare = OfPair(self._task.evaluation_sample(self.spec, self._settings))
             samples = Samples(getattr(self.splits, split), prepare, self._task.collate)
             self._evaluations[split] = evaluation_batches(
-                samples, EVALUATION_BATCH, self._share, self._settings.loader_processes
+                samples, self._task.evaluation_batch, self._share, self._settings.loader_processes
             )
         for batch in drawn_outside_autocast(self._evaluations[split]):
             yield self._to_device(batch)
@@ -120,7 +118,7 @@ class TrialData:
     def evaluation_steps(self, split: str) -> int:
         """Batches of this worker's share of one pass over a split, about."""
         workers = self._worker.world_size
-        images, batch = len(getattr(self.splits, split)) // workers, max(1, EVALUATION_BATCH // workers)
+        images, batch = len(getattr(self.splits, split)) // workers, max(1, self._task.evaluation_batch // workers)
         return -(-images // batch)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bissl_ray.config.settings import Settings
 from bissl_ray.data import DatasetSpec, Images, Labelled
 from bissl_ray.data.loaders import (
     EndlessBatches,
@@ -27,7 +28,7 @@ def pretext_batches(
 def train_batches(
     source: Labelled, spec: DatasetSpec, *, image_size: int, batch: int, seed: int, **how: Any
 ) -> EndlessBatches:
-    samples = Samples(source, OfPair(ClassificationTask.train_sample(spec, image_size)))
+    samples = Samples(source, OfPair(ClassificationTask.train_sample(spec, Settings(image_size=image_size))))
     return _endless(samples, "train", batch, seed, **how)
 
 
@@ -40,7 +41,7 @@ def _endless(
 def scored_batches(
     source: Labelled, spec: DatasetSpec, *, image_size: int, batch: int, processes: int = 0, **share: int
 ) -> EvaluationBatches:
-    samples = Samples(source, OfPair(ClassificationTask.evaluation_sample(spec, image_size)))
+    samples = Samples(source, OfPair(ClassificationTask.evaluation_sample(spec, Settings(image_size=image_size))))
     return evaluation_batches(samples, batch, Share(**share), processes)
 
 

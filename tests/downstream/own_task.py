@@ -61,12 +61,12 @@ class Boxed(DownstreamTask):
         return cls(backbone.feature_dim)
 
     @classmethod
-    def train_sample(cls, spec: DatasetSpec, image_size: int) -> Prepare:
-        return Cropped(spec, image_size, random=True)
+    def train_sample(cls, spec: DatasetSpec, settings: Settings) -> Prepare:
+        return Cropped(spec, settings.image_size, random=True)
 
     @classmethod
-    def evaluation_sample(cls, spec: DatasetSpec, image_size: int) -> Prepare:
-        return Cropped(spec, image_size, random=False)
+    def evaluation_sample(cls, spec: DatasetSpec, settings: Settings) -> Prepare:
+        return Cropped(spec, settings.image_size, random=False)
 
     def loss(self, backbone: nn.Module, batch: Boxes) -> Tensor:
         images, boxes = batch

@@ -8,6 +8,7 @@ import torch
 
 from bissl_ray import plugins
 from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.settings import Settings
 from bissl_ray.data import dataset_names, get_dataset, open_data
 from bissl_ray.data.datasets.registry import DATASETS
 from bissl_ray.data.files.packed import Labels
@@ -106,7 +107,7 @@ def test_the_loss_is_smooth_l1_and_the_figure_is_intersection_over_union():
 def evaluated(rank, workers):
     backbone, task = model()
     part = SPEC.open(None).validation.select(range(31))
-    samples = Samples(part, OfPair(task.evaluation_sample(SPEC, 16)), task.collate)
+    samples = Samples(part, OfPair(task.evaluation_sample(SPEC, Settings(image_size=16))), task.collate)
     return task.evaluate(backbone, evaluation_batches(samples, 8, Share(rank, workers)))
 
 
