@@ -1,6 +1,7 @@
 """`bissl-ray evaluate`: what a model or its backbone is worth."""
 
 import json as encoder
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
@@ -13,6 +14,8 @@ from bissl_ray.config.options import StageOptions
 from bissl_ray.metrics import METRICS
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from bissl_ray.config.requests import Way
     from bissl_ray.stages.run import StageOutcome
 
@@ -26,6 +29,9 @@ def evaluate(
     linear_probe: Annotated[
         bool, typer.Option("--linear-probe", help="Judge the frozen backbone by the best linear head on it.")
     ] = False,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Draw a few images with what the model makes of them, into this folder.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Score a model, or its frozen backbone.
@@ -33,14 +39,22 @@ def evaluate(
     Every image of the split counts once, for any number of workers. Settings are those that the checkpoint was made
     with, unless a space is given.
     """
+    from bissl_ray.stages.pictures import check_pictures, fetch_pictures
     from bissl_ray.stages.prepare import prepare_stage
 
     frozen: tuple[Way, ...] = (*(("knn",) if knn else ()), *(("linear_probe",) if linear_probe else ()))
     asked, said = fill_stage("evaluate", asked, filler)
-    prepared = prepare_stage("evaluate", asked, split=split, ways=frozen or ("score",))
-    show_scores(run_to_end(asked, *prepared, said, to_stderr=json), json)
+    drawn = 0 if pictures is None else _PICTURES
+    prepared = prepare_stage("evaluate", asked, split=split, ways=frozen or ("score",), pictures=drawn)
+    if pictures is not None:
+        check_pictures(pictures, prepared[0])
+    outcome = run_to_end(asked, *prepared, said, to_stderr=json)
+    show_scores(outcome, json)
+    if pictures is not None:
+        typer.echo(fetch_pictures(outcome, pictures), err=json)
 
 
+_PICTURES: Final = 12
 _WAYS: Final = {"model": "model", "linear_probe": "linear probe"}
 
 
@@ -65,7 +79,8 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
             "split": request.split,
             "checkpoint": request.start.file if request.start else None,
         }
-        typer.echo(encoder.dumps({**facts, "metrics": metrics}, indent=2))
+        found = {name: outcome.result[name] for name in ("class_names", "by_class") if name in outcome.result}
+        typer.echo(encoder.dumps({**facts, "metrics": metrics, **found}, indent=2))
         return
     figures = list(dict.fromkeys(name for scores in metrics.values() for name in scores))
     shares = {name for name in figures if name in METRICS and METRICS[name].share}
@@ -76,11 +91,32 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
         cells = [(percent if name in shares else _plain)(scores.get(name)) for name in figures]
         table.add_row(_WAYS.get(way) or f"{way.removeprefix('knn')} nearest neighbours", *cells)
     Terminal().print(table)
+    if outcome.result.get("by_class"):
+        Terminal().print(_by_class(outcome.result["class_names"], outcome.result["by_class"]))
     if "linear_probe" in metrics and request.split == "validation":
         typer.echo("The linear probe's penalty was chosen on this split, which flatters it.")
     if request.split == "test":
         folder = f"{outcome.storage}/stages/{request.name}"
         typer.echo(f"The test split was looked at; {folder}/stage.json says so. Choose nothing by these figures.")
+
+
+def _by_class(names: list[str], figures: dict[str, list[float | None]]) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from bissl_ray.leaderboard.numbers import percent
+
+    table = Table("class", box=SIMPLE_HEAD)
+    for name in figures:
+        table.add_column(f"{METRICS[name].title} %" if name in METRICS else name, justify="right")
+    for number, name in enumerate(names):
+        cells = [(percent if figure in METRICS else _count)(values[number]) for figure, values in figures.items()]
+        table.add_row(name, *cells)
+    return table
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def _plain(value: float | None) -> str:

@@ -31,6 +31,7 @@ def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
         return facts
     document = read_sweep_document(storage, case.sweep)
     request = document.request
+    facts = replace(facts, metric=request.space.settings({}).objective or metric)
     planner, _ = planner_of(request, storage)
     bissl, control = planner.confirmed(Phase.CONFIRM), planner.confirmed(Phase.CONTROL)
     sizes, workers = document.data, request.workers_per_trial

@@ -39,5 +39,5 @@ class DetectionSettings(SettingsGroup):
     proposals: int = Field(
         1000, ge=1, description="regions that are proposed in an image when it is scored; in training twice as many"
     )
-    region_batch: int = Field(512, ge=2, description="regions of an image that the box head is trained on")
+    region_batch: int = Field(512, ge=4, description="regions of an image that the box head is trained on")
     region_size: int = Field(7, ge=1, le=32, description="side of the features of a region (RoIAlign)")

@@ -74,6 +74,7 @@ class StageRequest(_OnData):
     control_budget: bool = Field(False, description="whether fine-tuning gets BiSSL's labelled images on top")
     split: Literal["validation", "test"] = Field("validation", description="what is evaluated on")
     ways: tuple[Way, ...] = Field((), description="how it is evaluated")
+    pictures: int = Field(0, ge=0, description="images of the split that are drawn with what the model makes of them")
 
     def difference(self, begun: "StageRequest") -> str | None:
         """The first thing that differs from what a run was begun with, in words; None where it is the same run.

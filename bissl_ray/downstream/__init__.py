@@ -1,7 +1,7 @@
 """Supervised objectives of the upper level: each owns its head, batch, transforms, loss and exact metrics."""
 
-from bissl_ray.downstream.base import Batch, DownstreamTask, Prepare, in_mode, refuse_no_images
-from bissl_ray.downstream.build import TASKS, downstream_names, downstream_task
+from bissl_ray.downstream.base import Batch, DownstreamTask, Prepare, Scores, in_mode, refuse_no_images
+from bissl_ray.downstream.build import TASKS, check_task, downstream_names, downstream_task, judged_by
 from bissl_ray.downstream.linear import LabelledImages, LinearTask, Tally
 
 __all__ = [
@@ -11,9 +11,12 @@ __all__ = [
     "LabelledImages",
     "LinearTask",
     "Prepare",
+    "Scores",
     "Tally",
+    "check_task",
     "downstream_names",
     "downstream_task",
     "in_mode",
+    "judged_by",
     "refuse_no_images",
 ]

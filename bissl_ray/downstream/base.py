@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from torch import Tensor, nn
 
@@ -14,6 +14,9 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import Group
 
+if TYPE_CHECKING:
+    import PIL.Image
+
 Batch = Any
 """What a task's `collate` makes: tensors, or any nest of tuples, lists and dictionaries of them."""
 
@@ -22,6 +25,19 @@ Prepare = Callable[[Any, Target], Any]
 
 Its random numbers come from torch's default CPU generator, which the loaders seed for each image.
 """
+
+
+class Scores(NamedTuple):
+    """What a model is worth on a split.
+
+    Attributes:
+        figures: as `DownstreamTask.evaluate` gives them.
+        by_class: some of them for each class, in the order of classes; None for one that the split doesn't show. Empty
+            where the task has no such figures.
+    """
+
+    figures: dict[str, float]
+    by_class: dict[str, list[float | None]]
 
 
 class DownstreamTask(nn.Module, ABC):
@@ -110,6 +126,27 @@ class DownstreamTask(nn.Module, ABC):
         Raises:
             BadInputError: no worker has any image.
         """
+
+    def scores(self, backbone: nn.Module, batches: Iterable[Batch], group: Group = None) -> Scores:
+        """As `evaluate`, and where the task has them the figures of each class (collective)."""
+        return Scores(self.evaluate(backbone, batches, group), {})
+
+    def picture(
+        self, backbone: nn.Module, image: Any, target: Target, spec: DatasetSpec, class_names: Sequence[str]
+    ) -> "PIL.Image.Image | None":
+        """Draw what a model makes of an image beside what it shows; not collective, nothing is trained.
+
+        Args:
+            backbone: as of `loss`.
+            image: PIL RGB, or a uint8 tensor (3, H, W).
+            target: its target.
+            spec: the dataset's facts.
+            class_names: of each class.
+
+        Returns:
+            The drawing; None where the task has none, which is so here.
+        """
+        return None
 
 
 def refuse_no_images() -> BadInputError:

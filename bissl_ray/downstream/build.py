@@ -3,12 +3,16 @@
 from pkgutil import resolve_name
 from typing import Final
 
+from bissl_ray.config.settings import Settings
+from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.downstream.base import DownstreamTask
 from bissl_ray.errors import BadInputError, nearest
+from bissl_ray.metrics import METRICS, Metric
 from bissl_ray.plugins import load_plugins
 
 TASKS: Final = {
     "classification": "bissl_ray.downstream.classification:ClassificationTask",
+    "detection": "bissl_ray.downstream.detection.task:DetectionTask",
     "multi_label": "bissl_ray.downstream.multi_label:MultiLabelTask",
 }
 """Where the class of each task is, as "module:Class": it is imported when a trial first needs it."""
@@ -37,3 +41,28 @@ def downstream_task(name: str) -> type[DownstreamTask]:
             )
     task: type[DownstreamTask] = resolve_name(TASKS[name])
     return task
+
+
+def judged_by(spec: DatasetSpec, objective: str | None) -> Metric:
+    """The figure that models are compared by: one that was asked for, or the dataset's own.
+
+    Args:
+        spec: the dataset's facts.
+        objective: as the setting of that name.
+
+    Raises:
+        BadInputError: the dataset's task has no such figure, or the table of metrics lacks it.
+    """
+    figures = downstream_task(spec.task).metrics
+    name = objective or spec.metric
+    if name not in figures or name not in METRICS:
+        known = [figure for figure in figures if figure in METRICS]
+        judged = f"objective is {name!r}" if objective else f"{spec.title} ('{spec.name}') is judged by {name!r}"
+        raise BadInputError(f"{judged}, expected one of its task {spec.task}: {', '.join(known)}{nearest(name, known)}")
+    return METRICS[name]
+
+
+def check_task(spec: DatasetSpec, settings: Settings) -> None:
+    """Refuse settings that a dataset's task can't be built or judged with (raises BadInputError)."""
+    judged_by(spec, settings.objective)
+    downstream_task(spec.task).check(spec, settings)

@@ -1,7 +1,7 @@
 """Backbones, and checkpoints in and out."""
 
 from bissl_ray.models.backbones import backbone_names, build_backbone
-from bissl_ray.models.base import Backbone
+from bissl_ray.models.base import Backbone, StagedBackbone
 from bissl_ray.models.checkpoints import Checkpoint, checkpoint_content, load_checkpoint
 from bissl_ray.models.checks import check_twice_differentiable
 from bissl_ray.models.load_report import LoadReport
@@ -11,6 +11,7 @@ __all__ = [
     "Backbone",
     "Checkpoint",
     "LoadReport",
+    "StagedBackbone",
     "architecture_of",
     "backbone_names",
     "build_backbone",

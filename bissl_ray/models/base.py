@@ -52,6 +52,22 @@ class Backbone(nn.Module):
         return [part_of[next(module for module in _around(name) if module in part_of)] for name in trained]
 
 
+class StagedBackbone(Backbone):
+    """A backbone whose parts follow one another, each a map of what the one before gives: they can be run one by one.
+
+    Attributes:
+        channels: of what each part gives, (n, channels, H, W).
+        strides: how many of the images' pixels lie between neighbours in what each part gives, per side.
+    """
+
+    channels: Mapping[str, int]
+    strides: Mapping[str, int]
+
+    @abstractmethod
+    def through(self, part: str, activations: Tensor) -> Tensor:
+        """What a part makes of images (n, 3, H, W), if it is the first, or of what the part before it gives."""
+
+
 def _around(name: str) -> list[str]:
     """A dotted name and every module that it lies in, the innermost first."""
     words = name.split(".")

@@ -1,10 +1,11 @@
 """Convolutional backbones: torchvision's residual networks and ConvNeXts, and a small one for the digits."""
 
+from types import MappingProxyType
 from typing import Self
 
 from torch import Tensor, nn
 
-from bissl_ray.models.base import Backbone
+from bissl_ray.models.base import Backbone, StagedBackbone
 from bissl_ray.parallel import BatchNormMode
 
 
@@ -14,12 +15,15 @@ def _block(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
-class SmallConv(Backbone):
+class SmallConv(StagedBackbone):
     """Four blocks of 3x3 convolution, batch norm and ReLU, then global average pooling.
 
     65,760 parameters, 64 features. The stem halves the resolution at once: at these sizes most of
     the time of a step would otherwise go into its full-resolution activations.
     """
+
+    channels = MappingProxyType({"stem": 32, "layer1": 32, "layer2": 64, "layer3": 64})
+    strides = MappingProxyType({"stem": 2, "layer1": 2, "layer2": 4, "layer3": 4})
 
     def __init__(self) -> None:
         parts = {name: (name,) for name in ("stem", "layer1", "layer2", "layer3")}
@@ -39,16 +43,25 @@ class SmallConv(Backbone):
         activations: Tensor = self.layer3(self.layer2(self.layer1(self.stem(images))))
         return activations.mean(dim=(2, 3))
 
+    def through(self, part: str, activations: Tensor) -> Tensor:
+        """What a block makes of what it is given."""
+        given: Tensor = self.get_submodule(part)(activations)
+        return given
 
+
+_STEM = ("conv1", "bn1", "relu", "maxpool")
+_LAST_PLANES = 512
 _RESNET_PARTS = {"stem": ("conv1", "bn1"), **{f"layer{number}": (f"layer{number}",) for number in (1, 2, 3, 4)}}
 
 
-class ResNet(Backbone):
+class ResNet(StagedBackbone):
     """torchvision's residual network up to its pooled features; wide ones and ResNeXts as well.
 
     The layers are children of this module under the names that torchvision and timm share (conv1,
     bn1, layer1, ...), so the state dict has their keys, less fc.weight and fc.bias.
     """
+
+    strides = MappingProxyType({"stem": 4, "layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32})
 
     def __init__(self, architecture: str) -> None:
         # torchvision takes seconds to import: a run on smallconv does not wait for it.
@@ -61,6 +74,8 @@ class ResNet(Backbone):
         super().__init__(architecture, feature_dim=classifier.in_features, parts=_RESNET_PARTS)
         for name, layer in layers.items():
             self.add_module(name, layer)
+        widened = classifier.in_features // _LAST_PLANES
+        self.channels = {"stem": 64, **{f"layer{number}": 32 * 2**number * widened for number in (1, 2, 3, 4)}}
 
     @classmethod
     def build(cls, name: str, image_size: int, batch_norm: BatchNormMode) -> Self:
@@ -73,6 +88,12 @@ class ResNet(Backbone):
         for layer in self.children():
             activations = layer(activations)
         return activations.flatten(1)
+
+    def through(self, part: str, activations: Tensor) -> Tensor:
+        """What the stem (convolution, norm, ReLU, pooling) or a layer makes of what it is given."""
+        for layer in _STEM if part == "stem" else (part,):
+            activations = self.get_submodule(layer)(activations)
+        return activations
 
 
 _CONVNEXT_PARTS = {

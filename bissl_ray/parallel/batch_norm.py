@@ -19,8 +19,8 @@ BatchNormMode = Literal["synchronised", "per_worker"]
 class _TwiceDifferentiable(_BatchNorm):
     """Parameters, buffers and keys are torch's own; the derivatives are those of `batch_norm_function`.
 
-    All workers must bring equally many rows. Normalisation uses the biased variance, the running statistics the
-    unbiased one.
+    Workers may bring unlike numbers of rows, but at least one each. Normalisation uses the biased variance, the running
+    statistics the unbiased one.
     """
 
     group: Group = None
@@ -35,15 +35,15 @@ class _TwiceDifferentiable(_BatchNorm):
         if not self.training:
             return super().forward(x)
         self._check_input_dim(x)  # type: ignore[no-untyped-call]
-        count = x.numel() // x.shape[1] * (world_size(self.group) if self.spans_workers else 1)
-        if count < 2:
-            raise ValueError(f"found {count} values per channel: batch statistics need 2 or more; use a larger batch")
+        own = x.numel() // x.shape[1]
+        if own * (world_size(self.group) if self.spans_workers else 1) < 2:
+            raise ValueError(f"found {own} values per channel: batch statistics need 2 or more; use a larger batch")
         wide = torch.promote_types(x.dtype, torch.float32)
         weight = self.weight if self.affine else torch.ones(x.shape[1], dtype=wide, device=x.device)
         bias = self.bias if self.affine else torch.zeros(x.shape[1], dtype=wide, device=x.device)
-        y, mean, variance = batch_norm(x, weight, bias, self.eps, self.group, self.spans_workers)
+        y, mean, variance, number = batch_norm(x, weight, bias, self.eps, self.group, self.spans_workers)
         if self.track_running_stats:
-            self._update_running(mean, variance * (count / (count - 1)))
+            self._update_running(mean, variance * (number / (number - 1)))
         return y
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_TwiceDifferentiable":

@@ -4,12 +4,14 @@ torch composes its second derivative from dozens of elementwise operations and s
 down to five sums per channel and two linear combinations. The statistics may span workers (pytorch issue 61222:
 torch's own SyncBatchNorm has no second derivative).
 
+Workers may bring unlike numbers of values: regions of images are as many as there are.
+
 Notation, per channel, over the N values of the global batch: m and s are mean and 1 / standard deviation,
 x̂ = (x − m) s, y = w x̂ + b. Sums over this worker's values only are called own. As everywhere in this folder the
 differentiated scalar is the sum over workers of each one's own, and w and b are this worker's own copies.
 """
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.distributed as dist
@@ -19,24 +21,35 @@ from torch.autograd.function import once_differentiable
 from bissl_ray.parallel.collectives import Group, all_gather, upstream_only, world_size
 
 
-def batch_norm(
-    x: Tensor, weight: Tensor, bias: Tensor, eps: float, group: Group, spans_workers: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+class Normalised(NamedTuple):
+    """What `batch_norm` gives: y shaped and typed as x; and of the batch, without graph, its statistics.
+
+    Attributes:
+        y: w x̂ + b.
+        mean: m, `[channels]`.
+        variance: the biased one, `[channels]`.
+        number: N, a scalar of the statistics' type.
+    """
+
+    y: Tensor
+    mean: Tensor
+    variance: Tensor
+    number: Tensor
+
+
+def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float, group: Group, spans_workers: bool) -> Normalised:
     """Normalise by the statistics of the batch; differentiable twice in `x`, `weight` and `bias`.
 
     Args:
-        x: `[rows, channels, ...]`, this worker's share, as many rows on every worker.
+        x: `[rows, channels, ...]`, this worker's share, at least one value per channel.
         weight: w, `[channels]`.
         bias: b, `[channels]`.
         eps: added to the variance.
         group: the workers; None for all.
         spans_workers: take the statistics over all workers' rows, not this worker's only.
-
-    Returns:
-        y shaped and typed as `x`; the batch's mean and biased variance, `[channels]`, without graph.
     """
     total = _Sum(group, spans_workers)
-    return cast(tuple[Tensor, Tensor, Tensor], _Normalise.apply(x, weight, bias, eps, total))
+    return Normalised(*cast(tuple[Tensor, ...], _Normalise.apply(x, weight, bias, eps, total)))
 
 
 class _Sum:
@@ -54,15 +67,14 @@ class _Sum:
         dist.all_reduce(total, group=self._group)
         return total.unbind(0)
 
-    def statistics(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and biased variance over all workers' rows (Chan, Golub and LeVeque 1979, with equal weights)."""
-        means, variances = all_gather(torch.stack([mean, variance]).unsqueeze(0), self._group).unbind(1)
-        joint = means.mean(0)
-        return joint, variances.mean(0) + (means - joint).square().mean(0)
-
-
-def _count(x: Tensor, total: _Sum) -> int:
-    return x.numel() // x.shape[1] * total.workers
+    def statistics(self, mean: Tensor, variance: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, biased variance and number of all workers' values (Chan, Golub and LeVeque 1979)."""
+        own = torch.stack([mean, variance, n.expand_as(mean)]).unsqueeze(0)
+        means, variances, counts = all_gather(own, self._group).unbind(1)
+        everybody = counts.sum(0)
+        shares = counts / everybody
+        joint = (shares * means).sum(0)
+        return joint, (shares * (variances + (means - joint).square())).sum(0), everybody[0]
 
 
 def _own_sums(upstream: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,25 +99,26 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, total: _Sum
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         y, mean, inverse = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, eps)
         variance = inverse.pow(-2) - eps
+        n = mean.new_full((), x.numel() // x.shape[1])
         if total.workers > 1:
-            mean, variance = total.statistics(mean, variance)
+            mean, variance, n = total.statistics(mean, variance, n)
             inverse = torch.rsqrt(variance + eps)
             scale = weight * inverse
             y = _combine(bias - scale * mean, (scale, x))
-        ctx.save_for_backward(x, weight, mean, inverse)
+        ctx.save_for_backward(x, weight, mean, inverse, n)
         ctx.total = total
-        ctx.mark_non_differentiable(mean, variance)
-        return y, mean, variance
+        ctx.mark_non_differentiable(mean, variance, n)
+        return y, mean, variance, n
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, inverse = ctx.saved_tensors
+        x, weight, mean, inverse, n = ctx.saved_tensors
         if upstream_only():
             x, weight = x.detach(), weight.detach()
-        dx, dw, db = _NormaliseBackward.apply(gradients[0], x, weight, mean, inverse, ctx.total)
+        dx, dw, db = _NormaliseBackward.apply(gradients[0], x, weight, mean, inverse, n, ctx.total)
         return dx, dw, db, None, None
 
 
@@ -114,14 +127,13 @@ class _NormaliseBackward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, d: Tensor, x: Tensor, weight: Tensor, mean: Tensor, inverse: Tensor, total: _Sum
+        ctx: Any, d: Tensor, x: Tensor, weight: Tensor, mean: Tensor, inverse: Tensor, n: Tensor, total: _Sum
     ) -> tuple[Tensor, Tensor, Tensor]:
         own_D, own_Dx = _own_sums(d, x, mean, inverse)
         D, Dx = total(own_D, own_Dx)
         kept = d if any(ctx.needs_input_grad[1:3]) else None
-        ctx.save_for_backward(kept, x, weight, mean, inverse, own_D, own_Dx, D, Dx)
+        ctx.save_for_backward(kept, x, weight, mean, inverse, n, own_D, own_Dx, D, Dx)
         ctx.total = total
-        n = _count(x, total)
         scale = weight * inverse
         of_x = -scale * inverse * Dx / n
         return _combine(-scale * D / n - of_x * mean, (scale, d), (of_x, x)), own_Dx, own_D
@@ -136,12 +148,11 @@ class _NormaliseBackward(torch.autograd.Function):
         ∂x̂/∂x and ∂s/∂x = −s² x̂ / N bring in T = P − U D / N − Ux Dx / N and the sums of q = ∂Φ/∂x̂.
         """
         u, a, b = gradients
-        d, x, weight, mean, inverse, own_D, own_Dx, D, Dx = ctx.saved_tensors
-        n = _count(x, ctx.total)
+        d, x, weight, mean, inverse, n, own_D, own_Dx, D, Dx = ctx.saved_tensors
         own_U, own_Ux = _own_sums(u, x, mean, inverse)
         if d is None:
             U, Ux = ctx.total(own_U, own_Ux)
-            return _by_upstream(u, a, b, U / n, Ux / n, x, weight, mean, inverse), *[None] * 5
+            return _by_upstream(u, a, b, U / n, Ux / n, x, weight, mean, inverse), *[None] * 6
         own_P = (u * d).sum([0, *range(2, x.dim())], dtype=mean.dtype)
         U, Ux, P, aD, aDx = ctx.total(own_U, own_Ux, own_P, a * own_D, a * own_Dx)
         scale = weight * inverse
@@ -156,7 +167,7 @@ class _NormaliseBackward(torch.autograd.Function):
         T = P - (U * D + Ux * Dx) / n
         of_x = -(inverse * qx + scale * inverse * T) / n * inverse
         by_x = _combine(-inverse * q / n - of_x * mean, (inverse * q_of_u, u), (inverse * q_of_d, d), (of_x, x))
-        return by_d, by_x, by_weight, None, None, None
+        return by_d, by_x, by_weight, *[None] * 4
 
 
 def _by_upstream(

@@ -8,6 +8,7 @@ import torch
 
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.data import get_dataset
+from bissl_ray.downstream import check_task
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import check_twice_differentiable, load_backbone
 from bissl_ray.preflight.checkpoints import notes_on_pretrained, read_checkpoint
@@ -19,6 +20,9 @@ from bissl_ray.training.pipeline import STAGES
 
 OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
 """Settings that a pretrained checkpoint fixes."""
+
+OF_THE_BOARD = ("objective",)
+"""Settings that say what trials are compared by."""
 
 OF_THE_DATA = ("cache_side", "exif_orientation")
 """Settings that say what the images are, and with them the fingerprint."""
@@ -113,7 +117,7 @@ def check_request(request: SweepRequest) -> None:
 
     Raises:
         BadInputError: a setting is searched that the one pretrained checkpoint fixes, or a batch can't be shared
-            equally by the workers of a trial.
+            equally by the workers of a trial; or the dataset's task can't be built with the settings.
     """
     searched = [*request.space.parameters, *(name for point in request.space.known_good for name in point)]
     for name in OF_THE_CHECKPOINT:
@@ -128,6 +132,13 @@ def check_request(request: SweepRequest) -> None:
                 f"{name} can't be searched: it says what the images are, which are the same for all trials of a sweep; "
                 "move it to fixed, and run one sweep for each value"
             )
+    for name in OF_THE_BOARD:
+        if name in searched:
+            raise BadInputError(
+                f"{name} can't be searched: all trials of a sweep are compared by it; move it to fixed, and run one "
+                "sweep for each value"
+            )
+    check_task(get_dataset(request.dataset), request.space.settings({}))
     space, workers = request.space, request.workers_per_trial
     proposed = {name: space.every_value(name) for name in (*batches_of(STAGES), *CURVATURE)}
     check_shares(proposed, STAGES, workers)

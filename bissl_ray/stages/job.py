@@ -5,6 +5,8 @@ from typing import Final
 
 from bissl_ray.config.documents import StageDocument
 from bissl_ray.config.requests import StageName, StageRequest
+from bissl_ray.data import get_dataset
+from bissl_ray.downstream import check_task
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import check_twice_differentiable
 from bissl_ray.preflight.checkpoints import read_checkpoint
@@ -39,6 +41,8 @@ class Ready:
 def job_of(request: StageRequest, begun: StageDocument, storage: str) -> Job[Ready]:
     """Check what can be without data or cluster, and say how the rest is checked (raises BadInputError)."""
     check_workers(request)
+    if request.stage != "pretrain":
+        check_task(get_dataset(request.dataset), request.settings)
     if request.stage == "train":
         check_twice_differentiable(request.settings.backbone, request.settings.image_size)
     checkpoint = None if request.start is None else read_checkpoint(request.start)
@@ -102,5 +106,6 @@ def _order(request: StageRequest, storage: str, start: StartingPoint | None) -> 
         start=f"{stage_folder(request.name)}/{_MODEL_FILE if start is None else 'start.pt'}",
         with_upper_budget=request.control_budget,
         split=request.split,
+        pictures=request.pictures,
         frozen=tuple(way for way in request.ways if way != "score"),
     )

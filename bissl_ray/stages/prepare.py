@@ -33,6 +33,7 @@ def prepare_stage(
     control_budget: bool = False,
     split: str = "validation",
     ways: tuple[Way, ...] = (),
+    pictures: int = 0,
 ) -> tuple[StageRequest, ResolvedSettings]:
     """Work out what a stage is asked to do.
 
@@ -42,6 +43,7 @@ def prepare_stage(
         control_budget: of fine-tuning.
         split: of evaluation.
         ways: of evaluation.
+        pictures: of evaluation.
 
     Returns:
         The request, and its settings with their origins.
@@ -73,6 +75,7 @@ def prepare_stage(
         control_budget=control_budget,
         split=split,
         ways=ways,
+        pictures=pictures,
     )
     return request, resolved
 

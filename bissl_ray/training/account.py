@@ -17,6 +17,11 @@ class Totals(TypedDict, total=False):
     test_metric: float
     metrics: dict[str, dict[str, float]]
     """Every figure of the split that was looked at, by what was judged."""
+    by_class: dict[str, list[float | None]]
+    """Some of these for each class, where the task has such."""
+    class_names: list[str]
+    pictures: list[str]
+    """Files relative to the storage."""
     alternations: int
     hvps: int
     cg_residual: float | None

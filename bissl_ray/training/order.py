@@ -37,6 +37,7 @@ class Order(BaseModel):
             that the control gets as many as BiSSL and its fine-tuning together.
         keep_models: whether fine-tuned models are written; those of the fine-tuning search are looked at by nobody.
         split: what the stages that only score look at.
+        pictures: how many images of the split the stage "score" draws with what the model makes of them.
         frozen: how stage "frozen" judges the backbone, of "knn" and "linear_probe".
     """
 
@@ -54,6 +55,7 @@ class Order(BaseModel):
     keep_models: bool = True
     split: Literal["validation", "test"] = "validation"
     frozen: tuple[str, ...] = ()
+    pictures: int = 0
 
     @property
     def folder(self) -> str:

@@ -9,10 +9,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from bissl_ray.config.settings import Settings
 from bissl_ray.data import DatasetSpec
-from bissl_ray.downstream import downstream_task
+from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
-from bissl_ray.metrics import METRICS, Metric
+from bissl_ray.metrics import Metric
 from bissl_ray.progress import Sender, Silent, Step, TrialStoppedError
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
@@ -58,7 +59,7 @@ class Trial:
         self._sender = sender
         tell = sender.send if worker.is_chief else Silent().send
         self.data = TrialData(order.data, order.settings, order.seed, worker, tell)
-        self.metric = _metric(self.data.spec)
+        self.metric = _metric(self.data.spec, self.settings)
         self.account = Account(worker, sender, self.metric.objective_name)
         self.progress = SavedProgress(order.storage, order.folder)
         # The same seed on all workers: they build the same models. Everything random afterwards (order of the
@@ -218,10 +219,20 @@ class Trial:
         """
         with self.autocast():
             scores = self.models.downstream.evaluate(getattr(self.models, which), self.evaluation(split))
-        for name, value in scores.items():
+        return self._checked(scores, split)
+
+    def scores(self, which: str, split: str) -> Scores:
+        """As `metrics`, with the figures of each class where the task has them."""
+        with self.autocast():
+            scores = self.models.downstream.scores(getattr(self.models, which), self.evaluation(split))
+        self._checked(scores.figures, split)
+        return scores
+
+    def _checked(self, figures: dict[str, float], split: str) -> dict[str, float]:
+        for name, value in figures.items():
             if not math.isfinite(value):
                 raise in_step(FloatingPointError(f"the {split} {name} is {value}: the model has diverged"))
-        return scores
+        return figures
 
     def evaluation(self, split: str) -> Iterator[Any]:
         """This worker's share of one pass over a split; where scores are all that is wanted, says how far it is.
@@ -238,14 +249,9 @@ class Trial:
             yield batch
 
 
-def _metric(spec: DatasetSpec) -> Metric:
-    """The metric of a dataset (raises BadInputError, alike on every worker, where its task or the table lacks it)."""
-    figures = downstream_task(spec.task).metrics
-    if spec.metric not in figures or spec.metric not in METRICS:
-        raise in_step(
-            BadInputError(
-                f"{spec.title} ('{spec.name}') is judged by {spec.metric!r}, expected one of its task {spec.task}: "
-                f"{', '.join(name for name in figures if name in METRICS)}"
-            )
-        )
-    return METRICS[spec.metric]
+def _metric(spec: DatasetSpec, settings: Settings) -> Metric:
+    """The metric of a trial (raises BadInputError, alike on every worker, where the task or the table lacks it)."""
+    try:
+        return judged_by(spec, settings.objective)
+    except BadInputError as error:
+        raise in_step(error) from None

@@ -72,6 +72,30 @@ def test_workers_equal_one_process_on_the_global_batch(count):
         torch.testing.assert_close(result[3], buffers, **close)
 
 
+def summed_curvature(model, rows, workers=1):
+    """As `curvature`, of a loss that is a sum over rows, of which workers may have unlike numbers."""
+    output = model(rows)
+    # The mean over workers of each one's own loss is what is differentiated.
+    H = LowerHessian(workers * output.sin().square().sum(), list(model.parameters()))
+    v = [torch.linspace(-1, 1, p.numel(), dtype=p.dtype).view(p.shape) for p in model.parameters()]
+    return H.gradient, H.matvec(v), list(model.buffers())
+
+
+def uneven_work(rank, count):
+    return summed_curvature(
+        convert_batch_norm(network(), "synchronised"),
+        images()[: sum([1, 5, 2][:count])].split([1, 5, 2][:count])[rank],
+        count,
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_workers_with_unlike_numbers_of_rows_equal_one_process(count):
+    expected = summed_curvature(network(), images()[: sum([1, 5, 2][:count])])
+    for result in run_workers(uneven_work, count):
+        torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_one_process_equals_torch_with_double_backward_and_cumulative_statistics():
     ours = convert_batch_norm(network(momentum=None), "synchronised")
     assert isinstance(ours[1], SynchronisedBatchNorm2d)

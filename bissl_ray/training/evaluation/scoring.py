@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from bissl_ray.downstream import LinearTask
 from bissl_ray.errors import BadInputError, nearest
+from bissl_ray.training.evaluation.drawing import draw_pictures
 from bissl_ray.training.evaluation.features import extract_features
 from bissl_ray.training.evaluation.knn import NEIGHBOURS, knn
 from bissl_ray.training.evaluation.linear_probe import linear_probe, probe_metrics
@@ -66,8 +67,15 @@ def evaluate_on_test(trial: Trial, _saved: Any) -> None:
 
 
 def score_model(trial: Trial, _saved: Any) -> None:
-    """Score backbone and head as they are."""
-    trial.account.totals["metrics"] = {"model": trial.metrics("lower", trial.order.split)}
+    """Score backbone and head as they are, and draw images as far as the order asks for any."""
+    order, totals, names = trial.order, trial.account.totals, trial.data.splits.class_names
+    found = trial.scores("lower", order.split)
+    totals["metrics"] = {"model": found.figures}
+    if found.by_class:
+        totals["by_class"] = found.by_class
+        totals["class_names"] = list(names or map(str, range(trial.data.splits.classes or 0)))
+    if order.pictures:
+        totals["pictures"] = draw_pictures(trial, order.split, order.pictures)
 
 
 def score_frozen(trial: Trial, _saved: Any) -> None:

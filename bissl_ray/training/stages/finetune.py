@@ -29,6 +29,7 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
         [*models.lower.parameters(), *models.downstream.parameters()],
         steps,
         settings.clip_norm,
+        settings.finetune_warmup * per_epoch,
         lr=settings.finetune_lr,
         momentum=settings.finetune_momentum,
         weight_decay=settings.finetune_weight_decay,

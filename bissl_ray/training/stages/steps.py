@@ -132,14 +132,17 @@ class StageSteps:
             )
 
 
-def plain_sgd(parameters: list[nn.Parameter], steps: int, clip_norm: float | None, **options: float) -> Stepper:
-    """SGD on a cosine schedule without warm-up.
+def plain_sgd(
+    parameters: list[nn.Parameter], steps: int, clip_norm: float | None, warmup_steps: int = 0, **options: float
+) -> Stepper:
+    """SGD on a cosine schedule.
 
     Args:
         parameters: what is trained.
         steps: length of the schedule.
         clip_norm: largest norm of the averaged gradient; None: no clipping.
+        warmup_steps: steps in which the rate rises.
         options: of torch.optim.SGD, "lr" among them.
     """
     optimizer = torch.optim.SGD(parameters, **options)  # type: ignore[arg-type]
-    return Stepper(optimizer, parameters, WarmupCosine(max(steps, 1), 0), clip_norm)
+    return Stepper(optimizer, parameters, WarmupCosine(max(steps, 1), warmup_steps), clip_norm)
