@@ -1,7 +1,7 @@
 """The protocol of a downstream task: a supervised loss, the head that it needs, and the figures to judge it by."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -38,6 +38,23 @@ class Scores(NamedTuple):
 
     figures: dict[str, float]
     by_class: dict[str, list[float | None]]
+
+
+class WholeModel(NamedTuple):
+    """Backbone and task as one model of torchvision's.
+
+    Attributes:
+        tensors: by the names that they have there.
+        load: lines of Python that build the model, which then takes the tensors by `load_state_dict`; torch is
+            imported.
+        kind: what it is, in a word.
+        classes: that it tells apart.
+    """
+
+    tensors: dict[str, Tensor]
+    load: str
+    kind: str
+    classes: int
 
 
 class DownstreamTask(nn.Module, ABC):
@@ -145,6 +162,17 @@ class DownstreamTask(nn.Module, ABC):
 
         Returns:
             The drawing; None where the task has none, which is so here.
+        """
+        return None
+
+    @classmethod
+    def whole_model(
+        cls, backbone: Mapping[str, Tensor], head: Mapping[str, Tensor], settings: Settings, spec: DatasetSpec
+    ) -> WholeModel | None:
+        """Backbone and head, by their tensors, as a model of torchvision's that is not a classifier.
+
+        Returns:
+            None where torchvision has none, or it is a classifier of one linear layer: that is so here.
         """
         return None
 

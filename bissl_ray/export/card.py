@@ -47,7 +47,7 @@ def model_card(
         f"```python\n{_loading(out, weights)}\n```",
         _classes(weights, metadata.get("class_names")),
         "## Images",
-        _images(int(settings["image_size"]), *pixels),
+        _detected() if weights.kind else _images(int(settings["image_size"]), *pixels),
         "## Scores",
         _bullets(_scores(run)),
         "## Batch statistics",
@@ -78,8 +78,14 @@ def _loading(out: Path, weights: ModelWeights) -> str:
 def _classes(weights: ModelWeights, names: Sequence[str] | None) -> str:
     if not weights.classes:
         return "The file holds no classification layer: the model gives features."
-    said = f"The classification layer has {weights.classes} outputs, in the order of the dataset's labels"
-    return f"{said}." if names is None else f"{said}: {'; '.join(f'{n} {name}' for n, name in enumerate(names))}."
+    what = "The classification layer has {} outputs"
+    if weights.kind:
+        what = f"The {weights.kind} tells {{}} classes apart, numbered from 1, for 0 is the background"
+    said = f"{what.format(weights.classes)}, in the order of the dataset's labels"
+    first = 1 if weights.kind else 0
+    return (
+        f"{said}." if names is None else f"{said}: {'; '.join(f'{n} {name}' for n, name in enumerate(names, first))}."
+    )
 
 
 def _images(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
@@ -88,6 +94,10 @@ def _images(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
         for what, values in (("mean", mean), ("standard deviation", std))
     )
     return f"RGB, {size} x {size} pixels: values in 0 to 1, normalised per channel by {channels}."
+
+
+def _detected() -> str:
+    return "RGB, of any size, each a tensor of values in 0 to 1: the model resizes and normalises them itself."
 
 
 def _scores(run: ExportedRun) -> list[str]:

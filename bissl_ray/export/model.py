@@ -14,7 +14,7 @@ from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.export.card import model_card
 from bissl_ray.export.choice import ExportedRun, run_of
-from bissl_ray.export.weights import model_weights
+from bissl_ray.export.weights import model_weights, whole_weights
 from bissl_ray.export.write import card_path, check_targets, write_model
 from bissl_ray.models import Checkpoint
 from bissl_ray.preflight.checkpoints import read_checkpoint
@@ -127,8 +127,9 @@ def _export(run: ExportedRun, content: Mapping[str, Any], document: Mapping[str,
     check_targets(out, format, target.force)
     architecture = str(content["metadata"]["settings"]["backbone"])
     chosen: Keys = target.keys or ("timm" if architecture.startswith(TIMM) else "torchvision")
-    weights = model_weights(content, chosen, target.with_head)
     spec = get_dataset(row["dataset"])
+    whole = whole_weights(content, chosen, spec) if target.with_head else None
+    weights = whole or model_weights(content, chosen, target.with_head)
     card = model_card(out, run, weights, content["metadata"], document, (spec.mean, spec.std))
     facts = {
         "architecture": architecture,
@@ -137,5 +138,9 @@ def _export(run: ExportedRun, content: Mapping[str, Any], document: Mapping[str,
         "data_fingerprint": str(document.get("fingerprint", "")),
     }
     write_model(out, format, weights.tensors, card, facts)
-    layer = f"with {weights.classes} classes" if weights.classes else "without a classification layer"
+    layer = (
+        f"{weights.kind} with {weights.classes} classes".lstrip()
+        if weights.classes
+        else "without a classification layer"
+    )
     return f"{out}: {architecture} {layer}, {row['trial']} ({run.why})\n{card_path(out)}: its card, and how to load it"

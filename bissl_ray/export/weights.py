@@ -8,6 +8,9 @@ from torch import Tensor
 
 from bissl_ray.config.names import CONVNEXTS, TIMM, VITS
 from bissl_ray.config.options import Keys
+from bissl_ray.config.settings import Settings, of_any_release
+from bissl_ray.data import DatasetSpec
+from bissl_ray.downstream import downstream_task
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.timm_backbone import classifier_name, shapes_in_timm, takes_image_size
 from bissl_ray.models.timm_keys import in_timm_keys, timm_model
@@ -21,7 +24,7 @@ class ModelWeights:
     Attributes:
         architecture: the backbone.
         tensors: by name; those of the classification layer are among them where the model has one.
-        classes: outputs of the classification layer; 0 where there is none.
+        classes: outputs of the classification layer, or of a detector; 0 where there is none.
         load: lines of Python that build the model, which then takes the tensors by `load_state_dict`.
     """
 
@@ -29,6 +32,31 @@ class ModelWeights:
     tensors: dict[str, Tensor]
     classes: int
     load: str
+    kind: str = ""
+    """What it is, where it is more than a backbone with a classification layer."""
+
+
+def whole_weights(content: Mapping[str, Any], keys: Keys, spec: DatasetSpec) -> ModelWeights | None:
+    """Backbone and head as one model, where the dataset's task makes more of them than a classification layer.
+
+    Arguments as of `model_weights`; None where it doesn't, or there is no head.
+
+    Raises:
+        BadInputError: such a model has torchvision's names only.
+    """
+    head = content.get("downstream")
+    if not head:
+        return None
+    settings = Settings(**of_any_release(content["metadata"]["settings"]))
+    whole = downstream_task(spec.task).whole_model(content["backbone"], head, settings, spec)
+    if whole is None:
+        return None
+    if keys != "torchvision":
+        raise BadInputError(
+            f"{keys} has no {whole.kind} like this one: leave --keys out for torchvision's names, or give --no-head "
+            "for the backbone alone"
+        )
+    return ModelWeights(settings.backbone, whole.tensors, whole.classes, whole.load, whole.kind)
 
 
 def model_weights(content: Mapping[str, Any], keys: Keys, with_head: bool = True) -> ModelWeights:

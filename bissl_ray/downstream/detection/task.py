@@ -1,6 +1,6 @@
 """Object detection: Faster R-CNN's loss, and average precision over a split."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from bissl_ray.config.names import facts_of
 from bissl_ray.config.settings import Settings
 from bissl_ray.data.nested import each_tensor
 from bissl_ray.data.spec import DatasetSpec, Target
-from bissl_ray.downstream.base import DownstreamTask, Prepare, Scores, in_mode
+from bissl_ray.downstream.base import DownstreamTask, Prepare, Scores, WholeModel, in_mode
 from bissl_ray.downstream.detection import samples
 from bissl_ray.downstream.detection.detector import Detector, Frame, anchor_sides
 from bissl_ray.downstream.detection.losses import Choice, Truth, choose, loss_on
@@ -23,6 +23,7 @@ from bissl_ray.downstream.detection.samples import FRAME, Scenes
 from bissl_ray.downstream.detection.tally import DetectionTally
 from bissl_ray.downstream.detection.tally import Found as Scored
 from bissl_ray.downstream.detection.tally import Truth as Counted
+from bissl_ray.downstream.detection.torchvision_model import torchvision_model
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone, StagedBackbone
 from bissl_ray.parallel import Group, all_gather, world_size
@@ -144,6 +145,13 @@ class DetectionTask(DownstreamTask):
         batch = each_tensor(self.collate([sample]), lambda tensor: tensor.to(device))
         with in_mode(False, backbone, self):
             return drawing(image, target, self.find(backbone, batch)[0], class_names)
+
+    @classmethod
+    def whole_model(
+        cls, backbone: Mapping[str, Tensor], head: Mapping[str, Tensor], settings: Settings, spec: DatasetSpec
+    ) -> WholeModel:
+        """A FasterRCNN of torchvision's."""
+        return torchvision_model(backbone, head, settings, spec)
 
     def _tallied(self, backbone: StagedBackbone, batches: Iterable[Scenes]) -> DetectionTally:
         device = next(self.parameters()).device
