@@ -1,6 +1,5 @@
 """Hypergradients: what the linear solves of one alternation cost, and how well they solve."""
 
-import gc
 import statistics
 import sys
 import time
@@ -10,10 +9,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from bissl_ray.benchmarks.memory import peak_bytes
 from bissl_ray.benchmarks.problem import Problem, Question, build_problem
 from bissl_ray.benchmarks.ways import ITERATIONS, RECYCLED, Way, ways
 from bissl_ray.bilevel import CurvatureOperator, KnownProducts, Solution, solve
-from bissl_ray.bilevel.curvature.memory import PeakBytes
 from bissl_ray.bilevel.curvature.vectors import flatten
 from bissl_ray.training.precision import exact_arithmetic
 from bissl_ray.training.worker import Worker
@@ -206,16 +205,12 @@ def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
     """Most bytes alive at once; what keeps nothing has seen its most after one solve."""
     slopes = problem.slopes[: {"nothing": 1, "solution": 2, "products": None}[way.keeps]]
     iterations = ITERATIONS if way.keeps == "products" else 1
-    if problem.device.type == "cuda":
-        gc.collect()
-        torch.cuda.reset_peak_memory_stats(problem.device)
-        before = torch.cuda.memory_allocated(problem.device)
+
+    def solve() -> None:
         with way.curvature() as operator:
             _solutions(way, operator, slopes, damping, tolerance, iterations)
-        return int(torch.cuda.max_memory_allocated(problem.device)) - before
-    with PeakBytes() as peak, way.curvature() as operator:
-        _solutions(way, operator, slopes, damping, tolerance, iterations)
-    return peak.bytes
+
+    return peak_bytes(problem.device, solve)
 
 
 def _now(problem: Problem) -> float:

@@ -4,6 +4,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bissl_ray.benchmarks.alternations import Measurement as TasksMeasurement
 from bissl_ray.benchmarks.hypergradient import Measurement, Row
 from bissl_ray.benchmarks.input import Measurement as InputMeasurement
 
@@ -82,6 +83,34 @@ def input_table(measured: InputMeasurement) -> Group:
     foot = Text(
         f"\nThe cache took {measured.filling_seconds:.1f} s to fill and {measured.cache_bytes / 2**20:,.0f} MiB. "
         f"Medians of {question.rounds} turns of about {question.seconds:g} s each, the ways in turn.",
+        style="dim",
+    )
+    return Group(head, Text(), table, foot)
+
+
+def tasks_table(measured: TasksMeasurement) -> Group:
+    """A row for each task, and what was measured."""
+    question = measured.question
+    head = Text(
+        f"{question.backbone}, images of {question.size} px, {measured.device}: {question.lower_steps} lower steps of "
+        f"{question.lower_batch} images, {question.upper_steps} upper steps of {question.upper_batch}"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("task")
+    for name in ("images per second", "of the first's", "peak MB", "of the first's"):
+        table.add_column(name, justify="right")
+    first = measured.rows[0]
+    for row in measured.rows:
+        table.add_row(
+            row.task,
+            f"{row.rate:,.1f}",
+            f"{row.rate / first.rate:.2f}x",
+            f"{row.peak_bytes / 2**20:,.0f}",
+            f"{row.peak_bytes / first.peak_bytes:.2f}x",
+        )
+    foot = Text(
+        f"\nWhole alternations, batches drawn before; the median of {question.rounds}, the tasks in turn. Images of "
+        "both levels and of the Hessian; memory beside models and batches.",
         style="dim",
     )
     return Group(head, Text(), table, foot)

@@ -82,10 +82,9 @@ def _classes(weights: ModelWeights, names: Sequence[str] | None) -> str:
     if weights.kind:
         what = f"The {weights.kind} tells {{}} classes apart, numbered from 1, for 0 is the background"
     said = f"{what.format(weights.classes)}, in the order of the dataset's labels"
-    first = 1 if weights.kind else 0
-    return (
-        f"{said}." if names is None else f"{said}: {'; '.join(f'{n} {name}' for n, name in enumerate(names, first))}."
-    )
+    if names is None:
+        return f"{said}."
+    return f"{said}: {'; '.join(f'{n} {name}' for n, name in enumerate(names, 1 if weights.kind else 0))}."
 
 
 def _images(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> str:

@@ -138,9 +138,6 @@ def _export(run: ExportedRun, content: Mapping[str, Any], document: Mapping[str,
         "data_fingerprint": str(document.get("fingerprint", "")),
     }
     write_model(out, format, weights.tensors, card, facts)
-    layer = (
-        f"{weights.kind} with {weights.classes} classes".lstrip()
-        if weights.classes
-        else "without a classification layer"
-    )
+    layer = f"with {weights.classes} classes" if weights.classes else "without a classification layer"
+    layer = f"{weights.kind} {layer}".lstrip()
     return f"{out}: {architecture} {layer}, {row['trial']} ({run.why})\n{card_path(out)}: its card, and how to load it"
