@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bissl_ray.data.objects import Objects
-from bissl_ray.downstream.detection.tally import Found
+from bissl_ray.downstream.detection.found import Found
 
 _LONGER_SIDE: Final = 480
 _CAPTION, _GAP, _FONT = 22, 8, 13

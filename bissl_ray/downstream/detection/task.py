@@ -7,7 +7,7 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from bissl_ray.config.names import facts_of
 from bissl_ray.config.settings import Settings
@@ -16,13 +16,13 @@ from bissl_ray.data.spec import DatasetSpec, Target
 from bissl_ray.downstream.base import DownstreamTask, Prepare, Scores, WholeModel, in_mode
 from bissl_ray.downstream.detection import samples
 from bissl_ray.downstream.detection.detector import Detector, Frame, anchor_sides
+from bissl_ray.downstream.detection.found import Found as Scored
+from bissl_ray.downstream.detection.found import Truth as Counted
 from bissl_ray.downstream.detection.losses import Choice, Truth, choose, loss_on
 from bissl_ray.downstream.detection.necks import Pyramid, has_pyramid
 from bissl_ray.downstream.detection.pictures import drawing
-from bissl_ray.downstream.detection.samples import FRAME, Scenes
+from bissl_ray.downstream.detection.samples import Scenes, in_frame
 from bissl_ray.downstream.detection.tally import DetectionTally
-from bissl_ray.downstream.detection.tally import Found as Scored
-from bissl_ray.downstream.detection.tally import Truth as Counted
 from bissl_ray.downstream.detection.torchvision_model import torchvision_model
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone, StagedBackbone
@@ -99,29 +99,31 @@ class DetectionTask(DownstreamTask):
         """Images in one frame, their boxes one after another."""
         return samples.collate(samples_)
 
-    def loss(self, backbone: StagedBackbone, batch: Scenes, group: Group = None) -> Tensor:  # type: ignore[override]
+    def loss(self, backbone: nn.Module, batch: Scenes, group: Group = None) -> Tensor:
         """The loss over this worker's images; see `DownstreamTask.loss` and `losses.loss_on`."""
         return self.loss_on(backbone, batch, None, group)
 
-    def choice(self, backbone: StagedBackbone, batch: Scenes, group: Group = None) -> Choice:
+    def choice(self, backbone: nn.Module, batch: Scenes, group: Group = None) -> Choice:
         """The anchors and regions that `loss` chooses for these parameters."""
         frame = _one_frame(batch, group)
         with torch.no_grad():
-            return choose(self.detector, self.detector.propose(backbone, frame), frame, _truths(batch), _keys(batch))
+            return choose(
+                self.detector, self.detector.propose(_staged(backbone), frame), frame, _truths(batch), _keys(batch)
+            )
 
-    def loss_on(self, backbone: StagedBackbone, batch: Scenes, choice: Choice | None, group: Group = None) -> Tensor:
+    def loss_on(self, backbone: nn.Module, batch: Scenes, choice: Choice | None, group: Group = None) -> Tensor:
         """The loss on anchors and regions that were chosen; None: chosen here."""
         frame = _one_frame(batch, group)
-        proposed = self.detector.propose(backbone, frame)
+        proposed = self.detector.propose(_staged(backbone), frame)
         if choice is None:
             choice = choose(self.detector, proposed, frame, _truths(batch), _keys(batch))
-        return loss_on(self.detector, backbone, proposed, frame, choice, group)
+        return loss_on(self.detector, _staged(backbone), proposed, frame, choice, group)
 
     def evaluate(
         self,
         backbone: StagedBackbone,
         batches: Iterable[Scenes],
-        group: Group = None,  # type: ignore[override]
+        group: Group = None,
     ) -> dict[str, float]:
         """Score a model on a split; see `DownstreamTask.evaluate` and `DetectionTally.figures`."""
         return self._tallied(backbone, batches).figures(group)
@@ -130,14 +132,16 @@ class DetectionTask(DownstreamTask):
         self,
         backbone: StagedBackbone,
         batches: Iterable[Scenes],
-        group: Group = None,  # type: ignore[override]
+        group: Group = None,
     ) -> Scores:
         """The same, with average precisions and the number of objects of each class."""
         tally = self._tallied(backbone, batches)
-        return Scores(tally.figures(group), tally.by_class(group))
+        rows = [row._asdict() for row in tally.by_class(group)]
+        columns = {name: [row[name] for row in rows] for name in rows[0] if name != "number"}
+        return Scores(tally.figures(group), columns)
 
     def picture(
-        self, backbone: StagedBackbone, image: Any, target: Target, spec: DatasetSpec, class_names: Sequence[str]
+        self, backbone: nn.Module, image: Any, target: Target, spec: DatasetSpec, class_names: Sequence[str]
     ) -> Image.Image:
         """The image with its objects, beside the same with those that are found."""
         sample = self.evaluation_sample(spec, self._settings)(image, target)
@@ -153,7 +157,7 @@ class DetectionTask(DownstreamTask):
         """A FasterRCNN of torchvision's."""
         return torchvision_model(backbone, head, settings, spec)
 
-    def _tallied(self, backbone: StagedBackbone, batches: Iterable[Scenes]) -> DetectionTally:
+    def _tallied(self, backbone: nn.Module, batches: Iterable[Scenes]) -> DetectionTally:
         device = next(self.parameters()).device
         tally = DetectionTally(self.classes, device)
         with torch.no_grad(), in_mode(False, backbone, self):
@@ -162,7 +166,7 @@ class DetectionTask(DownstreamTask):
                     tally.add(found, counted)
         return tally
 
-    def find(self, backbone: StagedBackbone, batch: Scenes) -> list[Scored]:
+    def find(self, backbone: nn.Module, batch: Scenes) -> list[Scored]:
         """Detections in each image, in pixels of the annotated one; the modules are to be in evaluation mode.
 
         Each image is looked at in the smallest frame that it fits, so that what is found in it doesn't depend on which
@@ -171,18 +175,19 @@ class DetectionTask(DownstreamTask):
         by_frame: dict[tuple[int, int], list[int]] = {}
         sizes = [(int(height), int(width)) for height, width in batch.sizes.tolist()]
         for index, (height, width) in enumerate(sizes):
-            by_frame.setdefault((_up(height), _up(width)), []).append(index)
+            by_frame.setdefault((in_frame(height), in_frame(width)), []).append(index)
         scores: dict[int, Scored] = {}
         for (height, width), inside in by_frame.items():
             frame = Frame(batch.images[inside, :, :height, :width], [sizes[index] for index in inside])
-            for index, found in zip(inside, self.detector.find(backbone, frame), strict=True):
+            for index, found in zip(inside, self.detector.find(_staged(backbone), frame), strict=True):
                 scale = batch.annotated[index].double() / batch.sizes[index]
                 scores[index] = Scored(found.boxes * scale.flip(0).repeat(2), found.scores, found.classes)
         return [scores[index] for index in range(len(sizes))]
 
 
-def _up(side: int) -> int:
-    return -(-side // FRAME) * FRAME
+def _staged(backbone: nn.Module) -> StagedBackbone:
+    assert isinstance(backbone, StagedBackbone), "a detector is handed the kind of backbone that it was built for"
+    return backbone
 
 
 def _one_frame(batch: Scenes, group: Group) -> Frame:

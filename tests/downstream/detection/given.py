@@ -86,7 +86,7 @@ def sample(number: int, sides: tuple[int, int], objects: int) -> Sample:
     )
 
 
-SIDES = [(64, 64), (48, 60), (64, 40), (50, 64), (33, 64), (64, 64)]
+SIDES = [(64, 64), (48, 60), (30, 60), (32, 40), (64, 64), (64, 80)]
 """Of several sizes: the frame that a batch shares is that of its largest."""
 
 

@@ -15,7 +15,7 @@ from bissl_ray.config.settings import SolverSettings
 from bissl_ray.pretext import nt_xent
 from tests.downstream.detection.given import Tiny, scenes, task_for
 
-GAMMA, PROXIMITY = 0.4, 0.3
+GAMMA, PROXIMITY = 0.4, 10.0
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def problem():
         return {n: part.view(shape) for n, part, shape in zip(names, theta.split(sizes), shapes, strict=True)}
 
     def pretext(theta):
-        return nt_xent(functional_call(backbone, named(theta), (views,)) @ projector, 0.5)
+        return nt_xent(functional_call(backbone, named(theta), (views,)) @ projector + 1, 0.5)  # away from 0, which has no direction
 
     def at(theta):
         own = copy.deepcopy(backbone)
@@ -50,7 +50,7 @@ def lower_solution(pretext, anchor):
         return pretext(theta) + PROXIMITY / 2 * (theta - anchor).square().sum()
 
     theta = anchor.clone().requires_grad_()
-    search = torch.optim.LBFGS([theta], max_iter=300, tolerance_grad=1e-4, line_search_fn="strong_wolfe")
+    search = torch.optim.LBFGS([theta], max_iter=300, tolerance_grad=1e-6, line_search_fn="strong_wolfe")
 
     def closure():
         loss = objective(theta)

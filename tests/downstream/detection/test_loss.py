@@ -25,7 +25,7 @@ class Shared(nn.Module):
         self.backbone, self.out_channels = backbone, 256 if pyramid else task.detector.neck.channels
         if pyramid:
             channels = [backbone.channels[part] for part in list(backbone.parts)[1:]]
-            self.fpn = FeaturePyramidNetwork(channels, 256, LastLevelMaxPool())
+            self.fpn = FeaturePyramidNetwork(channels, 256, LastLevelMaxPool()).double()
             self.fpn.load_state_dict(task.detector.neck.fpn.state_dict())
 
     def forward(self, images):
@@ -56,7 +56,7 @@ def torchvisions(backbone, task, chosen):
     levels = ((8,), (16,), (32,), (64,), (128,)) if pyramid else ((8, 16, 32),)
     maps = ["0", "1", "2", "3"] if pyramid else ["0"]
     if pyramid:
-        head = TwoMLPHead(256 * chosen.region_size**2, 1024)
+        head = TwoMLPHead(256 * chosen.region_size**2, 1024).double()
         head.load_state_dict(task.detector.neck.box_head.state_dict())
     else:
         head = LastPart(backbone)
@@ -70,11 +70,19 @@ def torchvisions(backbone, task, chosen):
         box_roi_pool=MultiScaleRoIAlign(maps, chosen.region_size, 2),
         box_head=head,
         box_predictor=copy.deepcopy(task.detector.roi_heads.box_predictor),
-    )  # fmt: skip
+    ).double()  # fmt: skip
     model.rpn.head.load_state_dict(task.detector.rpn.head.state_dict())
+    assign = model.rpn.assign_targets_to_anchors
+
+    def in_double(anchors, targets):
+        # torchvision keeps these in float32 whatever the model's type, which costs the loss half of its digits.
+        labels, boxes = assign(anchors, targets)
+        return [each.double() for each in labels], boxes
+
+    model.rpn.assign_targets_to_anchors = in_double
     model.rpn.fg_bg_sampler = KeyedSampler(32, 0.5)
     model.roi_heads.fg_bg_sampler = KeyedSampler(16, 0.25)
-    return model.double().train()
+    return model.train()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +96,7 @@ def test_loss_and_gradients_are_torchvisions(name, detector, others):
     reference = torchvisions(copy.deepcopy(backbone), task, chosen)
     # Of these sides torchvision's transform, which scales the shorter one to min_size, changes none.
     batch_samples = [each for each in samples(6) if min(each.image.shape[1:]) == 64]
-    assert len(batch_samples) == 2
+    assert len(batch_samples) == 3
     batch = type(task).collate(batch_samples)
 
     parameters = [*backbone.parameters(), *task.parameters()]
@@ -102,8 +110,6 @@ def test_loss_and_gradients_are_torchvisions(name, detector, others):
     expected = sum(losses.values())
     torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
 
-    shared = reference.backbone
-    theirs = [*shared.backbone.parameters(), *reference.rpn.parameters()]
     names = dict(task.detector.named_parameters())
     ours = dict(zip([*(f"backbone.{n}" for n, _ in backbone.named_parameters()), *names], gradients, strict=True))
     expected_gradients = torch.autograd.grad(expected, list(reference.parameters()), allow_unused=True)
@@ -115,7 +121,7 @@ def test_loss_and_gradients_are_torchvisions(name, detector, others):
         own = own.replace("roi_heads.box_head", "neck.box_head")
         torch.testing.assert_close(ours[own], gradient, rtol=1e-9, atol=1e-14)
         compared += 1
-    assert compared == len(ours) and len(theirs) > 0
+    assert compared == len(ours)
 
 
 def test_every_parameter_of_backbone_and_task_takes_part():
