@@ -1,0 +1,58 @@
+"""What was found in images, and what there was to find: what the figures of a detector are computed from."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Found(NamedTuple):
+    """Detections, k of them.
+
+    Attributes:
+        boxes: floats (k, 4): left, top, right, bottom in pixels of the annotated image.
+        scores: floats (k,), the higher the likelier.
+        classes: integers (k,), from 0.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    classes: Tensor
+
+
+class Truth(NamedTuple):
+    """Annotated objects, m of them.
+
+    Attributes:
+        boxes: floats (m, 4), as of `Found`.
+        classes: integers (m,), from 0.
+        crowd: bool (m,): the box holds a group of objects; it is neither found nor missed.
+        difficult: bool (m,): VOC's "difficult"; neither found nor missed.
+        areas: floats (m,), in pixels: what is small, medium or large.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    crowd: Tensor
+    difficult: Tensor
+    areas: Tensor
+
+    @property
+    def ignored(self) -> Tensor:
+        """Which objects are neither found nor missed: bool (m,)."""
+        return self.crowd | self.difficult
+
+
+class Split(NamedTuple):
+    """What was found and annotated in all images of a split, on the CPU, boxes, scores and areas in float64.
+
+    Attributes:
+        found: the detections of the first image, then those of the second, and so on.
+        truth: the objects, likewise.
+        found_in_each: integers (images,): how many detections each image has.
+        objects_in_each: integers (images,): how many objects each image has.
+    """
+
+    found: Found
+    truth: Truth
+    found_in_each: Tensor
+    objects_in_each: Tensor
