@@ -63,6 +63,11 @@ METRICS: Final[dict[str, Metric]] = {
         Metric("mean_per_class", "per class"),
         Metric("map11", "11-pt mAP"),
         Metric("map", "mAP"),
+        Metric("ap", "AP"),
+        Metric("ap50", "AP50"),
+        Metric("ap75", "AP75"),
+        Metric("voc07_ap50", "VOC07 AP50"),
+        Metric("voc12_ap50", "VOC12 AP50"),
     )
 }
 """Every figure by its name."""

@@ -9,6 +9,7 @@ from bissl_ray.plugins import load_plugins
 
 TASKS: Final = {
     "classification": "bissl_ray.downstream.classification:ClassificationTask",
+    "detection": "bissl_ray.downstream.detection.task:DetectionTask",
     "multi_label": "bissl_ray.downstream.multi_label:MultiLabelTask",
 }
 """Where the class of each task is, as "module:Class": it is imported when a trial first needs it."""

@@ -1,0 +1,1 @@
+"""The task detection: where in an image which objects are."""
