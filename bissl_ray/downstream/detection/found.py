@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -56,3 +57,21 @@ class Split(NamedTuple):
     truth: Truth
     found_in_each: Tensor
     objects_in_each: Tensor
+
+    def of_class(self, number: int) -> "Split":
+        """The detections and objects of a class, and the images that have any."""
+        found, objects = self.found.classes == number, self.truth.classes == number
+        found_in_each = _marked_in_each(found, self.found_in_each)
+        objects_in_each = _marked_in_each(objects, self.objects_in_each)
+        with_any = (found_in_each + objects_in_each) > 0
+        return Split(
+            Found(*(column[found] for column in self.found)),
+            Truth(*(column[objects] for column in self.truth)),
+            found_in_each[with_any],
+            objects_in_each[with_any],
+        )
+
+
+def _marked_in_each(marked: Tensor, in_each: Tensor) -> Tensor:
+    images = torch.arange(len(in_each)).repeat_interleave(in_each)
+    return images[marked].bincount(minlength=len(in_each))

@@ -4,14 +4,13 @@ from math import isnan
 from statistics import fmean
 from typing import Final, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bissl_ray.downstream.base import refuse_no_images
-from bissl_ray.downstream.detection.coco import COCO_FIGURES, coco_by_class
+from bissl_ray.downstream.detection.coco import COCO_FIGURES, coco_average_precision
 from bissl_ray.downstream.detection.found import Found, Split, Truth
-from bissl_ray.downstream.detection.voc import VOC_FIGURES, voc_by_class
+from bissl_ray.downstream.detection.voc import VOC_FIGURES, voc_average_precision
 from bissl_ray.errors import BadInputError
 from bissl_ray.parallel import Group, copy_from_first_worker, gather_rows, rank
 
@@ -37,8 +36,8 @@ class ClassFigures(NamedTuple):
 class DetectionTally:
     """Takes in images one by one and scores all workers' at once, since a mean over shares is none.
 
-    COCO's figures are pycocotools' to float64's last digits, VOC's those of the development kits; see `coco_by_class`
-    and `voc_by_class`. Worker 0 alone computes them: the others get its very numbers.
+    COCO's figures are pycocotools' in float64, VOC's those of the development kits; see `coco_average_precision` and
+    `voc_average_precision`. Worker 0 alone computes them: the others get its very numbers.
 
     Args:
         classes: how many classes there are.
@@ -138,7 +137,7 @@ class DetectionTally:
         table = self._counts[0].new_full((self._classes, len(_FIGURES) + 1), torch.nan)
         try:
             if rank(group) == 0:
-                table.copy_(torch.from_numpy(_score(split, self._classes)))
+                table.copy_(_score(split, self._classes))
         finally:
             copy_from_first_worker([table], group)
         if table[:, -1].isnan().any():
@@ -147,6 +146,11 @@ class DetectionTally:
         return rows
 
 
-def _score(split: Split, classes: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
-    objects = np.bincount(split.truth.classes[~split.truth.ignored].numpy(), minlength=classes)
-    return np.column_stack([coco_by_class(split, classes), voc_by_class(split, classes), objects])
+def _score(split: Split, classes: int) -> Tensor:
+    table = torch.full((classes, len(_FIGURES) + 1), torch.nan, dtype=torch.float64)
+    table[:, -1] = split.truth.classes[~split.truth.ignored].bincount(minlength=classes)
+    for number in table[:, -1].nonzero()[:, 0].tolist():
+        of_class = split.of_class(number)
+        figures = (*coco_average_precision(of_class), *voc_average_precision(of_class))
+        table[number, :-1] = torch.tensor(figures, dtype=table.dtype)
+    return table

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bissl_ray.downstream.detection.found import Split
 
 VOC_FIGURES: Final = ("voc07_ap50", "voc12_ap50")
-"""The columns of `voc_by_class`."""
+"""What `voc_average_precision` gives, in this order."""
 
 _IOU: Final = 0.5
 _POINTS: Final = 11
@@ -18,48 +18,36 @@ Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
-def voc_by_class(split: Split, classes: int) -> Floats:
-    """Average precision of each class.
+def voc_average_precision(split: Split) -> tuple[float, float]:
+    """Average precision of one class.
 
-    A detection goes with that object of its image and class which it overlaps most. It is right where the IoU is at
-    least 0.5 and no detection of a higher score was right about this object, and neither right nor wrong where the
-    IoU is at least 0.5 and the object is ignored; else it is wrong. Of equal scores the one that was found first comes
-    first. However many detections an image has, all count.
+    A detection goes with that object of its image which it overlaps most. It is right where the IoU is at least 0.5
+    and no detection of a higher score was right about this object, and neither right nor wrong where the IoU is at
+    least 0.5 and the object is ignored; else it is wrong. Of equal scores the one that was found first comes first.
+    However many detections an image has, all count.
 
     The kits' boxes count from pixel 1 and contain their right and bottom pixels, so that a width is right - left + 1.
     Boxes here end where those pixels end, and the width is right - left: the IoU is the same, with no 1 added.
 
     Args:
-        split: crowds and difficult objects are ignored.
-        classes: how many classes there are.
+        split: detections and objects of one class, with at least one object that is not ignored.
 
     Returns:
-        (classes, 2), a row per class with `VOC_FIGURES` in [0, 1]: the mean over t = 0, 0.1, ..., 1 of the highest
-        precision at a recall of at least t (kits up to VOC2009; Everingham et al. 2010, "The PASCAL visual object
-        classes (VOC) challenge", section 4.2), and the area under that highest precision (kits from VOC2010 on). NaN
-        where the class has no object that is not ignored.
+        `VOC_FIGURES` in [0, 1]: the mean over t = 0, 0.1, ..., 1 of the highest precision at a recall of at least t
+        (kits up to VOC2009; Everingham et al. 2010, "The PASCAL visual object classes (VOC) challenge", section 4.2),
+        and the area under that highest precision (kits from VOC2010 on).
     """
-    found, truth = split.found, split.truth
-    found_in, truth_in = (
+    ranked = np.argsort(-split.found.scores.numpy(), kind="stable")
+    found_in, objects_in = (
         np.repeat(np.arange(len(counts)), counts.numpy()) for counts in (split.found_in_each, split.objects_in_each)
     )
-    found_classes, truth_classes, ignored = found.classes.numpy(), truth.classes.numpy(), truth.ignored.numpy()
-    table = np.full((classes, len(VOC_FIGURES)), np.nan)
-    for number in range(classes):
-        objects = truth_classes == number
-        positives = int((objects & ~ignored).sum())
-        if positives:
-            ranked = np.flatnonzero(found_classes == number)
-            ranked = ranked[np.argsort(-found.scores.numpy()[ranked], kind="stable")]
-            overlaps, nearest = _nearest(
-                found.boxes.numpy()[ranked], found_in[ranked], truth.boxes.numpy()[objects], truth_in[objects]
-            )
-            table[number] = average_precision(_judged(overlaps, nearest, ignored[objects]), positives)
-    return table
+    boxes, objects, ignored = split.found.boxes.numpy(), split.truth.boxes.numpy(), split.truth.ignored.numpy()
+    overlaps, nearest = _nearest(boxes[ranked], found_in[ranked], objects, objects_in)
+    return average_precision(_judged(overlaps, nearest, ignored), int((~ignored).sum()))
 
 
 def average_precision(right: Bools, positives: int) -> tuple[float, float]:
-    """Two summaries of one precision-recall curve, in [0, 1]: by eleven points, and the area; see `voc_by_class`.
+    """Summarise a precision-recall curve by eleven points, and by its area; see `voc_average_precision`.
 
     Args:
         right: (k,), of each detection, the likeliest first.
