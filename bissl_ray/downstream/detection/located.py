@@ -84,6 +84,11 @@ class Located(NamedTuple):
         return Located(self.image, _boxes(self.boxes[there], self.height, self.width), self.kept[there])
 
 
+def longest_side(side: int) -> int:
+    """The most that the longer side may be where the shorter was asked to be `side`, pixels."""
+    return side * _LONGEST[0] // _LONGEST[1]
+
+
 def _boxes(corners: Tensor, height: int, width: int) -> tv_tensors.BoundingBoxes:
     boxes: tv_tensors.BoundingBoxes = tv_tensors.BoundingBoxes(corners, format="XYXY", canvas_size=(height, width))
     return boxes
@@ -92,7 +97,7 @@ def _boxes(corners: Tensor, height: int, width: int) -> tv_tensors.BoundingBoxes
 def _size(height: int, width: int, side: int) -> list[int]:
     """Height and width with this shorter side, or at the scale that the longer side allows, whole pixels."""
     shorter, longer = sorted((height, width))
-    longest = side * _LONGEST[0] // _LONGEST[1]
+    longest = longest_side(side)
     if longer * side > longest * shorter:
         short, long = max(1, round(shorter * longest / longer)), longest
     else:

@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
     Attributes:
         image: float32 (3, H, W), normalised.
-        boxes: float32 (n, 4): left, top, right, bottom in pixels of `image`.
+        boxes: float64 (n, 4): left, top, right, bottom in pixels of `image`.
         classes: int64 (n,).
         crowd: bool (n,); see `Objects`.
         difficult: bool (n,); see `Objects`.
@@ -52,7 +52,7 @@ class Scenes(NamedTuple):
         sizes: int64 (N, 2): height and width of each before padding.
         annotated: int64 (N, 2): height and width of each as annotated.
         counts: int64 (N,): objects of each.
-        boxes: float32 (T, 4), in pixels of `images`.
+        boxes: float64 (T, 4), in pixels of `images`.
         classes: int64 (T,).
         crowd: bool (T,).
         difficult: bool (T,).
@@ -75,8 +75,8 @@ class Scenes(NamedTuple):
 def collate(samples: Sequence[Sample]) -> Scenes:
     """Put samples, at least one, into a batch whose sides are multiples of `SIDE_MULTIPLE`."""
     sizes = torch.tensor([sample.image.shape[-2:] for sample in samples])
-    height, width = (-(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE for side in sizes.amax(0).tolist())
-    images = torch.zeros(len(samples), 3, height, width)
+    height, width = (in_frame(side) for side in sizes.amax(0).tolist())
+    images = samples[0].image.new_zeros(len(samples), 3, height, width)
     for place, (own_height, own_width) in enumerate(sizes.tolist()):
         images[place, :, :own_height, :own_width] = samples[place].image
     return Scenes(
@@ -91,6 +91,11 @@ def collate(samples: Sequence[Sample]) -> Scenes:
         torch.cat([sample.areas for sample in samples]),
         torch.stack([sample.key for sample in samples]),
     )
+
+
+def in_frame(side: int) -> int:
+    """The side of the smallest frame that holds a side, pixels."""
+    return -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE
 
 
 def train_sample(spec: DatasetSpec, settings: Settings) -> Prepare:
@@ -126,7 +131,7 @@ class _Normalised:
         kept = located.kept.numpy()
         return Sample(
             F.normalize(scaled, list(self.mean), list(self.std)),
-            located.boxes.as_subclass(Tensor).to(torch.float32),
+            located.boxes.as_subclass(Tensor),
             torch.tensor(target.classes[kept], dtype=torch.int64),
             torch.tensor(target.crowd[kept], dtype=torch.bool),
             torch.tensor(target.difficult[kept], dtype=torch.bool),

@@ -121,7 +121,7 @@ class DetectionTask(DownstreamTask):
 
     def evaluate(
         self,
-        backbone: StagedBackbone,
+        backbone: nn.Module,
         batches: Iterable[Scenes],
         group: Group = None,
     ) -> dict[str, float]:
@@ -130,7 +130,7 @@ class DetectionTask(DownstreamTask):
 
     def scores(
         self,
-        backbone: StagedBackbone,
+        backbone: nn.Module,
         batches: Iterable[Scenes],
         group: Group = None,
     ) -> Scores:
@@ -201,7 +201,7 @@ def _one_frame(batch: Scenes, group: Group) -> Frame:
 
 def _by_image(batch: Scenes, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
     counts = batch.counts.tolist()
-    return zip(*(value.split(counts) for value in values), strict=True)
+    return zip(*(torch.split(value, counts) for value in values), strict=True)
 
 
 def _truths(batch: Scenes) -> list[Truth]:

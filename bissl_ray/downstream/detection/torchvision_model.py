@@ -10,7 +10,7 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.downstream.base import WholeModel
 from bissl_ray.downstream.detection.detector import ASPECT_RATIOS, MOST_FOUND, SCORED_FROM, anchor_sides
-from bissl_ray.downstream.detection.samples import longest_side
+from bissl_ray.downstream.detection.located import longest_side
 
 _STEM: Final = ("conv1", "bn1", "relu", "maxpool")
 _IMPORTS: Final = """\

@@ -3,10 +3,10 @@
 from types import MappingProxyType
 
 import torch
-from bissl_ray.downstream.detection.samples import Sample, Scenes, collate
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
+from bissl_ray.downstream.detection.samples import Sample, Scenes, collate
 from bissl_ray.downstream.detection.task import DetectionTask
 from bissl_ray.models import Backbone, StagedBackbone, build_backbone
 

@@ -33,7 +33,8 @@ def problem():
         return {n: part.view(shape) for n, part, shape in zip(names, theta.split(sizes), shapes, strict=True)}
 
     def pretext(theta):
-        return nt_xent(functional_call(backbone, named(theta), (views,)) @ projector + 1, 0.5)  # away from 0, which has no direction
+        # Away from 0, which has no direction.
+        return nt_xent(functional_call(backbone, named(theta), (views,)) @ projector + 1, 0.5)
 
     def at(theta):
         own = copy.deepcopy(backbone)

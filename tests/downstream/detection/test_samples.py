@@ -226,7 +226,7 @@ def test_a_batch_is_padded_on_the_right_and_at_the_bottom_to_whole_multiples() -
     assert batch.counts.tolist() == [3, 1] and batch.classes.tolist() == [0, 1, 2, 0]
     assert torch.equal(batch.boxes.split(batch.counts.tolist())[1], other.boxes)
     assert [member.dtype for member in batch] == [
-        torch.float32, torch.int64, torch.int64, torch.int64, torch.float32,
+        torch.float32, torch.int64, torch.int64, torch.int64, torch.float64,
         torch.int64, torch.bool, torch.bool, torch.float64, torch.int64,
     ]  # fmt: skip
     assert isinstance(each_tensor(batch, Tensor.clone), Scenes)
