@@ -7,7 +7,7 @@ import typer
 from bissl_ray.cli.streams import print_json
 from bissl_ray.errors import BadInputError
 
-_LEAST_IMPORTANT = ("seeds", "runs\neach", "finalists", "known\npoints", "pixels", "pretext", "trials")
+_LEAST_IMPORTANT = ("seeds", "runs\neach", "finalists", "known\npoints", "image\nside", "pretext", "trials")
 _Format = Literal["yaml", "json"]
 
 
@@ -44,10 +44,10 @@ def _print_list() -> None:
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.config import load_search_space, shipped_spaces
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
     for heading in ("\ndataset", "\nbackbone", "\npretext"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("\npixels", "known\npoints", "\ntrials", "\nfinalists", "runs\neach", "\nseeds"):
+    for heading in ("image\nside", "known\npoints", "\ntrials", "\nfinalists", "runs\neach", "\nseeds"):
         table.add_column(heading, justify="right", no_wrap=True)
     alike: dict[tuple[str, str], list[str]] = {}
     for name in shipped_spaces():

@@ -25,7 +25,7 @@ UNPUBLISHED = {"stl10", "imagenet", "folder"}
 
 
 def test_there_is_a_space_for_every_dataset() -> None:
-    assert set(shipped_spaces()) == {*PUBLISHED, *UNPUBLISHED, "digits"}
+    assert set(shipped_spaces()) == {*PUBLISHED, *UNPUBLISHED, "digits", "digits_scenes"}
     assert set(dataset_names()) == set(shipped_spaces())
 
 

@@ -13,7 +13,8 @@ HEAVY = {"torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "ray"}
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
-        BadInputError, match=r"'digit'; there are: .*cars, .*, digits, .*; did you mean 'digits' or 'dtd'\?"
+        BadInputError,
+        match=r"'digit'; there are: .*cars, .*, digits, .*; did you mean 'digits' or 'digits_scenes' or 'dtd'\?",
     ):
         get_dataset("digit")
 
@@ -23,11 +24,11 @@ def test_every_dataset_says_what_it_is(name: str) -> None:
     spec = get_dataset(name)
     assert spec.name == name
     assert spec.title and spec.home and spec.layout
-    assert spec.embedded == (name == "digits")
+    assert spec.embedded == name.startswith("digits")
     assert (spec.classes is None) == (spec.sizes is None) == (name == "folder")
     first = [path if isinstance(path, str) else path[0] for path in spec.required]
     assert all(path.rstrip("/") in spec.layout for path in first)
-    assert bool(spec.required) == (name not in ("digits", "folder"))
+    assert bool(spec.required) == (not spec.embedded and name != "folder")
 
 
 def test_looking_a_dataset_up_imports_nothing_heavy() -> None:
