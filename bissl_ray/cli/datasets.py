@@ -52,7 +52,7 @@ def list_datasets(
     console = Terminal()
     console.print(console.narrowed(table, ("val", "train", "test", "classes", "metric")))
     console.print(
-        "\nAll but digits and digits_scenes, which come with the program, need --data-dir FOLDER.\n"
+        "\nAll but digits and digits_scenes, which are built in, need --data-dir FOLDER.\n"
         "What one needs there, and whether it is complete:\n"
         "  bissl-ray datasets check NAME --data-dir FOLDER",
         soft_wrap=True,

@@ -177,7 +177,7 @@ def test_narrow_terminals_are_kept_to_and_nothing_is_cut(printed, verb, columns,
     [
         ("leaderboard --sweep done", ["control-f0", "confirmed", "score %"]),
         ("show t000 --sweep done", ["projector_output", "relative residual", "seed 1, complete, 59.7%"]),
-        ("datasets", ["caltech101", "Your own folder", "per class"]),
+        ("datasets", ["digits_scenes", "Oxford-IIIT", "per class"]),
         ("spaces", ["caltech101", "smallconv"]),
         ("launch", ["several_machines.sh"]),
     ],
