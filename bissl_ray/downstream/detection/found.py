@@ -60,9 +60,9 @@ class Split(NamedTuple):
 
     def of_class(self, number: int) -> "Split":
         """The detections and objects of a class, and the images that have any."""
-        found, objects = self.found.classes == number, self.truth.classes == number
-        found_in_each = _marked_in_each(found, self.found_in_each)
-        objects_in_each = _marked_in_each(objects, self.objects_in_each)
+        found, objects = ((classes == number).nonzero()[:, 0] for classes in (self.found.classes, self.truth.classes))
+        found_in_each = _of_these_in_each(found, self.found_in_each)
+        objects_in_each = _of_these_in_each(objects, self.objects_in_each)
         with_any = (found_in_each + objects_in_each) > 0
         return Split(
             Found(*(column[found] for column in self.found)),
@@ -72,6 +72,7 @@ class Split(NamedTuple):
         )
 
 
-def _marked_in_each(marked: Tensor, in_each: Tensor) -> Tensor:
-    images = torch.arange(len(in_each)).repeat_interleave(in_each)
-    return images[marked].bincount(minlength=len(in_each))
+def _of_these_in_each(these: Tensor, in_each: Tensor) -> Tensor:
+    """How many of these places in a split's rows lie in each image, given how many rows each has."""
+    images = torch.searchsorted(in_each.cumsum(0), these, right=True)
+    return images.bincount(minlength=len(in_each))
