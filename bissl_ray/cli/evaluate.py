@@ -84,7 +84,7 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
         return
     figures = list(dict.fromkeys(name for scores in metrics.values() for name in scores))
     shares = {name for name in figures if name in METRICS and METRICS[name].share}
-    table = Table(f"{request.dataset}, {request.split} split", box=SIMPLE_HEAD)
+    table = Table("", box=SIMPLE_HEAD, title=f"{request.dataset}, {request.split} split", title_justify="left")
     for name in figures:
         table.add_column(f"{METRICS[name].title} %" if name in shares else name, justify="right")
     for way, scores in metrics.items():

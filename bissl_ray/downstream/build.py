@@ -6,6 +6,7 @@ from typing import Final
 from bissl_ray.config.settings import Settings
 from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.downstream.base import DownstreamTask
+from bissl_ray.downstream.linear import LinearTask
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.metrics import METRICS, Metric
 from bissl_ray.plugins import load_plugins
@@ -60,6 +61,21 @@ def judged_by(spec: DatasetSpec, objective: str | None) -> Metric:
         judged = f"objective is {name!r}" if objective else f"{spec.title} ('{spec.name}') is judged by {name!r}"
         raise BadInputError(f"{judged}, expected one of its task {spec.task}: {', '.join(known)}{nearest(name, known)}")
     return METRICS[name]
+
+
+def check_frozen(spec: DatasetSpec) -> type[LinearTask]:
+    """The task of a dataset whose backbone neighbours and linear probes can judge.
+
+    Raises:
+        BadInputError: the task has no linear head on features.
+    """
+    task = downstream_task(spec.task)
+    if not issubclass(task, LinearTask):
+        raise BadInputError(
+            f"{spec.title} has the task {spec.task}, and neighbours and linear probes judge only by classes of images: "
+            "leave out --knn and --linear-probe"
+        )
+    return task
 
 
 def check_task(spec: DatasetSpec, settings: Settings) -> None:

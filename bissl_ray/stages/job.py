@@ -6,7 +6,7 @@ from typing import Final
 from bissl_ray.config.documents import StageDocument
 from bissl_ray.config.requests import StageName, StageRequest
 from bissl_ray.data import get_dataset
-from bissl_ray.downstream import check_task
+from bissl_ray.downstream import check_frozen, check_task
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import check_twice_differentiable
 from bissl_ray.preflight.checkpoints import read_checkpoint
@@ -43,6 +43,8 @@ def job_of(request: StageRequest, begun: StageDocument, storage: str) -> Job[Rea
     check_workers(request)
     if request.stage != "pretrain":
         check_task(get_dataset(request.dataset), request.settings)
+    if {"knn", "linear_probe"} & set(request.ways):
+        check_frozen(get_dataset(request.dataset))
     if request.stage == "train":
         check_twice_differentiable(request.settings.backbone, request.settings.image_size)
     checkpoint = None if request.start is None else read_checkpoint(request.start)

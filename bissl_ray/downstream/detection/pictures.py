@@ -13,7 +13,7 @@ from bissl_ray.downstream.detection.found import Found
 _LONGER_SIDE: Final = 480
 _CAPTION, _GAP, _FONT = 22, 8, 13
 _DRAWN_FROM: Final = 0.3
-"""Score of the least certain detection that is drawn."""
+"""Score from which on detections are drawn; in any case the best as many as there are objects."""
 
 
 def drawing(image: Any, objects: Objects, found: Found, class_names: Sequence[str]) -> Image.Image:
@@ -30,7 +30,9 @@ def drawing(image: Any, objects: Objects, found: Found, class_names: Sequence[st
     width, height = (max(1, round(side * scale)) for side in pixels.size)
     panel = pixels.resize((width, height), Image.Resampling.BICUBIC)
     sheet = Image.new("RGB", (2 * width + _GAP, height + _CAPTION), "white")
-    kept = [place for place, score in enumerate(found.scores.tolist()) if score >= _DRAWN_FROM]
+    order = found.scores.argsort(descending=True, stable=True).tolist()
+    count = max(len(objects.classes), int((found.scores >= _DRAWN_FROM).sum()))
+    kept = order[:count]
     shares = found.boxes.cpu().numpy() / [objects.width, objects.height, objects.width, objects.height]
     scores, classes = found.scores.tolist(), found.classes.tolist()
     marks = [
@@ -44,7 +46,7 @@ def drawing(image: Any, objects: Objects, found: Found, class_names: Sequence[st
     sheet.paste(predicted, (width + _GAP, _CAPTION))
     words, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
     words.text((2, 3), f"truth: {len(marks)} objects", "black", font)
-    words.text((width + _GAP + 2, 3), f"found: {len(kept)} of score {_DRAWN_FROM:g} or more", "black", font)
+    words.text((width + _GAP + 2, 3), f"found, the best {len(kept)}", "black", font)
     return sheet
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bissl_ray.downstream import LinearTask
+from bissl_ray.downstream import LinearTask, check_frozen
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.training.evaluation.drawing import draw_pictures
 from bissl_ray.training.evaluation.features import extract_features
@@ -40,13 +40,11 @@ def evaluate_frozen(trial: Trial, split: str = "validation", ways: Sequence[str]
                 f"no way to judge a frozen backbone is called {way!r}; there are: {', '.join(WAYS)}{nearest(way, WAYS)}"
             )
     task, backbone = trial.models.downstream, trial.models.lower
-    if not isinstance(task, LinearTask):
-        raise in_step(
-            BadInputError(
-                f"{trial.data.spec.title} has the task {trial.data.spec.task}, and neighbours and linear probes judge "
-                "only by classes of images: leave out --knn and --linear-probe"
-            )
-        )
+    try:
+        check_frozen(trial.data.spec)
+    except BadInputError as error:
+        raise in_step(error) from None
+    assert isinstance(task, LinearTask)
     names = dict.fromkeys(["train", *(["validation"] if "linear_probe" in ways else []), split])
     with trial.autocast():
         features = {name: extract_features(backbone, task, trial.evaluation(name)) for name in names}
