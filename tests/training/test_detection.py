@@ -1,0 +1,79 @@
+"""A trial of the task detection, on the built-in scenes: every stage, an interruption, and what is scored."""
+
+import pytest
+import torch
+
+from bissl_ray.progress import TrialStoppedError
+from bissl_ray.training.order import Order
+from bissl_ray.training.trial import Trial
+from bissl_ray.training.worker import alone
+from tests.training.small_trial import (
+    Reports,
+    assert_bit_equal,
+    changed,
+    order,
+    renamed,
+    run,
+    save_always,
+    saved_models,
+    without_clock,
+    write_start,
+)
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "image_size": 32,
+    "lower_batch": 8,
+    "upper_batch": 4,
+    "finetune_batch": 120,
+    "head_lr": 0.02,
+    "detection_side": 64,
+    "detection_side_low": 48,
+    "anchor_low": 8,
+    "anchor_high": 32,
+    "anchor_batch": 16,
+    "proposals": 16,
+    "region_batch": 8,
+    "region_size": 3,
+}
+
+
+def scenes(folder, **changes) -> Order:
+    return changed(order(folder, **{**SMALL, **changes}), dataset="digits_scenes")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("scenes")
+    write_start(root, **SMALL)
+    return root
+
+
+def test_every_stage_runs_and_an_interrupted_trial_ends_in_the_same_bits(folder, monkeypatch):
+    save_always(monkeypatch)
+    whole, rows = scenes(folder), Reports()
+    result = run(whole, reports=rows)
+    assert result["objective_name"] == "validation_ap50" and 0 <= result["objective"] <= 1
+    assert result["alternations"] == 2 and [row["stage"] for row in rows][:2] == ["bissl", "bissl"]
+    rest = Reports()
+    for stop_at in (2, 3, None):
+        rest = Reports(stop_at)
+        try:
+            again = run(renamed(whole, "interrupted"), reports=rest)
+        except TrialStoppedError:
+            continue
+    assert without_clock(rest)[-1] == without_clock(rows)[-1]
+    assert again["objective"] == result["objective"]
+    assert_bit_equal(saved_models(renamed(whole, "interrupted")), saved_models(whole))
+
+
+def test_the_test_split_is_scored_by_the_objective_that_was_asked_for(folder):
+    asked = scenes(folder, objective="voc07_ap50").model_copy(
+        update={"stages": ("test",), "start": "pretrained/start.pt"}
+    )
+    trial = Trial(asked, alone(torch.device("cpu")), Reports())
+    trial.begin()
+    assert trial.metric.objective_name == "validation_voc07_ap50"
+    assert trial.score("lower", "test") == trial.metrics("lower", "test")["voc07_ap50"]
+    trial.data.close()
