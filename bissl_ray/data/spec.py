@@ -211,5 +211,9 @@ class DatasetSpec:
     def _how_to_go_on(self) -> str:
         if self.download is None:
             return "Nothing is downloaded for you. Put the files there and give --data-dir FOLDER."
-        check = f"bissl-ray datasets check {self.name} --data-dir FOLDER --download"
-        return f"Put the files there and give --data-dir FOLDER, or fetch them first: {check}"
+        check = self.check_command("FOLDER")
+        return f"Put the files there and give --data-dir FOLDER, or fetch them first: {check} --download"
+
+    def check_command(self, folder: Path | str) -> str:
+        """What a person types to check a data folder of this dataset."""
+        return f"bissl-ray datasets check {self.name} --data-dir {folder}"

@@ -18,6 +18,8 @@ PUBLISHED = {
     "pets": {"simclr": (0.03, 0.001), "byol": (0.02, 0.002)},
     "sun397": {"simclr": (0.015, 5e-5), "byol": (0.01, 5e-5)},
     "voc07": {"simclr": (0.015, 0.005), "byol": (0.005, 0.006)},
+    # Published is a weight decay of 0 for SimCLR, which its logarithmic range can't hold.
+    "voc0712": {"simclr": (0.015, 1e-6), "byol": (0.03, 2e-4)},
 }
 """Upper learning rate and weight decay by dataset and pretext (arXiv 2410.02387)."""
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from bissl_ray.data.datasets.voc07 import CLASSES
+from bissl_ray.data.files.voc import CLASSES
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker
 from tests.data.tiny.voc07 import write_tiny_voc07

@@ -11,7 +11,7 @@ from bissl_ray.data.checks.images import check_files, check_images, examine_imag
 from bissl_ray.data.checks.targets import LABELLED, LABELS
 from bissl_ray.data.datasets.registry import get_dataset
 from bissl_ray.data.files.image_lists import missing_classes
-from bissl_ray.data.files.left_out import LeftOutError
+from bissl_ray.data.files.left_out import AnnotationsError, LeftOutError
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.data.opening import open_data
@@ -35,6 +35,8 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
         splits = open_data(choice)
     except LeftOutError as error:
         return _check_remaining(error, quick, progress)
+    except AnnotationsError as error:
+        return Findings(None, problems=[_of_annotations(error)])
     if choice.splits_dir is not None and not holds_split(Path(choice.splits_dir), choice.dataset):
         raise no_split(Path(choice.splits_dir), choice.dataset, splits.validation_from)
     findings = Findings(splits)
@@ -66,6 +68,12 @@ def _check_remaining(error: LeftOutError, quick: bool, progress: Callable[[int, 
         check_files(examined, findings)
         findings.opened = sum(image.problem is None for image in examined)
     return findings
+
+
+def _of_annotations(error: AnnotationsError) -> Finding:
+    """All that is wrong with them; what an image is of isn't known, and none is opened."""
+    what = f"{count_of(len(error.lines), 'fault')} in the annotations; correct them or put intact files there"
+    return Finding(what, error.lines)
 
 
 def _counting(progress: Callable[[int, int], None], total: int) -> Callable[[int], None]:

@@ -8,6 +8,7 @@ The pretext pool is the training scenes and more of the same scans, without labe
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bissl_ray.data.checks.objects import check_objects
 from bissl_ray.data.datasets.digits import Scans, split_scans
 from bissl_ray.data.spec import DatasetSpec, DatasetSplits, Labelled, SplitChoice
 
@@ -96,6 +97,7 @@ SPEC = DatasetSpec(
     sizes=(_TRAIN, _VALIDATION, _TEST),
     metric="ap50",
     task="detection",
+    check=check_objects,
     horizontal_flip=False,
     colour=False,
     # A digit or a few: 29 to 45 pixels of each side. Of much more, views of 32 would alias: nothing is smoothed.

@@ -19,6 +19,7 @@ from bissl_ray.data.datasets import (
     stl10,
     sun397,
     voc07,
+    voc0712,
 )
 from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.errors import BadInputError, nearest
@@ -44,6 +45,7 @@ DATASETS: Final[dict[str, DatasetSpec]] = {
         stl10.SPEC,
         sun397.SPEC,
         voc07.SPEC,
+        voc0712.SPEC,
     )
 }
 

@@ -4,102 +4,57 @@ A label has a number per class, as the devkit counts: 1 where an object of the c
 "difficult", `UNCERTAIN` where all of them are, else 0. Training, validation and test are published.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from bissl_ray.data.files.downloads import by_torchvision
 from bissl_ray.data.spec import UNCERTAIN, DatasetSpec, DatasetSplits, Labelled, SplitChoice
-from bissl_ray.errors import BadInputError
-
-CLASSES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
-"""In the devkit's order."""
 
 _ROOT = "VOCdevkit/VOC2007"
-_NUMBER = {name: number for number, name in enumerate(CLASSES)}
+_CLASSES = 20
 
 
-def _names(lists: Path, part: str, first_seen: dict[str, str]) -> list[str]:
-    """Read one split's images; `first_seen` tells where each stood first, in all the lists together."""
-    path = lists / f"{part}.txt"
-    names = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        name = line.strip()
-        if not name:
-            continue
-        if name in first_seen:
-            raise BadInputError(
-                f"{path}, line {number}: image {name} occurs twice, first in {first_seen[name]}; put the published "
-                "lists there"
-            )
-        first_seen[name] = f"{path.name}, line {number}"
-        names.append(name)
-    if not names:
-        raise BadInputError(f"{path} names no image; expected one a line, such as 000005")
-    return names
-
-
-def _label(path: Path) -> tuple[int, ...]:
+def _label(path: Path, faults: list[str]) -> tuple[int, ...]:
     """Read an image's label from its annotations."""
-    from bissl_ray.data.files.plain_data import parse_plain_xml
+    from bissl_ray.data.files.voc import read_annotations
 
-    label = [0] * len(CLASSES)
-    for annotated in parse_plain_xml(path).iterfind("object"):
-        name = (annotated.findtext("name") or "").strip()
-        if name not in _NUMBER:
-            raise BadInputError(
-                f"{path}: annotates an object as {name!r}, expected one of VOC's 20 classes ({', '.join(CLASSES[:3])}, "
-                "...); put the published file there"
-            )
-        if (annotated.findtext("difficult") or "0").strip() != "1":
-            label[_NUMBER[name]] = 1
-        elif not label[_NUMBER[name]]:
-            label[_NUMBER[name]] = UNCERTAIN
+    label = [0] * _CLASSES
+    read = read_annotations(path, faults)
+    for annotated in () if read is None else read[1]:
+        if not annotated.difficult:
+            label[annotated.number] = 1
+        elif not label[annotated.number]:
+            label[annotated.number] = UNCERTAIN
     return tuple(label)
 
 
-def _check_present(root: Path, named: Mapping[str, list[str]]) -> None:
-    from bissl_ray.data.files.left_out import absent_images
-
-    absent, remaining = [], []
-    for folder, ending in (("JPEGImages", "jpg"), ("Annotations", "xml")):
-        present = {path.name for path in (root / folder).iterdir()}
-        for part, names in named.items():
-            for file in (f"{name}.{ending}" for name in names):
-                if file not in present:
-                    absent.append(f"{root / folder / file}: named in {part}.txt but absent")
-                elif folder == "JPEGImages":
-                    remaining.append(root / folder / file)
-    if absent:
-        archives = "VOC 2007 comes as two archives, trainval and test: unpack both into the same folder"
-        raise absent_images(absent, remaining, archives)
-
-
-def _images(root: Path, names: list[str]) -> Labelled:
+def _images(root: Path, names: list[str], faults: list[str]) -> Labelled:
     from bissl_ray.data.files.sources import ImageFiles
 
-    labels = [_label(root / "Annotations" / f"{name}.xml") for name in names]
+    labels = [_label(root / "Annotations" / f"{name}.xml", faults) for name in names]
     return Labelled(ImageFiles(root / "JPEGImages", [f"{name}.jpg" for name in names]), labels)
 
 
 def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.files.image_lists import check_every_class
+    from bissl_ray.data.files.left_out import refuse_annotations
     from bissl_ray.data.files.published import Published, split
+    from bissl_ray.data.files.voc import CLASSES, check_present, read_names
 
     root = folder / _ROOT
     lists = root / "ImageSets" / "Main"
     first_seen: dict[str, str] = {}
-    named = {part: _names(lists, part, first_seen) for part in ("train", "val", "test")}
-    _check_present(root, named)
-    parts = {part: _images(root, names) for part, names in named.items()}
-    check_every_class(parts["train"].targets, len(CLASSES), lists / "train.txt", CLASSES)
+    named = {part: read_names(lists, part, first_seen) for part in ("train", "val", "test")}
+    archives = "VOC 2007 comes as two archives, trainval and test: unpack both into the same folder"
+    check_present({root: named}, archives)
+    faults: list[str] = []
+    parts = {part: _images(root, names, faults) for part, names in named.items()}
+    refuse_annotations(faults, f"put the published files there; {SPEC.check_command(folder)} lists all")
+    check_every_class(parts["train"].targets, _CLASSES, lists / "train.txt", CLASSES)
     published = Published(
         train=parts["train"],
         validation=parts["val"],
         test=parts["test"],
-        classes=len(CLASSES),
+        classes=_CLASSES,
         class_names=CLASSES,
         contents=[repr((named[part], parts[part].targets)).encode() for part in named],
     )
@@ -109,7 +64,7 @@ def _read(folder: Path, choice: SplitChoice) -> DatasetSplits:
 SPEC = DatasetSpec(
     name="voc07",
     title="PASCAL VOC 2007",
-    classes=len(CLASSES),
+    classes=_CLASSES,
     sizes=(2501, 2510, 4952),
     metric="map11",
     task="multi_label",

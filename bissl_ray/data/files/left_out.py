@@ -1,4 +1,4 @@
-"""Images that belong to a dataset and can't be used: none is left out unsaid."""
+"""Images and annotations that belong to a dataset and can't be used: none is left out unsaid."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -49,3 +49,36 @@ def refuse_unread(unread: Sequence[tuple[Path, Unread]], remaining: Iterable[Pat
         lines = [f"{path}: {why.reason}" for path, why in unread]
         remedy = "; ".join(dict.fromkeys(why.remedy for _, why in unread))
         raise LeftOutError("that can't be read as images", lines, list(remaining), remedy)
+
+
+class AnnotationsError(BadInputError):
+    """Annotations can't be used; the message names the first of them.
+
+    Attributes:
+        lines: one for each fault, with the file and what is wrong there.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, lines: Sequence[str], remedy: str) -> None:
+        more = f", and {len(lines) - 1:,} more in the annotations" if len(lines) > 1 else ""
+        super().__init__(f"{lines[0]}{more}; {remedy}")
+        self.lines = lines
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[Sequence[str], str]]:
+        # As of `LeftOutError`.
+        return type(self), (self.lines, self.remedy)
+
+
+def refuse_annotations(lines: Sequence[str], remedy: str) -> None:
+    """Use no annotation that is wrong, and tell of all of them at once.
+
+    Args:
+        lines: what is wrong, with its file; empty: nothing.
+        remedy: what to do about it.
+
+    Raises:
+        AnnotationsError: there are such.
+    """
+    if lines:
+        raise AnnotationsError(lines, remedy)

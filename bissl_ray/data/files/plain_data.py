@@ -78,6 +78,24 @@ def _to_bytes(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+class XmlError(BadInputError):
+    """A file can't be read as the XML that annotations are.
+
+    Attributes:
+        fault: what is wrong, with the file.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, fault: str, remedy: str) -> None:
+        super().__init__(f"{fault}; {remedy}")
+        self.fault = fault
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        # From a worker of the cluster to here; an exception pickles its message alone.
+        return type(self), (self.fault, self.remedy)
+
+
 def parse_plain_xml(path: Path) -> ElementTree.Element:
     """Read an XML file.
 
@@ -85,19 +103,19 @@ def parse_plain_xml(path: Path) -> ElementTree.Element:
         Its root.
 
     Raises:
-        BadInputError: no XML, or XML with a document type; names the file.
+        XmlError: no XML, or XML with a document type; names the file.
     """
     parser = ElementTree.XMLParser(target=_WithoutDocumentType())
     try:
         parser.feed(path.read_bytes())
         root: ElementTree.Element = parser.close()
     except _DocumentTypeError:
-        raise BadInputError(
-            f"{path}: begins a document type (<!DOCTYPE), which annotations don't have and which can do harm; put the "
-            "published file there"
+        raise XmlError(
+            f"{path}: begins a document type (<!DOCTYPE), which annotations don't have and which can do harm",
+            "put the published file there",
         ) from None
     except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise BadInputError(f"{path}: can't be read as XML ({error}); put an intact copy there") from error
+        raise XmlError(f"{path}: can't be read as XML ({error})", "put an intact copy there") from error
     return root
 
 

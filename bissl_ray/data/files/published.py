@@ -10,8 +10,10 @@ from bissl_ray.data.files.image_lists import ImageList, check_every_class, open_
 from bissl_ray.data.files.packed import selected
 from bissl_ray.data.files.sources import JoinedImages, joined
 from bissl_ray.data.files.split_files import read_split, split_paths
-from bissl_ray.data.spec import DatasetSplits, Images, Labelled, SplitChoice
+from bissl_ray.data.objects import ObjectsOfImages
+from bissl_ray.data.spec import DatasetSplits, Images, Labelled, SplitChoice, Target
 from bissl_ray.data.splits import Indices, fingerprint, stratified_split
+from bissl_ray.data.strata import iterative_split, shown_classes
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def from_lists(
 
 
 def split(published: Published, name: str, validation_share: float | None, choice: SplitChoice) -> DatasetSplits:
-    """Set validation apart: by index files, else as published, else drawn, stratified where images show a class each.
+    """Set validation apart: by index files, else as published, else drawn, stratified by the classes that images show.
 
     Index files count the training images and, where validation images are published, these after them. The pretext
     pool is all that is trained on, and what was published without labels.
@@ -93,16 +95,16 @@ def split(published: Published, name: str, validation_share: float | None, choic
         train, validation = from_files
         train_file, validation_file = split_paths(choice.folder, name)
         validation_from = f"from {validation_file}"
-        if published.classes is not None:
+        # Scenes of rare classes needn't be in every copy of a dataset.
+        if published.classes is not None and not isinstance(known.targets, ObjectsOfImages):
             check_every_class(selected(known.targets, train.tolist()), published.classes, train_file)
     elif published.validation is not None:
         train, validation = np.arange(before), np.arange(before, len(known))
     else:
         assert validation_share is not None, f"{name} has no validation images, and no share to draw"
-        by_class = published.classes is not None
-        alike = [target if by_class and isinstance(target, int) else 0 for target in known.targets]
         held_out = round(before * validation_share)
-        train, validation = stratified_split(alike, held_out, choice.seed, f"{name} validation")
+        targets = None if published.classes is None else known.targets
+        train, validation = _drawn(targets, before, held_out, choice.seed, f"{name} validation")
         validation_from = f"drawn, seed {choice.seed}"
     labelled = known.select(train.tolist())
     # Not copied: CIFAR's are 120 MB.
@@ -124,3 +126,13 @@ def split(published: Published, name: str, validation_share: float | None, choic
         validation_from=validation_from,
         class_names=None if published.class_names is None else tuple(map(str, published.class_names)),
     )
+
+
+def _drawn(
+    targets: Sequence[Target] | None, images: int, held_out: int, seed: int, purpose: str
+) -> tuple[Indices, Indices]:
+    """Draw what is held out of so many images, stratified where targets name classes; None: they name none."""
+    if isinstance(targets, ObjectsOfImages):
+        return iterative_split([shown_classes(objects) for objects in targets], held_out, seed, purpose)
+    alike = [0] * images if targets is None else [target if isinstance(target, int) else 0 for target in targets]
+    return stratified_split(alike, held_out, seed, purpose)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bissl_ray.data import get_dataset
-from bissl_ray.data.datasets.voc07 import CLASSES
+from bissl_ray.data.files.voc import CLASSES
 from bissl_ray.data.spec import UNCERTAIN, Labelled
 from bissl_ray.errors import BadInputError
 from tests.data.tiny.voc07 import SHOWN_TOGETHER, write_annotations, write_tiny_voc07

@@ -18,6 +18,7 @@ from tests.data.tiny.lists import (
 )
 from tests.data.tiny.stl10 import write_tiny_stl10
 from tests.data.tiny.voc07 import write_tiny_voc07
+from tests.data.tiny.voc0712 import write_tiny_voc0712
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "aircrafts": write_tiny_aircrafts,
@@ -35,6 +36,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "imagenet": write_tiny_imagenet,
     "stl10": write_tiny_stl10,
     "voc07": write_tiny_voc07,
+    "voc0712": write_tiny_voc0712,
 }
 """For each dataset that needs a data folder, what writes one and returns it."""
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from bissl_ray.data.datasets.voc07 import CLASSES
+from bissl_ray.data.files.voc import CLASSES
 from tests.data.tiny.drawing import SIZE, draw_bar
 
 SHOWN_TOGETHER = 7
