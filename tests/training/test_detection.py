@@ -5,8 +5,10 @@ import torch
 
 from bissl_ray.progress import TrialStoppedError
 from bissl_ray.training.order import Order
+from bissl_ray.training.stages.finetune import finetune
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import alone
+from tests.data.tiny.voc0712 import write
 from tests.training.small_trial import (
     Reports,
     assert_bit_equal,
@@ -76,4 +78,38 @@ def test_the_test_split_is_scored_by_the_objective_that_was_asked_for(folder):
     trial.begin()
     assert trial.metric.objective_name == "validation_voc07_ap50"
     assert trial.score("lower", "test") == trial.metrics("lower", "test")["voc07_ap50"]
+    trial.data.close()
+
+
+RESNET = {
+    "backbone": "resnet18",
+    "image_size": 32,
+    "lower_batch": 8,
+    "upper_batch": 8,
+    "finetune_batch": 8,
+    "detection_side": 64,
+    "detection_side_low": 64,
+    "anchor_low": 16,
+    "anchor_high": 32,
+    "anchor_batch": 32,
+    "proposals": 30,
+    "region_batch": 16,
+    "region_size": 4,
+    "finetune_epochs": 8,
+    "finetune_lr": 0.02,
+    "finetune_warmup": 1,
+    "cache_gib": 0.0,
+}
+
+
+def test_a_resnet_c4_learns_to_find_shapes_in_files_laid_out_as_voc(tmp_path):
+    """From fresh weights on 72 images: AP50 over three classes, of which an untrained detector has none (here 0.75)."""
+    write(tmp_path / "data", 40, 40, 30)
+    write_start(tmp_path, **RESNET)
+    asked = changed(order(tmp_path, stages=("finetune",), **RESNET), dataset="voc0712", data_dir=str(tmp_path / "data"))
+    trial = Trial(asked, alone(torch.device("cpu")), Reports())
+    trial.begin()
+    assert trial.score("lower", "test") < 0.05
+    finetune(trial, None)
+    assert trial.score("lower", "test") > 0.4
     trial.data.close()
