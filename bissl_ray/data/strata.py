@@ -1,5 +1,6 @@
 """Splits of images that show several classes each: every class in proportion to its size."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,8 +22,9 @@ def iterative_split(shown: Sequence[Sequence[int]], held_out: int, seed: int, pu
     """Hold out some images, of each class nearly in proportion to its size.
 
     Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011): class by class, that of the fewest undecided images
-    first, each image goes to the side that lacks more of this class. Images that show nothing are a class of their own.
-    No class is emptied, even if fewer than `held_out` images are then held out.
+    first. Other than there, all classes of an image are heard about its side and not the rarest alone, which comes
+    nearer to the shares of common classes where exactly `held_out` images are asked for. Images that show nothing are a
+    class of their own. No class is emptied, even if fewer than `held_out` images are then held out.
 
     Args:
         shown: of each image, the classes that it shows, once each.
@@ -38,49 +40,54 @@ def iterative_split(shown: Sequence[Sequence[int]], held_out: int, seed: int, pu
     for image in permutation(len(strata), seed, purpose).tolist():
         for stratum in strata[image]:
             members.setdefault(stratum, []).append(image)
-    sides = _Sides({stratum: len(images) for stratum, images in members.items()}, len(strata), held_out)
+    drawing = _Drawing({stratum: len(images) for stratum, images in members.items()}, len(strata), held_out)
     is_held = np.zeros(len(strata), dtype=bool)
     decided = bytearray(len(strata))
-    while sides.undecided:
-        rarest = min(sides.undecided, key=lambda stratum: (sides.undecided[stratum], stratum))
+    while drawing.undecided:
+        rarest = min(drawing.undecided, key=lambda stratum: (drawing.undecided[stratum], stratum))
         for image in members[rarest]:
             if not decided[image]:
                 decided[image] = True
-                is_held[image] = sides.decide(rarest, strata[image])
+                is_held[image] = drawing.hold_out(strata[image])
     return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
-class _Sides:
-    """What each side lacks yet; whole numbers, so that every machine decides alike.
+class _Drawing:
+    """What has been held out so far.
 
     Attributes:
-        undecided: images of each stratum that neither side has; without those of none.
+        undecided: how many images of each stratum are; strata of which none is are left out.
     """
 
     def __init__(self, sizes: dict[int, int], images: int, held_out: int) -> None:
         self.undecided = dict(sizes)
-        self._images = images
-        # In units of 1 / images.
-        self._lacks = [
-            {stratum: size * share for stratum, size in sizes.items()} for share in (images - held_out, held_out)
-        ]
+        self._sizes = sizes
+        self._share = held_out / images
         self._room = [images - held_out, held_out]
-        self._kept = dict.fromkeys(sizes, 0)
+        self._held = dict.fromkeys(sizes, 0)
 
-    def decide(self, stratum: int, strata: Sequence[int]) -> bool:
-        """Give an image of these strata to a side, as `stratum` demands: whether it is held out."""
-        held = self._is_for_held(stratum) and not any(self._kept[s] == 0 and self.undecided[s] == 1 for s in strata)
+    def hold_out(self, strata: Sequence[int]) -> bool:
+        """Decide about an image of these strata."""
+        held = self._is_wanted(strata) and not any(self._would_empty(stratum) for stratum in strata)
         self._room[held] -= 1
-        for other in strata:
-            self._lacks[held][other] -= self._images
-            self._kept[other] += not held
-            self.undecided[other] -= 1
-            if not self.undecided[other]:
-                del self.undecided[other]
+        for stratum in strata:
+            self._held[stratum] += held
+            self.undecided[stratum] -= 1
+            if not self.undecided[stratum]:
+                del self.undecided[stratum]
         return held
 
-    def _is_for_held(self, stratum: int) -> bool:
+    def _is_wanted(self, strata: Sequence[int]) -> bool:
         if min(self._room) <= 0:
             return self._room[True] > 0
-        kept, held = ((lacks[stratum], room) for lacks, room in zip(self._lacks, self._room, strict=True))
-        return held > kept
+        # Not `sum`, which rounds otherwise from Python 3.12 on.
+        return math.fsum(map(self._lack, strata)) > 0
+
+    def _lack(self, stratum: int) -> float:
+        """How far what is held out stays behind its share, once another is decided; of one to be rounded, per image."""
+        size = self._sizes[stratum]
+        decided = size - self.undecided[stratum] + 1
+        return (self._share * decided - self._held[stratum] - 0.5) / size
+
+    def _would_empty(self, stratum: int) -> bool:
+        return self.undecided[stratum] == 1 and self._held[stratum] == self._sizes[stratum] - 1

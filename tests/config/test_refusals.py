@@ -347,7 +347,7 @@ def test_good_file_is_not_refused(tmp_path: Path) -> None:
 
 
 def test_missing_file_lists_the_shipped_spaces() -> None:
-    with pytest.raises(BadInputError, match=r"digist: no such search space.*cars, .*voc07; did you mean 'digits'"):
+    with pytest.raises(BadInputError, match=r"digist: no such search space.*cars, .*voc0712; did you mean 'digits'"):
         load_search_space("digist")
 
 

@@ -36,7 +36,7 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
     except LeftOutError as error:
         return _check_remaining(error, quick, progress)
     except AnnotationsError as error:
-        return Findings(None, problems=[_of_annotations(error)])
+        return Findings(None, problems=[_of_annotations(error)], opened=None if quick else 0)
     if choice.splits_dir is not None and not holds_split(Path(choice.splits_dir), choice.dataset):
         raise no_split(Path(choice.splits_dir), choice.dataset, splits.validation_from)
     findings = Findings(splits)

@@ -149,7 +149,8 @@ def box_in(
         return None
     left, top, right, bottom = (number for number in corners.values() if number is not None)
     for axis, low, high in (("x", left, right), ("y", top, bottom)):
-        if high <= low:
+        # Equal ones are a box of one pixel: both ends belong to it.
+        if high < low:
             faults.append(f"{place} has {axis}min {low:g} and {axis}max {high:g}, expected the smaller one first")
             return None
     width, height = size
