@@ -105,7 +105,7 @@ FAULTS = [
     (described((1, "left", 9, 9)), "object 1 (cat) has ymin 'left' in its bndbox, expected a number"),
     (described((1, 1, "nan", 9)), "object 1 (cat) has xmax 'nan' in its bndbox, expected a number"),
     (described((30, 1, 20, 9)), "object 1 (cat) has xmin 30 and xmax 20, expected the smaller one first"),
-    (described((1, 9, 20, 9)), "object 1 (cat) has ymin 9 and ymax 9, expected the smaller one first"),
+    (described((1, 9, 20, 8)), "object 1 (cat) has ymin 9 and ymax 8, expected the smaller one first"),
     (described((65, 1, 70, 9)), "object 1 (cat) has its box at 65, 1, 70, 9, wholly outside of the frame of 64 x 48"),
     (described((3, -8, 9, 0)), "object 1 (cat) has its box at 3, -8, 9, 0, wholly outside of the frame"),
     (described((1, 1, 9, 9), size=""), "has no size, or one of 0; expected width and height"),
@@ -123,6 +123,12 @@ def test_each_fault_is_told_with_its_file(folder: Path, content: str, told: str)
     (line,) = caught.value.lines
     assert line.startswith(f"{path}: {told}") and "\n" not in line
     assert str(caught.value) == f"{line}; {caught.value.remedy}"
+
+
+def test_a_box_of_one_pixel_has_both_of_its_ends(folder: Path) -> None:
+    annotations(folder, "VOC2007", "900002").write_text(described((9, 3, 9, 3)))
+    (objects,) = (each for each in VOC.open(folder).test.targets if "900002" in each.image_id)
+    assert objects.areas.tolist() == [1.0]
 
 
 def break_all(folder: Path) -> list[str]:
