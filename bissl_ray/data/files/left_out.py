@@ -18,8 +18,7 @@ class LeftOutError(BadInputError):
     """
 
     def __init__(self, what: str, lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> None:
-        more = f", and so are {len(lines) - 1:,} more" if len(lines) > 1 else ""
-        super().__init__(f"{lines[0]}{more}; {remedy}")
+        super().__init__(_message(lines, remedy))
         self.what = what
         self.lines = lines
         self.remaining = remaining
@@ -28,6 +27,35 @@ class LeftOutError(BadInputError):
     def __reduce__(self) -> tuple[type, tuple[str, Sequence[str], Sequence[Path], str]]:
         # From a worker of the cluster to here; an exception pickles its message alone.
         return type(self), (self.what, self.lines, self.remaining, self.remedy)
+
+
+class AnnotationsError(BadInputError):
+    """Annotations that can't be right; the message names the first of them.
+
+    Attributes:
+        lines: one each, with file, annotation or image, and what is wrong with it.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, lines: Sequence[str], remedy: str) -> None:
+        super().__init__(_message(lines, remedy))
+        self.lines = lines
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[Sequence[str], str]]:
+        # As above.
+        return type(self), (self.lines, self.remedy)
+
+
+def refuse_annotations(lines: Sequence[str], remedy: str) -> None:
+    """Refuse annotations if any is wrong (raises AnnotationsError); arguments as of it."""
+    if lines:
+        raise AnnotationsError(lines, remedy)
+
+
+def _message(lines: Sequence[str], remedy: str) -> str:
+    more = f", and so are {len(lines) - 1:,} more" if len(lines) > 1 else ""
+    return f"{lines[0]}{more}; {remedy}"
 
 
 def absent_images(lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> LeftOutError:
