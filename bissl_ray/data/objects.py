@@ -103,12 +103,28 @@ class ObjectsOfImages(Packed[Objects]):
         counts = self._ends[chosen] - starts
         ends = np.cumsum(counts, dtype=np.int64)
         inside = np.arange(counts.sum()) + np.repeat(starts - (ends - counts), counts)
-        arrays = (self._boxes, self._classes, self._crowd, self._difficult, self._areas)
         made = ObjectsOfImages(())
-        made._fill(
-            ends, Objects(*(array[inside] for array in arrays), 0, 0, ""), self._sides[chosen], self._ids[chosen]
+        objects = Objects(
+            self._boxes[inside],
+            self._classes[inside],
+            self._crowd[inside],
+            self._difficult[inside],
+            self._areas[inside],
+            0,
+            0,
+            "",
         )
+        made._fill(ends, objects, self._sides[chosen], self._ids[chosen])
         return made
+
+    def per_image(self) -> NDArray[np.int64]:
+        """How many objects each image has, crowds aside."""
+        images = np.searchsorted(self._ends, np.flatnonzero(~self._crowd), side="right")
+        return np.bincount(images, minlength=len(self))
+
+    def sides(self) -> NDArray[np.int64]:
+        """Annotated height and width of each image, int64 (images, 2)."""
+        return self._sides
 
     def shown(self, classes: int) -> NDArray[np.int64]:
         """How many objects of each class there are in all, crowds aside."""

@@ -21,7 +21,7 @@ PUBLISHED = {
 }
 """Upper learning rate and weight decay by dataset and pretext (arXiv 2410.02387)."""
 
-UNPUBLISHED = {"stl10", "imagenet", "folder"}
+UNPUBLISHED = {"stl10", "imagenet", "folder", "coco"}
 
 
 def test_there_is_a_space_for_every_dataset() -> None:

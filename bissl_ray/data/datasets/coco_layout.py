@@ -1,7 +1,7 @@
 """Where the annotations and the images lie in a folder in COCO's form, which nobody lays out alike."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -108,10 +108,11 @@ def _places(folder: Path, path: Path, part: str) -> Iterator[str]:
     inside = subfolders(folder)
     images = [name for name in inside if name.casefold() in _IMAGES]
     within: Mapping[str, list[str]] = {name: subfolders(folder / name) for name in images}
-    called = {path.stem.removeprefix("instances_"), path.stem.partition("_")[2], path.stem}
+    called = {path.stem.removeprefix("instances_"), path.stem}
+    wanted: tuple[Callable[[str], bool], ...] = (called.__contains__, lambda name: part_hinted(name) == part)
     yield PurePosixPath(_below(folder, path)).parent.as_posix()
     yield from images
-    for fits in (lambda name: name in called, lambda name: part_hinted(name) == part):
+    for fits in wanted:
         yield from (f"{name}/{inner}" for name in images for inner in within[name] if fits(inner))
         yield from (name for name in inside if fits(name))
     yield "."

@@ -23,6 +23,8 @@ _UNUSED: Final = ("segmentation", "keypoints")
 _REFUSED: Final = -1
 """Place of an image or category that is wrong by itself: what refers to it says nothing more."""
 _UNKNOWN: Final = -2
+_MOST: Final = 2**31
+"""Pixels of a side: what says more, or that it isn't a number, says nothing."""
 
 _Rows = Sequence[dict[str, Any]]
 
@@ -99,14 +101,14 @@ def _lists(file: CocoFile) -> dict[str, _Rows] | None:
         found = found or f"JSON that is {'a list' if isinstance(document, list) else 'a single value'}"
         file.lines.append(f"{file.path}: found {found}, expected COCO's lists images, annotations and categories")
         return None
-    lists = {}
+    lists: dict[str, _Rows] = {}
     for key, what in zip(_LISTS, ("image", "annotation", "category"), strict=True):
         if not document[key]:
             file.lines.append(f"{file.path}: lists no {what}, expected one or more under {key!r}")
-        lists[key] = [row for row in document[key] if isinstance(row, dict)]
-        if len(lists[key]) < len(document[key]):
+        rows = lists[key] = [row for row in document[key] if isinstance(row, dict)]
+        if len(rows) < len(document[key]):
             wrong = next(number for number, row in enumerate(document[key], 1) if not isinstance(row, dict))
-            file.say(f"entry {wrong} of {key!r}", f"found {document[key][wrong - 1]!r:.60}, expected an {what}'s keys")
+            file.say(f"entry {wrong} of {key!r}", f"found {document[key][wrong - 1]!r:.60}, expected an object of JSON")
     return lists
 
 
@@ -120,7 +122,7 @@ def _lightened(entry: dict[str, Any]) -> dict[str, Any]:
 def _read_images(file: CocoFile, rows: _Rows) -> dict[object, int]:
     """Fill in the images; returns each one's place by its id."""
     places: dict[object, int] = {}
-    sides = []
+    sides: list[list[Any]] = []
     for number, row in enumerate(rows, 1):
         key, name = row.get("id"), row.get("file_name")
         if not _is_id(key):
@@ -136,7 +138,7 @@ def _read_images(file: CocoFile, rows: _Rows) -> dict[object, int]:
             file.names.append(name)
             file.image_ids.append(str(key))
             sides.append([row.get("height"), row.get("width")])
-    usable = [pair if are_numbers(pair) and min(pair) >= 1 else (0, 0) for pair in sides]
+    usable = [pair if are_numbers(pair) and all(1 <= side < _MOST for side in pair) else (0, 0) for pair in sides]
     file.sides = np.rint(np.array(usable, np.float64)).astype(np.int64).reshape(-1, 2)
     return places
 
@@ -196,7 +198,7 @@ def _read_annotations(
     right &= formed & fit
     file.ids = ids if right.all() else [ids[place] for place in np.flatnonzero(right).tolist()]
     file.image, file.category, file.boxes = places["image"][right], places["category"][right], boxes[right]
-    file.crowd = np.array([row.get("iscrowd") in (1, "1") for row in rows], np.bool_)[right]
+    file.crowd = np.fromiter((row.get("iscrowd") in (1, "1") for row in rows), np.bool_, len(rows))[right]
     file.areas = numbers_in([row.get("area") for row in rows])[right]
 
 
