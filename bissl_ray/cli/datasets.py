@@ -139,13 +139,17 @@ def _check_with_progress(choice: "DataChoice", quick: bool) -> "Findings":
 
 
 def _show(spec: "DatasetSpec", findings: "Findings") -> None:
+    from bissl_ray.cli.dataset_tables import show_sizes
+
     typer.echo(f"{spec.title} ({spec.name})\n")
     if findings.splits is not None:
-        _show_sizes(spec, findings.splits)
+        show_sizes(spec, findings.splits)
     for heading, found in (("note", findings.notes), ("problem", findings.problems)):
         for finding in found:
             _show_finding(heading, finding)
-    if findings.opened is None:
+    if findings.splits is None and not findings.images:
+        opened = "No image was opened."
+    elif findings.opened is None:
         opened = f"{findings.images:,} images, none opened (--quick)."
     else:
         opened = f"{findings.opened:,} of {findings.images:,} images open."
@@ -166,27 +170,10 @@ def _classes(spec: "DatasetSpec", splits: "DatasetSplits | None") -> str:
     return f"{splits.classes:,} classes{listed}. "
 
 
-def _show_sizes(spec: "DatasetSpec", splits: "DatasetSplits") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from bissl_ray.cli.terminal import Terminal
-
-    published = dict(zip(("train", "validation", "test"), spec.sizes or (), strict=False))
-    table = Table("split", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("images", justify="right")
-    if published:
-        table.add_column("published", justify="right")
-    for split in ("pretext", "train", "validation", "test"):
-        images = f"{len(getattr(splits, split)):,}"
-        table.add_row(split, images, *([f"{published[split]:,}" if split in published else ""] if published else []))
-    Terminal().print(table)
-    typer.echo(f"\nValidation: {splits.validation_from}.\n")
-
-
 def _show_finding(heading: str, finding: "Finding") -> None:
     typer.echo(f"{heading}: {finding.text}{':' if finding.examples else '.'}")
-    for example in finding.examples[:_MOST_EXAMPLES]:
+    shown = len(finding.examples) if finding.whole else _MOST_EXAMPLES
+    for example in finding.examples[:shown]:
         typer.echo(f"  {example}")
-    if len(finding.examples) > _MOST_EXAMPLES:
-        typer.echo(f"  and {len(finding.examples) - _MOST_EXAMPLES:,} more")
+    if len(finding.examples) > shown:
+        typer.echo(f"  and {len(finding.examples) - shown:,} more")

@@ -31,12 +31,16 @@ def shipped_spaces() -> list[str]:
     return [name for name, path in _shipped().items() if "dataset" in read_document(path, _label(path)).values]
 
 
+_OWN = ("folder", "coco")
+"""Datasets of which a person may have several, each with a name: folder-NAME."""
+
+
 def find_space(name_or_path: str | Path) -> Path:
     """Find the file of a search space.
 
     Args:
         name_or_path: a shipped space's name, which wins over a file of that name, or a file. A dataset folder-NAME
-            that has no file of its own takes the space of all folders.
+            or coco-NAME that has no file of its own takes the space of all of its kind.
 
     Returns:
         The file, which exists.
@@ -46,8 +50,9 @@ def find_space(name_or_path: str | Path) -> Path:
     """
     name = str(name_or_path)
     found = _named(name, beside=Path())
-    if found is None and name.startswith("folder-"):
-        found = _named("folder", beside=Path())
+    kind, dash, _ = name.partition("-")
+    if found is None and dash and kind in _OWN:
+        found = _named(kind, beside=Path())
     if found is None:
         names = shipped_spaces()
         raise BadInputError(

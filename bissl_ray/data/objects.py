@@ -76,9 +76,59 @@ class ObjectsOfImages(Packed[Objects]):
             str(self._ids[place]),
         )
 
+    @staticmethod
+    def of_arrays(
+        counts: NDArray[np.int64], objects: Objects, sides: NDArray[np.int64], ids: Sequence[str]
+    ) -> "ObjectsOfImages":
+        """The objects of many images from arrays, of which no copy is made.
+
+        Args:
+            counts: objects of each image.
+            objects: those of all images, one after another; its own height, width and image_id say nothing.
+            sides: height and width of each image.
+            ids: of each image.
+        """
+        made = ObjectsOfImages(())
+        made._fill(np.cumsum(counts, dtype=np.int64), objects, sides, np.array(ids, dtype=np.str_))
+        return made
+
+    def _fill(self, ends: NDArray[np.int64], objects: Objects, sides: NDArray[np.int64], ids: NDArray[np.str_]) -> None:
+        self._ends, self._sides, self._ids = ends, sides, ids
+        self._boxes, self._classes, self._crowd, self._difficult, self._areas = objects[:5]
+
     def select(self, indices: Iterable[int]) -> "ObjectsOfImages":
         """Those of these indices, in this order."""
-        return ObjectsOfImages(self._one(index) for index in indices)
+        chosen = np.arange(len(self))[np.fromiter(indices, np.int64)]
+        starts = np.concatenate([[0], self._ends])[chosen]
+        counts = self._ends[chosen] - starts
+        ends = np.cumsum(counts, dtype=np.int64)
+        inside = np.arange(counts.sum()) + np.repeat(starts - (ends - counts), counts)
+        made = ObjectsOfImages(())
+        objects = Objects(
+            self._boxes[inside],
+            self._classes[inside],
+            self._crowd[inside],
+            self._difficult[inside],
+            self._areas[inside],
+            0,
+            0,
+            "",
+        )
+        made._fill(ends, objects, self._sides[chosen], self._ids[chosen])
+        return made
+
+    def per_image(self) -> NDArray[np.int64]:
+        """How many objects each image has, crowds aside."""
+        images = np.searchsorted(self._ends, np.flatnonzero(~self._crowd), side="right")
+        return np.bincount(images, minlength=len(self))
+
+    def sides(self) -> NDArray[np.int64]:
+        """Annotated height and width of each image, int64 (images, 2)."""
+        return self._sides
+
+    def shown(self, classes: int) -> NDArray[np.int64]:
+        """How many objects of each class there are in all, crowds aside."""
+        return np.bincount(self._classes[~self._crowd], minlength=classes)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ObjectsOfImages) and self.digest() == other.digest()

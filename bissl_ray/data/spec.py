@@ -115,6 +115,10 @@ class DatasetSplits:
     """Where the validation images came from, in words: "as published", "drawn, seed 0", "from S/cars_val_split.txt"."""
     class_names: tuple[str, ...] | None = None
     """What the files call each class, by its label: a head's outputs mean these; None where they have no names."""
+    left_out: tuple[str, ...] = ()
+    """Annotations that can't be used and need no correction, a line each with file, id and why."""
+    annotation_files: tuple[Path, ...] = ()
+    """Files that targets were read from and that may lie beside images; of a person's own folder."""
 
     def images(self, split: str) -> Images:
         """The images of "pretext", "train", "validation" or "test"."""

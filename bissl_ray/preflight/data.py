@@ -10,6 +10,7 @@ from bissl_ray.config.documents import StageDocument, SweepDocument
 from bissl_ray.data import get_dataset, open_data
 from bissl_ray.data.cache.folder import check_cache_folder
 from bissl_ray.data.checks.files import folders_in_classes
+from bissl_ray.data.checks.targets import LABELS
 from bissl_ray.data.files.changed import decoded
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.errors import BadInputError
@@ -121,7 +122,7 @@ def inspect_data(data: DataChoice, decoding: Decoding = AS_SHOWN) -> DataFacts:
         without_split=data.splits_dir if lacking else None,
         class_names=splits.class_names,
         own=own,
-        notes=tuple(finding.text for finding in folders_in_classes(splits)) if own else (),
+        notes=tuple(finding.text for finding in folders_in_classes(splits)) if own and spec.task in LABELS else (),
     )
 
 

@@ -65,7 +65,7 @@ def test_an_intact_copy_is_found_so(here, tmp_path: Path, name: str) -> None:
     done = here("check", name, "--data-dir", write_tiny(name, tmp_path))
     assert done.code == 0, done
     assert "images open. Nothing is wrong." in done.out and "problem:" not in done.out
-    assert ("note: It is smaller than the published one" in done.out) == (name != "folder")
+    assert ("note: It is smaller than the published one" in done.out) == (name not in ("folder", "coco"))
 
 
 @pytest.mark.parametrize(("name", "images"), [("digits", "1,797"), ("digits_scenes", "1,050")])

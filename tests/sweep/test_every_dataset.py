@@ -13,7 +13,7 @@ from tests.data.tiny import WRITERS, write_tiny
 
 pytestmark = pytest.mark.ray
 NAMES = [name for name in dataset_names() if not get_dataset(name).embedded]
-SHARING = [name for name in NAMES if name != "folder"]
+SHARING = [name for name in NAMES if name not in ("folder", "coco")]
 """Datasets that can lie in one data folder, each in a part of its own."""
 COMMANDS = [SHARING[0::2], SHARING[1::2], ["folder"]]
 

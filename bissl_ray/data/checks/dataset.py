@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.data.checks.boxes import unlike_files
 from bissl_ray.data.checks.files import check_unused, folders_in_classes
 from bissl_ray.data.checks.findings import Finding, Findings, count_of
 from bissl_ray.data.checks.images import check_files, check_images, examine_images, images_by_name
-from bissl_ray.data.checks.targets import LABELLED, LABELS
+from bissl_ray.data.checks.targets import DETECTION, LABELLED, LABELS
 from bissl_ray.data.datasets.registry import get_dataset
 from bissl_ray.data.files.image_lists import missing_classes
 from bissl_ray.data.files.left_out import AnnotationsError, LeftOutError
@@ -41,16 +42,19 @@ def check_dataset(choice: DataChoice, quick: bool, progress: Callable[[int, int]
         raise no_split(Path(choice.splits_dir), choice.dataset, splits.validation_from)
     findings = Findings(splits)
     findings.notes += _compare(spec, splits)
-    if spec.task in LABELS and splits.classes is not None:
-        _check_classes(splits, splits.classes, findings)
+    if splits.left_out:
+        findings.notes.append(Finding(f"{count_of(len(splits.left_out), 'annotation')} left out", splits.left_out))
+    if splits.classes is not None and (spec.task in LABELS or spec.task == DETECTION):
+        _check_classes(spec, splits, splits.classes, findings)
     images = images_by_name(splits)
     findings.images = len(images)
-    if spec.classes is None and not spec.embedded:
+    if spec.classes is None and spec.task in LABELS and not spec.embedded:
         findings.notes += folders_in_classes(splits)
-    check_unused(images, spec.classes is None, findings)
+    check_unused(images, spec.classes is None, splits.annotation_files, findings)
     if not quick:
         examined = examine_images(list(images.values()), _counting(progress, len(images)))
         check_images(spec, splits, examined, findings)
+        findings.problems += unlike_files(splits, examined)
         findings.problems += _unlike_published(choice, spec, splits)
         findings.opened = sum(image.problem is None for image in examined)
     return findings
@@ -73,7 +77,7 @@ def _check_remaining(error: LeftOutError, quick: bool, progress: Callable[[int, 
 def _of_annotations(error: AnnotationsError) -> Finding:
     """All that is wrong with them; what an image is of isn't known, and none is opened."""
     what = f"{count_of(len(error.lines), 'fault')} in the annotations; correct them or put intact files there"
-    return Finding(what, error.lines)
+    return Finding(what, error.lines, whole=True)
 
 
 def _counting(progress: Callable[[int, int], None], total: int) -> Callable[[int], None]:
@@ -124,11 +128,13 @@ def _unlike_published(choice: DataChoice, spec: DatasetSpec, splits: DatasetSpli
         )
 
 
-def _check_classes(splits: DatasetSplits, classes: int, findings: Findings) -> None:
+def _check_classes(spec: DatasetSpec, splits: DatasetSplits, classes: int, findings: Findings) -> None:
     for split in LABELLED:
         absent = missing_classes(getattr(splits, split).targets, classes)
         if absent:
-            where = findings.problems if split == "train" else findings.notes
+            # Of objects a rare class may well be shown by one split alone.
+            wrong = split == "train" and spec.task in LABELS
+            where = findings.problems if wrong else findings.notes
             names = splits.class_names
             named = [f"class {n} (counted from 0)" if names is None else f"class {names[n]}" for n in absent]
             several = count_of(len(absent), "class", "classes")

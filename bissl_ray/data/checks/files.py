@@ -1,7 +1,7 @@
 """What lies in the folders of a dataset beside the images that are used, and how these lie."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from bissl_ray.data.checks.findings import Finding, Findings, count_of
@@ -31,16 +31,20 @@ def folders_in_classes(splits: DatasetSplits) -> Iterator[Finding]:
         )
 
 
-def check_unused(images: Mapping[str, tuple[Images, int]], own: bool, findings: Findings) -> None:
+def check_unused(
+    images: Mapping[str, tuple[Images, int]], own: bool, read: Collection[Path], findings: Findings
+) -> None:
     """Add what lies beside images that are used, and is not.
 
     Args:
         images: those that are used, by path.
         own: whether the folder is a person's own, in which images may also lie above the classes' folders.
+        read: further files that are used.
         findings: receives a note, and how many images are left out.
     """
     used = {name for name, (source, _) in images.items() if isinstance(source, ImageFiles)}
     folders = {name.rpartition("/")[0] for name in used}
+    used |= set(map(str, read))
     if own:
         roots = {source.folder for source, _ in images.values() if isinstance(source, ImageFiles)}
         # Of several parts what holds them all.

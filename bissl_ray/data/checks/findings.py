@@ -14,6 +14,8 @@ class Finding(NamedTuple):
     """What, in a sentence without its full stop."""
     examples: Sequence[str] = ()
     """All that it is true of, a line each."""
+    whole: bool = False
+    """Whether all of them are to be read: each has to be mended by itself."""
 
 
 @dataclass

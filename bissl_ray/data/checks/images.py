@@ -28,6 +28,8 @@ class Examined(NamedTuple):
     """Why it can't be used."""
     rotated: bool = False
     """Whether its file asks viewers to turn it."""
+    size: tuple[int, int] | None = None
+    """Width and height as decoded, turned as the file asks; None where many images share a file."""
 
 
 def examine_images(images: Sequence[tuple[Images, int]], progress: Callable[[int], None]) -> list[Examined]:
@@ -77,11 +79,11 @@ def _examine_file(path: str) -> Examined:
 
     try:
         with opened(path) as image:
-            to_rgb(image)
+            size = to_rgb(image).size
             rotated = orientation(image) != 1
     except BadInputError as error:
         return Examined(path, b"", str(error))
-    return Examined(path, hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest(), None, rotated)
+    return Examined(path, hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest(), None, rotated, size)
 
 
 def _examine_pixels(source: Images, index: int) -> Examined:

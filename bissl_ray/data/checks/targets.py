@@ -66,6 +66,9 @@ LABELS: Final = {
 }
 """The tasks whose targets name classes."""
 
+DETECTION: Final = "detection"
+"""The task whose targets are objects, each of a class."""
+
 
 def _check_labels(splits: DatasetSplits, spec: DatasetSpec) -> None:
     """Refuse labels of another form than the task's or of no class, and a split whose images show none at all."""

@@ -95,7 +95,9 @@ def _read(_folder: Path, choice: SplitChoice) -> DatasetSplits:
     contents = [grey.tobytes(), scans.labels.astype("<i8").tobytes()]
     return DatasetSplits(
         pretext=images_of(pool),
-        **labelled_parts,
+        train=labelled_parts["train"],
+        validation=labelled_parts["validation"],
+        test=labelled_parts["test"],
         classes=len(scans.names),
         fingerprint=fingerprint(SPEC.name, contents, {"pretext": pool, **parts}),
         labelled_fingerprint=fingerprint(SPEC.name, contents, parts),

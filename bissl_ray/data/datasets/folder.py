@@ -5,23 +5,18 @@ checkpoint pretrained under one seed has never seen the test images of another; 
 Beside train/ and test/ there may be val/; without it a fifth of train/ validates. Images in unlabelled/ join the
 pretext pool. Other common words for these, in any case, are understood (`files.split_words`).
 
-The data folder is the dataset's own. Several are told apart by names, folder-NAME, and may lie in one data folder as
-other datasets do: then each is the folder NAME in it.
+The data folder is the dataset's own; several are told apart by names, folder-NAME (`own_folders`).
 """
 
-import re
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from bissl_ray.data.datasets.own_folders import OwnFolders, own_folder
 from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
 _TEST_SHARE = 1 / 5
 _VALIDATION_SHARE = 1 / 5
-_PREFIX = "folder-"
-# It becomes a folder of the store and a part of file names (store.check_name).
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")
 
 
 def _read(name: str, folder: Path, choice: SplitChoice) -> DatasetSplits:
@@ -30,12 +25,8 @@ def _read(name: str, folder: Path, choice: SplitChoice) -> DatasetSplits:
     from bissl_ray.data.files.published import split
     from bissl_ray.data.files.split_words import parts_in
 
-    if not folder.is_dir():
-        raise BadInputError(f"--data-dir {folder}: found no folder there; expected the one that holds your images")
-    inner = folder / name.removeprefix(_PREFIX)
     # One that holds images and no folders is a class that happens to be called so.
-    if is_named(name) and inner.is_dir() and subfolders(inner):
-        folder = inner
+    folder = own_folder(name, folder, lambda inner: bool(subfolders(inner)))
     parts = parts_in(folder, subfolders(folder))
     if "train" in parts:
         published, share = split_by_hand(folder, parts), _VALIDATION_SHARE
@@ -48,29 +39,6 @@ def _read(name: str, folder: Path, choice: SplitChoice) -> DatasetSplits:
                 f"{folder}: too few images, the {part} split comes out empty; expected five a class or more"
             )
     return splits
-
-
-def named(name: str) -> DatasetSpec:
-    """The facts of one of a person's folders.
-
-    Args:
-        name: `folder-` and what they call it.
-
-    Raises:
-        BadInputError: it can't be part of file names.
-    """
-    called = name.removeprefix(_PREFIX)
-    if _NAME.fullmatch(called) is None:
-        raise BadInputError(
-            f"dataset {name!r}: expected letters, digits, '.', '_' or '-' after '{_PREFIX}', 80 at most, for example "
-            f"'{_PREFIX}birds'"
-        )
-    return replace(SPEC, name=name, title=f"Your folder, {called}", reader=partial(_read, name))
-
-
-def is_named(name: str) -> bool:
-    """Whether a dataset's name is that of one of a person's folders."""
-    return name.startswith(_PREFIX)
 
 
 SPEC = DatasetSpec(
@@ -92,3 +60,4 @@ unlabelled/*.jpg ...                         further images for the pretext, if 
     required=(),
     reader=partial(_read, "folder"),
 )
+NAMED = OwnFolders(SPEC, "Your folder", _read)

@@ -7,6 +7,7 @@ from bissl_ray.data.datasets import (
     caltech101,
     cars,
     cifar,
+    coco,
     cub200,
     digits,
     digits_scenes,
@@ -33,6 +34,7 @@ DATASETS: Final[dict[str, DatasetSpec]] = {
         cars.SPEC,
         cifar.CIFAR10,
         cifar.CIFAR100,
+        coco.SPEC,
         cub200.SPEC,
         digits.SPEC,
         digits_scenes.SPEC,
@@ -49,9 +51,11 @@ DATASETS: Final[dict[str, DatasetSpec]] = {
     )
 }
 
+_NAMED: Final = (folder.NAMED, coco.NAMED)
+
 
 def dataset_names() -> list[str]:
-    """List the names of all datasets, in alphabetical order; any folder-NAME is one as well."""
+    """List the names of all datasets, in alphabetical order; any folder-NAME and coco-NAME is one as well."""
     load_plugins()
     return sorted(DATASETS)
 
@@ -60,13 +64,14 @@ def get_dataset(name: str) -> DatasetSpec:
     """Look up a dataset.
 
     Args:
-        name: one of `dataset_names`, or folder-NAME for one of several folders of a person's own.
+        name: one of `dataset_names`, or folder-NAME or coco-NAME for one of several folders of a person's own.
 
     Raises:
         BadInputError: no dataset has that name.
     """
-    if folder.is_named(name):
-        return folder.named(name)
+    for own in _NAMED:
+        if own.is_named(name):
+            return own.named(name)
     if name not in DATASETS:
         load_plugins()
     if name not in DATASETS:

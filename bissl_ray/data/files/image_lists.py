@@ -11,12 +11,15 @@ from pathlib import Path
 from bissl_ray.data.files.class_folders import unlisted
 from bissl_ray.data.files.left_out import absent_images
 from bissl_ray.data.files.sources import ImageFiles
-from bissl_ray.data.spec import Label, Labelled
+from bissl_ray.data.objects import ObjectsOfImages
+from bissl_ray.data.spec import Label, Labelled, Target
 from bissl_ray.errors import BadInputError
 
 
-def missing_classes(labels: Sequence[Label], classes: int) -> list[int]:
-    """The classes, in order, that none of these labels shows."""
+def missing_classes(labels: Sequence[Target], classes: int) -> list[int]:
+    """The classes, in order, that none of these labels, or objects but crowds, shows."""
+    if isinstance(labels, ObjectsOfImages):
+        return [number for number, count in enumerate(labels.shown(classes).tolist()) if not count]
     shown: set[int] = set()
     for label in labels:
         shown.update([label] if isinstance(label, int) else (c for c, seen in enumerate(label) if seen == 1))

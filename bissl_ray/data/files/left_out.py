@@ -18,8 +18,7 @@ class LeftOutError(BadInputError):
     """
 
     def __init__(self, what: str, lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> None:
-        more = f", and so are {len(lines) - 1:,} more" if len(lines) > 1 else ""
-        super().__init__(f"{lines[0]}{more}; {remedy}")
+        super().__init__(_message(lines, remedy))
         self.what = what
         self.lines = lines
         self.remaining = remaining
@@ -28,6 +27,11 @@ class LeftOutError(BadInputError):
     def __reduce__(self) -> tuple[type, tuple[str, Sequence[str], Sequence[Path], str]]:
         # From a worker of the cluster to here; an exception pickles its message alone.
         return type(self), (self.what, self.lines, self.remaining, self.remedy)
+
+
+def _message(lines: Sequence[str], remedy: str) -> str:
+    more = f", and so are {len(lines) - 1:,} more" if len(lines) > 1 else ""
+    return f"{lines[0]}{more}; {remedy}"
 
 
 def absent_images(lines: Sequence[str], remaining: Sequence[Path], remedy: str) -> LeftOutError:

@@ -44,7 +44,7 @@ def part_called(name: str) -> str | None:
     return _PART_OF.get(word) or _PART_OF.get(_AFTER.sub("", word))
 
 
-def _part_hinted(name: str) -> str | None:
+def part_hinted(name: str) -> str | None:
     """The part that one of a name's words says: "seg_train" is "train"."""
     words = [*_BETWEEN.split(name), *_WORD.findall(name)]
     return next((part for word in words if (part := part_called(word)) is not None), None)
@@ -68,7 +68,7 @@ def parts_in(folder: Path, found: Collection[str]) -> dict[str, str]:
     # Of these alone: there may be thousands of classes, each with thousands of images.
     holding = {name for name in called if subfolders(folder / name)}
     if not any(name in holding for name, part in called.items() if part != "unlabelled"):
-        hinted = {name: part for name in sorted(found) if (part := _part_hinted(name)) is not None}
+        hinted = {name: part for name in sorted(found) if (part := part_hinted(name)) is not None}
         if "train" in hinted.values():
             holding |= {name for name in hinted if subfolders(folder / name)}
             called |= {name: part for name, part in hinted.items() if name in holding}

@@ -9,6 +9,7 @@ from bissl_ray.data import dataset_names, get_dataset
 from bissl_ray.errors import BadInputError
 
 HEAVY = {"torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "ray"}
+OWN = {"folder", "coco"}
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -25,10 +26,10 @@ def test_every_dataset_says_what_it_is(name: str) -> None:
     assert spec.name == name
     assert spec.title and spec.home and spec.layout
     assert spec.embedded == name.startswith("digits")
-    assert (spec.classes is None) == (spec.sizes is None) == (name == "folder")
+    assert (spec.classes is None) == (spec.sizes is None) == (name in OWN)
     first = [path if isinstance(path, str) else path[0] for path in spec.required]
     assert all(path.rstrip("/") in spec.layout for path in first)
-    assert bool(spec.required) == (not spec.embedded and name != "folder")
+    assert bool(spec.required) == (not spec.embedded and name not in OWN)
 
 
 def test_looking_a_dataset_up_imports_nothing_heavy() -> None:

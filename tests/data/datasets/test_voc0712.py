@@ -161,7 +161,7 @@ def test_a_check_lists_all_faults(folder: Path, monkeypatch, capsys) -> None:
     assert done.code == 2
     assert f"problem: {len(told)} faults in the annotations; correct them or put intact files there:" in done.out
     assert all(f"\n  {beginning}" in done.out for beginning in told)
-    assert "0 of 0 images open. 1 problem." in done.out
+    assert "No image was opened. 1 problem." in done.out
 
 
 @pytest.mark.parametrize("file", ["VOC2007/JPEGImages/900002.jpg", "VOC2012/Annotations/2012_000005.xml"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.data.tiny.cars import write_tiny_cars
 from tests.data.tiny.cifar import write_tiny_cifar10, write_tiny_cifar100
+from tests.data.tiny.coco import write_tiny_coco
 from tests.data.tiny.folders import write_tiny_folder, write_tiny_imagenet
 from tests.data.tiny.lists import (
     write_tiny_aircrafts,
@@ -24,6 +25,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "aircrafts": write_tiny_aircrafts,
     "caltech101": write_tiny_caltech101,
     "cars": write_tiny_cars,
+    "coco": write_tiny_coco,
     "cub200": write_tiny_cub200,
     "dtd": write_tiny_dtd,
     "flowers": write_tiny_flowers,

@@ -1,0 +1,388 @@
+"""A person's folder in COCO's form: every layout is read, and all that is wrong with it is said at once."""
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bissl_ray.config import load_search_space
+from bissl_ray.data import SplitChoice, get_dataset
+from bissl_ray.data.files.left_out import AnnotationsError, LeftOutError
+from bissl_ray.data.objects import ObjectsOfImages
+from bissl_ray.data.spec import DatasetSplits
+from bissl_ray.errors import BadInputError
+from tests.cli.command import run_here
+from tests.data.tiny.coco import LAYOUTS, SHAPES, write_json, write_tiny_coco
+
+COCO = get_dataset("coco")
+ONE = "annotations.json"
+TRAIN = "annotations/instances_train2017.json"
+VAL = "annotations/instances_val2017.json"
+Document = dict[str, Any]
+
+
+def names(source: Any) -> list[str]:
+    return [source.name(index) for index in range(len(source))]
+
+
+def sizes(splits: DatasetSplits) -> tuple[int, int, int]:
+    return len(splits.train), len(splits.validation), len(splits.test)
+
+
+def changed(path: Path, change: Callable[[Document], object]) -> Document:
+    """Change an annotation file in place."""
+    content: Document = json.loads(path.read_text())
+    change(content)
+    write_json(path, content)
+    return content
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Path:
+    """Ten images in one file."""
+    return write_tiny_coco(tmp_path, {"all": 10}, "one file")
+
+
+def all_objects(splits: DatasetSplits) -> dict[str, Any]:
+    return {
+        objects.image_id: objects for part in (splits.train, splits.validation, splits.test) for objects in part.targets
+    }
+
+
+@pytest.mark.parametrize("layout", sorted({*LAYOUTS} - {"one file"}))
+@pytest.mark.parametrize(
+    ("given", "split", "said"),
+    [
+        ({"train": 20, "val": 4, "test": 5}, (20, 4, 5), "from {folder}/"),
+        ({"train": 20, "val": 4}, (18, 2, 4), "drawn, seed 0; val, as published, is the test split"),
+        ({"train": 20, "test": 5}, (18, 2, 5), "drawn, seed 0"),
+        ({"train": 10}, (6, 2, 2), "drawn, seed 0"),
+    ],
+    ids=["all", "without test", "without val", "train"],
+)
+def test_every_layout(tmp_path: Path, layout: str, given: dict[str, int], split: tuple[int, ...], said: str) -> None:
+    splits = COCO.open(write_tiny_coco(tmp_path, given, layout))
+    assert sizes(splits) == split and splits.class_names == SHAPES
+    assert splits.validation_from.startswith(said.format(folder=tmp_path))
+    assert len({*names(splits.train), *names(splits.validation), *names(splits.test)}) == sum(given.values())
+    assert isinstance(splits.train.targets, ObjectsOfImages) and splits.train[0][0].size == (64, 64)
+
+
+def test_boxes_lie_where_the_shapes_are(tmp_path: Path) -> None:
+    splits = COCO.open(write_tiny_coco(tmp_path))
+    for image, objects in splits.train:
+        for (left, top, right, bottom), label in zip(objects.boxes * 64, objects.classes.tolist(), strict=True):
+            inside = np.asarray(image)[int(top) : int(bottom), int(left) : int(right)].reshape(-1, 3)
+            assert inside.mean(axis=0).argmax() == label
+
+
+def test_what_is_published_beside_the_boxes_is_passed_over(tmp_path: Path) -> None:
+    write_tiny_coco(tmp_path, {"train": 10, "val": 4})
+    for name in ("captions_train2017", "person_keypoints_train2017", "image_info_test2017", "stuff_val2017"):
+        write_json(tmp_path / "annotations" / f"{name}.json", {})
+    assert sizes(COCO.open(tmp_path)) == (9, 1, 4)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "./", "train2017/", "images/", "../images/", "images\\"], ids=lambda prefix: prefix or "none"
+)
+def test_names_relative_to_any_usual_place(tmp_path: Path, prefix: str) -> None:
+    write_tiny_coco(tmp_path, {"train": 10})
+    if "images" in prefix:
+        (tmp_path / "train2017").rename(tmp_path / "images")
+    changed(
+        tmp_path / TRAIN,
+        lambda content: [row.update(file_name=prefix + row["file_name"]) for row in content["images"]],
+    )
+    folder = "images" if "images" in prefix else "train2017"
+    assert {Path(name).parent for name in names(COCO.open(tmp_path).train)} == {tmp_path / folder}
+
+
+def test_splits_are_the_same_for_test_under_every_seed(one: Path) -> None:
+    first, other = (COCO.open(one, SplitChoice(seed)) for seed in (0, 1))
+    assert names(first.test) == names(other.test) and names(first.validation) != names(other.validation)
+    assert first.fingerprint != other.fingerprint == COCO.open(one, SplitChoice(1)).fingerprint
+    assert not {*names(first.train), *names(first.validation)} & {*names(first.test)}
+
+
+def test_another_box_class_name_or_file_is_another_fingerprint(one: Path) -> None:
+    seen = {COCO.open(one).fingerprint}
+    changed(one / ONE, lambda content: content["annotations"][0]["bbox"].__setitem__(2, 3))
+    seen.add(COCO.open(one).fingerprint)
+    changed(one / ONE, lambda content: content["categories"][0].update(name="cube"))
+    seen.add(COCO.open(one).fingerprint)
+    Image.new("RGB", (64, 64)).save(one / "pictures" / "000001.jpg")
+    seen.add(COCO.open(one).fingerprint)
+    assert len(seen) == 4
+
+
+RIGHT: dict[str, tuple[Callable[[Document], object], Callable[[Any], object]]] = {
+    "crowd": (
+        lambda content: content["annotations"][0].update(iscrowd=1),
+        lambda objects: objects.crowd.tolist()[0] and not objects.difficult.any(),
+    ),
+    "without size": (
+        lambda content: [content["images"][0].pop(side) for side in ("width", "height")],
+        lambda objects: (objects.width, objects.height) == (64, 64),
+    ),
+    "size null": (
+        lambda content: content["images"][0].update(width=None),
+        lambda objects: (objects.width, objects.height) == (64, 64),
+    ),
+    "partly outside": (
+        lambda content: content["annotations"][0].update(bbox=[-16, 32, 48, 100]),
+        lambda objects: objects.boxes[0].tolist() == [0, 0.5, 0.5, 1] and objects.areas[0] == 32 * 32,
+    ),
+    "area": (
+        lambda content: content["annotations"][0].update(area=12.5, segmentation=[[1, 2, 3, 4, 5, 6]]),
+        lambda objects: objects.areas[0] == 12.5,
+    ),
+    "without objects": (
+        lambda content: content.update(annotations=[row for row in content["annotations"] if row["image_id"] != 1]),
+        lambda objects: objects.boxes.shape == (0, 4) and objects.classes.shape == (0,),
+    ),
+    "without ids": (
+        lambda content: [row.pop("id") for row in content["annotations"]],
+        lambda objects: len(objects.classes) > 0,
+    ),
+    "categories nobody uses": (
+        lambda content: content["categories"].insert(0, {"id": 0, "name": "shapes", "supercategory": "none"}),
+        lambda objects: objects.classes.max() < 3,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_what_is_right(one: Path, case: str) -> None:
+    change, holds = RIGHT[case]
+    changed(one / ONE, change)
+    splits = COCO.open(one)
+    assert holds(all_objects(splits)["1"]) and splits.class_names == SHAPES and splits.left_out == ()
+
+
+def test_boxes_without_area_are_left_out_and_listed(one: Path, monkeypatch, capsys) -> None:
+    before = len(all_objects(COCO.open(one))["1"].classes)
+    changed(one / ONE, lambda content: content["annotations"][0].update(bbox=[3, 4, 5, 0]))
+    splits = COCO.open(one)
+    assert len(all_objects(splits)["1"].classes) == before - 1
+    assert splits.left_out == (f"{one / ONE}, annotation 1: its box [3, 4, 5, 0] has no area",)
+    done = run_here(monkeypatch, capsys, "datasets", "check", "coco", "--data-dir", one)
+    assert done.code == 0 and f"note: 1 annotation left out:\n  {splits.left_out[0]}" in done.out
+
+
+def set_first(rows: str, **values: object) -> Callable[[Document], object]:
+    return lambda content: content[rows][0].update(values)
+
+
+def drop(rows: str, key: str) -> Callable[[Document], object]:
+    return lambda content: content[rows][0].pop(key)
+
+
+WRONG: list[tuple[str, Callable[[Document], object], str]] = [
+    ("width below 0", set_first("annotations", bbox=[1, 2, -3, 4]), "annotation 1: its bbox [1, 2, -3, 4] has a width"),
+    ("nan", set_first("annotations", bbox=[1, 2, float("nan"), 4]), "annotation 1: its bbox [1, 2, nan, 4] has a numb"),
+    ("infinite", set_first("annotations", bbox=[float("inf"), 2, 3, 4]), "has a number that isn't finite"),
+    (
+        "outside",
+        set_first("annotations", bbox=[64, 2, 3, 4]),
+        "annotation 1: its box [64, 2, 3, 4] lies outside image 1 (000001.jpg, 64 x 64)",
+    ),
+    ("left of it", set_first("annotations", bbox=[-9, 2, 3, 4]), "its box [-9, 2, 3, 4] lies outside image 1"),
+    ("no bbox", drop("annotations", "bbox"), "annotation 1: has no bbox"),
+    ("three numbers", set_first("annotations", bbox=[1, 2, 3]), "annotation 1: found [1, 2, 3] for its bbox, expected"),
+    ("text", set_first("annotations", bbox=["1", 2, 3, 4]), "annotation 1: found ['1', 2, 3, 4] for its bbox"),
+    ("huge", set_first("annotations", bbox=[10**400, 2, 3, "4"]), "for its bbox, expected four numbers"),
+    ("category unknown", set_first("annotations", category_id=4), "annotation 1: its category_id 4 is that of no cat"),
+    ("no category_id", drop("annotations", "category_id"), "annotation 1: its category_id None is that of no"),
+    ("image unknown", set_first("annotations", image_id=99), "annotation 1: its image_id 99 is that of no image"),
+    ("image a list", set_first("annotations", image_id=[1]), "annotation 1: its image_id [1] is that of no image"),
+    ("annotation twice", set_first("annotations", id=2), "annotation 2: 2 annotations have this id"),
+    ("image id twice", set_first("images", id=2), "image 2: two images have this id; '000002.jpg' is the second"),
+    (
+        "file twice",
+        set_first("images", file_name="000002.jpg"),
+        "image 2: has the file pictures/000002.jpg, as image 1",
+    ),
+    ("no file_name", drop("images", "file_name"), "image 1: has no file_name"),
+    ("category twice", set_first("categories", id=7), "category 7: two categories have this id: 'square' and 'disc'"),
+    ("name twice", set_first("categories", name="disc"), "category 7: is called 'disc' as category 3 is"),
+    ("no category", lambda content: content.update(categories=[]), ": lists no category, expected one or more"),
+    ("no image", lambda content: content.update(images=[]), ": lists no image, expected one or more"),
+    ("no annotation", lambda content: content.update(annotations=[]), ": lists no annotation, expected one or more"),
+    ("not COCO", lambda content: content.pop("images"), ": found the keys annotations, categories, expected COCO's"),
+    ("no object", lambda content: content["images"].append(5), "entry 11 of 'images': found 5, expected an object"),
+]
+
+
+@pytest.mark.parametrize(("change", "line"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+def test_what_is_wrong_is_named(one: Path, change: Callable[[Document], object], line: str) -> None:
+    changed(one / ONE, change)
+    with pytest.raises(AnnotationsError) as caught:
+        COCO.open(one)
+    error = caught.value
+    assert error.lines[0].startswith(f"{one / ONE}") and line in error.lines[0]
+    assert "\n" not in str(error) and f"datasets check coco --data-dir {one} lists all" in str(error)
+    assert pickle.loads(pickle.dumps(error)).lines == error.lines
+
+
+@pytest.mark.parametrize(("text", "found"), [("{", "found no JSON"), ("[]", "JSON that is a list"), ("3", "a single")])
+def test_other_files_than_annotations(one: Path, text: str, found: str) -> None:
+    (one / ONE).write_text(text)
+    with pytest.raises(AnnotationsError, match=found):
+        COCO.open(one)
+
+
+def test_parts_must_fit_together(tmp_path: Path) -> None:
+    write_tiny_coco(tmp_path, {"train": 10, "val": 4}, "images")
+    train, val = (tmp_path / "annotations" / f"{part}.json" for part in ("train", "val"))
+    changed(val, lambda content: (content["categories"][0].update(name="cube"), set_first_file(content)))
+    with pytest.raises(AnnotationsError) as caught:
+        COCO.open(tmp_path)
+    said = "\n".join(caught.value.lines)
+    assert f"{train}: has no category 'cube', which {val} has" in said
+    assert f"{val}, image 11: has the file images/000001.jpg, as image 1 of train.json has" in said
+
+
+def set_first_file(content: Document) -> None:
+    content["images"][0]["file_name"] = "000001.jpg"
+
+
+def test_ids_of_categories_may_differ_between_the_parts(tmp_path: Path) -> None:
+    write_tiny_coco(tmp_path, {"train": 20, "val": 8})
+    before = COCO.open(tmp_path).test.targets
+    renumber = {3: 2, 7: 1, 11: 0}
+
+    def other_ids(content: Document) -> None:
+        for row in content["categories"]:
+            row["id"] = renumber[row["id"]]
+        for row in content["annotations"]:
+            row["category_id"] = renumber[row["category_id"]]
+
+    changed(tmp_path / VAL, other_ids)
+    assert COCO.open(tmp_path).test.targets == before
+
+
+def test_absent_images_are_counted_as_elsewhere(one: Path) -> None:
+    for number in (1, 5):
+        (one / "pictures" / f"{number:06d}.jpg").unlink()
+    with pytest.raises(LeftOutError) as caught:
+        COCO.open(one)
+    assert caught.value.lines[0] == f"{one}/pictures/000001.jpg: named in annotations.json but absent"
+    assert len(caught.value.lines) == 2 and len(caught.value.remaining) == 8
+    (one / "pictures" / "000001.jpg").write_bytes(b"")
+    (one / "pictures" / "000005.jpg").write_bytes(b"")
+    with pytest.raises(LeftOutError, match=r"000001\.jpg: is empty \(0 bytes\), and so are 1 more"):
+        COCO.open(one)
+
+
+def files(folder: Path, *given: str) -> None:
+    for name in given:
+        write_json(folder / name, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((), "found no file of annotations, expected annotations/*.json"),
+        (("inner/annotations/train.json",), "further in: give --data-dir {folder}/inner"),
+        ((TRAIN, "annotations/train2014.json"), "both say that they are the train part"),
+        ((TRAIN, "annotations/more.json"), "{folder}/annotations/more.json: found beside 1 other, and its name says"),
+        ((VAL, "annotations/test.json"), "without annotations of training images"),
+    ],
+    ids=["none", "further in", "twice", "no part", "no train"],
+)
+def test_parts_that_are_not_there(tmp_path: Path, given: tuple[str, ...], said: str) -> None:
+    files(tmp_path, *given)
+    with pytest.raises(BadInputError) as caught:
+        COCO.open(tmp_path)
+    assert said.format(folder=tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_all_that_is_wrong_is_one_list(one: Path, monkeypatch, capsys) -> None:
+    def spoil(content: Document) -> None:
+        for row in content["annotations"][:3]:
+            row["bbox"] = [1, 2, -3, 4]
+        content["annotations"][3]["category_id"] = 4
+        content["annotations"][4]["bbox"] = [100, 100, 5, 5]
+
+    changed(one / ONE, spoil)
+    (one / "pictures" / "000010.jpg").unlink()
+    done = run_here(monkeypatch, capsys, "datasets", "check", "coco-x", "--data-dir", one)
+    listed = [line for line in done.out.splitlines() if line.startswith("  ")]
+    assert done.code == 2 and "problem: 6 faults in" in done.out and len(listed) == 6
+    assert "No image was opened. 1 problem." in done.out
+
+
+def test_the_check_counts_objects(one: Path, monkeypatch, capsys) -> None:
+    changed(
+        one / ONE,
+        lambda content: content.update(annotations=[row for row in content["annotations"] if row["image_id"] != 1]),
+    )
+    splits = COCO.open(one)
+    done = run_here(monkeypatch, capsys, "datasets", "check", "coco", "--data-dir", one)
+    rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines() if line.strip()}
+    for split in ("train", "validation", "test"):
+        targets = getattr(splits, split).targets
+        empty = sum(not len(objects.classes) for objects in targets)
+        assert rows[split] == [str(len(targets)), str(sum(len(objects.classes) for objects in targets)), str(empty)]
+    per_class = [str(splits.test.targets.shown(3)[number]) for number in range(3)]
+    assert [rows[name][2] for name in SHAPES] == per_class
+    assert done.code == 0 and "Beside the images" not in done.out
+
+
+def test_files_of_another_size_than_annotated(one: Path, monkeypatch, capsys) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 48)).save(one / "pictures" / "000001.jpg", exif=exif)
+    changed(one / ONE, set_first("images", height=48))
+    done = run_here(monkeypatch, capsys, "datasets", "check", "coco", "--data-dir", one)
+    assert done.code == 2 and "give --set exif_orientation=false if the boxes belong" in done.out
+    assert f"  {one}/pictures/000001.jpg: annotated as 64 x 48, the file shows 48 x 64" in done.out
+
+
+def test_named_folders_may_lie_in_one_data_folder(tmp_path: Path) -> None:
+    write_tiny_coco(tmp_path / "birds", {"all": 10}, "one file")
+    birds = get_dataset("coco-birds")
+    assert (birds.name, birds.title, birds.task, birds.metric) == (
+        "coco-birds",
+        "Your COCO folder, birds",
+        "detection",
+        "ap",
+    )
+    assert birds.open(tmp_path).fingerprint == birds.open(tmp_path / "birds").fingerprint
+    assert birds.open(tmp_path).fingerprint != COCO.open(tmp_path / "birds").fingerprint
+    write_tiny_coco(tmp_path / "robo", {"train": 10, "test": 4}, "roboflow")
+    assert sizes(get_dataset("coco-test").open(tmp_path / "robo")) == (9, 1, 4)
+    with pytest.raises(BadInputError, match="expected letters"):
+        get_dataset("coco-a b")
+
+
+def test_they_are_swept_in_the_space_of_all_of_them() -> None:
+    space = load_search_space("coco-birds")
+    assert (space.dataset, space.known_good) == ("coco", [])
+
+
+def test_splits_can_be_pickled(one: Path) -> None:
+    splits = COCO.open(one)
+    again = pickle.loads(pickle.dumps(splits))
+    assert again.fingerprint == splits.fingerprint and again.train.targets == splits.train.targets
+
+
+def test_a_selection_is_that_of_its_objects(one: Path) -> None:
+    targets = COCO.open(one).train.targets
+    assert isinstance(targets, ObjectsOfImages)
+    chosen = [4, 0, 3]
+    assert targets.select(chosen) == ObjectsOfImages(targets[index] for index in chosen)
+    assert len(targets.select([])) == 0
+
+
+def test_a_folder_beside_does_not_matter(one: Path) -> None:
+    before = COCO.open(one).fingerprint
+    shutil.copytree(one / "pictures", one / "thumbnails")
+    assert COCO.open(one).fingerprint == before
