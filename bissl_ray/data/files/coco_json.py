@@ -180,7 +180,7 @@ def _read_annotations(
             file.say(f"annotation {ids[place]}", f"its {key} {asked[place]!r} is that of no {what}")
     found = [row.get("bbox") for row in rows]
     boxes, formed = boxes_in(found)
-    finite: NDArray[np.bool_] = np.isfinite(boxes).all(axis=1)
+    finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(boxes), axis=1)
     fit = finite & (boxes[:, 2:] >= 0).all(axis=1)
     for place in np.flatnonzero(~(formed & fit)).tolist():
         what = "a width or height below 0" if finite[place] else "a number that isn't finite"
