@@ -7,7 +7,7 @@ from typing import Final
 
 from bissl_ray.data.files.class_folders import subfolders, unlisted
 from bissl_ray.data.files.formats import is_ignored
-from bissl_ray.data.files.split_words import part_hinted
+from bissl_ray.data.files.split_words import PARTS, part_hinted
 from bissl_ray.errors import BadInputError
 
 ALONE: Final = "all"
@@ -39,7 +39,7 @@ def _json_files(folder: Path) -> list[Path]:
 
 
 def parts_of(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
-    """The annotation file of each part: "train", and "val" or "test" or both; or of `ALONE`.
+    """The annotation file of each part, in this order: "train", and "val" or "test" or both; or of `ALONE`.
 
     Raises:
         BadInputError: there is none, several of a part, one that says no part beside others, or none of "train".
@@ -72,7 +72,8 @@ def parts_of(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
             f"{folder}: found {' and '.join(_below(folder, path) for path in files)} without annotations of training "
             "images; expected train and test, val beside them if you have it, or one file of all images"
         )
-    return parts
+    # Classes are numbered as those of the training images are.
+    return {part: parts[part] for part in PARTS if part in parts}
 
 
 def _part_of(folder: Path, path: Path) -> str | None:

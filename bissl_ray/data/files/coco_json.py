@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from bissl_ray.data.files.class_folders import unlisted
 from bissl_ray.data.files.coco_columns import are_numbers, boxes_in, numbers_in, places_of
+from bissl_ray.data.files.coco_outlines import without_outlines
 
 _LISTS: Final = ("images", "annotations", "categories")
-_UNUSED: Final = ("segmentation", "keypoints")
 _REFUSED: Final = -1
 """Place of an image or category that is wrong by itself: what refers to it says nothing more."""
 _UNKNOWN: Final = -2
@@ -90,7 +90,7 @@ def read_coco(path: Path) -> CocoFile:
 
 def _lists(file: CocoFile) -> dict[str, _Rows] | None:
     try:
-        document = json.loads(file.path.read_text(encoding="utf-8-sig"), object_hook=_lightened)
+        document = json.loads(without_outlines(file.path.read_bytes()).decode("utf-8-sig"))
     except OSError as error:
         raise unlisted(error) from error
     except (ValueError, RecursionError) as error:
@@ -110,13 +110,6 @@ def _lists(file: CocoFile) -> dict[str, _Rows] | None:
             wrong = next(number for number, row in enumerate(document[key], 1) if not isinstance(row, dict))
             file.say(f"entry {wrong} of {key!r}", f"found {document[key][wrong - 1]!r:.60}, expected an object of JSON")
     return lists
-
-
-def _lightened(entry: dict[str, Any]) -> dict[str, Any]:
-    """Without what isn't asked for: outlines are most of COCO's files."""
-    for key in _UNUSED:
-        entry.pop(key, None)
-    return entry
 
 
 def _read_images(file: CocoFile, rows: _Rows) -> dict[object, int]:
@@ -177,17 +170,17 @@ def _read_annotations(
         for key, times in Counter(hashable).items():
             if times > 1:
                 file.say(f"annotation {key}", f"{times} annotations have this id")
-    right = np.ones(len(rows), np.bool_)
+    right: NDArray[np.bool_] = np.ones(len(rows), np.bool_)
     places = {}
     for key, what, known in (("image_id", "image", images), ("category_id", "category", categories)):
         asked = [row.get(key) for row in rows]
         places[what] = places_of(asked, known, _UNKNOWN)
-        right &= places[what] >= 0
+        right = right & (places[what] >= 0)
         for place in np.flatnonzero(places[what] == _UNKNOWN).tolist():
             file.say(f"annotation {ids[place]}", f"its {key} {asked[place]!r} is that of no {what}")
     found = [row.get("bbox") for row in rows]
     boxes, formed = boxes_in(found)
-    finite = np.isfinite(boxes).all(axis=1)
+    finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(boxes), axis=1)
     fit = finite & (boxes[:, 2:] >= 0).all(axis=1)
     for place in np.flatnonzero(~(formed & fit)).tolist():
         what = "a width or height below 0" if finite[place] else "a number that isn't finite"
@@ -195,10 +188,11 @@ def _read_annotations(
         if not formed[place]:
             said = f"found {found[place]!r:.80} for its bbox, expected four numbers: left, top, width, height"
         file.say(f"annotation {ids[place]}", "has no bbox" if found[place] is None else said)
-    right &= formed & fit
+    right = right & formed & fit
     file.ids = ids if right.all() else [ids[place] for place in np.flatnonzero(right).tolist()]
     file.image, file.category, file.boxes = places["image"][right], places["category"][right], boxes[right]
-    file.crowd = np.fromiter((row.get("iscrowd") in (1, "1") for row in rows), np.bool_, len(rows))[right]
+    crowd: NDArray[np.bool_] = np.fromiter((row.get("iscrowd") in (1, "1") for row in rows), np.bool_, len(rows))
+    file.crowd = crowd[right]
     file.areas = numbers_in([row.get("area") for row in rows])[right]
 
 
