@@ -25,7 +25,7 @@ def show_sizes(spec: "DatasetSpec", splits: "DatasetSplits") -> None:
         ("images", True),
         ("published", published),
         ("objects", objects),
-        ("images without", objects),
+        ("no object", objects),
     ):
         if wanted:
             table.add_column(heading, justify="right")

@@ -21,6 +21,8 @@ SMALL = [f"{name}={value}" for name, value in {**TINY["fixed"], **BATCHES, "alte
         ("cars", {"top1", "mean_per_class", "loss"}),
         ("pets", {"top1", "mean_per_class", "loss"}),
         ("voc07", {"map11", "map", "loss"}),
+        ("voc0712", {"ap", "ap50", "ap75", "voc07_ap50", "voc12_ap50"}),
+        ("coco", {"ap", "ap50", "ap75"}),
     ],
 )
 def test_from_pretraining_to_evaluation(tmp_path: Path, dataset: str, metrics: set[str]) -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ray
 NAMES = [name for name in dataset_names() if not get_dataset(name).embedded]
 SHARING = [name for name in NAMES if name not in ("folder", "coco")]
 """Datasets that can lie in one data folder, each in a part of its own."""
-COMMANDS = [SHARING[0::2], SHARING[1::2], ["folder"]]
+COMMANDS = [SHARING[0::2], [*SHARING[1::2], "coco-shapes"], ["folder"]]
 
 
 def test_every_dataset_can_be_written_tiny() -> None:
@@ -34,7 +34,10 @@ def one_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster
 def test_two_trials_on_each(names: list[str], one_cpu: RunningCluster, tmp_path: Path) -> None:
     for name in names:
         # Where one folder is given for several datasets, each finds its own part of it.
-        write_tiny(name, tmp_path / "data")
+        if name == "coco-shapes":
+            write_tiny("coco", tmp_path / "data" / "shapes")
+        else:
+            write_tiny(name, tmp_path / "data")
     space = tiny_space(
         tmp_path,
         fixed={"alternations": 1, "lower_batch": 8, "upper_batch": 8, "finetune_epochs": 1, "finetune_batch": 8},

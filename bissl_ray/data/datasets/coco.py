@@ -52,14 +52,15 @@ def _published(read: "CocoParts") -> "tuple[Published, float, str]":
     """The parts as they are split; the share of the training images to validate with; more on how, in words."""
     from bissl_ray.data.datasets.coco_layout import ALONE
     from bissl_ray.data.files.published import Published
-    from bissl_ray.data.splits import stratified_split
+    from bissl_ray.data.strata import iterative_split, shown_classes
 
     parts = read.parts
     made = partial(Published, classes=len(read.class_names), class_names=read.class_names, contents=read.contents)
     if ALONE in parts:
         images = parts[ALONE]
         held_out = round(len(images) * _TEST_SHARE)
-        rest, test = stratified_split([0] * len(images), held_out, _TEST_SEED, "coco test")
+        shown = [shown_classes(objects) for objects in images.targets]
+        rest, test = iterative_split(shown, held_out, _TEST_SEED, "coco test")
         share = _VALIDATION_SHARE / (1 - _TEST_SHARE)
         return made(train=images.select(rest.tolist()), test=images.select(test.tolist())), share, ""
     if "test" not in parts:
