@@ -1,11 +1,10 @@
 """Object detection: Faster R-CNN's loss, and average precision over a split."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -17,16 +16,16 @@ from bissl_ray.downstream.base import DownstreamTask, Prepare, Scores, WholeMode
 from bissl_ray.downstream.detection import samples
 from bissl_ray.downstream.detection.detector import Detector, Frame, anchor_sides
 from bissl_ray.downstream.detection.found import Found as Scored
-from bissl_ray.downstream.detection.found import Truth as Counted
-from bissl_ray.downstream.detection.losses import Choice, Truth, choose, loss_on
+from bissl_ray.downstream.detection.losses import Choice, choose, loss_on
 from bissl_ray.downstream.detection.necks import Pyramid, has_pyramid
 from bissl_ray.downstream.detection.pictures import drawing
 from bissl_ray.downstream.detection.samples import Scenes, in_frame
 from bissl_ray.downstream.detection.tally import DetectionTally
 from bissl_ray.downstream.detection.torchvision_model import torchvision_model
+from bissl_ray.downstream.detection.unpacking import counted_of, keys_of, one_frame, truths_of
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone, StagedBackbone
-from bissl_ray.parallel import Group, all_gather, world_size
+from bissl_ray.parallel import Group
 
 
 class DetectionTask(DownstreamTask):
@@ -105,35 +104,25 @@ class DetectionTask(DownstreamTask):
 
     def choice(self, backbone: nn.Module, batch: Scenes, group: Group = None) -> Choice:
         """The anchors and regions that `loss` chooses for these parameters."""
-        frame = _one_frame(batch, group)
+        frame = one_frame(batch, group)
         with torch.no_grad():
             return choose(
-                self.detector, self.detector.propose(_staged(backbone), frame), frame, _truths(batch), _keys(batch)
+                self.detector, self.detector.propose(_staged(backbone), frame), frame, truths_of(batch), keys_of(batch)
             )
 
     def loss_on(self, backbone: nn.Module, batch: Scenes, choice: Choice | None, group: Group = None) -> Tensor:
         """The loss on anchors and regions that were chosen; None: chosen here."""
-        frame = _one_frame(batch, group)
+        frame = one_frame(batch, group)
         proposed = self.detector.propose(_staged(backbone), frame)
         if choice is None:
-            choice = choose(self.detector, proposed, frame, _truths(batch), _keys(batch))
+            choice = choose(self.detector, proposed, frame, truths_of(batch), keys_of(batch))
         return loss_on(self.detector, _staged(backbone), proposed, frame, choice, group)
 
-    def evaluate(
-        self,
-        backbone: nn.Module,
-        batches: Iterable[Scenes],
-        group: Group = None,
-    ) -> dict[str, float]:
+    def evaluate(self, backbone: nn.Module, batches: Iterable[Scenes], group: Group = None) -> dict[str, float]:
         """Score a model on a split; see `DownstreamTask.evaluate` and `DetectionTally.figures`."""
         return self._tallied(backbone, batches).figures(group)
 
-    def scores(
-        self,
-        backbone: nn.Module,
-        batches: Iterable[Scenes],
-        group: Group = None,
-    ) -> Scores:
+    def scores(self, backbone: nn.Module, batches: Iterable[Scenes], group: Group = None) -> Scores:
         """The same, with average precisions and the number of objects of each class."""
         tally = self._tallied(backbone, batches)
         rows = [row._asdict() for row in tally.by_class(group)]
@@ -162,7 +151,7 @@ class DetectionTask(DownstreamTask):
         tally = DetectionTally(self.classes, device)
         with torch.no_grad(), in_mode(False, backbone, self):
             for batch in batches:
-                for found, counted in zip(self.find(backbone, batch), _counted(batch), strict=True):
+                for found, counted in zip(self.find(backbone, batch), counted_of(batch), strict=True):
                     tally.add(found, counted)
         return tally
 
@@ -188,35 +177,3 @@ class DetectionTask(DownstreamTask):
 def _staged(backbone: nn.Module) -> StagedBackbone:
     assert isinstance(backbone, StagedBackbone), "a detector is handed the kind of backbone that it was built for"
     return backbone
-
-
-def _one_frame(batch: Scenes, group: Group) -> Frame:
-    """A batch as one process would frame it: the largest image of all workers' says how large the frame is."""
-    images, (height, width) = batch.images, batch.images.shape[-2:]
-    if world_size(group) > 1:
-        largest = all_gather(torch.tensor([[height, width]], device=images.device), group).amax(dim=0).tolist()
-        images = F.pad(images, (0, largest[1] - width, 0, largest[0] - height))
-    return Frame(images, [(int(height), int(width)) for height, width in batch.sizes.tolist()])
-
-
-def _by_image(batch: Scenes, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    counts = batch.counts.tolist()
-    return zip(*(torch.split(value, counts) for value in values), strict=True)
-
-
-def _truths(batch: Scenes) -> list[Truth]:
-    """What is trained on: all but boxes that hold a group of objects."""
-    parts = _by_image(batch, batch.boxes, batch.classes, batch.crowd)
-    return [Truth(boxes[~crowd], classes[~crowd]) for boxes, classes, crowd in parts]
-
-
-def _counted(batch: Scenes) -> Iterator[Counted]:
-    """What is scored, in pixels of the annotated images."""
-    scales = batch.annotated.double() / batch.sizes
-    parts = _by_image(batch, batch.boxes, batch.classes, batch.crowd, batch.difficult, batch.areas)
-    for (boxes, *rest), scale in zip(parts, scales, strict=True):
-        yield Counted(boxes * scale.flip(0).repeat(2), *rest)
-
-
-def _keys(batch: Scenes) -> list[int]:
-    return [int(key) for key in batch.keys.tolist()]
