@@ -1,6 +1,8 @@
 """Pictures that an evaluation drew: whether it can, and from the storage to a folder of a person's own."""
 
 import os
+from collections.abc import Iterable, Sequence
+from html import escape
 from pathlib import Path
 
 from pyarrow.fs import LocalFileSystem, copy_files
@@ -9,6 +11,7 @@ from bissl_ray.config.requests import StageRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.downstream import DownstreamTask, downstream_task
 from bissl_ray.errors import BadInputError
+from bissl_ray.metrics import METRICS
 from bissl_ray.stages.run import StageOutcome
 from bissl_ray.store import open_storage
 
@@ -46,4 +49,40 @@ def fetch_pictures(outcome: StageOutcome, folder: Path) -> str:
     files = outcome.result.get("pictures", [])
     for file in files:
         copy_files(f"{base}/{file}", f"{place}/{file.rpartition('/')[2]}", filesystem, LocalFileSystem())
-    return f"{folder}: {len(files)} pictures, predictions beside the truth"
+    names = [file.rpartition("/")[2] for file in files]
+    (place / "index.html").write_text(_page(outcome, names), "utf-8")
+    return f"{folder}: {len(files)} pictures, predictions beside the truth; index.html shows them with the figures"
+
+
+def _page(outcome: StageOutcome, names: Sequence[str]) -> str:
+    """One page with the figures and the pictures, for a browser."""
+    request, result = outcome.request, outcome.result
+    title = escape(f"{request.name}: {request.dataset}, {request.split} split")
+    figures = result["metrics"]["model"]
+    rows = [_row("th", map(_title, figures)), _row("td", map(_figure, figures, figures.values()))]
+    by_class = result.get("by_class") or {}
+    of_classes = [_row("th", ["class", *map(_title, by_class)])] if by_class else []
+    for number, name in enumerate(result.get("class_names", []) if by_class else []):
+        cells = (_figure(figure, values[number]) for figure, values in by_class.items())
+        of_classes.append(_row("td", [name, *cells]))
+    images = "\n".join(f'<p>{escape(name)}<br><img src="{escape(name)}" alt="{escape(name)}"></p>' for name in names)
+    tables = "\n".join(f"<table>\n{chr(10).join(lines)}\n</table>" for lines in (rows, of_classes) if lines)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>\n'
+        "<style>body{font-family:sans-serif}td,th{text-align:right;padding:0 .6em}</style>\n"
+        f"<h1>{title}</h1>\n{tables}\n{images}\n</html>\n"
+    )
+
+
+def _row(tag: str, cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _title(figure: str) -> str:
+    return f"{METRICS[figure].title} %" if figure in METRICS else figure
+
+
+def _figure(figure: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return METRICS[figure].score(METRICS[figure].objective(value), unit="") if figure in METRICS else f"{value:,.0f}"
