@@ -30,7 +30,8 @@ def evaluate(
         bool, typer.Option("--linear-probe", help="Judge the frozen backbone by the best linear head on it.")
     ] = False,
     pictures: Annotated[
-        Path | None, typer.Option(help="Draw a few images with what the model finds beside the truth, into this folder.")
+        Path | None,
+        typer.Option(help="Draw a few images with what the model finds beside the truth, into this folder."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
