@@ -197,5 +197,4 @@ def _read_annotations(
 
 
 def _is_id(key: object) -> bool:
-    # Tables that had gaps come out with 1.0 in place of 1.
-    return type(key) in (int, str) or (isinstance(key, float) and key.is_integer())
+    return type(key) in (int, str) or (isinstance(key, float) and key.is_integer())  # 1.0: of a table with gaps
