@@ -17,7 +17,7 @@ def places_of(keys: Sequence[object], known: Mapping[object, int], unknown: int)
     try:
         found = [known.get(key, unknown) for key in keys]
     except TypeError:  # a list or an object in place of an id
-        found = [known.get(key, unknown) if isinstance(key, int | str) else unknown for key in keys]
+        found = [known.get(key, unknown) if isinstance(key, int | float | str) else unknown for key in keys]
     return np.array(found, np.int64)
 
 

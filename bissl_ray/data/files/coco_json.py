@@ -146,8 +146,8 @@ def _read_categories(file: CocoFile, rows: _Rows) -> dict[object, int]:
             file.say(f"category number {number}", f"found the id {key!r}, expected a number or text ({name!r})")
         elif key in named:
             file.say(f"category {key}", f"two categories have this id: {named[key]!r} and {name!r}")
-        elif not isinstance(name, str) or not name.strip():
-            file.say(f"category {key}", f"found the name {name!r}, expected text")
+        elif not isinstance(name, str) or not name.strip() or any(character < " " for character in name):
+            file.say(f"category {key}", f"found the name {name!r}, expected text in one line")
             refused.append(key)
         elif name in named.values():
             first = next(other for other, known in named.items() if known == name)
@@ -197,4 +197,4 @@ def _read_annotations(
 
 
 def _is_id(key: object) -> bool:
-    return isinstance(key, int | str)
+    return type(key) in (int, str) or (isinstance(key, float) and key.is_integer())  # 1.0: of a table with gaps

@@ -388,3 +388,33 @@ def test_a_folder_beside_does_not_matter(one: Path) -> None:
     before = COCO.open(one).fingerprint
     shutil.copytree(one / "pictures", one / "thumbnails")
     assert COCO.open(one).fingerprint == before
+
+
+@pytest.mark.parametrize("rows", ["images", "categories", "annotations"])
+def test_whole_floats_are_ids(one: Path, rows: str) -> None:
+    expected = all_objects(COCO.open(one))
+
+    def floats(content: Document) -> None:
+        for row in content[rows]:
+            row.update({key: float(row[key]) for key in ("id", "image_id", "category_id") if key in row})
+
+    changed(one / ONE, floats)
+    found = all_objects(COCO.open(one))
+    assert {int(float(key)): objects.classes.tolist() for key, objects in found.items()} == {
+        int(key): objects.classes.tolist() for key, objects in expected.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content["categories"][0].update(name="a\nb"), r"category 3: found the name 'a\\nb', expected"),
+        (lambda content: content["images"][0].update(id=True), "image number 1: found the id True, expected"),
+        (lambda content: content["images"][0].update(id=0.5), "image number 1: found the id 0.5, expected"),
+    ],
+    ids=["name of two lines", "a truth value", "half an id"],
+)
+def test_odd_ids_and_names_are_refused(one: Path, change: Callable[[Document], object], said: str) -> None:
+    changed(one / ONE, change)
+    with pytest.raises(AnnotationsError, match=said):
+        COCO.open(one)
