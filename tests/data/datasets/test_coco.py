@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bissl_ray.config import load_search_space
-from bissl_ray.data import SplitChoice, get_dataset
+from bissl_ray.data import DataChoice, SplitChoice, get_dataset, open_data
 from bissl_ray.data.files.left_out import AnnotationsError, LeftOutError
 from bissl_ray.data.objects import ObjectsOfImages
 from bissl_ray.data.spec import DatasetSplits
@@ -348,6 +348,28 @@ def test_files_of_another_size_than_annotated(one: Path, monkeypatch, capsys) ->
     assert f"  {one}/pictures/000001.jpg: annotated as 64 x 48, the file shows 48 x 64" in done.out
 
 
+def only_crowds(content: Document) -> None:
+    for row in content["annotations"]:
+        row["iscrowd"] = 1
+
+
+def only_flat_boxes(content: Document) -> None:
+    for row in content["annotations"]:
+        row["bbox"][2] = 0
+
+
+@pytest.mark.parametrize("spoil", [only_crowds, only_flat_boxes])
+@pytest.mark.parametrize(("part", "split"), [("train", "train"), ("val", "validation"), ("test", "test")])
+def test_each_split_needs_an_object_that_is_scored(
+    tmp_path: Path, part: str, split: str, spoil: Callable[[Document], object]
+) -> None:
+    write_tiny_coco(tmp_path, {"train": 10, "val": 4, "test": 4}, "images")
+    changed(tmp_path / "annotations" / f"{part}.json", spoil)
+    for name in ("coco", "coco-birds"):
+        with pytest.raises(BadInputError, match=rf"\('{name}'\): none of its \d+ {split} images shows an object"):
+            open_data(DataChoice(name, data_dir=str(tmp_path)))
+
+
 def test_named_folders_may_lie_in_one_data_folder(tmp_path: Path) -> None:
     write_tiny_coco(tmp_path / "birds", {"all": 10}, "one file")
     birds = get_dataset("coco-birds")
@@ -382,6 +404,19 @@ def test_a_selection_is_that_of_its_objects(one: Path) -> None:
     chosen = [4, 0, 3]
     assert targets.select(chosen) == ObjectsOfImages(targets[index] for index in chosen)
     assert len(targets.select([])) == 0
+
+
+def test_an_object_of_all_is_found_in_its_image(one: Path) -> None:
+    changed(
+        one / ONE,
+        lambda content: content.update(annotations=[row for row in content["annotations"] if row["image_id"] != 1]),
+    )
+    targets = COCO.open(one).train.targets
+    assert isinstance(targets, ObjectsOfImages)
+    every = [(image, place) for image, objects in enumerate(targets) for place in range(len(objects.classes))]
+    assert [targets.image_of(place) for place in range(len(every))] == every
+    for place, (image, own) in enumerate(every):
+        assert targets.together().boxes[place].tolist() == targets[image].boxes[own].tolist()
 
 
 def test_a_folder_beside_does_not_matter(one: Path) -> None:
