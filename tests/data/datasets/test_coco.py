@@ -212,6 +212,22 @@ WRONG: list[tuple[str, Callable[[Document], object], str]] = [
     ("no file_name", drop("images", "file_name"), "image 1: has no file_name"),
     ("category twice", set_first("categories", id=7), "category 7: two categories have this id: 'square' and 'disc'"),
     ("name twice", set_first("categories", name="disc"), "category 7: is called 'disc' as category 3 is"),
+    ("name cut off", set_first("images", file_name="a\ud800.jpg"), "image 1: its file_name 'a\\ud800.jpg' can't be"),
+    ("name of two lines", set_first("images", file_name="a\nb.jpg"), "image 1: its file_name 'a\\nb.jpg' can't be"),
+    ("name too long", set_first("images", file_name=f"a/{'b' * 256}"), "image 1: its file_name 'a/bbb"),
+    ("id of two lines", set_first("images", id="a\nb"), "image number 1: found the id 'a\\nb', expected a number"),
+    ("class cut off", set_first("categories", name="\ud800"), "category 3: found the name '\\ud800', expected text of"),
+    (
+        "class of two lines",
+        set_first("categories", name="a\nb"),
+        "category 3: found the name 'a\\nb', expected text of",
+    ),
+    ("annotation of two lines", set_first("annotations", id="a\nb", bbox=None), "annotation number 1: has no bbox"),
+    (
+        "larger than numbers",
+        set_first("annotations", bbox=[1e308] * 4),
+        "its box [1e+308, 1e+308, 1e+308, 1e+308] lies",
+    ),
     ("no category", lambda content: content.update(categories=[]), ": lists no category, expected one or more"),
     ("no image", lambda content: content.update(images=[]), ": lists no image, expected one or more"),
     ("no annotation", lambda content: content.update(annotations=[]), ": lists no annotation, expected one or more"),
@@ -227,7 +243,7 @@ def test_what_is_wrong_is_named(one: Path, change: Callable[[Document], object],
         COCO.open(one)
     error = caught.value
     assert error.lines[0].startswith(f"{one / ONE}") and line in error.lines[0]
-    assert "\n" not in str(error) and f"datasets check coco --data-dir {one} lists all" in str(error)
+    assert len(str(error).splitlines()) == 1 and f"datasets check coco --data-dir {one} lists all" in str(error)
     assert pickle.loads(pickle.dumps(error)).lines == error.lines
 
 
@@ -417,6 +433,15 @@ def test_an_object_of_all_is_found_in_its_image(one: Path) -> None:
     assert [targets.image_of(place) for place in range(len(every))] == every
     for place, (image, own) in enumerate(every):
         assert targets.together().boxes[place].tolist() == targets[image].boxes[own].tolist()
+
+
+@pytest.mark.parametrize("name", ["3\u202f15\u00a0pm.jpg", "鳥.jpg", "a'b\"c.jpg", "b" * 251 + ".jpg"])
+def test_files_may_be_called_what_people_call_them(one: Path, name: str) -> None:
+    (one / "pictures" / "000001.jpg").rename(one / "pictures" / name)
+    changed(one / ONE, set_first("images", file_name=name))
+    splits = COCO.open(one)
+    every = [*names(splits.train), *names(splits.validation), *names(splits.test)]
+    assert str(one / "pictures" / name) in every
 
 
 def test_a_folder_beside_does_not_matter(one: Path) -> None:
