@@ -117,6 +117,15 @@ class ObjectsOfImages(Packed[Objects]):
         made._fill(ends, objects, self._sides[chosen], self._ids[chosen])
         return made
 
+    def together(self) -> Objects:
+        """The objects of all images, one after another; its height, width and image_id say nothing."""
+        return Objects(self._boxes, self._classes, self._crowd, self._difficult, self._areas, 0, 0, "")
+
+    def image_of(self, place: int) -> tuple[int, int]:
+        """The image of an object of `together`, and the object's place among that image's own."""
+        image = int(np.searchsorted(self._ends, place, side="right"))
+        return image, place - (int(self._ends[image - 1]) if image else 0)
+
     def per_image(self) -> NDArray[np.int64]:
         """How many objects each image has, crowds aside."""
         images = np.searchsorted(self._ends, np.flatnonzero(~self._crowd), side="right")

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bissl_ray.data.checks.objects import check_objects
 from bissl_ray.data.datasets.own_folders import OwnFolders, own_folder, own_name
 from bissl_ray.data.spec import DatasetSpec, DatasetSplits, SplitChoice
 
@@ -76,6 +77,7 @@ SPEC = DatasetSpec(
     sizes=None,
     metric="ap",
     task="detection",
+    check=check_objects,
     home=(
         "they are your own images, or COCO's from https://cocodataset.org. To tell several folders apart on the board, "
         "name them: --dataset coco-birds. Its images lie in the data folder or, if there is one, in birds/ inside it."

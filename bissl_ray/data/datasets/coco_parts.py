@@ -138,7 +138,9 @@ def _objects(part: _Part, number: Mapping[str, int], left_out: list[str]) -> Obj
     file, sides = part.file, _sides(part)
     frame = sides[file.image][:, ::-1].astype(np.float64)
     known = (frame > 0).all(axis=1)
-    near, far = file.boxes[:, :2], file.boxes[:, :2] + file.boxes[:, 2:]
+    near = file.boxes[:, :2]
+    with np.errstate(over="ignore"):  # of boxes larger than any number: they are cut as others are
+        far = near + file.boxes[:, 2:]
     flat = (far <= near).any(axis=1)
     outside = ~flat & known & ((far <= 0) | (near >= frame)).any(axis=1)
     for place in np.flatnonzero(outside).tolist():

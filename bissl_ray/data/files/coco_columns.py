@@ -13,11 +13,11 @@ def are_numbers(values: Any) -> bool:
 
 
 def places_of(keys: Sequence[object], known: Mapping[object, int], unknown: int) -> NDArray[np.int64]:
-    """What is known of each key; `unknown` where nothing is."""
+    """What is known of each key; `unknown` where nothing is, and of a truth value, which Python takes for 0 or 1."""
     try:
-        found = [known.get(key, unknown) for key in keys]
+        found = [unknown if key is True or key is False else known.get(key, unknown) for key in keys]
     except TypeError:  # a list or an object in place of an id
-        found = [known.get(key, unknown) if isinstance(key, int | float | str) else unknown for key in keys]
+        found = [known.get(key, unknown) if type(key) in (int, float, str) else unknown for key in keys]
     return np.array(found, np.int64)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bissl_ray.data.files.class_folders import unlisted
 from bissl_ray.data.files.coco_columns import are_numbers, boxes_in, numbers_in, places_of
+from bissl_ray.data.files.coco_names import is_file_name, is_id, is_line
 from bissl_ray.data.files.coco_outlines import without_outlines
 
 _LISTS: Final = ("images", "annotations", "categories")
@@ -118,13 +119,16 @@ def _read_images(file: CocoFile, rows: _Rows) -> dict[object, int]:
     sides: list[list[Any]] = []
     for number, row in enumerate(rows, 1):
         key, name = row.get("id"), row.get("file_name")
-        if not _is_id(key):
-            file.say(f"image number {number}", f"found the id {key!r}, expected a number or text ({name!r})")
+        if not is_id(key):
+            file.say(f"image number {number}", f"found the id {key!r}, expected a number or text ({name!r:.80})")
         elif key in places:
             first = f" ({file.names[places[key]]} first)" if places[key] >= 0 else ""
             file.say(f"image {key}", f"two images have this id; {name!r} is the second{first}")
         elif not isinstance(name, str) or not name.strip():
             file.say(f"image {key}", "has no file_name")
+            places[key] = _REFUSED
+        elif not is_file_name(name):
+            file.say(f"image {key}", f"its file_name {name!r:.80} can't be that of a file")
             places[key] = _REFUSED
         else:
             places[key] = len(file.names)
@@ -142,12 +146,12 @@ def _read_categories(file: CocoFile, rows: _Rows) -> dict[object, int]:
     refused: list[object] = []
     for number, row in enumerate(rows, 1):
         key, name = row.get("id"), row.get("name")
-        if not _is_id(key):
-            file.say(f"category number {number}", f"found the id {key!r}, expected a number or text ({name!r})")
+        if not is_id(key):
+            file.say(f"category number {number}", f"found the id {key!r}, expected a number or text ({name!r:.80})")
         elif key in named:
             file.say(f"category {key}", f"two categories have this id: {named[key]!r} and {name!r}")
-        elif not isinstance(name, str) or not name.strip() or any(character < " " for character in name):
-            file.say(f"category {key}", f"found the name {name!r}, expected text in one line")
+        elif not is_line(name):
+            file.say(f"category {key}", f"found the name {name!r:.80}, expected text of one line")
             refused.append(key)
         elif name in named.values():
             first = next(other for other, known in named.items() if known == name)
@@ -164,8 +168,8 @@ def _read_annotations(
     file: CocoFile, rows: _Rows, images: Mapping[object, int], categories: Mapping[object, int]
 ) -> None:
     given = [row.get("id") for row in rows]
-    ids = [f"number {number}" if key is None else key for number, key in enumerate(given, 1)]
-    hashable = [key for key in given if _is_id(key)]
+    ids = [key if is_id(key) else f"number {number}" for number, key in enumerate(given, 1)]
+    hashable = [key for key in given if is_id(key)]
     if len(set(hashable)) < len(hashable):
         for key, times in Counter(hashable).items():
             if times > 1:
@@ -194,7 +198,3 @@ def _read_annotations(
     crowd: NDArray[np.bool_] = np.fromiter((row.get("iscrowd") in (1, "1") for row in rows), np.bool_, len(rows))
     file.crowd = crowd[right]
     file.areas = numbers_in([row.get("area") for row in rows])[right]
-
-
-def _is_id(key: object) -> bool:
-    return type(key) in (int, str) or (isinstance(key, float) and key.is_integer())  # 1.0: of a table with gaps

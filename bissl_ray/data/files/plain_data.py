@@ -103,7 +103,7 @@ def parse_plain_xml(path: Path) -> ElementTree.Element:
         Its root.
 
     Raises:
-        XmlError: no XML, or XML with a document type; names the file.
+        XmlError: can't be read, no XML, or XML with a document type; names the file.
     """
     parser = ElementTree.XMLParser(target=_WithoutDocumentType())
     try:
@@ -114,6 +114,10 @@ def parse_plain_xml(path: Path) -> ElementTree.Element:
             f"{path}: begins a document type (<!DOCTYPE), which annotations don't have and which can do harm",
             "put the published file there",
         ) from None
+    except OSError as error:
+        raise XmlError(
+            f"{path}: can't be read ({error.strerror})", "make it readable, or put an intact copy there"
+        ) from error
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise XmlError(f"{path}: can't be read as XML ({error})", "put an intact copy there") from error
     return root

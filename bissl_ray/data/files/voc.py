@@ -16,6 +16,8 @@ CLASSES = (
 )
 """In the devkit's order."""
 
+_MOST = 2**31
+"""Pixels of a side: no image has more."""
 _NUMBER = {name: number for number, name in enumerate(CLASSES)}
 
 
@@ -113,9 +115,9 @@ def read_annotations(path: Path, faults: list[str]) -> tuple[Element, list[Annot
 
 
 def frame_size(root: Element) -> tuple[int, int] | None:
-    """Width and height of an annotated image, in pixels; None: neither is told, or one is no positive number."""
+    """Width and height of an annotated image, in pixels; None: one isn't told, or can't be a side."""
     width, height = (_number(root, f"size/{side}") for side in ("width", "height"))
-    if width is None or height is None or min(width, height) < 1:
+    if width is None or height is None or not 1 <= min(width, height) <= max(width, height) < _MOST:
         return None
     return int(width), int(height)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bissl_ray.config import load_search_space
-from bissl_ray.data import SplitChoice, get_dataset
+from bissl_ray.data import DataChoice, SplitChoice, get_dataset, open_data
 from bissl_ray.data.files.left_out import AnnotationsError, LeftOutError
 from bissl_ray.data.objects import ObjectsOfImages
 from bissl_ray.data.spec import DatasetSplits
@@ -212,6 +212,22 @@ WRONG: list[tuple[str, Callable[[Document], object], str]] = [
     ("no file_name", drop("images", "file_name"), "image 1: has no file_name"),
     ("category twice", set_first("categories", id=7), "category 7: two categories have this id: 'square' and 'disc'"),
     ("name twice", set_first("categories", name="disc"), "category 7: is called 'disc' as category 3 is"),
+    ("name cut off", set_first("images", file_name="a\ud800.jpg"), "image 1: its file_name 'a\\ud800.jpg' can't be"),
+    ("name of two lines", set_first("images", file_name="a\nb.jpg"), "image 1: its file_name 'a\\nb.jpg' can't be"),
+    ("name too long", set_first("images", file_name=f"a/{'b' * 256}"), "image 1: its file_name 'a/bbb"),
+    ("id of two lines", set_first("images", id="a\nb"), "image number 1: found the id 'a\\nb', expected a number"),
+    ("class cut off", set_first("categories", name="\ud800"), "category 3: found the name '\\ud800', expected text of"),
+    (
+        "class of two lines",
+        set_first("categories", name="a\nb"),
+        "category 3: found the name 'a\\nb', expected text of",
+    ),
+    ("annotation of two lines", set_first("annotations", id="a\nb", bbox=None), "annotation number 1: has no bbox"),
+    (
+        "larger than numbers",
+        set_first("annotations", bbox=[1e308] * 4),
+        "its box [1e+308, 1e+308, 1e+308, 1e+308] lies",
+    ),
     ("no category", lambda content: content.update(categories=[]), ": lists no category, expected one or more"),
     ("no image", lambda content: content.update(images=[]), ": lists no image, expected one or more"),
     ("no annotation", lambda content: content.update(annotations=[]), ": lists no annotation, expected one or more"),
@@ -227,7 +243,7 @@ def test_what_is_wrong_is_named(one: Path, change: Callable[[Document], object],
         COCO.open(one)
     error = caught.value
     assert error.lines[0].startswith(f"{one / ONE}") and line in error.lines[0]
-    assert "\n" not in str(error) and f"datasets check coco --data-dir {one} lists all" in str(error)
+    assert len(str(error).splitlines()) == 1 and f"datasets check coco --data-dir {one} lists all" in str(error)
     assert pickle.loads(pickle.dumps(error)).lines == error.lines
 
 
@@ -348,6 +364,28 @@ def test_files_of_another_size_than_annotated(one: Path, monkeypatch, capsys) ->
     assert f"  {one}/pictures/000001.jpg: annotated as 64 x 48, the file shows 48 x 64" in done.out
 
 
+def only_crowds(content: Document) -> None:
+    for row in content["annotations"]:
+        row["iscrowd"] = 1
+
+
+def only_flat_boxes(content: Document) -> None:
+    for row in content["annotations"]:
+        row["bbox"][2] = 0
+
+
+@pytest.mark.parametrize("spoil", [only_crowds, only_flat_boxes])
+@pytest.mark.parametrize(("part", "split"), [("train", "train"), ("val", "validation"), ("test", "test")])
+def test_each_split_needs_an_object_that_is_scored(
+    tmp_path: Path, part: str, split: str, spoil: Callable[[Document], object]
+) -> None:
+    write_tiny_coco(tmp_path, {"train": 10, "val": 4, "test": 4}, "images")
+    changed(tmp_path / "annotations" / f"{part}.json", spoil)
+    for name in ("coco", "coco-birds"):
+        with pytest.raises(BadInputError, match=rf"\('{name}'\): none of its \d+ {split} images shows an object"):
+            open_data(DataChoice(name, data_dir=str(tmp_path)))
+
+
 def test_named_folders_may_lie_in_one_data_folder(tmp_path: Path) -> None:
     write_tiny_coco(tmp_path / "birds", {"all": 10}, "one file")
     birds = get_dataset("coco-birds")
@@ -382,6 +420,28 @@ def test_a_selection_is_that_of_its_objects(one: Path) -> None:
     chosen = [4, 0, 3]
     assert targets.select(chosen) == ObjectsOfImages(targets[index] for index in chosen)
     assert len(targets.select([])) == 0
+
+
+def test_an_object_of_all_is_found_in_its_image(one: Path) -> None:
+    changed(
+        one / ONE,
+        lambda content: content.update(annotations=[row for row in content["annotations"] if row["image_id"] != 1]),
+    )
+    targets = COCO.open(one).train.targets
+    assert isinstance(targets, ObjectsOfImages)
+    every = [(image, place) for image, objects in enumerate(targets) for place in range(len(objects.classes))]
+    assert [targets.image_of(place) for place in range(len(every))] == every
+    for place, (image, own) in enumerate(every):
+        assert targets.together().boxes[place].tolist() == targets[image].boxes[own].tolist()
+
+
+@pytest.mark.parametrize("name", ["3\u202f15\u00a0pm.jpg", "鳥.jpg", "a'b\"c.jpg", "b" * 251 + ".jpg"])
+def test_files_may_be_called_what_people_call_them(one: Path, name: str) -> None:
+    (one / "pictures" / "000001.jpg").rename(one / "pictures" / name)
+    changed(one / ONE, set_first("images", file_name=name))
+    splits = COCO.open(one)
+    every = [*names(splits.train), *names(splits.validation), *names(splits.test)]
+    assert str(one / "pictures" / name) in every
 
 
 def test_a_folder_beside_does_not_matter(one: Path) -> None:

@@ -111,6 +111,7 @@ FAULTS = [
     (described((1, 1, 9, 9), size=""), "has no size, or one of 0; expected width and height"),
     (described((1, 1, 9, 9), size=SIZE.replace("48", "0")), "has no size, or one of 0"),
     (described((1, 1, 9, 9), size=SIZE.replace("64", "wide")), "has no size, or one of 0"),
+    (described((1, 1, 9, 9), size=SIZE.replace("64", "1e300")), "has no size, or one of 0"),
 ]
 
 
@@ -123,6 +124,15 @@ def test_each_fault_is_told_with_its_file(folder: Path, content: str, told: str)
     (line,) = caught.value.lines
     assert line.startswith(f"{path}: {told}") and "\n" not in line
     assert str(caught.value) == f"{line}; {caught.value.remedy}"
+
+
+def test_a_file_that_cannot_be_read_is_one_of_them(folder: Path) -> None:
+    path = annotations(folder, "VOC2012", "2012_000003")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(AnnotationsError) as caught:
+        VOC.open(folder)
+    assert caught.value.lines == [f"{path}: can't be read (Is a directory)"]
 
 
 def test_a_box_of_one_pixel_has_both_of_its_ends(folder: Path) -> None:
