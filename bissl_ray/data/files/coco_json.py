@@ -95,7 +95,9 @@ def _lists(file: CocoFile) -> dict[str, _Rows] | None:
     except OSError as error:
         raise unlisted(error) from error
     except (ValueError, RecursionError) as error:
-        file.lines.append(f"{file.path}: found no JSON ({error}), expected annotations as COCO has them")
+        packed = file.path.open("rb").read(2) == b"\x1f\x8b"
+        found = "a gzip archive; unpack it" if packed else f"no JSON ({error})"
+        file.lines.append(f"{file.path}: found {found}, expected annotations as COCO has them")
         return None
     if not isinstance(document, dict) or not all(isinstance(document.get(key), list) for key in _LISTS):
         found = f"the keys {', '.join(map(str, document))[:200] or 'of nothing'}" if isinstance(document, dict) else ""

@@ -201,6 +201,7 @@ WRONG: list[tuple[str, Callable[[Document], object], str]] = [
     ("category unknown", set_first("annotations", category_id=4), "annotation 1: its category_id 4 is that of no cat"),
     ("no category_id", drop("annotations", "category_id"), "annotation 1: its category_id None is that of no"),
     ("image unknown", set_first("annotations", image_id=99), "annotation 1: its image_id 99 is that of no image"),
+    ("image a truth value", set_first("annotations", image_id=True), "annotation 1: its image_id True is that of no"),
     ("image a list", set_first("annotations", image_id=[1]), "annotation 1: its image_id [1] is that of no image"),
     ("annotation twice", set_first("annotations", id=2), "annotation 2: 2 annotations have this id"),
     ("image id twice", set_first("images", id=2), "image 2: two images have this id; '000002.jpg' is the second"),
