@@ -11,7 +11,7 @@ import yaml
 from bissl_ray.config import Settings
 from bissl_ray.models import build_backbone, checkpoint_content
 from tests.cli.command import Refused, one_line, run_here, tiny_space
-from tests.config.test_shipped_spaces import PUBLISHED
+from tests.config.test_shipped_spaces import OTHERS, PUBLISHED
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def test_the_published_settings_come_out(
     done = run_here(monkeypatch, capsys, "train", "--dataset", dataset, *chosen, "--dry-run")
     assert done.code == 0, done
     upper_lr, upper_weight_decay = PUBLISHED[dataset][pretext]
-    expected = Settings(pretext=pretext, upper_lr=upper_lr, upper_weight_decay=upper_weight_decay)  # type: ignore[arg-type]
+    point = {"pretext": pretext, "upper_lr": upper_lr, "upper_weight_decay": upper_weight_decay}
+    expected = Settings.model_validate(point | OTHERS.get(dataset, {}))
     document = yaml.safe_load(done.out)
     assert document["dataset"] == dataset
     assert document["fixed"] == expected.model_dump()

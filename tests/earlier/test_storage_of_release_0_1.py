@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bissl_ray.config import Settings
 from bissl_ray.models import build_backbone
 from bissl_ray.store import read_reports, read_trials, to_rows
 from bissl_ray.store.documents import read_stage_document, read_sweep_document
@@ -39,7 +40,9 @@ def test_documents_come_in_todays_shape(folder: Path) -> None:
     assert stage is not None and stage.status == "complete" and stage.result == old["result"]
     # Images were not turned: an interrupted run goes on as it began.
     turned = {"exif_orientation": {"value": False, "from": "default"}}
-    assert stage.settings_with_origins() == {**old["settings"], **turned}
+    later = stage.settings_with_origins()
+    defaults = {name: {"value": field.default, "from": "default"} for name, field in Settings.model_fields.items()}
+    assert later == {**{name: defaults[name] for name in later}, **old["settings"], **turned}
     assert sweep.request.space.settings({}).exif_orientation is False
     assert stage.request.start is not None and stage.request.start.file.endswith("aligned.pt")
 
