@@ -12,6 +12,8 @@ from bissl_ray.export.choice import run_of
 from bissl_ray.export.weights import model_weights, whole_weights
 from bissl_ray.training.models import Models
 
+pytestmark = pytest.mark.slow
+
 SPEC = get_dataset("digits_scenes")
 SMALL = {"image_size": 32, "detection_side": 64, "detection_side_low": 64, "anchor_low": 8, "proposals": 50}
 KINDS = [

@@ -20,6 +20,8 @@ from bissl_ray.errors import BadInputError
 from tests.cli.command import run_here
 from tests.data.tiny.coco import LAYOUTS, SHAPES, write_json, write_tiny_coco
 
+pytestmark = pytest.mark.slow
+
 COCO = get_dataset("coco")
 ONE = "annotations.json"
 TRAIN = "annotations/instances_train2017.json"

@@ -14,6 +14,8 @@ from bissl_ray.data.files.sources import leaves
 from bissl_ray.data.objects import Objects
 from bissl_ray.data.spec import SPLITS
 
+pytestmark = pytest.mark.slow
+
 SCENES = get_dataset("digits_scenes")
 
 

@@ -14,6 +14,8 @@ from bissl_ray.errors import BadInputError
 from tests.cli.command import run_here
 from tests.data.tiny.voc0712 import scenes, write
 
+pytestmark = pytest.mark.slow
+
 VOC = get_dataset("voc0712")
 
 

@@ -15,6 +15,8 @@ from bissl_ray.config.settings import SolverSettings
 from bissl_ray.pretext import nt_xent
 from tests.downstream.detection.given import Tiny, scenes, task_for
 
+pytestmark = pytest.mark.slow
+
 GAMMA, PROXIMITY = 0.4, 10.0
 
 

@@ -16,6 +16,8 @@ from bissl_ray.parallel import mean_over_workers
 from tests.downstream.detection.given import Tiny, backbone_named, samples, scenes, settings, task_for
 from tests.processes import run_workers
 
+pytestmark = pytest.mark.slow
+
 
 class Shared(nn.Module):
     """All but the last part of a backbone, as torchvision's detectors want it."""

@@ -31,6 +31,8 @@ from bissl_ray.downstream.detection.samples import (
 )
 from bissl_ray.errors import BadInputError
 
+pytestmark = pytest.mark.slow
+
 SPEC = replace(get_dataset("cars"), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 GREY = get_dataset("digits")
 PAINTED = [(10, 20, 58, 52), (70, 8, 110, 72), (30, 60, 60, 78)]

@@ -15,6 +15,8 @@ from bissl_ray.errors import BadInputError
 from tests.downstream.detection.given import CLASSES, Tiny, backbone_named, samples, scenes, settings, task_for
 from tests.processes import run_workers
 
+pytestmark = pytest.mark.slow
+
 SPEC = get_dataset("digits_scenes")
 
 

@@ -9,6 +9,8 @@ from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import alone
 from tests.training.small_trial import Reports, order, write_start
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("warmup", "expected"),
