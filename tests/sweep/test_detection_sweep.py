@@ -31,7 +31,7 @@ FIXED = {
     "upper_steps": 1,
     "curvature_batch": 4,
     "upper_batch": 4,
-    "head_epochs": 1,
+    "head_epochs": 0,
     "finetune_epochs": 1,
     "finetune_batch": 4,
 }
@@ -40,10 +40,10 @@ FIXED = {
 def test_a_sweep_of_a_detector_on_two_workers_is_interrupted_and_resumed(tmp_path: Path) -> None:
     from torchvision.models import resnet18
 
-    write(tmp_path / "data", 10, 10, 8)
+    write(tmp_path / "data", 8, 8, 4)
     torch.manual_seed(0)
     torch.save(resnet18().state_dict(), tmp_path / "ssl.pth")
-    protocol = {"trials": 2, "finalists": 1, "finetune_runs": 1, "seeds": 2}
+    protocol = {"trials": 1, "finalists": 1, "finetune_runs": 1, "seeds": 2}
     space = tiny_space(tmp_path, dataset="voc0712", fixed=FIXED, protocol=protocol)
     asked = ("sweep", "--dataset", "voc0712", "--space", space, "--data-dir", "data", "--pretrained", "ssl.pth")
     process = start(*asked, "--name", "shapes", "--workers-per-trial", "2", cwd=tmp_path)
