@@ -63,19 +63,17 @@ def judged_by(spec: DatasetSpec, objective: str | None) -> Metric:
     return METRICS[name]
 
 
-def check_frozen(spec: DatasetSpec) -> type[LinearTask]:
-    """The task of a dataset whose backbone neighbours and linear probes can judge.
+def check_frozen(spec: DatasetSpec) -> None:
+    """Refuse to judge a frozen backbone by neighbours or a linear probe where the task isn't one of classes.
 
     Raises:
         BadInputError: the task has no linear head on features.
     """
-    task = downstream_task(spec.task)
-    if not issubclass(task, LinearTask):
+    if not issubclass(downstream_task(spec.task), LinearTask):
         raise BadInputError(
             f"{spec.title} has the task {spec.task}, and neighbours and linear probes judge only by classes of images: "
             "leave out --knn and --linear-probe"
         )
-    return task
 
 
 def check_task(spec: DatasetSpec, settings: Settings) -> None:

@@ -16,19 +16,17 @@ _PYRAMID_STRIDES = (4, 8, 16, 32)
 
 
 class Neck(Protocol):
-    """The parts that are not the backbone's own are children of the task, and come as arguments.
+    """One way to look into a backbone, which is handed to it; what it has beside that is its own.
 
     Attributes:
         channels: of the maps.
         width: of a region's description.
         pooled_from: names of the maps that regions are cut out of.
-        levels: how many maps there are.
     """
 
     channels: int
     width: int
     pooled_from: tuple[str, ...]
-    levels: int
 
     def maps(self, backbone: StagedBackbone, images: Tensor) -> dict[str, Tensor]:
         """Maps (N, channels, h, w) of images (N, 3, H, W), H and W multiples of 32, the finest first."""
@@ -51,7 +49,6 @@ class C4:
         self.channels = backbone.channels[self._shared[-1]]
         self.width = backbone.channels[self._last]
         self.pooled_from: tuple[str, ...] = ("0",)
-        self.levels = 1
 
     def maps(self, backbone: StagedBackbone, images: Tensor) -> dict[str, Tensor]:
         """The one map that the shared parts make."""
@@ -73,6 +70,7 @@ class Pyramid(nn.Module):
         region_size: side of what is cut out of a map for a region.
 
     Attributes:
+        levels: how many maps there are.
         fpn: makes the maps.
         box_head: two layers that describe a region.
     """

@@ -5,7 +5,7 @@ from typing import Final
 
 from torch import Tensor
 
-from bissl_ray.config.names import RESNETS
+from bissl_ray.config.names import RESNETS, parts_of
 from bissl_ray.config.settings import Settings
 from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.downstream.base import WholeModel
@@ -33,7 +33,7 @@ def torchvision_model(
     task = {name.removeprefix("detector."): tensor for name, tensor in head.items()}
     classes = len(task["roi_heads.box_predictor.cls_score.bias"]) - 1
     pyramid = settings.detector == "fpn"
-    last = "layer4" if settings.backbone in RESNETS else "layer3"
+    *_, last = parts_of(settings.backbone)
     tensors: dict[str, Tensor] = {}
     for name, tensor in backbone.items():
         own = f"backbone.body.{name}" if pyramid else f"backbone.{name}"
@@ -47,11 +47,12 @@ def torchvision_model(
 
 def _c4(settings: Settings, last: str, task: Mapping[str, Tensor]) -> list[str]:
     name = settings.backbone
+    stem, *between, _ = parts_of(name)
     if name in RESNETS:
-        shared: tuple[str, ...] = (*_STEM, "layer1", "layer2", "layer3")
+        shared = (*_STEM, *between)
         source, build = f"from torchvision.models import {name}", f"network = {name}()"
     else:
-        shared = ("stem", "layer1", "layer2")
+        shared = (stem, *between)
         source, build = "from bissl_ray.models import build_backbone", f'network = build_backbone("{name}")'
     outputs, width = task["roi_heads.box_predictor.cls_score.weight"].shape
     return [
