@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from bissl_ray.bilevel import LowerHessian, hypergradient
 from bissl_ray.config.settings import SolverSettings
 from bissl_ray.pretext import nt_xent
+from tests.bilevel.minimum import minimum_of
 from tests.bilevel.quadratic import ENTRIES, entries_of, hessian_of, pieces, symmetric, whole
 
 GAMMA = 0.4
@@ -80,22 +81,7 @@ def lower_solution(anchor, start):
     def objective(theta):
         return pretext(theta) + 0.5 * (WEIGHTS * (theta - anchor).square()).sum()
 
-    theta = start.clone().requires_grad_()
-    search = torch.optim.LBFGS([theta], max_iter=500, tolerance_grad=1e-3, line_search_fn="strong_wolfe")
-
-    def closure():
-        loss = objective(theta)
-        (theta.grad,) = torch.autograd.grad(loss, theta)
-        return loss
-
-    search.step(closure)
-    theta = theta.detach()
-    for _ in range(20):
-        slope = gradient(objective, theta)
-        if slope.norm() < 1e-13:
-            return theta
-        theta = theta - torch.linalg.solve(torch.autograd.functional.hessian(objective, theta, vectorize=True), slope)
-    raise AssertionError(f"Newton stalled at {slope.norm():.1e}")
+    return minimum_of(objective, start, near=1e-3, exact=1e-13)
 
 
 def test_a_contrastive_lower_level_equals_central_differences_as_far_as_these_are_exact():

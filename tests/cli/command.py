@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.detector import SMALL_DETECTOR
+
 TINY = {
     "dataset": "digits",
     "parameters": {
@@ -38,15 +40,7 @@ TINY = {
         "finetune_epochs": 2,
         "finetune_batch": 20,
         "loader_processes": 0,
-        # What a detector reads; others don't.
-        "detection_side": 64,
-        "detection_side_low": 48,
-        "anchor_low": 8,
-        "anchor_high": 32,
-        "anchor_batch": 16,
-        "proposals": 16,
-        "region_batch": 8,
-        "region_size": 3,
+        **SMALL_DETECTOR,  # which other tasks don't read
     },
     "known_good": [{"lower_lr": 0.3, "upper_lr": 0.1, "cg_iterations": 2, "damping": 20.0}],
     "protocol": {

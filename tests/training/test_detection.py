@@ -9,6 +9,7 @@ from bissl_ray.training.stages.finetune import finetune
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import alone
 from tests.data.tiny.voc0712 import write
+from tests.detector import SMALL_DETECTOR
 from tests.training.small_trial import (
     Reports,
     assert_bit_equal,
@@ -30,14 +31,7 @@ SMALL = {
     "upper_batch": 4,
     "finetune_batch": 120,
     "head_lr": 0.02,
-    "detection_side": 64,
-    "detection_side_low": 48,
-    "anchor_low": 8,
-    "anchor_high": 32,
-    "anchor_batch": 16,
-    "proposals": 16,
-    "region_batch": 8,
-    "region_size": 3,
+    **SMALL_DETECTOR,
 }
 
 

@@ -9,19 +9,10 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.downstream.detection.samples import Sample, Scenes, collate
 from bissl_ray.downstream.detection.task import DetectionTask
 from bissl_ray.models import Backbone, StagedBackbone, build_backbone
+from tests.detector import SMALL_DETECTOR
 
 CLASSES = 3
-SMALL = {
-    "image_size": 16,
-    "detection_side": 64,
-    "detection_side_low": 48,
-    "anchor_low": 8,
-    "anchor_high": 32,
-    "anchor_batch": 32,
-    "proposals": 20,
-    "region_batch": 16,
-    "region_size": 3,
-}
+SMALL = {**SMALL_DETECTOR, "image_size": 16, "anchor_batch": 32, "proposals": 20, "region_batch": 16}
 
 
 def settings(**others) -> Settings:

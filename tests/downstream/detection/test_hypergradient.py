@@ -13,6 +13,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from bissl_ray.bilevel import LowerHessian, hypergradient
 from bissl_ray.config.settings import SolverSettings
 from bissl_ray.pretext import nt_xent
+from tests.bilevel.minimum import minimum_of
 from tests.downstream.detection.given import Tiny, scenes, task_for
 
 pytestmark = pytest.mark.slow
@@ -52,22 +53,7 @@ def lower_solution(pretext, anchor):
     def objective(theta):
         return pretext(theta) + PROXIMITY / 2 * (theta - anchor).square().sum()
 
-    theta = anchor.clone().requires_grad_()
-    search = torch.optim.LBFGS([theta], max_iter=300, tolerance_grad=1e-6, line_search_fn="strong_wolfe")
-
-    def closure():
-        loss = objective(theta)
-        (theta.grad,) = torch.autograd.grad(loss, theta)
-        return loss
-
-    search.step(closure)
-    theta = theta.detach()
-    for _ in range(20):
-        slope = torch.autograd.functional.jacobian(objective, theta)
-        if slope.norm() < 1e-12:
-            return theta
-        theta = theta - torch.linalg.solve(torch.autograd.functional.hessian(objective, theta), slope)
-    raise AssertionError(f"Newton stalled at {slope.norm():.1e}")
+    return minimum_of(objective, anchor, near=1e-6, exact=1e-12)
 
 
 def test_it_equals_central_differences(problem):
