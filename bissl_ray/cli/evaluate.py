@@ -11,11 +11,8 @@ from bissl_ray.cli.flags import takes
 from bissl_ray.cli.stage_filling import fill_stage
 from bissl_ray.cli.stage_view import run_to_end
 from bissl_ray.config.options import StageOptions
-from bissl_ray.metrics import METRICS
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from bissl_ray.config.requests import Way
     from bissl_ray.stages.run import StageOutcome
 
@@ -70,7 +67,7 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
     from rich.table import Table
 
     from bissl_ray.cli.terminal import Terminal
-    from bissl_ray.leaderboard.numbers import percent
+    from bissl_ray.stages.figures import heading, rows_by_class, written
 
     request, metrics = outcome.request, outcome.result["metrics"]
     if as_json:
@@ -84,41 +81,23 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
         typer.echo(encoder.dumps({**facts, "metrics": metrics, **found}, indent=2))
         return
     figures = list(dict.fromkeys(name for scores in metrics.values() for name in scores))
-    shares = {name for name in figures if name in METRICS and METRICS[name].share}
     table = Table("", box=SIMPLE_HEAD, title=f"{request.dataset}, {request.split} split", title_justify="left")
     for name in figures:
-        table.add_column(f"{METRICS[name].title} %" if name in shares else name, justify="right")
+        table.add_column(heading(name), justify="right")
     for way, scores in metrics.items():
-        cells = [(percent if name in shares else _plain)(scores.get(name)) for name in figures]
+        cells = [written(name, scores.get(name)) for name in figures]
         table.add_row(_WAYS.get(way) or f"{way.removeprefix('knn')} nearest neighbours", *cells)
     Terminal().print(table)
     if outcome.result.get("by_class"):
-        Terminal().print(_by_class(outcome.result["class_names"], outcome.result["by_class"]))
+        headings, rows = rows_by_class(outcome.result["class_names"], outcome.result["by_class"])
+        of_classes = Table(box=SIMPLE_HEAD)
+        for column, words in enumerate(headings):
+            of_classes.add_column(words, justify="right" if column else "left")
+        for row in rows:
+            of_classes.add_row(*row)
+        Terminal().print(of_classes)
     if "linear_probe" in metrics and request.split == "validation":
         typer.echo("The linear probe's penalty was chosen on this split, which flatters it.")
     if request.split == "test":
         folder = f"{outcome.storage}/stages/{request.name}"
         typer.echo(f"The test split was looked at; {folder}/stage.json says so. Choose nothing by these figures.")
-
-
-def _by_class(names: list[str], figures: dict[str, list[float | None]]) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from bissl_ray.leaderboard.numbers import percent
-
-    table = Table("class", box=SIMPLE_HEAD)
-    for name in figures:
-        table.add_column(f"{METRICS[name].title} %" if name in METRICS else name, justify="right")
-    for number, name in enumerate(names):
-        cells = [(percent if figure in METRICS else _count)(values[number]) for figure, values in figures.items()]
-        table.add_row(name, *cells)
-    return table
-
-
-def _count(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"
-
-
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"

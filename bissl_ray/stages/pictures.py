@@ -11,7 +11,7 @@ from bissl_ray.config.requests import StageRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.downstream import DownstreamTask, downstream_task
 from bissl_ray.errors import BadInputError
-from bissl_ray.metrics import METRICS
+from bissl_ray.stages.figures import heading, rows_by_class, written
 from bissl_ray.stages.run import StageOutcome
 from bissl_ray.store import open_storage
 
@@ -59,30 +59,19 @@ def _page(outcome: StageOutcome, names: Sequence[str]) -> str:
     request, result = outcome.request, outcome.result
     title = escape(f"{request.name}: {request.dataset}, {request.split} split")
     figures = result["metrics"]["model"]
-    rows = [_row("th", map(_title, figures)), _row("td", map(_figure, figures, figures.values()))]
-    by_class = result.get("by_class") or {}
-    of_classes = [_row("th", ["class", *map(_title, by_class)])] if by_class else []
-    for number, name in enumerate(result.get("class_names", []) if by_class else []):
-        cells = (_figure(figure, values[number]) for figure, values in by_class.items())
-        of_classes.append(_row("td", [name, *cells]))
+    lines = [_row("th", map(heading, figures)), _row("td", (written(*each) for each in figures.items()))]
+    tables = [lines]
+    if result.get("by_class"):
+        headings, rows = rows_by_class(result["class_names"], result["by_class"])
+        tables.append([_row("th", headings), *(_row("td", row) for row in rows)])
     images = "\n".join(f'<p>{escape(name)}<br><img src="{escape(name)}" alt="{escape(name)}"></p>' for name in names)
-    tables = "\n".join(f"<table>\n{chr(10).join(lines)}\n</table>" for lines in (rows, of_classes) if lines)
+    written_out = "\n".join("<table>\n" + "\n".join(each) + "\n</table>" for each in tables)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>\n'
         "<style>body{font-family:sans-serif}td,th{text-align:right;padding:0 .6em}</style>\n"
-        f"<h1>{title}</h1>\n{tables}\n{images}\n</html>\n"
+        f"<h1>{title}</h1>\n{written_out}\n{images}\n</html>\n"
     )
 
 
 def _row(tag: str, cells: Iterable[str]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-
-def _title(figure: str) -> str:
-    return f"{METRICS[figure].title} %" if figure in METRICS else figure
-
-
-def _figure(figure: str, value: float | None) -> str:
-    if value is None:
-        return ""
-    return METRICS[figure].score(METRICS[figure].objective(value), unit="") if figure in METRICS else f"{value:,.0f}"

@@ -2,16 +2,21 @@
 
 import re
 from typing import Final, TypeGuard
+from unicodedata import category
 
-_UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udc7f\udd00-\udfff]")
-"""What ends a line, steers a terminal, or is half a character; not bytes of file names that are no text (PEP 383)."""
+_UNFIT: Final = frozenset({"Cc", "Zl", "Zp", "Cs"})
+"""Categories of characters that end a line, steer a terminal, or are half a character."""
+_BYTES: Final = range(0xDC80, 0xDD00)
+"""Halves that stand for bytes of file names that are no text (PEP 383)."""
 _LONGEST: Final = 255
 """Bytes of a file's or folder's name, on any usual file system."""
 
 
 def is_line(text: object) -> TypeGuard[str]:
     """Whether it is text, of one line."""
-    return isinstance(text, str) and bool(text.strip()) and _UNFIT.search(text) is None
+    if not isinstance(text, str) or not text.strip():
+        return False
+    return text.isprintable() or not any(category(c) in _UNFIT and ord(c) not in _BYTES for c in text)
 
 
 def is_file_name(name: str) -> bool:
