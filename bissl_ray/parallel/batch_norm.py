@@ -43,7 +43,9 @@ class _TwiceDifferentiable(_BatchNorm):
         bias = self.bias if self.affine else torch.zeros(x.shape[1], dtype=wide, device=x.device)
         y, mean, variance, number = batch_norm(x, weight, bias, self.eps, self.group, self.spans_workers)
         if self.track_running_stats:
-            self._update_running(mean, variance * (number / (number - 1)))
+            # In double, as Python's own numbers: with one worker or with several, the factor is rounded once.
+            wide_number = number.double() if isinstance(number, Tensor) else number
+            self._update_running(mean, variance * (wide_number / (wide_number - 1)))
         return y
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_TwiceDifferentiable":

@@ -11,7 +11,7 @@ x̂ = (x − m) s, y = w x̂ + b. Sums over this worker's values only are called
 differentiated scalar is the sum over workers of each one's own, and w and b are this worker's own copies.
 """
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -28,13 +28,13 @@ class Normalised(NamedTuple):
         y: w x̂ + b.
         mean: m, `[channels]`.
         variance: the biased one, `[channels]`.
-        number: N, a scalar of the statistics' type.
+        number: N; where the statistics span several workers, a scalar of their type, which stays on the device.
     """
 
     y: Tensor
     mean: Tensor
     variance: Tensor
-    number: Tensor
+    number: int | Tensor
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float, group: Group, spans_workers: bool) -> Normalised:
@@ -49,7 +49,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float, group: Group
         spans_workers: take the statistics over all workers' rows, not this worker's only.
     """
     total = _Sum(group, spans_workers)
-    return Normalised(*cast(tuple[Tensor, ...], _Normalise.apply(x, weight, bias, eps, total)))
+    return Normalised(*_Normalise.apply(x, weight, bias, eps, total))
 
 
 class _Sum:
@@ -67,9 +67,9 @@ class _Sum:
         dist.all_reduce(total, group=self._group)
         return total.unbind(0)
 
-    def statistics(self, mean: Tensor, variance: Tensor, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def statistics(self, mean: Tensor, variance: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, biased variance and number of all workers' values (Chan, Golub and LeVeque 1979)."""
-        own = torch.stack([mean, variance, n.expand_as(mean)]).unsqueeze(0)
+        own = torch.stack([mean, variance, torch.full_like(mean, n)]).unsqueeze(0)
         means, variances, counts = all_gather(own, self._group).unbind(1)
         everybody = counts.sum(0)
         shares = counts / everybody
@@ -99,26 +99,28 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, total: _Sum
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, int | Tensor]:
         y, mean, inverse = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, eps)
         variance = inverse.pow(-2) - eps
-        n = mean.new_full((), x.numel() // x.shape[1])
+        own = x.numel() // x.shape[1]
+        n: int | Tensor = own
         if total.workers > 1:
-            mean, variance, n = total.statistics(mean, variance, n)
+            mean, variance, n = total.statistics(mean, variance, own)
             inverse = torch.rsqrt(variance + eps)
             scale = weight * inverse
             y = _combine(bias - scale * mean, (scale, x))
-        ctx.save_for_backward(x, weight, mean, inverse, n)
-        ctx.total = total
-        ctx.mark_non_differentiable(mean, variance, n)
+        ctx.save_for_backward(x, weight, mean, inverse)
+        # Without graph, and no input: it need not be saved as these are.
+        ctx.total, ctx.n = total, n
+        ctx.mark_non_differentiable(mean, variance, *([n] if isinstance(n, Tensor) else []))
         return y, mean, variance, n
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, inverse, n = ctx.saved_tensors
+        x, weight, mean, inverse = ctx.saved_tensors
         if upstream_only():
             x, weight = x.detach(), weight.detach()
-        dx, dw, db = _NormaliseBackward.apply(gradients[0], x, weight, mean, inverse, n, ctx.total)
+        dx, dw, db = _NormaliseBackward.apply(gradients[0], x, weight, mean, inverse, ctx.n, ctx.total)
         return dx, dw, db, None, None
 
 
@@ -127,13 +129,13 @@ class _NormaliseBackward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, d: Tensor, x: Tensor, weight: Tensor, mean: Tensor, inverse: Tensor, n: Tensor, total: _Sum
+        ctx: Any, d: Tensor, x: Tensor, weight: Tensor, mean: Tensor, inverse: Tensor, n: int | Tensor, total: _Sum
     ) -> tuple[Tensor, Tensor, Tensor]:
         own_D, own_Dx = _own_sums(d, x, mean, inverse)
         D, Dx = total(own_D, own_Dx)
         kept = d if any(ctx.needs_input_grad[1:3]) else None
-        ctx.save_for_backward(kept, x, weight, mean, inverse, n, own_D, own_Dx, D, Dx)
-        ctx.total = total
+        ctx.save_for_backward(kept, x, weight, mean, inverse, own_D, own_Dx, D, Dx)
+        ctx.total, ctx.n = total, n
         scale = weight * inverse
         of_x = -scale * inverse * Dx / n
         return _combine(-scale * D / n - of_x * mean, (scale, d), (of_x, x)), own_Dx, own_D
@@ -148,7 +150,8 @@ class _NormaliseBackward(torch.autograd.Function):
         ∂x̂/∂x and ∂s/∂x = −s² x̂ / N bring in T = P − U D / N − Ux Dx / N and the sums of q = ∂Φ/∂x̂.
         """
         u, a, b = gradients
-        d, x, weight, mean, inverse, n, own_D, own_Dx, D, Dx = ctx.saved_tensors
+        d, x, weight, mean, inverse, own_D, own_Dx, D, Dx = ctx.saved_tensors
+        n = ctx.n
         own_U, own_Ux = _own_sums(u, x, mean, inverse)
         if d is None:
             U, Ux = ctx.total(own_U, own_Ux)
