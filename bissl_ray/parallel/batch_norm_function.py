@@ -74,7 +74,8 @@ class _Sum:
         everybody = counts.sum(0)
         shares = counts / everybody
         joint = (shares * means).sum(0)
-        return joint, (shares * (variances + (means - joint).square())).sum(0), everybody[0]
+        within, between = (shares * variances).sum(0), (shares * (means - joint).square()).sum(0)
+        return joint, within + between, everybody[0]
 
 
 def _own_sums(upstream: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ import pty
 import re
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,9 @@ from bissl_ray.leaderboard import LiveBoard
 from bissl_ray.progress import Note, SweepProgress
 from bissl_ray.store import SweepWriter, read_trials, to_rows
 from tests.cli.command import Done, environment, run
+from tests.earlier.storage import unpack_release_0_1
 
 ROOT = Path(__file__).parents[2]
-ARCHIVE = ROOT / "tests/earlier/release-0.1-storage.tar.xz"
 REASON = "class 鷲 has no image of θ_D…"
 
 
@@ -30,8 +29,7 @@ REASON = "class 鷲 has no image of θ_D…"
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a storage, `runs`, and `odd`, where a trial failed for a reason in Chinese and Greek."""
     folder = tmp_path_factory.mktemp("stored")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+    unpack_release_0_1(folder)
     with SweepWriter(folder / "odd", "cars", "first", {"upper_lr": float}) as writer:
         why = {"status": "failed", "status_reason": REASON}
         writer.trial({"trial": "a", "phase": "explore", "step": "search", "objective_name": "top1", **why})

@@ -5,7 +5,6 @@ middle of its first trial (cut), a finished comparison (cmp), and a fine-tuning 
 """
 
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,12 @@ from bissl_ray.models import build_backbone
 from bissl_ray.store import read_reports, read_trials, to_rows
 from bissl_ray.store.documents import read_stage_document, read_sweep_document
 from tests.cli.command import run, run_here
-
-ARCHIVE = Path(__file__).with_name("release-0.1-storage.tar.xz")
+from tests.earlier.storage import unpack_release_0_1
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack_release_0_1(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
