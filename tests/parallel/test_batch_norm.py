@@ -96,6 +96,27 @@ def test_workers_with_unlike_numbers_of_rows_equal_one_process(count):
         torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-12)
 
 
+def running_in_float32(rank, count):
+    """Running statistics after one forward on equal shares, and as the workers' own plain means give them."""
+    x = 3 * torch.randn(16, 5, generator=torch.Generator().manual_seed(rank)) + 1
+    norm = convert_batch_norm(torch.nn.BatchNorm1d(5, momentum=1.0), "synchronised")
+    norm(x)
+    _, mean, inverse = torch.native_batch_norm(x, None, None, None, None, True, 0.0, norm.eps)
+    means, variances = all_gather(mean[None]), all_gather((inverse.pow(-2) - norm.eps)[None])
+    joint = means.mean(0)
+    biased = variances.mean(0) + (means - joint).square().mean(0)
+    rows = 16 * count
+    return norm.running_mean, norm.running_var, joint, biased * (rows / (rows - 1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_equal_shares_give_the_bits_of_plain_means(count):
+    """A sweep's figures are the same from release to release only if these are."""
+    found = [running_in_float32(0, 1)] if count == 1 else run_workers(running_in_float32, count)
+    for mean, variance, expected_mean, expected_variance in found:
+        assert torch.equal(mean, expected_mean) and torch.equal(variance, expected_variance)
+
+
 def test_one_process_equals_torch_with_double_backward_and_cumulative_statistics():
     ours = convert_batch_norm(network(momentum=None), "synchronised")
     assert isinstance(ours[1], SynchronisedBatchNorm2d)
