@@ -150,20 +150,9 @@ def _spectrum(H: CurvatureOperator, problem: Problem) -> tuple[float, float]:
 def _solutions(
     way: Way, H: CurvatureOperator, slopes: list[tuple[Tensor, ...]], damping: float, tolerance: float, iterations: int
 ) -> list[Solution]:
-    known = KnownProducts({"nothing": 0, "solution": 1, "products": RECYCLED}[way.keeps])
-    solutions = []
-    for v in slopes:
-        start = KnownProducts(0)
-        if way.keeps == "products":
-            start = known
-        elif len(known):
-            start = KnownProducts(1)
-            start.add(known.vectors[0], known.images[0])
-        solution = solve(H, v, 0.0, damping, way.method, iterations, tolerance if way.stops else 0.0, start)
-        if way.keeps == "solution" and solution.image is not None:
-            known.add(solution.inverse, solution.image)
-        solutions.append(solution)
-    return solutions
+    stop = tolerance if way.stops else 0.0
+    known = KnownProducts.between_solves(RECYCLED if way.recycles else 0, way.method, stop)
+    return [solve(H, v, 0.0, damping, way.method, iterations, stop, known) for v in slopes]
 
 
 def _measure(
@@ -203,8 +192,8 @@ def _measure(
 
 def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
     """Most bytes alive at once; what keeps nothing has seen its most after one solve."""
-    slopes = problem.slopes[: {"nothing": 1, "solution": 2, "products": None}[way.keeps]]
-    iterations = ITERATIONS if way.keeps == "products" else 1
+    slopes = problem.slopes if way.recycles else problem.slopes[:1]
+    iterations = ITERATIONS if way.recycles else 1
 
     def solve() -> None:
         with way.curvature() as operator:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from bissl_ray.benchmarks.problem import Problem
 from bissl_ray.bilevel import CurvatureOperator, GaussNewton, RecomputedHessian
+from bissl_ray.config.settings import SolverSettings
 
 ITERATIONS = 5
-RECYCLED = 16
+RECYCLED = SolverSettings.model_fields["recycled_products"].default
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,14 @@ class Way:
         curvature: builds the operator.
         method: as of `solve`.
         stops: at the tolerance, not only after `ITERATIONS`.
-        keeps: "nothing", the last "solution", or all "products" for the next solve to start from.
+        recycles: products from one solve to the next.
     """
 
     name: str
     curvature: Callable[[], CurvatureOperator]
     method: str = "cg"
     stops: bool = True
-    keeps: str = "products"
+    recycles: bool = True
 
 
 def ways(problem: Problem, torchs_layers: bool) -> list[Way]:
@@ -46,18 +47,17 @@ def ways(problem: Problem, torchs_layers: bool) -> list[Way]:
         return GaussNewton(*problem.judged(), problem.params)
 
     whole, half = problem.hessian, problem.half().hessian
-    own = [Way("+ own second derivatives", whole, stops=False, keeps="nothing")] if torchs_layers else []
+    own = [Way("+ own second derivatives", whole, stops=False, recycles=False)] if torchs_layers else []
     return [
-        Way(f"recompute, layer-wise CG ({ITERATIONS})", recompute, "layerwise_cg", stops=False, keeps="nothing"),
-        Way(f"recompute, CG ({ITERATIONS})", recompute, stops=False, keeps="nothing"),
-        Way(f"one graph, CG ({ITERATIONS})", plain.hessian, stops=False, keeps="nothing"),
+        Way(f"recompute, layer-wise CG ({ITERATIONS})", recompute, "layerwise_cg", stops=False, recycles=False),
+        Way(f"recompute, CG ({ITERATIONS})", recompute, stops=False, recycles=False),
+        Way(f"one graph, CG ({ITERATIONS})", plain.hessian, stops=False, recycles=False),
         *own,
-        Way("+ tolerance", whole, keeps="nothing"),
-        Way("+ warm start", whole, keeps="solution"),
+        Way("+ tolerance", whole, recycles=False),
         Way("+ recycling (bissl-ray)", whole),
         Way("  its MINRES", whole, "minres"),
         Way(f"  its Nyström ({ITERATIONS})", whole, "nystrom", stops=False),
         Way("  on half the batch", half),
         Way("  Gauss-Newton", gauss_newton),
-        Way("identity", whole, "identity", stops=False, keeps="nothing"),
+        Way("identity", whole, "identity", stops=False, recycles=False),
     ]

@@ -88,7 +88,8 @@ class UpperLevel(Generic[UpperBatch]):
         first_step = self.stepper.steps
         measured: list[tuple[Tensor, ...]] = []
         reports: list[SolveReport] = []
-        known = KnownProducts(self._settings.recycled_products)
+        chosen = self._settings
+        known = KnownProducts.between_solves(chosen.recycled_products, chosen.solver, chosen.cg_tolerance)
         for _ in range(self._settings.upper_steps):
             batch = next_batch(batches, "upper")
             loss, own = self._at_lower_solution(batch)

@@ -157,7 +157,7 @@ class _NormaliseBackward(torch.autograd.Function):
         if d is None:
             U, Ux = ctx.total(own_U, own_Ux)
             return _by_upstream(u, a, b, U / n, Ux / n, x, weight, mean, inverse), *[None] * 6
-        own_P = (u * d).sum([0, *range(2, x.dim())], dtype=mean.dtype)
+        own_P = _own_sums(u, d, torch.zeros_like(mean), torch.ones_like(mean))[1]
         U, Ux, P, aD, aDx = ctx.total(own_U, own_Ux, own_P, a * own_D, a * own_Dx)
         scale = weight * inverse
         by_d = _by_upstream(u, a, b, U / n, Ux / n, x, weight, mean, inverse)

@@ -67,7 +67,7 @@ def curvature_memory(
     return CurvatureMemory(held, counted.bytes, vectors * one)
 
 
-def solver_vectors(method: str, iterations: int, recycled_products: int, solves: int) -> int:
+def solver_vectors(method: str, iterations: int, tolerance: float, recycled_products: int, solves: int) -> int:
     """How many vectors of all parameter entries the solves of an alternation hold at once, at most.
 
     Counted while they solve small stand-in systems, right-hand sides and weights per parameter tensor included.
@@ -75,10 +75,11 @@ def solver_vectors(method: str, iterations: int, recycled_products: int, solves:
     Args:
         method: as of `solve`.
         iterations: of each solve.
+        tolerance: that they stop at, at best.
         recycled_products: how many products are kept from one to the next.
         solves: how many follow each other.
     """
-    stand_in, known = _StandIn(), KnownProducts(recycled_products)
+    stand_in, known = _StandIn(), KnownProducts.between_solves(recycled_products, method, tolerance)
     generator = torch.Generator().manual_seed(0)
     with PeakBytes() as counted:
         for _ in range(solves):

@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from torch import Tensor
 
 from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport
@@ -77,6 +76,4 @@ class ConvergenceCheck:
         known = self._system.known
         if len(known) == 0:
             return 0.0
-        norms = [torch.linalg.vector_norm(vector) for vector in (*known.vectors, *known.images)]
-        numbers = self._system.on_host(*norms)
-        return max(image / vector for vector, image in zip(numbers[: len(known)], numbers[len(known) :], strict=True))
+        return max(self._system.on_host(*known.stretch()))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bissl_ray.bilevel.solvers.accuracy import ConvergenceCheck
+from bissl_ray.bilevel.solvers.frugal_cg import frugal_conjugate_gradient
 from bissl_ray.bilevel.solvers.identity import first_order
 from bissl_ray.bilevel.solvers.recycling import Direction, galerkin_start
 from bissl_ray.bilevel.solvers.ritz import ConjugateGradientRitz
@@ -27,7 +28,11 @@ def conjugate_gradient(system: LinearSystem, iterations: int, tolerance: float) 
     Newton methods (Nocedal and Wright 2006, algorithm 7.1) it is the lowest that ½ xᵀ(M + H)x − vᵀx got, and vᵀx > 0.
     But that form has no minimum then, and low may be far away: where the iterate's residual exceeds that of 0, or it
     is still 0, the answer is M⁻¹ v (see `first_order`). The next solves with the same matrix start at 0.
+
+    Where `system.known` keeps rounded pairs, it is `frugal_conjugate_gradient`.
     """
+    if system.known.rounded is not None and not system.known.indefinite:
+        return frugal_conjugate_gradient(system, system.known.rounded, iterations, tolerance)
     start, directions = galerkin_start(system)
     from_before = len(directions)
     x, r, next_r = start.x, start.residual, torch.empty_like(start.residual)

@@ -1,8 +1,15 @@
 """Products that were computed for one matrix, kept so that the next solve starts where they reach."""
 
 from dataclasses import dataclass
+from typing import Final, Self
 
+import torch
 from torch import Tensor
+
+from bissl_ray.bilevel.solvers.rounded_pairs import RoundedPairs
+
+ROUNDED_FROM: Final = 5e-3
+"""The tolerance from which on rounded pairs do no harm: they move a residual by less than a fifth of it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class KnownProducts:
 
     Attributes:
         capacity: as given.
+        rounded: what conjugate gradients keep instead, where they need not be exact; None where they must.
         vectors: the vectors, `[entries]` each.
         images: their images, likewise.
         spectrum: an estimate of A's eigenvalues; None until a solver that needs one has left it.
@@ -42,6 +50,7 @@ class KnownProducts:
         if capacity < 0:
             raise ValueError(f"the capacity is {capacity}: expected 0 (keep nothing) or more")
         self.capacity = capacity
+        self.rounded: RoundedPairs | None = None
         self.vectors: list[Tensor] = []
         self.images: list[Tensor] = []
         self.spectrum: SpectrumEstimate | None = None
@@ -49,8 +58,19 @@ class KnownProducts:
         self._energies: list[list[Tensor]] = []
         self._squares: list[list[Tensor]] = []
 
+    @classmethod
+    def between_solves(cls, capacity: int, method: str, tolerance: float) -> Self:
+        """What the solves of one alternation hand on, for their method and the residual that they stop at.
+
+        "cg" with a tolerance of 0.005 or more keeps rounded pairs, and is then `frugal_conjugate_gradient`.
+        """
+        known = cls(capacity)
+        if method == "cg" and capacity > 0 and tolerance >= ROUNDED_FROM:
+            known.rounded = RoundedPairs(capacity)
+        return known
+
     def __len__(self) -> int:
-        return len(self.vectors)
+        return len(self.vectors) if self.rounded is None else len(self.rounded)
 
     def add(self, vector: Tensor, image: Tensor) -> None:
         """Keep a pair; nothing may write to the two tensors afterwards."""
@@ -72,6 +92,13 @@ class KnownProducts:
     def squares(self) -> list[list[Tensor]]:
         """The scalars (A wᵢ)ᵀ (A wⱼ) for j ≤ i, likewise."""
         return _lower_triangle(self._squares, self.images, self.images)
+
+    def stretch(self) -> list[Tensor]:
+        """‖A w‖ / ‖w‖ for each pair: how long A makes what was searched; scalars on the device."""
+        if self.rounded is not None:
+            return self.rounded.stretch()
+        norms = torch.linalg.vector_norm
+        return [norms(image) / norms(vector) for vector, image in zip(self.vectors, self.images, strict=True)]
 
 
 def _lower_triangle(rows: list[list[Tensor]], left: list[Tensor], right: list[Tensor]) -> list[list[Tensor]]:

@@ -93,6 +93,7 @@ class SolveReport:
             needs positive); None where too few products were computed.
         negative_curvature: how many directions p with pᵀ(M + H)p ≤ 0 were met, or nonpositive Ritz values found.
         step_length: α of a Neumann series, at most 1 / (a bound on the largest eigenvalue); None for other methods.
+        estimated: whether the last residual is an estimate from above, of a step whose product was not computed.
     """
 
     stopped_because: StopReason
@@ -101,6 +102,7 @@ class SolveReport:
     curvature: tuple[float, float] | None = None
     negative_curvature: int = 0
     step_length: float | None = None
+    estimated: bool = False
 
     @property
     def residual(self) -> float | None:
