@@ -195,6 +195,11 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
         ge=0,
         description="decoding processes of each image stream of a worker (BiSSL has four); 0 decodes in the worker",
     )
+    augment: Literal["loader", "device", "auto"] = Field(
+        "loader",
+        description="where photographs are augmented for the pretext: where they are decoded, by compiled code; on the "
+        "worker's device, in batches; or where a short measurement finds it faster. Results don't depend on it",
+    )
     cache_gib: float | None = Field(
         None,
         ge=0,

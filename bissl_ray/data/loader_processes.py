@@ -26,9 +26,9 @@ from bissl_ray.progress import Note
 
 _PRELOADED: Final = [
     *("__main__", "bissl_ray.data.loaders"),
-    *("bissl_ray.data.files.sources", "bissl_ray.data.photographs"),
+    *("bissl_ray.data.files.sources", "bissl_ray.data.photographs", "bissl_ray.data.augment.preloaded"),
 ]
-"""What loader processes are forked with: importing torchvision, which the last one does, takes each over a second."""
+"""What loader processes are forked with: importing torchvision and compiled code takes each over a second."""
 BELOW: Final = len("/pymp-12345678/listener-12345678")
 """Bytes of the longest path that multiprocessing makes of the folder for temporary files."""
 

@@ -1,108 +1,182 @@
 """Transforms of colour photographs: those of SimCLR and BYOL as the BiSSL paper sets them (PAPER).
 
 A PIL image becomes a tensor before anything else, so that a file decoded now and one from the cache of decoded images
-give the same bits: PIL rounds bicubic resizing otherwise than torch, and takes longer.
+give the same bits: PIL rounds bicubic resizing otherwise than torch, and takes longer. Images stay uint8 until they are
+where the network is (`transforms.InSteps`).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
 
+from bissl_ray.data.augment.batched import Recipes, coloured_batch
+from bissl_ray.data.augment.draws import Box, ColourLaw, Colours, CropLaw
+from bissl_ray.data.augment.fastest import coloured
+from bissl_ray.data.nested import stacked
 from bissl_ray.data.spec import DatasetSpec
+from bissl_ray.data.transforms import InSteps, Place
 
-_SMALLEST_BLURRED = 32
-_MOST_ELONGATED = 4
+_MOST_ELONGATED: Final = 4
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """From uint8 (..., 3, S, S) to float32 in units in which a dataset's channels have mean 0 and deviation 1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalise, where the images are."""
+        values = functional.to_dtype(images, torch.float32, scale=True)
+        normalised: Tensor = functional.normalize(values, list(self.mean), list(self.std))
+        return normalised
+
+
+def _pixels(image: Any) -> Tensor:
+    """A PIL RGB image or uint8 (3, H, W) as the latter."""
+    pixels: Tensor = image if isinstance(image, Tensor) else functional.pil_to_tensor(image)
+    return pixels
+
+
+def _cropped(image: Tensor, box: Box, mirrored: bool, side: int) -> Tensor:
+    """A part of an image at the size S that is asked for: uint8 (3, S, S), contiguous, a copy."""
+    part: Tensor = functional.resized_crop_image(
+        image, *box, size=[side, side], interpolation=InterpolationMode.BICUBIC
+    )
+    # A part of that very size is the image's own memory, which nothing may write to.
+    return (part.flip(-1) if mirrored else part).clone(memory_format=torch.contiguous_format)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """From an image to one for the network, in two steps: uint8 where it is decoded, normalised where it is used.
+
+    Attributes:
+        side: S, pixels.
+        normalise: the second step.
+    """
+
+    side: int
+    normalise: Normalise
+
+    def __call__(self, image: Any) -> Tensor:
+        """Turn a PIL RGB image or uint8 (3, H, W) to float32 (3, S, S)."""
+        return self.normalise(self.prepare(image))
+
+    def prepare(self, image: Any) -> Tensor:
+        """The same as uint8 (3, S, S)."""
+        raise NotImplementedError
+
+    def in_steps(self, place: Place) -> InSteps:
+        """The transform as a loader process and the network's device share it; there is one way of it."""
+        return InSteps(self.prepare, stacked, self.normalise)
+
+
+@dataclass(frozen=True)
+class RandomCrop(Transform):
+    """Random resized crop and flip, for supervised training."""
+
+    crop: CropLaw
+
+    def prepare(self, image: Any) -> Tensor:
+        """A random part as uint8 (3, S, S)."""
+        pixels = _pixels(image)
+        return _cropped(pixels, *self.crop.draw(*pixels.shape[-2:]), self.side)
+
+
+@dataclass(frozen=True)
+class CentreCrop(Transform):
+    """The shorter side resized to 8/7 of the size, then the centre cropped, for evaluation.
+
+    Of an image that is very long, both ends are cut off first: enlarged whole, one of a few pixels' height fills the
+    memory.
+    """
+
+    def prepare(self, image: Any) -> Tensor:
+        """The central part as uint8 (3, S, S)."""
+        pixels = _pixels(image)
+        height, width = pixels.shape[-2:]
+        longest = _MOST_ELONGATED * min(height, width)
+        if max(height, width) > longest:
+            pixels = functional.center_crop(pixels, [min(height, longest), min(width, longest)])
+        resized = functional.resize(pixels, [round(self.side * 8 / 7)], interpolation=InterpolationMode.BICUBIC)
+        centre: Tensor = functional.center_crop(resized, [self.side, self.side])
+        return centre.clone(memory_format=torch.contiguous_format)
 
 
 @dataclass(frozen=True)
 class Views:
-    """Two views of one image, each by a transform of its own."""
+    """Two views of one image: each a random crop and flip, then colours by a law of its own."""
 
-    first: Callable[[Any], Tensor]
-    second: Callable[[Any], Tensor]
+    side: int
+    normalise: Normalise
+    crop: CropLaw
+    laws: tuple[ColourLaw, ColourLaw]
 
     def __call__(self, image: Any) -> tuple[Tensor, Tensor]:
         """Turn a PIL RGB image or uint8 (3, H, W) to two views, each float32 (3, S, S)."""
-        return self.first(image), self.second(image)
+        first, second = self._coloured(image)
+        return self.normalise(first), self.normalise(second)
+
+    def in_steps(self, place: Place) -> InSteps:
+        """The same as a loader process and the network's device share it.
+
+        Args:
+            place: "loader": all but normalising is done where images are decoded; "device": only the crop is.
+        """
+        if place == "device":
+            return InSteps(self._drawn, self._with_recipes, self._finish)
+        return InSteps(self._coloured, stacked, self._normalised)
+
+    def _drawn(self, image: Any) -> list[tuple[Tensor, Colours]]:
+        pixels = _pixels(image)
+        drawn = []
+        for law in self.laws:
+            box, mirrored = self.crop.draw(*pixels.shape[-2:])
+            drawn.append((_cropped(pixels, box, mirrored, self.side), law.draw()))
+        return drawn
+
+    def _coloured(self, image: Any) -> tuple[Tensor, Tensor]:
+        drawn = zip(self._drawn(image), self.laws, strict=True)
+        first, second = (coloured(view, colours, law.blur_width) for (view, colours), law in drawn)
+        return first, second
+
+    def _normalised(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return self.normalise(views[0]), self.normalise(views[1])
+
+    def _with_recipes(self, samples: Sequence[list[tuple[Tensor, Colours]]]) -> list[tuple[Tensor, Recipes]]:
+        batches = []
+        for number, law in enumerate(self.laws):
+            drawn = [sample[number] for sample in samples]
+            recipes = Recipes.of([colours for _, colours in drawn], law.blur_width)
+            batches.append((torch.stack([view for view, _ in drawn]), recipes))
+        return batches
+
+    def _finish(self, batches: list[tuple[Tensor, Recipes]]) -> tuple[Tensor, ...]:
+        return tuple(self.normalise(coloured_batch(views, recipes)) for views, recipes in batches)
 
 
-@dataclass(frozen=True)
-class CentralPart:
-    """Cuts off both ends of an image that is very long: enlarged whole, one of a few pixels' height fills the memory.
-
-    Attributes:
-        most: times that the longer side may be as long as the shorter; other images stay as they are.
-    """
-
-    most: int
-
-    def __call__(self, image: Tensor) -> Tensor:
-        """Turn (3, H, W) to (3, H', W')."""
-        height, width = image.shape[-2:]
-        longest = self.most * min(height, width)
-        if max(height, width) <= longest:
-            return image
-        part: Tensor = v2.functional.center_crop(image, [min(height, longest), min(width, longest)])
-        return part
-
-
-def _composed(*steps: Callable[[Any], Any]) -> Callable[[Any], Tensor]:
-    composed: Callable[[Any], Tensor] = v2.Compose(steps)
-    return composed
-
-
-def _crop_and_flip(spec: DatasetSpec, image_size: int) -> list[v2.Transform]:
-    crop = v2.RandomResizedCrop(image_size, scale=spec.crop_scale, interpolation=InterpolationMode.BICUBIC)
-    return [v2.PILToTensor(), crop, *([v2.RandomHorizontalFlip()] if spec.horizontal_flip else [])]
-
-
-def _normalise(spec: DatasetSpec) -> list[v2.Transform]:
-    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(spec.mean, spec.std)]
-
-
-def _blur(image_size: int, probability: float) -> list[v2.Transform]:
-    """Blur as SimCLR does: a kernel of a tenth of the side, sigma 0.1 .. 2 pixels.
-
-    Below 32 pixels there is none (SimCLR leaves it out on CIFAR-10, too, appendix B.9): two pixels of
-    blur on so small an image erase what the classes differ in.
-    """
-    if image_size < _SMALLEST_BLURRED:
-        return []
-    kernel = image_size // 10 | 1
-    return [v2.RandomApply([v2.GaussianBlur(kernel, sigma=(0.1, 2.0))], p=probability)]
+def _law(spec: DatasetSpec) -> CropLaw:
+    return CropLaw(spec.crop_scale, spec.horizontal_flip)
 
 
 def pretext_views(spec: DatasetSpec, image_size: int) -> Views:
     """Two views: random resized crop, flip, colour jitter, grey, blur, and solarisation of the second."""
-
-    def view(blur_probability: float, solarise_probability: float) -> Callable[[Any], Tensor]:
-        return _composed(
-            *_crop_and_flip(spec, image_size),
-            v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.2, 0.1)], p=0.8),
-            v2.RandomGrayscale(0.2),
-            *_blur(image_size, blur_probability),
-            v2.RandomSolarize(threshold=128, p=solarise_probability),
-            *_normalise(spec),
-        )
-
-    return Views(view(1.0, 0.0), view(0.1, 0.2))
+    laws = (ColourLaw(image_size, 1.0, 0.0), ColourLaw(image_size, 0.1, 0.2))
+    return Views(image_size, Normalise(spec.mean, spec.std), _law(spec), laws)
 
 
-def random_crop(spec: DatasetSpec, image_size: int) -> Callable[[Any], Tensor]:
+def random_crop(spec: DatasetSpec, image_size: int) -> RandomCrop:
     """Random resized crop and flip, for supervised training."""
-    return _composed(*_crop_and_flip(spec, image_size), *_normalise(spec))
+    return RandomCrop(image_size, Normalise(spec.mean, spec.std), _law(spec))
 
 
-def centre_crop(spec: DatasetSpec, image_size: int) -> Callable[[Any], Tensor]:
-    """The shorter side resized to 8/7 of the size, then the centre cropped, for evaluation."""
-    return _composed(
-        v2.PILToTensor(),
-        CentralPart(_MOST_ELONGATED),
-        v2.Resize(round(image_size * 8 / 7), interpolation=InterpolationMode.BICUBIC),
-        v2.CenterCrop(image_size),
-        *_normalise(spec),
-    )
+def centre_crop(spec: DatasetSpec, image_size: int) -> CentreCrop:
+    """The central part, for evaluation."""
+    return CentreCrop(image_size, Normalise(spec.mean, spec.std))

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
+from bissl_ray.data.nested import stacked
 from bissl_ray.data.spec import DatasetSpec, Target
-from bissl_ray.data.transforms import evaluation_transform, train_transform
+from bissl_ray.data.transforms import InSteps, Place, evaluation_transform, in_steps, train_transform
 from bissl_ray.downstream.base import DownstreamTask, Prepare, in_mode
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone
@@ -50,6 +51,20 @@ class _Labelled:
 
     def __call__(self, image: Any, target: Target) -> LabelledImages:
         return self.transform(image), torch.tensor(target)
+
+    def in_steps(self, place: Place) -> InSteps:
+        """The images' transform in its two steps; labels stay as they are."""
+        steps = in_steps(self.transform, None, place)
+        return InSteps(_Labelled(steps.prepare), stacked, _Finished(steps.finish))
+
+
+@dataclass(frozen=True)
+class _Finished:
+    finish: Callable[[Tensor], Tensor]
+
+    def __call__(self, batch: LabelledImages) -> LabelledImages:
+        images, labels = batch
+        return self.finish(images), labels
 
 
 class LinearTask(DownstreamTask):

@@ -1,22 +1,25 @@
 """The data of one trial on its worker's device: endless streams for training, whole passes for scoring."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 from bissl_ray.config.data_choice import DataChoice, Decoding
 from bissl_ray.config.settings import Settings
 from bissl_ray.data import DatasetSplits, get_dataset, open_data
+from bissl_ray.data.augment.fastest import compiles
 from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.data.cache.news import Tell
 from bissl_ray.data.files.changed import decoded
 from bissl_ray.data.loaders import EvaluationBatches, OfPair, Samples, endless_batches, evaluation_batches
-from bissl_ray.data.nested import each_tensor
 from bissl_ray.data.sampling import Share, Stream, derived_seed, global_batch, steps_per_epoch
+from bissl_ray.data.transforms import Place, in_steps
 from bissl_ray.downstream import downstream_task
-from bissl_ray.pretext import pretext_task
-from bissl_ray.training.precision import drawn_outside_autocast
+from bissl_ray.downstream.base import DownstreamTask, Prepare
+from bissl_ray.pretext import PretextTask, pretext_task
+from bissl_ray.progress import Note
+from bissl_ray.training.batches import Finish, faster_place, own_collate, prepared, prepared_ahead
 from bissl_ray.training.worker import Worker
 
 _MOST_OPEN: Final = 4
@@ -58,21 +61,44 @@ class TrialData:
         self.splits = _open_once(choice, settings, tell)
         self.first_batch_at: float | None = None
         self._pretext_spec = get_dataset(choice.pretext)
+        self._tell = tell
         self._task = downstream_task(self.spec.task)
         self._pretext = pretext_task(settings.pretext)
         self._settings = settings
         self._seed = seed
         self._worker = worker
         self._share = Share(worker.rank, worker.world_size)
-        self._evaluations: dict[str, EvaluationBatches] = {}
+        self._evaluations: dict[str, tuple[EvaluationBatches, Finish]] = {}
 
     @contextmanager
     def pretext_batches(self, stage: str, batch: int, first_step: int) -> Iterator[Iterator[Any]]:
         """Endless batches of the pretext task, of its pool; each stage draws its own."""
+        stream = Stream("pretext", derived_seed(self._seed, stage), batch, first_step)
+        with self._drawn(*self._views(self._place(stream)), stream) as batches:
+            yield self._timed(batches)
+
+    def _views(self, place: Place) -> tuple[Samples, Finish]:
         views = self._pretext.views(self._pretext_spec, self._settings.image_size)
-        samples = Samples(self.splits.pretext, views, self._pretext.collate)
-        with self._drawn(samples, Stream("pretext", derived_seed(self._seed, stage), batch, first_step)) as batches:
-            yield batches
+        steps = in_steps(views, own_collate(self._pretext, PretextTask), place)
+        return Samples(self.splits.pretext, steps.prepare, steps.collate), steps.finish
+
+    def _labelled(self, split: str, prepare: Prepare) -> tuple[Samples, Finish]:
+        steps = in_steps(prepare, own_collate(self._task, DownstreamTask), "loader")
+        return Samples(getattr(self.splits, split), OfPair(steps.prepare), steps.collate), steps.finish
+
+    def _place(self, stream: Stream) -> Place:
+        """Where photographs are augmented: as set, or where a few batches come faster."""
+        wanted = self._settings.augment
+        if self._pretext_spec.colour and not compiles():
+            self._tell(Note("numba is missing, so photographs are augmented slower: pip install numba"))
+        if wanted != "auto":
+            return wanted
+
+        def drawn(place: Place) -> AbstractContextManager[Iterator[Any]]:
+            return self._drawn(*self._views(place), stream)
+
+        key = (self._pretext_spec.name, self._settings.image_size, stream.batch, self._settings.loader_processes)
+        return faster_place(key, drawn, self._settings.loader_processes, self._worker.device, self._tell)
 
     @contextmanager
     def labelled(self, stage: str, batch: int, first_step: int) -> Iterator[Iterator[Any]]:
@@ -80,10 +106,9 @@ class TrialData:
 
         BiSSL's runs and the control's draw alike in fine-tuning under the same seed: their comparison is paired.
         """
-        prepare = OfPair(self._task.train_sample(self.spec, self._settings))
-        samples = Samples(self.splits.train, prepare, self._task.collate)
-        with self._drawn(samples, Stream("train", derived_seed(self._seed, stage), batch, first_step)) as batches:
-            yield batches
+        drawn = self._labelled("train", self._task.train_sample(self.spec, self._settings))
+        with self._drawn(*drawn, Stream("train", derived_seed(self._seed, stage), batch, first_step)) as batches:
+            yield self._timed(batches)
 
     def labelled_steps(self, batch: int) -> int:
         """Steps in one pass over the labelled training images."""
@@ -107,13 +132,13 @@ class TrialData:
     def evaluation(self, split: str) -> Iterator[Any]:
         """This worker's share of one pass over a split, in its order and nothing random."""
         if split not in self._evaluations:
-            prepare = OfPair(self._task.evaluation_sample(self.spec, self._settings))
-            samples = Samples(getattr(self.splits, split), prepare, self._task.collate)
-            self._evaluations[split] = evaluation_batches(
+            samples, finish = self._labelled(split, self._task.evaluation_sample(self.spec, self._settings))
+            batches = evaluation_batches(
                 samples, self._task.evaluation_batch, self._share, self._settings.loader_processes
             )
-        for batch in drawn_outside_autocast(self._evaluations[split]):
-            yield self._to_device(batch)
+            self._evaluations[split] = batches, finish
+        batches, finish = self._evaluations[split]
+        yield from self._on_device(batches, finish)
 
     def evaluation_steps(self, split: str) -> int:
         """Batches of this worker's share of one pass over a split, about."""
@@ -123,23 +148,29 @@ class TrialData:
 
     def close(self) -> None:
         """End the loader processes that scoring keeps."""
-        for batches in self._evaluations.values():
+        for batches, _ in self._evaluations.values():
             batches.close()
 
     @contextmanager
-    def _drawn(self, samples: Samples, stream: Stream) -> Iterator[Iterator[Any]]:
+    def _drawn(self, samples: Samples, finish: Finish, stream: Stream) -> Iterator[Iterator[Any]]:
         batches = endless_batches(samples, stream, self._share, self._settings.loader_processes)
         try:
-            yield self._on_device(batches)
+            yield self._on_device(batches, finish)
         finally:
             batches.close()
 
-    def _on_device(self, batches: Iterator[Any]) -> Iterator[Any]:
-        for batch in drawn_outside_autocast(batches):
+    def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:
+        for batch in batches:
             if self.first_batch_at is None:
                 self.first_batch_at = time.time()
-            yield self._to_device(batch)
+            yield batch
 
-    def _to_device(self, batch: Any) -> Any:
-        """Move a batch to this worker's device without waiting for it."""
-        return each_tensor(batch, lambda tensor: tensor.to(self._worker.device, non_blocking=True))
+    def _on_device(self, batches: Iterable[Any], finish: Finish) -> Iterator[Any]:
+        """Batches as the network takes them, none waited for.
+
+        Where photographs are augmented on CUDA, the next one is prepared there beside the step on this one: that has
+        not run on a GPU yet, so it comes with `augment` only.
+        """
+        device = self._worker.device
+        beside = device.type == "cuda" and self._settings.augment != "loader"
+        return prepared_ahead(batches, finish, device) if beside else prepared(batches, finish, device)

@@ -13,8 +13,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
+from bissl_ray.benchmarks.torchvision_views import chained_views
 from bissl_ray.data import get_dataset
-from bissl_ray.data.photographs import pretext_views
+from bissl_ray.data.augment.compiled import coloured
+from bissl_ray.data.augment.draws import Colours
+from bissl_ray.data.photographs import Normalise, RandomCrop, Views, pretext_views
 from bissl_ray.data.transforms import evaluation_transform, pretext_transform, train_transform
 
 pytestmark = pytest.mark.slow
@@ -56,10 +59,9 @@ def boxes(transform: Callable[[Tensor], Tensor], count: int) -> Tensor:
     return torch.tensor(found)
 
 
-def only_geometry(view: v2.Compose) -> Callable[[Tensor], Tensor]:
+def only_geometry(view: Views) -> Callable[[Tensor], Tensor]:
     """The beginning of a pretext view, before colours change, as the training crop ends."""
-    end = next(index for index, step in enumerate(view.transforms) if isinstance(step, v2.RandomApply))
-    return v2.Compose([*view.transforms[:end], v2.ToDtype(torch.float32, scale=True)])
+    return RandomCrop(view.side, Normalise((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), view.crop)
 
 
 def drawn_evenly(height: int, width: int) -> tuple[float, float]:
@@ -71,10 +73,10 @@ def drawn_evenly(height: int, width: int) -> tuple[float, float]:
     return float(share[fits].mean()), float(aspect[fits].mean())
 
 
-@pytest.mark.parametrize("which", ["train", "first", "second"])
+@pytest.mark.parametrize("which", ["train", "views"])
 def test_crops_keep_their_share_of_the_area_and_their_aspect_ratio(which: str) -> None:
     views = pretext_views(CARS, 48)
-    crop = train_transform(CARS, 48) if which == "train" else only_geometry(getattr(views, which))
+    crop = train_transform(CARS, 48) if which == "train" else only_geometry(views)
     torch.manual_seed(0)
     width, height, x, y = boxes(crop, DRAWS).unbind(1)
     share, aspect = (width.abs() * height) / (240 * 200), width.abs() / height
@@ -141,9 +143,14 @@ def test_jitter_has_its_strengths() -> None:
 
 
 def test_contrast_and_saturation_have_their_strengths() -> None:
-    jitter = next(step for step in steps(pretext_views(CARS, 32).first) if isinstance(step, v2.ColorJitter))
-    ranges = (jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue)
-    assert ranges == ((0.6, 1.4), (0.6, 1.4), (0.8, 1.2), (-0.1, 0.1))
+    torch.manual_seed(0)
+    drawn = [colours for colours in (pretext_views(CARS, 32).laws[0].draw() for _ in range(800)) if colours.order]
+    assert near(len(drawn) / 800, 0.8, 800)
+    assert len({colours.order for colours in drawn}) == 24
+    ranges = ((0.6, 1.4), (0.6, 1.4), (0.8, 1.2), (-0.1, 0.1))
+    for values, (low, high) in zip(zip(*(colours.factors for colours in drawn), strict=True), ranges, strict=True):
+        width = high - low
+        assert low <= min(values) < low + 0.02 * width and high - 0.02 * width < max(values) <= high
 
 
 def steps(transform: v2.Compose) -> list[v2.Transform]:
@@ -154,43 +161,31 @@ def steps(transform: v2.Compose) -> list[v2.Transform]:
 def test_steps_come_in_the_published_order() -> None:
     crop = ["PILToTensor", "RandomResizedCrop", "RandomHorizontalFlip"]
     colours = ["ColorJitter", "RandomGrayscale", "GaussianBlur", "RandomSolarize", "ToDtype", "Normalize"]
-    for view in (pretext_views(CARS, 96).first, pretext_views(CARS, 96).second):
+    for view in chained_views(CARS, 96):
         assert [type(step).__name__ for step in steps(view)] == crop + colours
 
 
-def test_blur_comes_with_its_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
-    blurred = []
-    real = v2.GaussianBlur.transform
-
-    def counting(self: v2.GaussianBlur, image: Tensor, params: dict[str, list[float]]) -> Tensor:
-        blurred.append(params["sigma"][0])
-        return real(self, image, params)
-
-    monkeypatch.setattr(v2.GaussianBlur, "transform", counting)
-    views = pretext_views(CARS, 32)
+def test_blur_comes_with_its_probabilities() -> None:
     torch.manual_seed(2)
-    for view, probability in ((views.first, 1.0), (views.second, 0.1)):
-        blurred.clear()
-        for _ in range(600):
-            view(flat(9, 9, 9))
+    for law, probability in zip(pretext_views(CARS, 32).laws, (1.0, 0.1), strict=True):
+        blurred = [sigma for sigma in (law.draw().sigma for _ in range(600)) if sigma]
         assert near(len(blurred) / 600, probability, 600)
         assert 0.1 <= min(blurred) < max(blurred) <= 2
     assert max(blurred) > 1.5
 
 
 def test_the_blur_is_a_gaussian_of_a_tenth_of_the_side() -> None:
-    blur = next(step for step in steps(pretext_views(CARS, 96).first) if isinstance(step, v2.GaussianBlur))
+    width = pretext_views(CARS, 96).laws[0].blur_width
+    assert width == 9
     point = torch.zeros(3, 21, 21, dtype=torch.uint8)
     point[:, 10, 10] = 255
-    torch.manual_seed(3)
-    sigma = blur.make_params([point])["sigma"][0]
-    torch.manual_seed(3)
+    sigma = 1.3
     offsets = torch.arange(-4, 5)
     line = torch.exp(-(offsets**2) / (2 * sigma**2))
     line /= line.sum()
     expected = torch.zeros(21, 21)
     expected[6:15, 6:15] = 255 * torch.outer(line, line)
-    assert torch.allclose(blur(point)[0].float(), expected, atol=0.51)
+    assert torch.allclose(coloured(point, Colours(sigma=sigma), width)[0].float(), expected, atol=0.51)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 300), (300, 1), (2, 9), (96, 96), (97, 95)])
