@@ -87,7 +87,7 @@ class Peak(Gauge[int]):
         """Since `start`."""
         if self.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.device)) - self._before
-        self._counted.__exit__(None, None, None)
+        self._counted.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         return self._counted.bytes
 
 
@@ -95,12 +95,13 @@ class Flop(Gauge[Mapping[str, int]]):
     """Floating-point operations of matrix products and convolutions, by the arithmetic that they are done in.
 
     By torch's formulas (torch.utils.flop_counter), of every operation that runs: the forward and both derivatives of
-    `models.convolution` among them. What is elementwise counts nothing.
+    `models.convolution` among them. What is elementwise counts nothing. torch's own FlopCounterMode also follows the
+    modules by hooks, which fail in a second derivative.
     """
 
     def start(self) -> None:
         """From now on."""
-        self._counting = _Counting().__enter__()
+        self._counting = _Counting().__enter__()  # type: ignore[no-untyped-call]
 
     def stop(self) -> Mapping[str, int]:
         """Since `start`: by dtype, "tf32" where CUDA multiplies float32 so."""
@@ -144,7 +145,7 @@ class Kernels(Gauge[float]):
         """Since `start`."""
         now(self.device)
         self._profile.stop()
-        events = self._profile.events() or []
+        events = self._profile.events() or []  # type: ignore[no-untyped-call]
         return 1e-6 * covered((each.time_range.start, each.time_range.end) for each in events if _is_kernel(each))
 
 
