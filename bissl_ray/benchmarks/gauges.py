@@ -133,7 +133,16 @@ def _arithmetic(multiplied: Tensor) -> str:
 
 
 class Kernels(Gauge[float]):
-    """Seconds in which a CUDA device ran at least one kernel, by torch.profiler; copies are no kernels."""
+    """Seconds in which a CUDA device ran at least one kernel, by torch.profiler; copies are no kernels.
+
+    Args:
+        device: which.
+        named: counts only kernels whose names begin so; "" counts all.
+    """
+
+    def __init__(self, device: torch.device, named: str = "") -> None:
+        super().__init__(device)
+        self._named = named
 
     def start(self) -> None:
         """From now on."""
@@ -146,7 +155,8 @@ class Kernels(Gauge[float]):
         now(self.device)
         self._profile.stop()
         events = self._profile.events() or []  # type: ignore[no-untyped-call]
-        return 1e-6 * covered((each.time_range.start, each.time_range.end) for each in events if _is_kernel(each))
+        kernels = [each for each in events if _is_kernel(each) and each.name.startswith(self._named)]
+        return 1e-6 * covered((each.time_range.start, each.time_range.end) for each in kernels)
 
 
 def _is_kernel(event: Any) -> bool:

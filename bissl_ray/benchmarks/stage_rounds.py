@@ -66,11 +66,7 @@ def photographs(count: int, side: int) -> Iterator[tuple[Path, DataChoice]]:
 
 
 def trial_for(settings: Settings, data: DataChoice, folder: Path, worker: Worker) -> Trial:
-    """A trial that reports to nobody and saves nothing.
-
-    Raises:
-        BadInputError: a batch is larger than the images that it is drawn from.
-    """
+    """A trial that reports to nobody and saves nothing."""
     order = Order(
         trial="bench",
         data=data,
@@ -83,16 +79,20 @@ def trial_for(settings: Settings, data: DataChoice, folder: Path, worker: Worker
     )
     trial = Trial(order, worker, Silent())
     trial.progress = _Unsaved(order.storage, order.folder)
-    splits = trial.data.splits
+    return trial
+
+
+def check_batches(trial: Trial) -> None:
+    """Raise BadInputError where a batch is larger than the images that it is drawn from."""
+    splits, settings = trial.data.splits, trial.settings
     for batch, pool, words in (
         (settings.lower_batch, len(splits.pretext), "for the pretext"),
         (settings.upper_batch, len(splits.train), "with labels"),
     ):
         if batch > pool:
             raise BadInputError(
-                f"a batch of {batch} from {pool} images {words} of {data.dataset}: lower --batch, or give more images"
+                f"a batch of {batch} from {pool} images {words}: lower --batch, or give more with --photographs"
             )
-    return trial
 
 
 class _Unsaved(SavedProgress):

@@ -10,7 +10,15 @@ import torch
 
 from bissl_ray.benchmarks.device import device_name, matmul_rate
 from bissl_ray.benchmarks.gauges import Clock, Flop, Kernels, Peak, Spent, read
-from bissl_ray.benchmarks.stage_rounds import Batches, StageRounds, photographs, stage_settings, stages_of, trial_for
+from bissl_ray.benchmarks.stage_rounds import (
+    Batches,
+    StageRounds,
+    check_batches,
+    photographs,
+    stage_settings,
+    stages_of,
+    trial_for,
+)
 from bissl_ray.data.machine import processors
 from bissl_ray.training.precision import Precision, training_arithmetic
 from bissl_ray.training.worker import Worker, alone
@@ -113,6 +121,7 @@ def measure_train(question: Question) -> Measurement:
     with photographs(question.photographs, question.side) as (folder, data), training_arithmetic(question.precision):
         trial = trial_for(settings, data, folder, worker)
         try:
+            check_batches(trial)
             rows = [row for stage in stages_of(trial) for row in _rows(stage, question, worker, rates)]
         finally:
             trial.data.close()

@@ -7,10 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bissl_ray.benchmarks.device import matmul_rate
-from bissl_ray.benchmarks.gauges import Clock, Flop, Kernels, Peak, covered, read
+from bissl_ray.benchmarks.gauges import Clock, Flop, Peak, covered, read
 from bissl_ray.models import build_backbone
 from bissl_ray.models.convolution import Convolution2d
-from tests.gpu import DEVICE, needs_gpu
 
 CPU = torch.device("cpu")
 
@@ -74,23 +73,3 @@ def test_kernels_at_the_same_time_count_once(spans, length) -> None:
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16", "float64"])
 def test_a_rate_is_one_of_a_machine(arithmetic) -> None:
     assert 1e8 < matmul_rate(CPU, arithmetic) < 1e14
-
-
-class TestOnGpu:
-    pytestmark = needs_gpu
-
-    def test_kernels_fill_a_part_of_the_time(self) -> None:
-        one = torch.randn(512, 512, device=DEVICE)
-
-        def round_(next_part) -> None:
-            for _ in range(20):
-                one @ one
-            next_part()
-            time.sleep(0.05)
-
-        (busy, idle), (spent, _) = read(round_, Kernels(DEVICE)), read(round_, Clock(DEVICE))
-        assert busy > 0 and idle == 0 and spent.wall > 0
-
-    def test_memory_is_what_the_device_gives(self) -> None:
-        (found,) = read(lambda _: torch.empty(2**20, dtype=torch.uint8, device=DEVICE), Peak(DEVICE))
-        assert found == 2**20

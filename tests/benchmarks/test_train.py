@@ -32,4 +32,4 @@ def test_every_stage(tmp_path, precision) -> None:
 
 def test_a_batch_larger_than_the_images(tmp_path) -> None:
     said = bench("train", *TINY, "--photographs", "20", "--batch", "64", code=2)
-    assert "a batch of 64 from 12 images for the pretext of folder: lower --batch" in said
+    assert "a batch of 64 from 12 images for the pretext: lower --batch" in said

@@ -59,3 +59,12 @@ class Figures:
             Terminal().print(table)
         if self.save is not None:
             self.save.write_text(text + "\n", "utf-8")
+
+
+def counts(flag_name: str, written: str) -> list[int]:
+    """Numbers of 1 or more, rising, as they are written after a flag: 1,2,4 (raises BadInputError)."""
+    found = written.replace(" ", "").split(",")
+    numbers = [int(each) for each in found if each.isdecimal()]
+    if len(numbers) < len(found) or min(numbers) < 1 or numbers != sorted(set(numbers)):
+        raise BadInputError(f"{flag_name} {written}: expected rising numbers from 1, such as 1,2,4")
+    return numbers
