@@ -65,7 +65,7 @@ def photographs(count: int, side: int) -> Iterator[tuple[Path, DataChoice]]:
         yield folder, DataChoice("folder", data_dir=str(folder / "images"))
 
 
-def trial_for(settings: Settings, data: DataChoice, folder: Path, worker: Worker) -> Trial:
+def trial_for(settings: Settings, data: DataChoice, folder: Path, worker: Worker, seed: int = 0) -> Trial:
     """A trial that reports to nobody and saves nothing."""
     order = Order(
         trial="bench",
@@ -73,7 +73,7 @@ def trial_for(settings: Settings, data: DataChoice, folder: Path, worker: Worker
         storage=str(folder),
         sweep="bench",
         settings=settings,
-        seed=0,
+        seed=seed,
         stages=("pretrain", "bissl", "finetune"),
         start="start.pt",
     )

@@ -1,13 +1,14 @@
 """The same code on a CUDA device."""
 
 import math
+import multiprocessing
 
 import pytest
 import torch
 
 from bissl_ray.pretext import pretext_names
 from bissl_ray.training.pipeline import run_order
-from bissl_ray.training.worker import Worker
+from bissl_ray.training.worker import Worker, cap_memory
 from tests.gpu import DEVICE, ON_GPU, needs_gpu
 from tests.training.small_trial import Reports, order, write_start
 
@@ -58,3 +59,22 @@ def test_a_stage_with_loader_processes(tmp_path) -> None:
     alone, _ = told(tmp_path / "alone", DEVICE, ("pretrain",), loader_processes=0)
     beside, _ = told(tmp_path / "beside", DEVICE, ("pretrain",), loader_processes=1)
     assert [row["train_loss"] for row in beside] == pytest.approx([row["train_loss"] for row in alone], rel=1e-3)
+
+
+def over_its_share() -> None:
+    """Takes a fifth of the memory, of three tenths that it may have, and asks for half on top."""
+    whole = torch.cuda.get_device_properties(DEVICE).total_memory
+    cap_memory(DEVICE, 0.3)
+    held = torch.empty(whole // 5, dtype=torch.uint8, device=DEVICE)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        torch.empty(whole // 2, dtype=torch.uint8, device=DEVICE)
+    assert held.is_cuda
+
+
+@pytest.mark.skipif(not ON_GPU, reason="the CPU's memory is not capped")
+def test_a_worker_gets_its_share_of_the_memory() -> None:
+    """In a process of its own: the cap is one of the whole process."""
+    process = multiprocessing.get_context("spawn").Process(target=over_its_share)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
