@@ -20,7 +20,7 @@ fast: $(INSTALLED)
 
 ## The tests that need a CUDA device; WITH=python3.12 takes that Python and what it has installed, and makes no .venv.
 gputest: $(if $(WITH),,$(INSTALLED))
-	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(or $(WITH),$(BIN)/python) -m pytest -m gpu $$(grep -rl "^from tests.gpu import" tests)
+	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(or $(WITH),$(BIN)/python) -m pytest -m gpu $$(grep -rl --include="test_*.py" "^from tests.gpu import" tests)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
