@@ -134,7 +134,7 @@ def measure_scaling(question: Question) -> Measurement:
                 measured[workers, share] = on_workers(_measure, workers, question, share, threads)
             found.append((workers, measured[workers, share]))
             rows.append(Row(kind, workers, share, *(_work(kind, found, which) for which in (0, 1))))
-    device = torch.cuda.get_device_name(0) if on_gpu else device_name(torch.device("cpu")).split(",")[0]
+    device = device_name(default_device()) if on_gpu else "CPU"
     return Measurement(question, device, threads, rows)
 
 

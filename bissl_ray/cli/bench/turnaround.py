@@ -22,7 +22,9 @@ def turnaround(
     from bissl_ray.workers import environment
 
     environment.prepare(None)
+    from bissl_ray.benchmarks.device import device_name
     from bissl_ray.benchmarks.turnaround import measure_turnaround
+    from bissl_ray.training.worker import default_device
 
     results = measure_turnaround(trials, workers)
     if json:
@@ -38,5 +40,5 @@ def turnaround(
     ]
     for what, ours, other in rows:
         table.add_row(what, f"{ours:.2f}", f"{other:.2f}", f"{other / ours:.1f}x")
-    Terminal().print(f"{trials} trials of {workers} workers each way")
+    Terminal().print(f"{trials} trials of {workers} workers each way; {device_name(default_device())}")
     Terminal().print(table)
