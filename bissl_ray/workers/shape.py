@@ -44,7 +44,8 @@ class GroupShape:
     @property
     def worker_resources(self) -> dict[str, float]:
         """Ray resources of one worker."""
-        gpu: dict[str, float] = {"GPU": self.gpu_share} if self.use_gpu else {}
+        # Ray refuses more than four digits.
+        gpu: dict[str, float] = {"GPU": int(self.gpu_share * 1e4 + _ROUNDING) / 1e4} if self.use_gpu else {}
         return {"CPU": self.cpus_per_worker, **gpu}
 
 
@@ -93,8 +94,8 @@ class Cluster:
         """
         if gpu_share is not None and not self.gpus:
             raise BadInputError(
-                f"--gpus-per-worker {gpu_share:g}: {self.where} has no GPU: leave it out of a new sweep, or attach to a "
-                "cluster that has some with --address"
+                f"--gpus-per-worker {gpu_share:g}: {self.where} has no GPU: leave it out of a new sweep, or attach to "
+                "a cluster that has some with --address"
             )
         there, unit = (self.gpus, "GPUs") if self.gpus else (self.cpus, "CPUs")
         if workers > there:

@@ -64,7 +64,8 @@ def test_trials_share_a_gpu(nodes, share, cpus_each, slots):
     several = Cluster("the cluster", tuple(Node(*node) for node in nodes))
     shape = several.shape(1, "runs", gpu_share=share)
     assert (shape.cpus_per_worker, several.slots(shape)) == (cpus_each, slots)
-    assert shape.worker_resources == {"CPU": cpus_each, "GPU": share}
+    assert shape.worker_resources == {"CPU": cpus_each, "GPU": pytest.approx(share, abs=1e-4)}
+    assert shape.worker_resources["GPU"] <= share and len(str(shape.worker_resources["GPU"])) <= len("0.2500")
     assert OnCluster(several, shape).gpus == pytest.approx(slots * share)
 
 
