@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fast lint format types mutants clean
+.PHONY: demo test fast gputest lint format types mutants clean
 
 ## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 4 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
@@ -17,6 +17,10 @@ test: $(INSTALLED)
 ## The quick ones of those that start no Ray (under 2 minutes).
 fast: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray and not slow"
+
+## The tests that need a CUDA device; WITH=python3.12 takes that Python and what it has installed, and makes no .venv.
+gputest: $(if $(WITH),,$(INSTALLED))
+	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(or $(WITH),$(BIN)/python) -m pytest -m gpu $$(grep -rl --include="test_*.py" "^from tests.gpu import" tests)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 """Tasks: what an alternation of BiSSL costs with a detector above, beside a classifier on images of the same side."""
 
 import statistics
-import time
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
@@ -9,6 +8,7 @@ from typing import Any
 
 import torch
 
+from bissl_ray.benchmarks.device import device_name, now
 from bissl_ray.benchmarks.memory import peak_bytes
 from bissl_ray.bilevel import BilevelTrainer, Level
 from bissl_ray.config.data_choice import DataChoice
@@ -106,8 +106,7 @@ def measure_tasks(question: Question) -> Measurement:
         rows = [
             Row(task, seconds[task], each.images, peak_bytes(worker.device, each.run)) for task, each in running.items()
         ]
-    device = torch.cuda.get_device_name(worker.device) if worker.device.type == "cuda" else "CPU"
-    return Measurement(question, device, rows)
+    return Measurement(question, device_name(worker.device), rows)
 
 
 class _Alternations:
@@ -154,11 +153,6 @@ class _Alternations:
 
     def timed(self) -> float:
         """Seconds of one."""
-        begin = self._now()
+        begin = now(self._device)
         self.run()
-        return self._now() - begin
-
-    def _now(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()
+        return now(self._device) - begin

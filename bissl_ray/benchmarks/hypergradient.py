@@ -2,13 +2,13 @@
 
 import statistics
 import sys
-import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from bissl_ray.benchmarks.device import device_name, now
 from bissl_ray.benchmarks.memory import peak_bytes
 from bissl_ray.benchmarks.problem import Problem, Question, build_problem
 from bissl_ray.benchmarks.ways import ITERATIONS, RECYCLED, Way, ways
@@ -116,7 +116,7 @@ def measure_hypergradient(
     entries = [flatten(slope) for slope in problem.slopes]
     return Measurement(
         question,
-        torch.cuda.get_device_name(worker.device) if worker.device.type == "cuda" else _cpu(),
+        device_name(worker.device),
         worker.world_size,
         entries[0].numel(),
         damping,
@@ -160,11 +160,11 @@ def _measure(
 ) -> tuple[Row, list[Tensor]]:
     totals, builds = [], []
     for _ in range(repeats):
-        begin = _now(problem)
+        begin = now(problem.device)
         with way.curvature() as operator:
-            built = _now(problem)
+            built = now(problem.device)
             solutions = _solutions(way, operator, problem.slopes, damping, tolerance, ITERATIONS)
-            totals.append(_now(problem) - begin)
+            totals.append(now(problem.device) - begin)
             builds.append(built - begin)
     total, build = statistics.median(totals), statistics.median(builds)
     products = sum(solution.report.products for solution in solutions)
@@ -200,14 +200,3 @@ def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
             _solutions(way, operator, slopes, damping, tolerance, iterations)
 
     return peak_bytes(problem.device, solve)
-
-
-def _now(problem: Problem) -> float:
-    if problem.device.type == "cuda":
-        torch.cuda.synchronize(problem.device)
-    return time.perf_counter()
-
-
-def _cpu() -> str:
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'' if threads == 1 else 's'} per worker"

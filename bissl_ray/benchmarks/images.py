@@ -1,6 +1,9 @@
-"""Images to measure input on: files of photographs, and decoded images in memory."""
+"""Images to measure input on: files of photographs, decoded images in memory, and a cache of one's own."""
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -11,6 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
+from bissl_ray.data.cache.folder import cache_folder
 from bissl_ray.data.files.sources import ImageFiles
 
 
@@ -74,3 +78,20 @@ def write_photographs(folder: Path, count: int, size: int) -> ImageFiles:
         part = whole.resize(shape, box=(left, top, left + width, top + height))
         part.save(folder / name, quality=90)
     return ImageFiles(folder, names)
+
+
+@contextmanager
+def scratch_cache() -> Iterator[Path]:
+    """A folder on the disk of the cache, for its own cache; $BISSL_RAY_CACHE meanwhile."""
+    home = cache_folder().parent
+    home.mkdir(parents=True, exist_ok=True)
+    before = os.environ.get("BISSL_RAY_CACHE")
+    with tempfile.TemporaryDirectory(dir=home, prefix="bench-") as folder:
+        os.environ["BISSL_RAY_CACHE"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            if before is None:
+                del os.environ["BISSL_RAY_CACHE"]
+            else:
+                os.environ["BISSL_RAY_CACHE"] = before

@@ -1,20 +1,17 @@
 """Input: images per second from files, from the cache of decoded images, and from memory."""
 
-import os
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bissl_ray.benchmarks.images import InMemory, write_photographs
+from bissl_ray.benchmarks.images import InMemory, scratch_cache, write_photographs
 from bissl_ray.data import DataChoice, DatasetSpec, Images, get_dataset, open_data
 from bissl_ray.data.cache.fill import open_or_fill
-from bissl_ray.data.cache.folder import cache_folder
 from bissl_ray.data.cache.images import CachedImages
 from bissl_ray.data.cache.news import OnStderr
 from bissl_ray.data.files.sources import ImageFiles
@@ -102,7 +99,7 @@ def measure_input(question: Question) -> Measurement:
     Raises:
         BadInputError: the dataset is not there, or holds no image files.
     """
-    with _scratch() as folder:
+    with scratch_cache() as folder:
         files, spec = _files(question, folder)
         memory = InMemory.of(files)
         begin = time.perf_counter()
@@ -134,23 +131,6 @@ def measure_input(question: Question) -> Measurement:
 
 def _way(name: str, rates: list[float], memory: list[float]) -> Way:
     return Way(name, rates, statistics.median(rate / other for rate, other in zip(rates, memory, strict=True)))
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder on the disk of the cache, for its own cache; $BISSL_RAY_CACHE meanwhile."""
-    home = cache_folder().parent
-    home.mkdir(parents=True, exist_ok=True)
-    before = os.environ.get("BISSL_RAY_CACHE")
-    with tempfile.TemporaryDirectory(dir=home, prefix="bench-") as folder:
-        os.environ["BISSL_RAY_CACHE"] = folder
-        try:
-            yield Path(folder)
-        finally:
-            if before is None:
-                del os.environ["BISSL_RAY_CACHE"]
-            else:
-                os.environ["BISSL_RAY_CACHE"] = before
 
 
 def _files(question: Question, folder: Path) -> tuple[ImageFiles, DatasetSpec]:

@@ -71,6 +71,9 @@ class SweepOptions(_Options):
     workers_per_trial: int = flag(
         "Workers that share a trial; a GPU each where there are.", default=1, once="workers-per-trial"
     )
+    gpus_per_worker: float | None = flag(
+        "Part of a GPU, for trials that share one: 0.25. [1, where there are GPUs]", metavar="FRACTION"
+    )
     pretrained: str | Path | None = flag(f"Self-supervised checkpoint: {_SOURCES}.", once="pretrained")
     pretrained_head: str | Path | None = flag(
         "Its pretext head, projector.* and predictor.*. [in it, or beside it]", once="pretrained-head"

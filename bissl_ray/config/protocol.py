@@ -59,7 +59,7 @@ class Budget:
     seconds: float
     of: Literal["wall", "gpu"]
 
-    def spent(self, elapsed: float, gpus_in_use: int) -> bool:
+    def spent(self, elapsed: float, gpus_in_use: float) -> bool:
         """Whether the limit is reached.
 
         Args:

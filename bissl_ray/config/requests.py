@@ -58,6 +58,9 @@ class SweepRequest(_OnData):
     name: str = Field(description="the sweep's name, unique in its storage")
     pretrained: CheckpointChoice | None = Field(None, description="what all trials start from; null: pretrained here")
     workers_per_trial: int = Field(1, ge=1, description="worker processes that share one trial")
+    gpus_per_worker: float | None = Field(
+        None, gt=0, le=1, description="part of a GPU for each; null: a whole one where there are any"
+    )
     space: SearchSpace = Field(description="the resolved search space with its protocol")
 
 

@@ -127,7 +127,7 @@ def _trial_name(trial: tune.experiment.Trial) -> str:
 class _Stopper(tune.Stopper):  # type: ignore[misc]
     """Asked by Tune in every round: stops the experiment on request, and exploring when the budget is spent."""
 
-    def __init__(self, planner: Planner, stopped: Callable[[], bool], budget: Budget | None, gpus: int):
+    def __init__(self, planner: Planner, stopped: Callable[[], bool], budget: Budget | None, gpus: float):
         self._planner = planner
         self._stopped = stopped
         self._budget = budget

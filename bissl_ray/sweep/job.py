@@ -61,6 +61,7 @@ def sweep_job(document: SweepDocument, budget: Budget | None, splits_optional: b
             "--workers-per-trial",
             in_process=False,
             pretrains=request.pretrained is None,
+            gpu_share=request.gpus_per_worker,
         ),
         prepare=prepare,
         suits=suits,

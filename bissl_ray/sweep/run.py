@@ -19,6 +19,7 @@ from bissl_ray.store import check_name, check_writable
 from bissl_ray.store.documents import now, read_sweep_document
 from bissl_ray.store.paths import absolute_storage, sweep_names
 from bissl_ray.workers.address import chosen_address
+from bissl_ray.workers.shape import check_gpu_share
 
 
 def prepare_request(asked: SweepOptions) -> SweepRequest:
@@ -33,12 +34,14 @@ def prepare_request(asked: SweepOptions) -> SweepRequest:
     data = data_choice(asked, dataset, space.protocol.seed)
     pretrained = checkpoint_choice("--pretrained", asked.pretrained, asked.pretrained_head, asked.allow_partial)
     check_worker_count("--workers-per-trial", asked.workers_per_trial)
+    check_gpu_share(asked.gpus_per_worker, asked.workers_per_trial)
     name = f"{dataset}-{datetime.now():%Y%m%d-%H%M%S}" if asked.name is None else asked.name
     return SweepRequest(
         name=check_name("sweep", name),
         data=data,
         pretrained=pretrained,
         workers_per_trial=asked.workers_per_trial,
+        gpus_per_worker=asked.gpus_per_worker,
         space=tuned_once(space),
     )
 
@@ -58,7 +61,7 @@ def run_sweep(dataset: str | None = None, *, view: View | None = None, **options
         view: shows progress; None shows nothing.
         options: what else is asked for, by the attributes of `bissl_ray.config.options.SweepOptions`: storage, space,
             overrides, trials, budget, name, data_dir, splits_dir, pretext_dataset, pretext_data_dir, pretrained,
-            pretrained_head, allow_partial, pretrain, workers_per_trial, address.
+            pretrained_head, allow_partial, pretrain, workers_per_trial, gpus_per_worker, address.
 
     Returns:
         How it ended. Results: `bissl_ray.load_trials(storage)`.

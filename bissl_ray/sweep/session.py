@@ -62,7 +62,7 @@ def run_session(
         view.show(
             Note(
                 f"{request.name} on {place.cluster.where}: {_count(place.slots, 'trial')} at a time, "
-                f"{_count(shape.workers, 'worker')} each, on {'GPUs' if shape.use_gpu else 'CPUs'}; "
+                f"{_count(shape.workers, 'worker')} each, on {shape.on}; "
                 f"results in {storage}"
             )
         )
@@ -103,7 +103,8 @@ def _provide_start(
         write_tensors(storage, start, read.models.checkpoint(parts, metadata))
         return True
     settings = request.space.settings({})
-    workers = pretraining_workers(settings.pretrain_batch, place.slots * place.shape.workers)
+    together = place.together
+    workers = pretraining_workers(settings.pretrain_batch, together.shape.workers)
     order = Order(
         trial="pretrain",
         data=request.data,
@@ -120,7 +121,7 @@ def _provide_start(
             f"on {_count(workers, 'worker')}"
         )
     )
-    end = place.of(workers).run(order, _Pretraining(settings.pretrain_epochs, view), stopped)
+    end = together.of(workers).run(order, _Pretraining(settings.pretrain_epochs, view), stopped)
     return end.result is not None and exists(storage, start)
 
 

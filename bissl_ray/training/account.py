@@ -61,12 +61,12 @@ class Account:
     @property
     def so_far(self) -> dict[str, Any]:
         """What the trial has come to and cost: its result, when it has ended."""
-        seconds, workers = self.seconds, self._worker.world_size
+        seconds, workers, share = self.seconds, self._worker.world_size, self._worker.gpu_share
         return {
             **{name: value for name, value in self.totals.items() if name != "residuals"},
             "objective_name": self.objective_name,
             "seconds": seconds,
-            "gpu_seconds": seconds * workers if self._worker.device.type == "cuda" else 0.0,
+            "gpu_seconds": seconds * workers * share if self._worker.device.type == "cuda" else 0.0,
             "workers": workers,
         }
 

@@ -12,11 +12,19 @@ Error = TypeVar("Error", bound=Exception)
 
 @dataclass(frozen=True)
 class Worker:
-    """This process among the workers that run a trial together."""
+    """This process among the workers that run a trial together.
+
+    Attributes:
+        rank: from 0.
+        world_size: how many there are.
+        device: of this one.
+        gpu_share: of that device, where it is a GPU.
+    """
 
     rank: int
     world_size: int
     device: torch.device
+    gpu_share: float = 1.0
 
     @property
     def is_chief(self) -> bool:
@@ -57,14 +65,22 @@ def default_device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def from_ray_train() -> Worker:
-    """This worker of the running TorchTrainer (also in its local mode, a group of one)."""
+def cap_memory(device: torch.device, share: float) -> None:
+    """Let this process have so much of a GPU's memory; what asks for more is out of memory, and the others are not."""
+    if device.type == "cuda" and share < 1:
+        torch.cuda.set_per_process_memory_fraction(share, device)
+
+
+def from_ray_train(gpu_share: float = 1.0) -> Worker:
+    """This worker of the running TorchTrainer (also in its local mode, a group of one).
+
+    Args:
+        gpu_share: of its GPU, if it has one; its memory is capped accordingly.
+    """
     import ray.train
     import ray.train.torch
 
     context = ray.train.get_context()
-    return Worker(
-        rank=context.get_world_rank(),
-        world_size=context.get_world_size(),
-        device=ray.train.torch.get_device(),
-    )
+    device = ray.train.torch.get_device()
+    cap_memory(device, gpu_share)
+    return Worker(context.get_world_rank(), context.get_world_size(), device, gpu_share)

@@ -103,7 +103,12 @@ class WorkerGroup:
         try:
             torch_trainer(
                 worker_loop,
-                {"call": self._call, "threads": shape.cpus_per_worker, "line": self._line},
+                {
+                    "call": self._call,
+                    "threads": shape.cpus_per_worker,
+                    "gpu_share": shape.gpu_share,
+                    "line": self._line,
+                },
                 shape,
                 name=self._name,
                 in_process=shape.workers == 1,

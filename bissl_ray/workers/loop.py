@@ -49,11 +49,13 @@ class LoopConfig(TypedDict):
     Attributes:
         call: to the group's mailbox.
         threads: of this worker, on CPUs.
+        gpu_share: of a GPU, that this worker has.
         line: to the driver; None: there is none.
     """
 
     call: Call
     threads: int
+    gpu_share: float
     line: "MessageLine | None"
 
 
@@ -67,7 +69,7 @@ def worker_loop(config: LoopConfig) -> None:
     """
     call = config["call"]
     torch.set_num_threads(config["threads"])
-    worker = from_ray_train()
+    worker = from_ray_train(config["gpu_share"])
     # Ray changes the working directory; relative paths were made absolute by the driver.
     memory = _memory(worker)
     while True:

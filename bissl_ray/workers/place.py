@@ -23,12 +23,18 @@ class Need:
         flag: what asked for so many, for error lines.
         in_process: whether one worker may be this very process, where no cluster is asked for.
         pretrains: whether a part of it takes as many workers as there is room for.
+        gpu_share: of a GPU, for each worker; None: a whole one where there are any.
     """
 
     workers: int
     flag: str
     in_process: bool
     pretrains: bool = False
+    gpu_share: float | None = None
+
+    def shape(self, cluster: Cluster, run_dir: str) -> GroupShape:
+        """Groups of its workers on a cluster; as `Cluster.shape`."""
+        return cluster.shape(self.workers, run_dir, self.flag, self.gpu_share)
 
     @property
     def is_this_process(self) -> bool:
@@ -62,7 +68,7 @@ class OnCluster:
         """For a line."""
         count = self.shape.workers
         workers = "1 worker" if count == 1 else f"{count} workers"
-        return f"on {workers} of {self.cluster.where}, on {'GPUs' if self.shape.use_gpu else 'CPUs'}"
+        return f"on {workers} of {self.cluster.where}, on {self.shape.on}"
 
     @property
     def slots(self) -> int:
@@ -70,13 +76,24 @@ class OnCluster:
         return self.cluster.slots(self.shape)
 
     @property
-    def gpus(self) -> int:
+    def gpus(self) -> float:
         """GPUs that all groups together occupy."""
-        return self.slots * self.shape.workers if self.shape.use_gpu else 0
+        return self.slots * self.shape.workers * self.shape.gpu_share if self.shape.use_gpu else 0
+
+    @property
+    def together(self) -> "OnCluster":
+        """One group of as many workers as there is room for, each with a whole GPU where there are any."""
+        shape = self.shape
+        if shape.gpu_share < 1:
+            shape = self.cluster.shape(1, shape.run_dir)
+        return self._of(shape, self.cluster.slots(shape) * shape.workers)
 
     def of(self, workers: int) -> "OnCluster":
         """Groups of so many workers there, otherwise alike."""
-        return replace(self, shape=replace(self.shape, workers=workers))
+        return self._of(self.shape, workers)
+
+    def _of(self, shape: GroupShape, workers: int) -> "OnCluster":
+        return replace(self, shape=replace(shape, workers=workers))
 
     def run(self, order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd:
         """As `run_on_workers`."""
@@ -103,7 +120,7 @@ def check_here(need: Need, suits: Callable[[Place], None]) -> None:
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():  # else: the cluster that whoever called us is connected to
         cluster = this_machine()
-        suits(OnCluster(cluster, cluster.shape(need.workers, "", need.flag)))
+        suits(OnCluster(cluster, need.shape(cluster, "")))
 
 
 @contextmanager
@@ -126,4 +143,4 @@ def place_for(need: Need, run_dir: str, address: str | None) -> Iterator[Place]:
     from bissl_ray.workers.cluster import connected
 
     with connected(address, need.workers > 1 or need.pretrains) as cluster:
-        yield OnCluster(cluster, cluster.shape(need.workers, run_dir, need.flag))
+        yield OnCluster(cluster, need.shape(cluster, run_dir))

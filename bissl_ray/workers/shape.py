@@ -1,10 +1,14 @@
 """What fits on a cluster: how many groups of workers, with what each. Known without Ray."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bissl_ray.data.machine import processors
 from bissl_ray.errors import BadInputError
+
+_ROUNDING = 1e-6
+_FILLED = 0.98
+"""What is left of a GPU that is shared by 0.33 or 0.14 is worth no refusal."""
 
 
 @dataclass(frozen=True)
@@ -14,19 +18,34 @@ class GroupShape:
     Attributes:
         workers: worker processes that share one trial.
         cpus_per_worker: CPUs (and threads) of each.
-        use_gpu: whether each worker takes one GPU.
+        use_gpu: whether each worker takes a GPU.
         run_dir: folder or URI where Ray Train keeps its own state, reachable from every node.
+        gpu_share: of a GPU, that each takes: 1, or a fraction that others share it by.
     """
 
     workers: int
     cpus_per_worker: int
     use_gpu: bool
     run_dir: str
+    gpu_share: float = 1.0
+
+    @property
+    def on(self) -> str:
+        """What each worker runs on, in words."""
+        if not self.use_gpu:
+            return "CPUs"
+        return "GPUs" if self.gpu_share == 1 else f"{self.gpu_share:g} of a GPU"
+
+    @property
+    def workers_per_gpu(self) -> int:
+        """How many workers fill a GPU."""
+        return int(1 / self.gpu_share + _ROUNDING)
 
     @property
     def worker_resources(self) -> dict[str, float]:
         """Ray resources of one worker."""
-        gpu: dict[str, float] = {"GPU": 1} if self.use_gpu else {}
+        # Ray refuses more than four digits.
+        gpu: dict[str, float] = {"GPU": int(self.gpu_share * 1e4 + _ROUNDING) / 1e4} if self.use_gpu else {}
         return {"CPU": self.cpus_per_worker, **gpu}
 
 
@@ -59,32 +78,67 @@ class Cluster:
         """GPUs in all."""
         return sum(node.gpus for node in self.nodes)
 
-    def shape(self, workers: int, run_dir: str, flag: str = "--workers-per-trial") -> GroupShape:
+    def shape(
+        self, workers: int, run_dir: str, flag: str = "--workers-per-trial", gpu_share: float | None = None
+    ) -> GroupShape:
         """The shape of a worker group here: a GPU per worker where there are GPUs, and its share of the CPUs.
 
         Args:
             workers: that work together.
             run_dir: folder or URI for Ray Train's own state.
             flag: what asked for so many, for error lines.
+            gpu_share: fraction of a GPU for each, checked by `check_gpu_share`; None: a whole one where there are any.
 
         Raises:
-            BadInputError: one group asks for more than the whole cluster has.
+            BadInputError: one group asks for more than the whole cluster has, or for a part of a GPU where none is.
         """
+        if gpu_share is not None and not self.gpus:
+            raise BadInputError(
+                f"--gpus-per-worker {gpu_share:g}: {self.where} has no GPU: leave it out of a new sweep, or attach to "
+                "a cluster that has some with --address"
+            )
         there, unit = (self.gpus, "GPUs") if self.gpus else (self.cpus, "CPUs")
         if workers > there:
             raise BadInputError(
                 f"{workers} workers need {workers} {unit}; {self.where} has {there}: "
                 f"ask for fewer with {flag}, or attach to a larger cluster with --address"
             )
+        shape = GroupShape(workers, 1, self.gpus > 0, run_dir, gpu_share or 1.0)
         # Of the machines that have GPUs: a worker must fit on one of them, whatever a head node has beside.
-        share = min((node.cpus // node.gpus for node in self.nodes if node.gpus), default=1)
-        return GroupShape(workers, max(1, share), self.gpus > 0, run_dir)
+        each = (node.cpus // (node.gpus * shape.workers_per_gpu) for node in self.nodes if node.gpus)
+        return replace(shape, cpus_per_worker=max(1, min(each, default=1)))
 
     def slots(self, shape: GroupShape) -> int:
         """How many groups of this shape fit at a time."""
         by_cpu = (node.cpus // shape.cpus_per_worker for node in self.nodes)
-        fitting = (min(n, node.gpus) if shape.use_gpu else n for n, node in zip(by_cpu, self.nodes, strict=True))
+        fitting = (
+            min(n, node.gpus * shape.workers_per_gpu) if shape.use_gpu else n
+            for n, node in zip(by_cpu, self.nodes, strict=True)
+        )
         return max(1, sum(fitting) // shape.workers)
+
+
+def check_gpu_share(share: float | None, workers: int) -> None:
+    """Refuse a part of a GPU per worker that leaves some of it over, or that several workers of a trial would have.
+
+    Args:
+        share: as asked for; None: a whole one.
+        workers: of a trial.
+
+    Raises:
+        BadInputError: it is neither 1 nor 1/n (rounded down: 0.33), or a fraction for workers that work together.
+    """
+    if share is None or share == 1:
+        return
+    if not 0 < share < 1 or int(1 / share + _ROUNDING) * share < _FILLED:
+        raise BadInputError(
+            f"--gpus-per-worker {share:g}: expected 1, or such a part of a GPU that some fill it: 0.5, 0.33, 0.25, 0.2"
+        )
+    if workers > 1:
+        raise BadInputError(
+            f"--gpus-per-worker {share:g} with --workers-per-trial {workers}: workers of one trial talk by nccl, which "
+            "wants a GPU for each; leave out one of the two"
+        )
 
 
 def this_machine() -> Cluster:

@@ -6,11 +6,9 @@ import torch
 from bissl_ray.bilevel import GaussNewton, LowerHessian, solve
 from bissl_ray.models import build_backbone
 from bissl_ray.pretext import SimCLR
+from tests.gpu import DEVICE, needs_gpu
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
+pytestmark = needs_gpu
 
 
 def products(device, batch_norm):
@@ -31,6 +29,6 @@ def products(device, batch_norm):
 
 @pytest.mark.parametrize("batch_norm", ["synchronised", "per_worker"])
 def test_cuda_equals_the_cpu_in_float64(batch_norm):
-    found, expected = products("cuda", batch_norm), products("cpu", batch_norm)
+    found, expected = products(DEVICE, batch_norm), products("cpu", batch_norm)
     for one, other in zip(found, expected, strict=True):
         assert (one - other).norm() <= 1e-8 * (1 + other.norm())

@@ -3,7 +3,8 @@
 import pytest
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.workers.shape import Cluster, Node
+from bissl_ray.workers.place import OnCluster
+from bissl_ray.workers.shape import Cluster, Node, check_gpu_share
 
 
 def cluster(cpus, gpus=0):
@@ -47,3 +48,56 @@ def test_every_worker_fits_on_one_machine(nodes, workers, cpus_each, slots):
 def test_a_group_larger_than_the_cluster_is_refused(cpus, gpus, unit):
     with pytest.raises(BadInputError, match=rf"3 workers need 3 {unit}; this machine has 2: .*--workers-per"):
         cluster(cpus, gpus).shape(3, "runs")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "share", "cpus_each", "slots"),
+    [
+        ([(16, 1)], 0.25, 4, 4),
+        ([(16, 1)], 1.0, 16, 1),
+        ([(16, 1)], 0.33, 5, 3),
+        ([(16, 1)], 1 / 49, 1, 16),  # the CPUs are the limit
+        ([(16, 0), (8, 2), (8, 1)], 0.5, 2, 6),  # each fits on any machine with GPUs
+    ],
+)
+def test_trials_share_a_gpu(nodes, share, cpus_each, slots):
+    several = Cluster("the cluster", tuple(Node(*node) for node in nodes))
+    shape = several.shape(1, "runs", gpu_share=share)
+    assert (shape.cpus_per_worker, several.slots(shape)) == (cpus_each, slots)
+    assert shape.worker_resources == {"CPU": cpus_each, "GPU": pytest.approx(share, abs=1e-4)}
+    assert shape.worker_resources["GPU"] <= share and len(str(shape.worker_resources["GPU"])) <= len("0.2500")
+    assert OnCluster(several, shape).gpus == pytest.approx(slots * share)
+
+
+def test_what_several_workers_do_together_takes_whole_gpus():
+    place = OnCluster(cluster(16, 2), cluster(16, 2).shape(1, "runs", gpu_share=0.25))
+    assert (place.slots, place.shape.on) == (8, "0.25 of a GPU")
+    together = place.together.shape
+    assert (together.workers, together.gpu_share, together.cpus_per_worker) == (2, 1, 8)
+    whole = OnCluster(cluster(16, 2), cluster(16, 2).shape(1, "runs"))
+    assert whole.together.shape.workers == 2
+
+
+@pytest.mark.parametrize(
+    ("share", "workers", "expected"),
+    [
+        (0.4, 1, "--gpus-per-worker 0.4: expected 1, or such a part of a GPU that some fill it: 0.5"),
+        (2.0, 1, "--gpus-per-worker 2: expected 1"),
+        (0.0, 1, "--gpus-per-worker 0: expected 1"),
+        (-0.5, 1, "--gpus-per-worker -0.5: expected 1"),
+        (0.5, 2, "--gpus-per-worker 0.5 with --workers-per-trial 2: workers of one trial talk by nccl"),
+    ],
+)
+def test_a_part_of_a_gpu_that_can_not_be_had(share, workers, expected):
+    with pytest.raises(BadInputError, match=expected):
+        check_gpu_share(share, workers)
+
+
+@pytest.mark.parametrize(("share", "workers"), [(None, 2), (1.0, 2), (0.5, 1), (0.33, 1), (0.142, 1), (1 / 3, 1)])
+def test_a_part_of_a_gpu_that_can(share, workers):
+    check_gpu_share(share, workers)
+
+
+def test_there_is_no_part_of_a_gpu_without_one():
+    with pytest.raises(BadInputError, match=r"--gpus-per-worker 0\.25: this machine has no GPU: leave it out"):
+        cluster(2).shape(1, "runs", gpu_share=0.25)

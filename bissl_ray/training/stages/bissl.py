@@ -26,20 +26,7 @@ def align(trial: Trial, saved: Any) -> None:
         TrialDiagnosedError: after the report of an alternation that shows the trial to be beyond help.
     """
     settings, models = trial.settings, trial.models
-
-    images = trial.data.curvature_images // trial.worker.world_size
-    trainer = BilevelTrainer(
-        Level(
-            models.lower,
-            models.pretext,
-            trial.pretext_loss,
-            after_step=partial(models.pretext.after_step, models.lower),
-            curvature=exact_curvature(settings, models, images),
-        ),
-        Level(models.upper, models.downstream, trial.downstream_loss),
-        settings,
-        proximity_weights(settings, models.lower),
-    )
+    trainer = trainer_of(trial)
     diagnosis = Diagnosis(settings)
     done = 0
     if saved is not None:
@@ -79,6 +66,24 @@ def align(trial: Trial, saved: Any) -> None:
                 [models.lower], partial(models.pretext.features, models.lower), unlabelled, MOST_BATCHES
             )
     trial.save_models("aligned", ("pretext", "downstream"))
+
+
+def trainer_of(trial: Trial) -> BilevelTrainer[Any, Any]:
+    """The trainer of `align`, at its beginning."""
+    settings, models = trial.settings, trial.models
+    images = trial.data.curvature_images // trial.worker.world_size
+    return BilevelTrainer(
+        Level(
+            models.lower,
+            models.pretext,
+            trial.pretext_loss,
+            after_step=partial(models.pretext.after_step, models.lower),
+            curvature=exact_curvature(settings, models, images),
+        ),
+        Level(models.upper, models.downstream, trial.downstream_loss),
+        settings,
+        proximity_weights(settings, models.lower),
+    )
 
 
 class _KeepsLast(Iterator[Any]):

@@ -18,24 +18,13 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
     longer ones most.
     """
     settings, models = trial.settings, trial.models
-    per_epoch = trial.data.labelled_steps(settings.finetune_batch)
-    steps = settings.finetune_epochs * per_epoch
+    steps = settings.finetune_epochs * trial.data.labelled_steps(settings.finetune_batch)
     if trial.order.with_upper_budget:
         images = settings.alternations * settings.upper_steps * trial.data.labelled_batch(settings.upper_batch)
         steps += -(-images // trial.data.labelled_batch(settings.finetune_batch))
     models.lower.train()
     models.downstream.train()
-    stepper = plain_sgd(
-        [*models.lower.parameters(), *models.downstream.parameters()],
-        steps,
-        settings.clip_norm,
-        settings.finetune_warmup * per_epoch,
-        lr=settings.finetune_lr,
-        momentum=settings.finetune_momentum,
-        weight_decay=settings.finetune_weight_decay,
-    )
-    length = Step("finetune", 0, steps, "epoch", per_epoch)
-    run = StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper)
+    run = fine_tuning(trial, steps)
     run.go_on(saved)
 
     def report(loss: float) -> None:
@@ -47,6 +36,23 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
         run.run(batches, _marks(steps), report)
     if trial.order.keep_models:
         trial.save_models("finetuned", ("downstream",))
+
+
+def fine_tuning(trial: Trial, steps: int) -> StageSteps:
+    """So many steps of `finetune`, at their beginning."""
+    settings, models = trial.settings, trial.models
+    per_epoch = trial.data.labelled_steps(settings.finetune_batch)
+    stepper = plain_sgd(
+        [*models.lower.parameters(), *models.downstream.parameters()],
+        steps,
+        settings.clip_norm,
+        settings.finetune_warmup * per_epoch,
+        lr=settings.finetune_lr,
+        momentum=settings.finetune_momentum,
+        weight_decay=settings.finetune_weight_decay,
+    )
+    length = Step("finetune", 0, steps, "epoch", per_epoch)
+    return StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper)
 
 
 def _marks(steps: int) -> list[int]:

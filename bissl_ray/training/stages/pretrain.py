@@ -5,6 +5,7 @@ import json
 from functools import partial
 
 import torch
+from torch import nn
 
 from bissl_ray.bilevel.measurements import on_host
 from bissl_ray.config.settings import Settings
@@ -53,18 +54,9 @@ def pretrain(trial: Trial, saved: StepsState | None) -> None:
         FloatingPointError: the loss or the weights are not finite; the same on every worker.
     """
     settings, models = trial.settings, trial.models
-    per_epoch = trial.data.pretext_steps(settings.pretrain_batch)
-    steps = settings.pretrain_epochs * per_epoch
-    parameters = [*models.lower.parameters(), *models.pretext.head_parameters()]
-    schedule = WarmupCosine(steps, settings.pretrain_warmup * per_epoch)
-    run = StageSteps(
-        trial,
-        Step("pretrain", 0, steps, "epoch", per_epoch),
-        partial(trial.pretext_loss, models.lower),
-        Stepper(_optimizer(trial, {id(parameter) for parameter in parameters}), parameters, schedule, clip_norm=None),
-        after_step=partial(models.pretext.after_step, models.lower),
-    )
+    run = pretraining(trial)
     run.go_on(saved)
+    parameters = _trained(trial)
 
     def report(loss: float) -> None:
         # What the last step has broken is in the weights, and not yet in a loss.
@@ -75,9 +67,30 @@ def pretrain(trial: Trial, saved: StepsState | None) -> None:
 
     models.lower.train()
     models.pretext.train()
+    per_epoch = trial.data.pretext_steps(settings.pretrain_batch)
     with trial.data.pretext_batches("pretrain", settings.pretrain_batch, run.step) as batches:
-        run.run(batches, range(per_epoch, steps + 1, per_epoch), report)
+        run.run(batches, range(per_epoch, settings.pretrain_epochs * per_epoch + 1, per_epoch), report)
     trial.save_models("pretrained", ("pretext",), trial.order.start)
+
+
+def pretraining(trial: Trial) -> StageSteps:
+    """The steps of `pretrain`, at their beginning."""
+    settings, models = trial.settings, trial.models
+    per_epoch = trial.data.pretext_steps(settings.pretrain_batch)
+    steps = settings.pretrain_epochs * per_epoch
+    parameters = _trained(trial)
+    schedule = WarmupCosine(steps, settings.pretrain_warmup * per_epoch)
+    return StageSteps(
+        trial,
+        Step("pretrain", 0, steps, "epoch", per_epoch),
+        partial(trial.pretext_loss, models.lower),
+        Stepper(_optimizer(trial, {id(parameter) for parameter in parameters}), parameters, schedule, clip_norm=None),
+        after_step=partial(models.pretext.after_step, models.lower),
+    )
+
+
+def _trained(trial: Trial) -> list[nn.Parameter]:
+    return [*trial.models.lower.parameters(), *trial.models.pretext.head_parameters()]
 
 
 def _optimizer(trial: Trial, trained: set[int]) -> LARS:

@@ -2,16 +2,13 @@
 
 import copy
 
-import pytest
 import torch
 
 from bissl_ray.data.nested import each_tensor
 from tests.downstream.detection.given import backbone_named, scenes, task_for
+from tests.gpu import DEVICE, needs_gpu
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
+pytestmark = needs_gpu
 
 
 def derivatives(backbone, task, batch):
@@ -23,9 +20,9 @@ def derivatives(backbone, task, batch):
 def test_it_equals_the_cpu():
     backbone, batch = backbone_named("smallconv"), scenes()
     task = task_for(backbone)
-    expected = derivatives(copy.deepcopy(backbone), task, batch)
-    there = [copy.deepcopy(module).cuda() for module in (backbone, task)]
-    moved = each_tensor(batch, lambda tensor: tensor.cuda())
+    there = [copy.deepcopy(module).to(DEVICE) for module in (backbone, task)]
+    expected = derivatives(backbone, task, batch)
+    moved = each_tensor(batch, lambda tensor: tensor.to(DEVICE))
     torch.testing.assert_close(derivatives(*there, moved), expected, rtol=1e-8, atol=1e-10)
     found = there[1].eval().find(there[0].eval(), moved)
     at_home = task.eval().find(backbone.eval(), batch)

@@ -7,13 +7,11 @@ from bissl_ray.data.datasets import registry
 from bissl_ray.training.evaluation.scoring import evaluate_frozen
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker
+from tests.gpu import DEVICE, needs_gpu
 from tests.training import several_labels
 from tests.training.small_trial import Reports, changed, order, write_start
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
+pytestmark = needs_gpu
 
 
 @pytest.mark.parametrize("dataset", ["digits", "attributes"])
@@ -21,7 +19,7 @@ def test_a_gpu_finds_what_the_cpu_does(tmp_path, monkeypatch, dataset) -> None:
     monkeypatch.setitem(registry.DATASETS, "attributes", several_labels.SPEC)
     write_start(tmp_path)
     found = []
-    for device in ("cpu", "cuda:0"):
+    for device in ("cpu", DEVICE):
         what = changed(order(tmp_path, stages=("head",), precision="float32"), dataset=dataset)
         trial = Trial(what, Worker(0, 1, torch.device(device)), Reports())
         trial.begin()
