@@ -86,7 +86,7 @@ def measure_augment(question: Question) -> Measurement:
     before = torch.get_num_threads()
     torch.set_num_threads(question.threads)
     try:
-        ways = _ways(question, device)
+        ways = _ways(question)
         batches = [range(first, first + question.batch) for first in range(0, question.count, question.batch)]
         batches = [batch for batch in batches if batch.stop <= question.count]
         for way in ways.values():
@@ -108,7 +108,7 @@ def measure_augment(question: Question) -> Measurement:
     )
 
 
-def _ways(question: Question, device: torch.device) -> dict[str, InSteps]:
+def _ways(question: Question) -> dict[str, InSteps]:
     spec, side = get_dataset("cars"), question.image_size
     if question.stream == "train":
         return {
