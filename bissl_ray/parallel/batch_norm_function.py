@@ -67,6 +67,12 @@ class _Sum:
         dist.all_reduce(total, group=self._group)
         return total.unbind(0)
 
+    def in_place(self, own: Tensor, rows: int) -> Tensor:
+        """The first rows of a tensor summed over workers; the others stay this worker's."""
+        if self.workers > 1:
+            dist.all_reduce(own[:rows], group=self._group)
+        return own
+
     def statistics(self, mean: Tensor, variance: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, biased variance and number of all workers' values (Chan, Golub and LeVeque 1979)."""
         own = torch.stack([mean, variance, torch.full_like(mean, n)]).unsqueeze(0)
@@ -113,15 +119,21 @@ class _Normalise(torch.autograd.Function):
         ctx.save_for_backward(x, weight, mean, inverse)
         # Without graph, and no input: it need not be saved as these are.
         ctx.total, ctx.n = total, n
+        # Nobody differentiates by the statistics: no zeros are made for them.
+        ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(mean, variance, *([n] if isinstance(n, Tensor) else []))
         return y, mean, variance, n
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        if gradients[0] is None:
+            return (None,) * 5
         x, weight, mean, inverse = ctx.saved_tensors
         if upstream_only():
             x, weight = x.detach(), weight.detach()
-        dx, dw, db = _NormaliseBackward.apply(gradients[0], x, weight, mean, inverse, ctx.n, ctx.total)
+        # Grad mode tells whether a graph is built: inside `apply` it is off.
+        again = torch.is_grad_enabled()
+        dx, dw, db = _NormaliseBackward.apply(gradients[0], x, weight, mean, inverse, ctx.n, ctx.total, again)
         return dx, dw, db, None, None
 
 
@@ -130,62 +142,92 @@ class _NormaliseBackward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, d: Tensor, x: Tensor, weight: Tensor, mean: Tensor, inverse: Tensor, n: int | Tensor, total: _Sum
+        ctx: Any,
+        d: Tensor,
+        x: Tensor,
+        weight: Tensor,
+        mean: Tensor,
+        inverse: Tensor,
+        n: int | Tensor,
+        total: _Sum,
+        again: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         own_D, own_Dx = _own_sums(d, x, mean, inverse)
         D, Dx = total(own_D, own_Dx)
-        kept = d if any(ctx.needs_input_grad[1:3]) else None
-        ctx.save_for_backward(kept, x, weight, mean, inverse, own_D, own_Dx, D, Dx)
-        ctx.total, ctx.n = total, n
         scale = weight * inverse
-        of_x = -scale * inverse * Dx / n
-        return _combine(-scale * D / n - of_x * mean, (scale, d), (of_x, x)), own_Dx, own_D
+        per_value = scale / -n
+        ctx.total = total
+        if again and any(ctx.needs_input_grad[:3]):
+            kept = d if any(ctx.needs_input_grad[1:3]) else None
+            own = torch.stack([own_D, own_Dx])
+            linear, of_u = _second_derivative(mean, inverse, scale, per_value, own, D, Dx, n)
+            ctx.save_for_backward(kept, x, mean, inverse, own, scale, of_u, linear)
+        of_x = per_value * inverse * Dx
+        return _combine(torch.addcmul(per_value * D, of_x, mean, value=-1), (scale, d), (of_x, x)), own_Dx, own_D
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient of Φ = Σ u dx + a dw + b db, where u, a and b come from above.
-
-        With U = Σ u, Ux = Σ u x̂ and P = Σ u d, all over the global batch,
-        Φ = w s (P − U D / N − Ux Dx / N) + Σ over workers of (a own Dx + b own D), where m and s depend on x too:
-        ∂x̂/∂x and ∂s/∂x = −s² x̂ / N bring in T = P − U D / N − Ux Dx / N and the sums of q = ∂Φ/∂x̂.
-        """
+        """The gradient of Φ = Σ u dx + a dw + b db, where u, a and b come from above: see `_second_derivative`."""
         u, a, b = gradients
-        d, x, weight, mean, inverse, own_D, own_Dx, D, Dx = ctx.saved_tensors
-        n = ctx.n
+        d, x, mean, inverse, own, scale, of_u, linear = ctx.saved_tensors
         own_U, own_Ux = _own_sums(u, x, mean, inverse)
+        # Two rows of the coefficients are 0 and 1.
+        own_P = own_U if d is None else _own_sums(u, d, linear[0, 2], linear[0, 7])[1]
+        sums = ctx.total.in_place(torch.stack([own_U, own_Ux, own_P, *(a * own).unbind(), own_P, a, b]), rows=5)
+        constant, of_x, by_weight, constant_of_x, x_of_x = (linear * sums).sum(1).unbind()
+        by_d = _combine(constant, (scale, u), (of_x, x))
         if d is None:
-            U, Ux = ctx.total(own_U, own_Ux)
-            return _by_upstream(u, a, b, U / n, Ux / n, x, weight, mean, inverse), *[None] * 6
-        own_P = _own_sums(u, d, torch.zeros_like(mean), torch.ones_like(mean))[1]
-        U, Ux, P, aD, aDx = ctx.total(own_U, own_Ux, own_P, a * own_D, a * own_Dx)
-        scale = weight * inverse
-        by_d = _by_upstream(u, a, b, U / n, Ux / n, x, weight, mean, inverse)
-
-        by_weight = inverse * (own_P - (U * own_D + Ux * own_Dx) / n)
-
-        # q = −(w s / N) (u Dx + d Ux) + a d; ∂Φ/∂x = s (q − Σq / N − x̂ Σq x̂ / N) − w s² T x̂ / N
-        q_of_u, q_of_d = -scale * Dx / n, a - scale * Ux / n
-        q = aD - scale * (U * Dx + D * Ux) / n
-        qx = aDx - 2 * scale * Ux * Dx / n
-        T = P - (U * D + Ux * Dx) / n
-        of_x = -(inverse * qx + scale * inverse * T) / n * inverse
-        by_x = _combine(-inverse * q / n - of_x * mean, (inverse * q_of_u, u), (inverse * q_of_d, d), (of_x, x))
-        return by_d, by_x, by_weight, *[None] * 4
+            return by_d, *[None] * 7
+        return by_d, _combine(constant_of_x, (of_u, u), (of_x, d), (x_of_x, x)), by_weight, *[None] * 5
 
 
-def _by_upstream(
-    u: Tensor,
-    a: Tensor,
-    b: Tensor,
-    mean_U: Tensor,
-    mean_Ux: Tensor,
-    x: Tensor,
-    weight: Tensor,
+def _second_derivative(
     mean: Tensor,
     inverse: Tensor,
-) -> Tensor:
-    """∂Φ/∂d = w s (u − U / N − x̂ Ux / N) + a x̂ + b, from U / N and Ux / N."""
-    scale = weight * inverse
-    of_x = (a - scale * mean_Ux) * inverse
-    return _combine(b - scale * mean_U - of_x * mean, (scale, u), (of_x, x))
+    scale: Tensor,
+    per_value: Tensor,
+    own: Tensor,
+    D: Tensor,
+    Dx: Tensor,
+    n: int | Tensor,
+) -> tuple[Tensor, Tensor]:
+    """What the gradient of Φ = Σ u dx + a dw + b db is made of, per channel: linear in the sums over u, a and b.
+
+    With U = Σ u, Ux = Σ u x̂ and P = Σ u d over the global batch, and aD, aDx sums over workers of a own D, a own Dx,
+    Φ = w s (P − U D / N − Ux Dx / N) + aDx + Σ over workers of b own D, where m and s depend on x too:
+    ∂x̂/∂x and ∂s/∂x = −s² x̂ / N bring in T = P − U D / N − Ux Dx / N and the sums of q = ∂Φ/∂x̂. So
+
+        ∂Φ/∂d = w s u + s (a − w s Ux / N) x + constant
+        ∂Φ/∂w = s (own P − (U own D + Ux own Dx) / N)
+        q     = −(w s / N) (u Dx + d Ux) + a d
+        ∂Φ/∂x = s (q − Σq / N − x̂ Σq x̂ / N) − w s² T x̂ / N
+
+    Worked out once for a graph, the coefficients make of the few sums of each product all that its two passes over the
+    values need: with a kernel for each of them, a product would be mostly launches.
+
+    Args:
+        mean, inverse: m and s.
+        scale, per_value: w s, and −w s / N.
+        own: own D and own Dx, `[2, channels]`.
+        D, Dx: of all workers.
+        n: N.
+
+    Returns:
+        Coefficients `[5, 8, channels]`: rows are, of ∂Φ/∂d, the constant and the factor of x (that of d in ∂Φ/∂x, too),
+        ∂Φ/∂w, and of ∂Φ/∂x the constant and the factor of x; columns U, Ux, P, aD, aDx, own P, a, b. And the factor of
+        u in ∂Φ/∂x, `[channels]`.
+    """
+    zero, one = torch.zeros_like(mean), torch.ones_like(mean)
+    shift = mean * inverse
+    by_Ux = per_value * inverse
+    constant = [per_value, -by_Ux * mean, zero, zero, zero, zero, -shift, one]
+    of_x = [zero, by_Ux, zero, zero, zero, zero, inverse, zero]
+    to_weight = [*(-inverse / n * own).unbind(), zero, zero, zero, inverse, zero, zero]
+    # s / N Σq and s / N Σq x̂ + w s² T / N, of which q and x̂ bring in D and Dx once more.
+    share = inverse / n
+    of_D, of_Dx = share * per_value * D, share * per_value * Dx
+    sum_q = torch.stack([of_Dx, of_D, zero, share, zero, zero, zero, zero])
+    sum_qx = torch.stack([of_D, 3 * of_Dx, share * scale, zero, share, zero, zero, zero])
+    rows = [*map(torch.stack, (constant, of_x, to_weight)), shift * sum_qx - sum_q, -inverse * sum_qx]
+    return torch.stack(rows), inverse * per_value * Dx
