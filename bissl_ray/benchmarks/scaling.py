@@ -2,7 +2,6 @@
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
+from bissl_ray.benchmarks.collectives import InCollectives
 from bissl_ray.benchmarks.device import device_name
 from bissl_ray.benchmarks.gauges import Clock, Gauge, Kernels, read
 from bissl_ray.benchmarks.processes import on_workers
@@ -31,7 +30,6 @@ from bissl_ray.training.worker import Worker, alone, default_device
 
 _DATA = DataChoice("digits")
 _BATCHES = 4
-_COLLECTIVES = ("all_reduce", "all_gather_into_tensor", "broadcast")
 STRONG, WEAK = "strong", "weak"
 _Timed = list[tuple[list[float], float]]
 """Of a step and of a product: seconds of each time, and the share of communication."""
@@ -204,34 +202,7 @@ def _timed(run: Callable[[], object], question: Question, worker: Worker) -> tup
     read(round_, Clock(worker.device))
     seconds = [read(round_, Clock(worker.device))[0].wall for _ in range(question.rounds)]
     gauge: Gauge[float] = (
-        Kernels(worker.device, "nccl") if worker.device.type == "cuda" else _InCollectives(worker.device)
+        Kernels(worker.device, "nccl") if worker.device.type == "cuda" else InCollectives(worker.device)
     )
     spent = statistics.median(read(round_, gauge)[0] for _ in range(question.rounds))
     return seconds, min(1.0, spent / statistics.median(seconds))
-
-
-class _InCollectives(Gauge[float]):
-    """Seconds in collectives that return when they are done, as gloo's do."""
-
-    def start(self) -> None:
-        """From now on."""
-        self._seconds = 0.0
-        self._originals = {name: getattr(dist, name) for name in _COLLECTIVES}
-        for name, original in self._originals.items():
-            setattr(dist, name, self._timed(original))
-
-    def stop(self) -> float:
-        """Since `start`."""
-        for name, original in self._originals.items():
-            setattr(dist, name, original)
-        return self._seconds
-
-    def _timed(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
-            begin = time.perf_counter()
-            try:
-                return original(*arguments, **named)
-            finally:
-                self._seconds += time.perf_counter() - begin
-
-        return call
