@@ -89,11 +89,10 @@ class LowerLevel(Generic[LowerBatch]):
         first_step = self.stepper.steps
         losses, norms = [], []
         for _ in range(self._steps):
-            loss = self._loss(next_batch(batches, "lower"))
-            own = torch.autograd.grad(loss, [*self._theta, *self._phi])
+            loss, own = self._loss_and_gradients(next_batch(batches, "lower"))
             progress = self.stepper.steps / self._steps_in_all
             norms.append(self.stepper.step(self._with_proximity(mean_over_workers(own, self._group))))
-            losses.append(loss.detach())
+            losses.append(loss)
             if self._level.after_step is not None:
                 with torch.no_grad():
                     self._level.after_step(progress)
@@ -110,6 +109,10 @@ class LowerLevel(Generic[LowerBatch]):
         with frozen_statistics(self._level.backbone, self._level.head), self._make_curvature(batch) as operator:
             check_finite("lower", self.stepper.steps, {"lower loss": on_host([[operator.loss]], self._group)[0]})
             yield operator
+
+    def _loss_and_gradients(self, batch: LowerBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        loss = (self._level.step_loss or self._level.loss)(self._level.backbone, batch)
+        return loss.detach(), torch.autograd.grad(loss, [*self._theta, *self._phi])
 
     def _loss(self, batch: LowerBatch) -> Tensor:
         return self._level.loss(self._level.backbone, batch)

@@ -14,7 +14,7 @@ from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
 from bissl_ray.metrics import Metric
-from bissl_ray.progress import Sender, Silent, Step, TrialStoppedError
+from bissl_ray.progress import Note, Sender, Silent, Step, TrialStoppedError
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.files import SavedProgress, read_tensors, write_tensors
@@ -57,8 +57,8 @@ class Trial:
         self.settings = order.settings
         self.worker = worker
         self._sender = sender
-        tell = sender.send if worker.is_chief else Silent().send
-        self.data = TrialData(order.data, order.settings, order.seed, worker, tell)
+        self._tell = sender.send if worker.is_chief else Silent().send
+        self.data = TrialData(order.data, order.settings, order.seed, worker, self._tell)
         self.metric = _metric(self.data.spec, self.settings)
         self.account = Account(worker, sender, self.metric.objective_name)
         self.progress = SavedProgress(order.storage, order.folder)
@@ -132,6 +132,10 @@ class Trial:
         if self._sender.due():
             self._sender.send(where if loss is None else replace(where, loss=float(loss)))
         self.save_progress(where.stage, state)
+
+    def note(self, line: str) -> None:
+        """Say a line that a person should read."""
+        self._tell(Note(line))
 
     def save_progress(self, stage: str, state: Callable[[], Any]) -> None:
         """Save where the trial is, unless it was saved a moment ago; arguments and errors as `advance`.
