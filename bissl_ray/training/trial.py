@@ -21,6 +21,7 @@ from bissl_ray.training.files import SavedProgress, read_tensors, write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
+from bissl_ray.training.replay import replays_of
 from bissl_ray.training.worker import Worker, in_step
 
 _STATISTICS: Final = {
@@ -43,6 +44,7 @@ class Trial:
         models: both levels.
         account: what it has come to and cost.
         progress: its own checkpoint.
+        replays: records its steps, where that is set.
     """
 
     def __init__(self, order: Order, worker: Worker, sender: Sender) -> None:
@@ -66,6 +68,7 @@ class Trial:
         # data, augmentations) is a function of (seed, step, image), so that workers differ where they should.
         torch.manual_seed(order.seed)
         self.models = Models.build(self.settings, worker.device, self.data.spec.task, self.data.splits.classes)
+        self.replays = replays_of(self.settings, self.models, worker, self.note)
 
     # From where it was
 

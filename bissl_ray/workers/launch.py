@@ -10,6 +10,7 @@ from bissl_ray.bilevel import DivergedError
 from bissl_ray.data.machine import processors
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.progress import Event, LocalSender, Sender, TrialEnded, TrialStoppedError, View
+from bissl_ray.replay import ReplayError
 from bissl_ray.store.schema import Row
 from bissl_ray.training.files import exists, progress_file
 from bissl_ray.training.order import Order
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
     from bissl_ray.workers.shape import GroupShape
 
-_SAID_IN_WORDS: Final = (BadInputError, TrialDiagnosedError, DivergedError, FloatingPointError)
+_SAID_IN_WORDS: Final = (BadInputError, TrialDiagnosedError, DivergedError, FloatingPointError, ReplayError)
 """What a run may end with that is no fault of the program: its message is all that a person needs."""
 
 

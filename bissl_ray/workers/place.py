@@ -45,6 +45,11 @@ class Here:
         """For a line."""
         return f"{'on a GPU' if default_device().type == 'cuda' else 'on the CPU'}, in this process"
 
+    @property
+    def has_gpus(self) -> bool:
+        """Whether its worker has a GPU."""
+        return default_device().type == "cuda"
+
     def run(self, order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd:
         """As `run_here`."""
         return run_here(order, view, stop_asked)
@@ -73,6 +78,11 @@ class OnCluster:
     def gpus(self) -> int:
         """GPUs that all groups together occupy."""
         return self.slots * self.shape.workers if self.shape.use_gpu else 0
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether its workers have GPUs."""
+        return self.shape.use_gpu
 
     def of(self, workers: int) -> "OnCluster":
         """Groups of so many workers there, otherwise alike."""

@@ -35,12 +35,13 @@ def align(trial: Trial, saved: Any) -> None:
             models.pretext,
             trial.pretext_loss,
             after_step=partial(models.pretext.after_step, models.lower),
-            curvature=exact_curvature(settings, models, images),
+            curvature=exact_curvature(settings, models, images, trial.replays),
             step_loss=pretext_step_loss(trial, settings.lower_batch),
         ),
         Level(models.upper, models.downstream, trial.downstream_loss),
         settings,
         proximity_weights(settings, models.lower),
+        replays=trial.replays,
     )
     diagnosis = Diagnosis(settings)
     done = 0
