@@ -21,7 +21,7 @@ from bissl_ray.training.trial import Trial
 Way = Literal["whole", "blocks", "chunks"]
 Loss = Callable[[nn.Module, Any], Tensor]
 
-_SPARE: Final = 0.8
+SPARE: Final = 0.8
 """Share of the free memory that an estimate may take: workspaces and what allocators round up are not in it."""
 
 
@@ -98,7 +98,7 @@ def choose_way(
     free = torch.cuda.mem_get_info(device)[0] if free is None else free
     ways: list[Way] = ["whole", *ways_to_spare(models.lower)]
     taken = {way: step_memory(settings, images, way) for way in ways}
-    way = next((way for way in ways if taken[way] <= _SPARE * free), min(ways, key=lambda way: taken[way]))
+    way = next((way for way in ways if taken[way] <= SPARE * free), min(ways, key=lambda way: taken[way]))
     gib = 1 / 2**30
     return Chosen(
         way,

@@ -14,6 +14,7 @@ from bissl_ray.replay import ReplayError
 from bissl_ray.store.schema import Row
 from bissl_ray.training.files import exists, progress_file
 from bissl_ray.training.order import Order
+from bissl_ray.training.out_of_memory import StageOutOfMemoryError
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
     from bissl_ray.workers.shape import GroupShape
 
-_SAID_IN_WORDS: Final = (BadInputError, TrialDiagnosedError, DivergedError, FloatingPointError, ReplayError)
+_SAID_IN_WORDS: Final = (
+    BadInputError,
+    TrialDiagnosedError,
+    DivergedError,
+    FloatingPointError,
+    ReplayError,
+    StageOutOfMemoryError,
+)
 """What a run may end with that is no fault of the program: its message is all that a person needs."""
 
 
