@@ -11,6 +11,7 @@ import typer
 
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
+from bissl_ray.cli.bench_precision import precision
 from bissl_ray.cli.compare import compare
 from bissl_ray.cli.config import config
 from bissl_ray.cli.datasets import datasets
@@ -38,6 +39,7 @@ _VERBS = (
 )
 for verb in _VERBS:
     app.command()(verb)
+bench.command()(precision)
 app.add_typer(datasets, name="datasets")
 app.add_typer(bench, name="bench")
 
