@@ -1,7 +1,7 @@
 """Nests of tensors (tuples, lists, dictionaries) as flat lists, and what must stay the same for a recording to fit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ def difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float | N
     not: there is nothing to compare with.
     """
     pairs = list(zip(found, expected, strict=True))
-    floats = [(one.double(), other.double()) for one, other in pairs if other.is_floating_point() and other.numel()]
+    floats = [(one, other) for one, other in pairs if other.is_floating_point() and other.numel()]
     if not all(bool(other.isfinite().all()) for _, other in floats):
         return None
     if not all(torch.equal(one, other) for one, other in pairs if not other.is_floating_point()):
@@ -48,11 +48,12 @@ def difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float | N
 
 
 def _relative(pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
-    apart, whole = _length([one - other for one, other in pairs]), _length([other for _, other in pairs])
+    # One after another, so that no more than one of them is there in double precision.
+    apart, whole = _length(one.double() - other.double() for one, other in pairs), _length(pair[1] for pair in pairs)
     if not math.isfinite(apart):
         return math.inf
     return apart / whole if whole else apart
 
 
-def _length(tensors: Sequence[Tensor]) -> float:
-    return float(torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors]).norm())
+def _length(tensors: Iterable[Tensor]) -> float:
+    return float(torch.stack([torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]).norm())

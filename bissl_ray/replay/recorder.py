@@ -1,6 +1,7 @@
 """Recording a function into a CUDA graph. None of it has ever run on a GPU: setting `replay` is off by default."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import torch
@@ -26,6 +27,10 @@ class Recording(Protocol):
 class Recorder(Protocol):
     """Makes recordings. Another one than `CudaRecorder` lets the rest be tested without a GPU."""
 
+    def around(self) -> AbstractContextManager[None]:
+        """Where everything must run that shares tensors with what is recorded, before and after."""
+        ...
+
     def record(self, function: Flat, inputs: Sequence[Tensor], after: Recording | None = None) -> Recording:
         """Record a function; it runs meanwhile, so that whoever calls puts back what it changes.
 
@@ -50,6 +55,9 @@ class CudaRecorder:
     Other threads (loaders that pin memory, copies ahead) go on calling CUDA meanwhile, and must: "thread_local" forbids
     the unsafe calls to the recording thread alone.
 
+    What is eager runs on the same stream (`around`): a graph that is still alive, such as that of the curvature, ties
+    its parameters to the stream that it was built on, and a recording can't wait for another one.
+
     Args:
         device: a CUDA device.
     """
@@ -57,14 +65,23 @@ class CudaRecorder:
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
+    @contextmanager
+    def around(self) -> Iterator[None]:
+        """On the stream that records."""
+        outside = torch.cuda.current_stream(self._stream.device)
+        self._stream.wait_stream(outside)
+        try:
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:
+            outside.wait_stream(self._stream)
+
     def record(self, function: Flat, inputs: Sequence[Tensor], after: Recording | None = None) -> Recording:
         """As `Recorder`; runs once on its stream before it records, so that libraries make their workspaces."""
         assert after is None or isinstance(after, _CudaRecording)
         given = [torch.empty_like(tensor).copy_(tensor) for tensor in inputs]
-        self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
-        with torch.cuda.stream(self._stream):
+        with self.around():
             function(given)
-        torch.cuda.current_stream(self._stream.device).wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
         pool = None if after is None else after.graph.pool()
         with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):

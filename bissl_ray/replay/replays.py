@@ -1,6 +1,7 @@
 """The functions of one trial that are recorded: on which terms, and what is said of them."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar
 
 from torch import Tensor
@@ -46,6 +47,10 @@ class Replays:
         """What records."""
         assert self._recorder is not None
         return self._recorder
+
+    def around(self) -> AbstractContextManager[None]:
+        """Where all of the trial must run, what is eager too."""
+        return nullcontext() if self._recorder is None else self._recorder.around()
 
     def of(self, function: Function, what: str) -> Function:
         """A function that does the same, as `Replayed`.

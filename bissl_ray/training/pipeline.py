@@ -49,7 +49,7 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
     trial = Trial(order, worker, sender)
     try:
         first, saved = trial.begin()
-        with training_arithmetic(trial.settings.precision):
+        with training_arithmetic(trial.settings.precision), trial.replays.around():
             for name in order.stages[order.stages.index(first) :]:
                 stage = partial(STAGES[name], trial, saved)
                 run_within_memory(stage, name, trial.settings, worker.world_size, worker.device)

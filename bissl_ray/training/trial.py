@@ -15,6 +15,7 @@ from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
 from bissl_ray.metrics import Metric
 from bissl_ray.progress import Note, Sender, Silent, Step, TrialStoppedError
+from bissl_ray.replay import EAGER
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.files import SavedProgress, read_tensors, write_tensors
@@ -68,7 +69,8 @@ class Trial:
         # data, augmentations) is a function of (seed, step, image), so that workers differ where they should.
         torch.manual_seed(order.seed)
         self.models = Models.build(self.settings, worker.device, self.data.spec.task, self.data.splits.classes)
-        self.replays = replays_of(self.settings, self.models, worker, self.note)
+        scored_only = order.stages[0] in SCORING
+        self.replays = EAGER if scored_only else replays_of(self.settings, self.models, worker, self.note)
 
     # From where it was
 

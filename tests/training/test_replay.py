@@ -118,3 +118,10 @@ def test_several_workers_run_eagerly_and_say_so(monkeypatch):
     replays = replays_of(chosen, Models.build(chosen, CPU), Worker(0, 2, CPU), lines.append)
     assert not replays.records
     assert len(lines) == 1 and "collectives over several workers are not recorded" in lines[0]
+
+
+def test_a_model_of_a_run_with_replay_on_is_scored_anywhere(tmp_path):
+    write_start(tmp_path)
+    heard = Heard()
+    run(order(tmp_path, ("score",), replay="on"), reports=heard)
+    assert heard.notes == []
