@@ -92,8 +92,9 @@ def out_of_memory_line(stage: str, settings: Settings, workers: int, device: tor
     takes = "; ".join(f"{need.what} takes about {_gib(need.bytes)}" for need in needs)
     batches = " and ".join(f"{name} {getattr(settings, name)}" for name in batches_of([stage]))
     asked = takes or f"{batches or 'its images'} of {settings.image_size} px did not fit"
-    remedies = remedies or " or ".join(f"{name} {getattr(settings, name) // 2}" for name in batches_of([stage]))
-    remedies = remedies or "a smaller image_size or backbone"
+    if not remedies and not needs:
+        remedies = " or ".join(f"{name} {getattr(settings, name) // 2}" for name in batches_of([stage]))
+    remedies = remedies or "a smaller image_size, backbone or head"
     remedies += "" if settings.replay == "off" else ", or replay: off"
     return (
         f"stage {stage} ran out of memory on {'the CPU' if device.type == 'cpu' else device}, {_gib(free)} being free "
@@ -124,14 +125,12 @@ class _Need:
     others: dict[str, int]
 
     def remedies(self, free: int) -> list[str]:
-        """Settings that would fit into so many bytes; the smallest where none would."""
+        """Settings that would fit into so many bytes, each by itself; none where nothing would."""
         share = (SPARE * free - self.fixed) / max(self.bytes - self.fixed, 1)
         fitting = int(self.images * share) // self.workers * self.workers
         smaller = [f"{self.batch} {fitting}"] if 2 * self.workers <= fitting < self.images else []
         fit = [f"{name} ({_gib(taken)})" for name, taken in self.others.items() if taken <= SPARE * free]
-        least = min(self.others, key=lambda name: self.others[name], default=None)
-        none = [f"{least} ({_gib(self.others[least])})"] if least is not None and not (smaller or fit) else []
-        return [*smaller, *fit, *none]
+        return [*smaller, *fit]
 
 
 def _needs(stage: str, settings: Settings, workers: int) -> Iterator[_Need]:

@@ -34,6 +34,7 @@ def test_a_step_that_can_never_fit_ends_in_a_line(tmp_path):
     line = str(caught.value)
     assert line.startswith("stage pretrain ran out of memory on the CPU, ")
     assert ": a pretext step of 2 images of 8 px takes about " in line
+    assert line.endswith("; try a smaller image_size, backbone or head")
     assert "\n" not in line
 
 
@@ -75,7 +76,7 @@ def test_a_process_that_may_have_no_more_says_what_would_fit(tmp_path):
             ["the curvature on 16 takes about ", "; try curvature_products: recompute with recycled_products: 0 ("],
         ),
         ("finetune", {"finetune_batch": 256}, ["finetune_batch 256 of 96 px did not fit; try finetune_batch 128"]),
-        ("test", {}, ["its images of 96 px did not fit; try a smaller image_size or backbone"]),
+        ("test", {}, ["its images of 96 px did not fit; try a smaller image_size, backbone or head"]),
         ("test", {"replay": "auto"}, [", or replay: off"]),
     ],
 )
