@@ -14,6 +14,7 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.data.sampling import global_batch
 from bissl_ray.models import Backbone
 from bissl_ray.models.recomputed import InChunks, meet_in_batch_norm, recomputed_blocks
+from bissl_ray.training.free_memory import free_memory
 from bissl_ray.training.models import Models
 from bissl_ray.training.precision import autocast
 from bissl_ray.training.trial import Trial
@@ -95,7 +96,7 @@ def choose_way(
         return Chosen(settings.lower_memory)
     if free is None and device.type != "cuda":
         return Chosen("whole")
-    free = torch.cuda.mem_get_info(device)[0] if free is None else free
+    free = free_memory(device) if free is None else free
     ways: list[Way] = ["whole", *ways_to_spare(models.lower)]
     taken = {way: step_memory(settings, images, way) for way in ways}
     way = next((way for way in ways if taken[way] <= SPARE * free), min(ways, key=lambda way: taken[way]))

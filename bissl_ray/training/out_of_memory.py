@@ -1,19 +1,17 @@
 """A stage that ran out of memory: one line with what it asked for, what was free, and what would fit."""
 
 import gc
-import resource
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import torch
 
 from bissl_ray.bilevel.curvature.memory import CurvatureMemory
 from bissl_ray.config.settings import Settings
-from bissl_ray.data.machine import usable_memory
 from bissl_ray.training.curvature import estimate_curvature_memory
+from bissl_ray.training.free_memory import free_memory
 from bissl_ray.training.lower_memory import SPARE, step_memory, ways_to_spare
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import batches_of
@@ -57,22 +55,6 @@ def run_within_memory(
     # Outside of the block: the error holds the frames that it passed through, and they what filled the memory.
     gc.collect()
     raise StageOutOfMemoryError(out_of_memory_line(stage, settings, workers, device, free_memory(device)))
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that this process could still have on a device."""
-    if device.type == "cuda":
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + cached
-    free = [usable_memory()]
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    with suppress(OSError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        free += [] if limit == resource.RLIM_INFINITY else [max(0, limit - pages * resource.getpagesize())]
-    return min(free)
 
 
 def out_of_memory_line(stage: str, settings: Settings, workers: int, device: torch.device, free: int) -> str:

@@ -9,9 +9,9 @@ import torch
 
 from bissl_ray.errors import RunFailedError
 from bissl_ray.progress import Quiet
+from bissl_ray.training.free_memory import free_memory
 from bissl_ray.training.out_of_memory import (
     StageOutOfMemoryError,
-    free_memory,
     is_out_of_memory,
     out_of_memory_line,
     run_within_memory,
