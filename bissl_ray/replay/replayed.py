@@ -153,6 +153,10 @@ def differs(apart: float, tolerance: float) -> str:
 
 def in_words(error: RuntimeError) -> str:
     """Why nothing was recorded, in a line."""
-    if isinstance(error, torch.OutOfMemoryError):
+    cause: BaseException = error
+    # Ending a recording that has failed is an error too, and hides the one that it came of.
+    while isinstance(cause.__context__, RuntimeError):
+        cause = cause.__context__
+    if isinstance(cause, torch.OutOfMemoryError):
         return "there is too little memory for a recording"
-    return f"recording failed ({(str(error).strip().splitlines() or [type(error).__name__])[0][:150]})"
+    return f"recording failed ({(str(cause).strip().splitlines() or [type(cause).__name__])[0][:150]})"

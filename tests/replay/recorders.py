@@ -54,7 +54,10 @@ class OutOfMemory(Reruns):
     """As where the memory of a recording doesn't fit."""
 
     def record(self, function, inputs, after=None):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        finally:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
 
 
 class WrongOnOtherBatches(Reruns):
