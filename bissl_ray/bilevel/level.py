@@ -22,6 +22,8 @@ class Level(Generic[Batch]):
         loss: of a backbone and this worker's share of a batch, the mean over the share as a scalar with its graph; the
             global loss is the mean over workers. That of the lower level must be differentiable twice; that of the
             upper level is asked for with either backbone.
+        step_loss: of the lower level: the same loss for its steps, which take first derivatives alone, such as in a way
+            that takes less memory; None: `loss`.
         after_step: of the lower level: called after each of its steps, without gradients (BYOL moves its target here),
             with the share of all alternations' lower steps that came before this one, in [0, 1).
         curvature: of the lower level: builds the operator that stands for H in the linear solves, from this worker's
@@ -34,6 +36,7 @@ class Level(Generic[Batch]):
     loss: Callable[[nn.Module, Batch], Tensor]
     after_step: Callable[[float], None] | None = None
     curvature: Callable[[Batch], CurvatureOperator] | None = None
+    step_loss: Callable[[nn.Module, Batch], Tensor] | None = None
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:

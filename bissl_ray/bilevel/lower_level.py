@@ -15,6 +15,7 @@ from bissl_ray.bilevel.measurements import check_finite, mean, on_host
 from bissl_ray.config.settings import BilevelSettings
 from bissl_ray.optim import LARS, Stepper, WarmupCosine, lower_parameter_groups
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
+from bissl_ray.replay import EAGER, Replays
 
 LowerBatch = TypeVar("LowerBatch")
 
@@ -62,6 +63,7 @@ class LowerLevel(Generic[LowerBatch]):
         settings: of the run.
         proximity: the term that holds θ near θ_D.
         group: the workers.
+        replays: records loss and gradients of a step; the rest of it stays outside (`Replayed`).
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class LowerLevel(Generic[LowerBatch]):
         settings: BilevelSettings,
         proximity: ProximityTerm,
         group: Group,
+        replays: Replays = EAGER,
     ) -> None:
         self._level, self._proximity = level, proximity
         self._theta, self._phi = trainable(level.backbone), trainable(level.head)
@@ -77,6 +80,7 @@ class LowerLevel(Generic[LowerBatch]):
         self._steps = settings.lower_steps
         self._steps_in_all = settings.alternations * settings.lower_steps
         self._group = group
+        self._gradients = replays.of(self._loss_and_gradients, "the lower step")
         self.stepper = Stepper(
             _optimizer(level, settings),
             [*self._theta, *self._phi],
@@ -89,11 +93,10 @@ class LowerLevel(Generic[LowerBatch]):
         first_step = self.stepper.steps
         losses, norms = [], []
         for _ in range(self._steps):
-            loss = self._loss(next_batch(batches, "lower"))
-            own = torch.autograd.grad(loss, [*self._theta, *self._phi])
+            loss, own = self._gradients(next_batch(batches, "lower"))
             progress = self.stepper.steps / self._steps_in_all
             norms.append(self.stepper.step(self._with_proximity(mean_over_workers(own, self._group))))
-            losses.append(loss.detach())
+            losses.append(loss)
             if self._level.after_step is not None:
                 with torch.no_grad():
                     self._level.after_step(progress)
@@ -110,6 +113,10 @@ class LowerLevel(Generic[LowerBatch]):
         with frozen_statistics(self._level.backbone, self._level.head), self._make_curvature(batch) as operator:
             check_finite("lower", self.stepper.steps, {"lower loss": on_host([[operator.loss]], self._group)[0]})
             yield operator
+
+    def _loss_and_gradients(self, batch: LowerBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        loss = (self._level.step_loss or self._level.loss)(self._level.backbone, batch)
+        return loss.detach(), torch.autograd.grad(loss, [*self._theta, *self._phi])
 
     def _loss(self, batch: LowerBatch) -> Tensor:
         return self._level.loss(self._level.backbone, batch)

@@ -16,6 +16,7 @@ from bissl_ray.bilevel.upper_level import UpperLevel
 from bissl_ray.config.settings import BilevelSettings
 from bissl_ray.optim import StepperState
 from bissl_ray.parallel import Group, copy_from_first_worker
+from bissl_ray.replay import EAGER, Replays
 
 LowerBatch = TypeVar("LowerBatch")
 UpperBatch = TypeVar("UpperBatch")
@@ -41,6 +42,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         settings: of the run; of the proximity weights among them none is read.
         proximity: λ, one number, or one per parameter tensor of the backbone.
         group: the workers; None for all.
+        replays: records losses and gradients of both levels' steps.
 
     Raises:
         ValueError: the backbones differ in parameters, there isn't one proximity weight per parameter tensor, or the
@@ -54,6 +56,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         settings: BilevelSettings,
         proximity: float | Sequence[float],
         group: Group = None,
+        replays: Replays = EAGER,
     ) -> None:
         _check_same_parameters(lower.backbone, upper.backbone)
         theta, anchors = trainable(lower.backbone), trainable(upper.backbone)
@@ -63,8 +66,8 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         for module in self._modules:
             copy_from_first_worker([*module.parameters(), *module.buffers()], group)
         self._proximity = ProximityTerm(theta, anchors, weights)
-        self._lower = LowerLevel(lower, settings, self._proximity, group)
-        self._upper = UpperLevel(upper, lower.backbone, settings, proximity, group)
+        self._lower = LowerLevel(lower, settings, self._proximity, group, replays)
+        self._upper = UpperLevel(upper, lower.backbone, settings, proximity, group, replays)
         self._group = group
         self._alternations = 0
 

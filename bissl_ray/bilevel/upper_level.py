@@ -16,6 +16,7 @@ from bissl_ray.bilevel.solvers import KnownProducts, SolveReport
 from bissl_ray.config.settings import BilevelSettings
 from bissl_ray.optim import Stepper, WarmupCosine
 from bissl_ray.parallel import Group, frozen_statistics, mean_over_workers
+from bissl_ray.replay import EAGER, Replays
 
 UpperBatch = TypeVar("UpperBatch")
 
@@ -53,6 +54,7 @@ class UpperLevel(Generic[UpperBatch]):
         settings: of the run.
         proximity: λ, one number, or one per parameter tensor.
         group: the workers.
+        replays: records both losses with their gradients; the rest of a step stays outside (`Replayed`).
     """
 
     def __init__(
@@ -62,11 +64,14 @@ class UpperLevel(Generic[UpperBatch]):
         settings: BilevelSettings,
         proximity: float | Sequence[float],
         group: Group,
+        replays: Replays = EAGER,
     ) -> None:
         self._level, self._lower_backbone = level, lower_backbone
         self._theta_d, self._theta, self._phi = map(trainable, (level.backbone, lower_backbone, level.head))
         self._settings, self._proximity = settings, proximity
         self._group = group
+        self._gradients = replays.of(self._at_lower_solution, "the upper step at θ*")
+        self._direct_gradients = replays.of(self._direct, "the upper step at θ_D")
         parameters = [*self._theta_d, *self._phi]
         self.stepper = Stepper(
             torch.optim.SGD(
@@ -92,8 +97,8 @@ class UpperLevel(Generic[UpperBatch]):
         known = KnownProducts.between_solves(chosen.recycled_products, chosen.solver, chosen.cg_tolerance)
         for _ in range(self._settings.upper_steps):
             batch = next_batch(batches, "upper")
-            loss, own = self._at_lower_solution(batch)
-            direct_loss, own_direct = self._direct(batch)
+            loss, own = self._gradients(batch)
+            direct_loss, own_direct = self._direct_gradients(batch)
             gradients = mean_over_workers([*own, *own_direct], self._group)
             implicit, direct = gradients[: len(own)], gradients[len(own) :]
             size = len(self._theta)

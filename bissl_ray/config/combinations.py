@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
-from bissl_ray.config.names import PARTS, part_weight, parts_of, wrong_image_size
+from bissl_ray.config.names import PARTS, facts_of, part_weight, parts_of, wrong_image_size
 from bissl_ray.config.parameters import IntParameter, Parameter, SettingValue
 from bissl_ray.config.refusal import shown
 
@@ -68,6 +68,12 @@ def _parts_too_small(chunks: int, curvature_batch: int | None, lower_batch: int)
     return f"at most {images // 2} parts: each needs 2 images for its batch statistics; use fewer or a larger batch"
 
 
+def _images_meet(lower_memory: str, backbone: str) -> str | None:
+    if lower_memory != "chunks" or not facts_of(backbone).batch_norm:
+        return None
+    return "a backbone without batch normalisation, whose statistics are of a whole batch; use lower_memory blocks"
+
+
 def _more_than(largest: str, low: int, high: int) -> str | None:
     return None if low <= high else f"at most {high}, the {largest}; lower one or raise the other"
 
@@ -79,6 +85,7 @@ _RULES = (
         _Rule(("damping", part_weight(part), "proximity_weight", "backbone"), partial(_nothing_to_divide_by, part))
         for part in PARTS
     ),
+    _Rule(("lower_memory", "backbone"), _images_meet),
     _Rule(("curvature_batch", "lower_batch"), _more_than_the_lower_batch),
     _Rule(("detection_side_low", "detection_side"), partial(_more_than, "largest shorter side")),
     _Rule(("anchor_low", "anchor_high"), partial(_more_than, "largest side of an anchor")),

@@ -70,6 +70,8 @@ class BackboneFacts:
     smallest: int = 1
     """Smallest side of an image, pixels."""
     parts: tuple[str, ...] = PARTS
+    batch_norm: bool = False
+    """Whether it is known to normalise by batch statistics, so that images meet inside."""
 
 
 TIMM: Final = "timm/"
@@ -104,8 +106,8 @@ _CONVNEXT_STRIDE: Final = 32
 """How much smaller a ConvNeXt's last activations are than its images, per side."""
 
 BACKBONES: Final[dict[str, BackboneFacts]] = {
-    "smallconv": BackboneFacts("bissl_ray.models.convnets:SmallConv", parts=PARTS[:-1]),
-    **dict.fromkeys(RESNETS, BackboneFacts("bissl_ray.models.convnets:ResNet")),
+    "smallconv": BackboneFacts("bissl_ray.models.convnets:SmallConv", parts=PARTS[:-1], batch_norm=True),
+    **dict.fromkeys(RESNETS, BackboneFacts("bissl_ray.models.convnets:ResNet", batch_norm=True)),
     **{name: BackboneFacts("bissl_ray.models.vit:VisionTransformer", patch=patch) for name, patch in VITS.items()},
     **dict.fromkeys(CONVNEXTS, BackboneFacts("bissl_ray.models.convnets:ConvNeXt", smallest=_CONVNEXT_STRIDE)),
 }

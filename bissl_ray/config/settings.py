@@ -54,6 +54,11 @@ class ModelSettings(SettingsGroup):
         description="arithmetic of training steps and scores: float32 (IEEE), tf32 (CUDA rounds what it multiplies), "
         "bfloat16 (automatic casts); curvature is always IEEE float32",
     )
+    replay: Literal["off", "auto", "on"] = Field(
+        "off",
+        description="record losses, gradients and curvature products once and replay them (CUDA graphs): auto goes on "
+        "without where that fails or differs, on ends the trial there. This has never run on a GPU",
+    )
 
 
 class LevelSettings(SettingsGroup):
@@ -67,6 +72,13 @@ class LevelSettings(SettingsGroup):
     lower_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of the lower level")
     lower_weight_decay: float = Field(1e-6, ge=0, description="weight decay of the lower level")
     lower_batch: int = Field(1024, ge=2, description="images per lower step, over all workers")
+    lower_memory: Literal["whole", "blocks", "chunks", "auto"] = Field(
+        "whole",
+        description="of lower and pretraining steps: whole holds every activation; blocks recomputes those inside each "
+        "block of the backbone; chunks those of lower_chunks parts of the images, for backbones without batch norm; "
+        "auto: what fits, by an estimate (CUDA; else whole). The gradient is the same",
+    )
+    lower_chunks: int = Field(8, ge=2, description="parts of a worker's images where lower_memory is chunks")
     lower_warmup: int = Field(10, ge=0, description="warm-up of the lower learning rate, alternations")
     exclude_bias_and_norm: bool = Field(
         True, description="leave biases and norm parameters out of LARS adaptation and lower weight decay"

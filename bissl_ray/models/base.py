@@ -51,6 +51,19 @@ class Backbone(nn.Module):
         trained = (name for name, parameter in self.named_parameters() if parameter.requires_grad)
         return [part_of[next(module for module in _around(name) if module in part_of)] for name in trained]
 
+    def blocks(self) -> list[tuple[nn.Module, str]]:
+        """What a forward runs one after another, each with little between it and the next: where memory can be cut.
+
+        Returns:
+            Modules and the name of the method that runs one; by default the layers of lists that have several layers
+            with parameters and no such list inside, as residual and attention blocks.
+        """
+        lists = [module for module in self.modules() if isinstance(module, nn.Sequential | nn.ModuleList)]
+        members = [member for each in lists for member in each if not isinstance(member, nn.Sequential | nn.ModuleList)]
+        found = [member for member in dict.fromkeys(members) if _layers(member) > 1]
+        inner = [member for member in found if not any(other in found for other in list(member.modules())[1:])]
+        return [(member, "forward") for member in inner]
+
 
 class StagedBackbone(Backbone):
     """A backbone whose parts follow one another, each a map of what the one before gives: they can be run one by one.
@@ -66,6 +79,11 @@ class StagedBackbone(Backbone):
     @abstractmethod
     def through(self, part: str, activations: Tensor) -> Tensor:
         """What a part makes of images (n, 3, H, W), if it is the first, or of what the part before it gives."""
+
+
+def _layers(module: nn.Module) -> int:
+    """Modules in it that have parameters of their own."""
+    return sum(any(True for _ in each.parameters(recurse=False)) for each in module.modules())
 
 
 def _around(name: str) -> list[str]:

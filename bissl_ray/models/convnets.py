@@ -43,6 +43,10 @@ class SmallConv(StagedBackbone):
         activations: Tensor = self.layer3(self.layer2(self.layer1(self.stem(images))))
         return activations.mean(dim=(2, 3))
 
+    def blocks(self) -> list[tuple[nn.Module, str]]:
+        """The four."""
+        return [(self.get_submodule(part), "forward") for part in self.parts]
+
     def through(self, part: str, activations: Tensor) -> Tensor:
         """What a block makes of what it is given."""
         given: Tensor = self.get_submodule(part)(activations)
@@ -84,14 +88,24 @@ class ResNet(StagedBackbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, feature_dim) of images (N, 3, H, W)."""
-        activations = images
-        for layer in self.children():
-            activations = layer(activations)
+        activations = self._stem(images)
+        for name, layer in self.named_children():
+            if name not in _STEM:
+                activations = layer(activations)
         return activations.flatten(1)
+
+    def blocks(self) -> list[tuple[nn.Module, str]]:
+        """The stem, whose activations are the largest, and the residual blocks."""
+        return [(self, "_stem"), *super().blocks()]
 
     def through(self, part: str, activations: Tensor) -> Tensor:
         """What the stem (convolution, norm, ReLU, pooling) or a layer makes of what it is given."""
-        for layer in _STEM if part == "stem" else (part,):
+        given: Tensor = self._stem(activations) if part == "stem" else self.get_submodule(part)(activations)
+        return given
+
+    def _stem(self, images: Tensor) -> Tensor:
+        activations = images
+        for layer in _STEM:
             activations = self.get_submodule(layer)(activations)
         return activations
 

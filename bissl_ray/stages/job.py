@@ -17,7 +17,8 @@ from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
 from bissl_ray.store.paths import stage_folder
 from bissl_ray.training.order import Order, batches_of
-from bissl_ray.workers.place import Need
+from bissl_ray.training.replay import check_replay
+from bissl_ray.workers.place import Need, Place
 
 _MODEL_FILE: Final = "pretrained.pt"
 """What a stage that starts from fresh weights writes into its folder."""
@@ -56,6 +57,10 @@ def job_of(request: StageRequest, begun: StageDocument, storage: str) -> Job[Rea
         start = None if checkpoint is None else fit_start(request, checkpoint, facts)
         return Ready(document, _order(request, storage, start), start, facts.in_words)
 
+    def suits(place: Place) -> None:
+        if request.stage != "evaluate":
+            check_replay(request.settings.replay, request.workers, place.has_gpus)
+
     return Job(
         what=f"{request.stage} run {request.name}",
         folder=stage_folder(request.name),
@@ -63,6 +68,7 @@ def job_of(request: StageRequest, begun: StageDocument, storage: str) -> Job[Rea
         decoding=request.settings.decoding,
         need=Need(request.workers, "--workers", in_process=True),
         prepare=prepare,
+        suits=suits,
     )
 
 

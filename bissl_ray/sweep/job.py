@@ -9,6 +9,7 @@ from bissl_ray.preflight.session import Job
 from bissl_ray.preflight.sweeps import CheckpointFacts, check_pretrained, check_request
 from bissl_ray.store.documents import provenance
 from bissl_ray.store.paths import sweep_documents
+from bissl_ray.training.replay import check_replay
 from bissl_ray.training.stages.pretrain import pretrained_path
 from bissl_ray.workers.place import Need, OnCluster, Place
 
@@ -45,6 +46,8 @@ def sweep_job(document: SweepDocument, budget: Budget | None, splits_optional: b
         return facts, known.changed(start=_start_path(request, facts), **provenance())
 
     def suits(place: Place) -> None:
+        for replay in request.space.every_value("replay"):
+            check_replay(str(replay), request.workers_per_trial, place.has_gpus)
         if budget is not None and budget.of == "gpu" and isinstance(place, OnCluster) and not place.gpus:
             raise BadInputError(
                 f"the budget is in GPU-hours, and {place.cluster.where} has no GPU: give a time instead, such as "

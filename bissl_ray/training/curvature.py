@@ -16,16 +16,20 @@ from bissl_ray.bilevel import (
     RecomputedCurvature,
 )
 from bissl_ray.bilevel.curvature.memory import CurvatureMemory, curvature_memory, solver_vectors
+from bissl_ray.bilevel.curvature.replayed_graphs import ReplayedGraphs
 from bissl_ray.bilevel.level import trainable
 from bissl_ray.config.names import part_weight
 from bissl_ray.config.settings import Settings, SolverSettings
 from bissl_ray.models import Backbone
 from bissl_ray.parallel import frozen_statistics
+from bissl_ray.replay import EAGER, Replays
 from bissl_ray.training.models import Models
 from bissl_ray.training.precision import exact_arithmetic
 
 
-def exact_curvature(settings: SolverSettings, models: Models, images: int) -> Callable[[Any], CurvatureOperator]:
+def exact_curvature(
+    settings: SolverSettings, models: Models, images: int, replays: Replays = EAGER
+) -> Callable[[Any], CurvatureOperator]:
     """What `BilevelTrainer` builds its curvature operator with.
 
     Args:
@@ -33,18 +37,20 @@ def exact_curvature(settings: SolverSettings, models: Models, images: int) -> Ca
         models: the trial's.
         images: this worker's share of the curvature batch, a multiple of curvature_chunks: of its share of a lower
             batch, the first so many are taken.
+        replays: records the graph, where one serves all products of an alternation.
 
     Returns:
         A function from this worker's share of a lower batch to the operator.
     """
     params = trainable(models.lower)
+    replayed = ReplayedGraphs(partial(curvature_graph, settings, models), params, replays)
 
     def build(batch: Any) -> CurvatureOperator:
         chunks = models.pretext.cut(batch, images, settings.curvature_chunks)
         graphs = [partial(curvature_graph, settings, models, chunk) for chunk in chunks]
         with exact_arithmetic():
             if keeps_graph(settings):
-                return _Exact(KeptCurvature(graphs[0](), params))
+                return _Exact(KeptCurvature(replayed(chunks[0]), params))
             return _Exact(RecomputedCurvature(graphs, params))
 
     return build

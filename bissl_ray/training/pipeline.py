@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bissl_ray.progress import Sender, StageEnded
 from bissl_ray.training.evaluation.scoring import evaluate_on_test, score_frozen, score_model
 from bissl_ray.training.order import Order
+from bissl_ray.training.out_of_memory import run_within_memory
 from bissl_ray.training.precision import training_arithmetic
 from bissl_ray.training.stages.bissl import align
 from bissl_ray.training.stages.finetune import finetune
@@ -40,15 +42,17 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
 
     Raises:
         TrialStoppedError: the sender said so.
+        StageOutOfMemoryError: there is too little memory for a stage.
         BadInputError: the settings and the workers don't fit together, or a file is damaged.
         Exception: whatever broke a stage.
     """
     trial = Trial(order, worker, sender)
     try:
         first, saved = trial.begin()
-        with training_arithmetic(trial.settings.precision):
+        with training_arithmetic(trial.settings.precision), trial.replays.around():
             for name in order.stages[order.stages.index(first) :]:
-                STAGES[name](trial, saved)
+                stage = partial(STAGES[name], trial, saved)
+                run_within_memory(stage, name, trial.settings, worker.world_size, worker.device)
                 saved = None
                 if worker.is_chief:
                     sender.send(StageEnded(name))

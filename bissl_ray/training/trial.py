@@ -14,13 +14,15 @@ from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
 from bissl_ray.metrics import Metric
-from bissl_ray.progress import Sender, Silent, Step, TrialStoppedError
+from bissl_ray.progress import Note, Sender, Silent, Step, TrialStoppedError
+from bissl_ray.replay import EAGER
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.files import SavedProgress, read_tensors, write_tensors
 from bissl_ray.training.models import Models
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
+from bissl_ray.training.replay import replays_of
 from bissl_ray.training.worker import Worker, in_step
 
 _STATISTICS: Final = {
@@ -43,6 +45,7 @@ class Trial:
         models: both levels.
         account: what it has come to and cost.
         progress: its own checkpoint.
+        replays: records its steps, where that is set.
     """
 
     def __init__(self, order: Order, worker: Worker, sender: Sender) -> None:
@@ -57,8 +60,8 @@ class Trial:
         self.settings = order.settings
         self.worker = worker
         self._sender = sender
-        tell = sender.send if worker.is_chief else Silent().send
-        self.data = TrialData(order.data, order.settings, order.seed, worker, tell)
+        self._tell = sender.send if worker.is_chief else Silent().send
+        self.data = TrialData(order.data, order.settings, order.seed, worker, self._tell)
         self.metric = _metric(self.data.spec, self.settings)
         self.account = Account(worker, sender, self.metric.objective_name)
         self.progress = SavedProgress(order.storage, order.folder)
@@ -66,6 +69,8 @@ class Trial:
         # data, augmentations) is a function of (seed, step, image), so that workers differ where they should.
         torch.manual_seed(order.seed)
         self.models = Models.build(self.settings, worker.device, self.data.spec.task, self.data.splits.classes)
+        scored_only = order.stages[0] in SCORING
+        self.replays = EAGER if scored_only else replays_of(self.settings, self.models, worker, self.note)
 
     # From where it was
 
@@ -132,6 +137,10 @@ class Trial:
         if self._sender.due():
             self._sender.send(where if loss is None else replace(where, loss=float(loss)))
         self.save_progress(where.stage, state)
+
+    def note(self, line: str) -> None:
+        """Say a line that a person should read."""
+        self._tell(Note(line))
 
     def save_progress(self, stage: str, state: Callable[[], Any]) -> None:
         """Save where the trial is, unless it was saved a moment ago; arguments and errors as `advance`.

@@ -10,9 +10,11 @@ from bissl_ray.bilevel import DivergedError
 from bissl_ray.data.machine import processors
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.progress import Event, LocalSender, Sender, TrialEnded, TrialStoppedError, View
+from bissl_ray.replay import ReplayError
 from bissl_ray.store.schema import Row
 from bissl_ray.training.files import exists, progress_file
 from bissl_ray.training.order import Order
+from bissl_ray.training.out_of_memory import StageOutOfMemoryError
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
     from bissl_ray.workers.shape import GroupShape
 
-_SAID_IN_WORDS: Final = (BadInputError, TrialDiagnosedError, DivergedError, FloatingPointError)
+_SAID_IN_WORDS: Final = (
+    BadInputError,
+    TrialDiagnosedError,
+    DivergedError,
+    FloatingPointError,
+    ReplayError,
+    StageOutOfMemoryError,
+)
 """What a run may end with that is no fault of the program: its message is all that a person needs."""
 
 

@@ -149,7 +149,7 @@ def _reason(error: Exception) -> str:
         frame = [f for f in traceback.extract_tb(error.__traceback__) if "bissl_ray" in f.filename][-1]
         where = f" ({os.path.basename(frame.filename)}:{frame.lineno})"  # noqa: PTH119
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}{where}"
+    return f"{type(error).__name__}: {text[:500]}{where}"
 
 
 def _memory(worker: Worker) -> int:

@@ -51,6 +51,11 @@ class Here:
         """For a line."""
         return f"{'on a GPU' if default_device().type == 'cuda' else 'on the CPU'}, in this process"
 
+    @property
+    def has_gpus(self) -> bool:
+        """Whether its worker has a GPU."""
+        return default_device().type == "cuda"
+
     def run(self, order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd:
         """As `run_here`."""
         return run_here(order, view, stop_asked)
@@ -87,6 +92,11 @@ class OnCluster:
         if shape.gpu_share < 1:
             shape = self.cluster.shape(1, shape.run_dir)
         return self._of(shape, self.cluster.slots(shape) * shape.workers)
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether its workers have GPUs."""
+        return self.shape.use_gpu
 
     def of(self, workers: int) -> "OnCluster":
         """Groups of so many workers there, otherwise alike."""

@@ -121,3 +121,19 @@ def test_the_next_command_is_printed_and_works(
     assert done.code == 0 and "digits, validation split" in done.out
     again = run_here(monkeypatch, capsys, *command, "--json")
     assert set(json.loads(again.out)["metrics"]["model"]) >= {"top1", "top5", "mean_per_class", "loss"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU it can be had")
+@pytest.mark.parametrize("verb", ["pretrain", "sweep"])
+def test_replay_on_a_cpu_is_refused_before_anything_starts(tmp_path: Path, refused: Refused, verb: str) -> None:
+    space = tiny_space(tmp_path, fixed={"replay": "on"})
+    said = one_line(refused(verb, "--dataset", "digits", "--space", space, "--dry-run"))
+    assert "replay is on, and there is no CUDA device to record on; set it to auto or off" in said
+
+
+@pytest.mark.parametrize(("backbone", "lower_memory"), [("resnet18", "chunks"), ("vit_ti_16", "half")])
+def test_a_way_to_spare_memory_that_can_not_be_had_is_refused(
+    refused: Refused, backbone: str, lower_memory: str
+) -> None:
+    chosen = ("--set", f"backbone={backbone}", "--set", f"lower_memory={lower_memory}", "--dry-run")
+    assert "lower_memory" in one_line(refused("pretrain", "--dataset", "digits", *chosen))

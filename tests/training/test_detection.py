@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from bissl_ray.progress import TrialStoppedError
+from bissl_ray.progress import Note, TrialStoppedError
+from bissl_ray.training import replay
 from bissl_ray.training.order import Order
 from bissl_ray.training.stages.finetune import finetune
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import alone
 from tests.data.tiny.voc0712 import write
 from tests.detector import SMALL_DETECTOR
+from tests.replay.recorders import Reruns
 from tests.training.small_trial import (
     Reports,
     assert_bit_equal,
@@ -107,3 +109,18 @@ def test_a_resnet_c4_learns_to_find_shapes_in_files_laid_out_as_voc(tmp_path):
     finetune(trial, None)
     assert trial.score("lower", "test") > 0.4
     trial.data.close()
+
+
+def test_replay_leaves_what_it_can_not_record_eager(folder, monkeypatch):
+    notes = []
+
+    class Heard(Reports):
+        def deliver(self, event):
+            notes.extend([event.line] if isinstance(event, Note) else [])
+
+    monkeypatch.setattr(replay, "recorder_for", lambda device: Reruns())
+    found = [renamed(scenes(folder, replay=mode, upper_steps=4), f"replay-{mode}") for mode in ("auto", "off")]
+    for what in found:
+        run(what, reports=Heard())
+    assert_bit_equal(*map(saved_models, found))
+    assert notes and all(line.startswith("replay, the ") for line in notes)

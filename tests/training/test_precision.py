@@ -10,6 +10,7 @@ from torch import nn
 from bissl_ray.bilevel import LowerHessian
 from bissl_ray.downstream.classification import ClassificationTask
 from bissl_ray.models import build_backbone
+from bissl_ray.models.convnets import SmallConv
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import build_pretext, cross_correlation, nt_xent, pretext_names, statistics
 from bissl_ray.training.precision import autocast, exact_arithmetic, training_arithmetic
@@ -66,6 +67,25 @@ def test_a_loss_under_autocast_is_float32_and_near_the_exact_one(kind):
     gradient = nn.utils.parameters_to_vector(gradients)
     assert 0.95 < F.cosine_similarity(gradient, exact_gradient, dim=0) < 1
     assert gradient.norm().item() == pytest.approx(exact_gradient.norm().item(), rel=0.1)
+
+
+@pytest.mark.parametrize("way", ["whole", "blocks"])
+@pytest.mark.parametrize("stage", ["pretrain", "head", "bissl", "finetune"])
+def test_steps_of_every_stage_run_in_bfloat16_and_curvature_never(tmp_path, stage, way, monkeypatch):
+    write_start(tmp_path)
+    seen = []
+    forward = SmallConv.forward
+
+    def noting(backbone, images):
+        features = forward(backbone, images)
+        if backbone.training or stage == "head":
+            seen.append(features.dtype)
+        return features
+
+    monkeypatch.setattr(SmallConv, "forward", noting)
+    run(order(tmp_path, (stage,), precision="bfloat16", lower_memory=way, head_epochs=1))
+    # In bissl, float32 is that of the curvature.
+    assert set(seen) == ({torch.bfloat16, torch.float32} if stage == "bissl" else {torch.bfloat16})
 
 
 def test_similarities_statistics_and_scores_are_not_rounded():

@@ -1,6 +1,27 @@
 """`bissl-ray bench`: measurements, as ratios within one run; one file per question, registered by its import."""
 
-from bissl_ray.cli.bench import augment, hypergradient, input_rates, scaling, sharing, tasks, train, turnaround
+from bissl_ray.cli.bench import (
+    augment,
+    hypergradient,
+    input_rates,
+    precision,
+    scaling,
+    sharing,
+    tasks,
+    train,
+    turnaround,
+)
 from bissl_ray.cli.bench.app import bench
 
-__all__ = ["augment", "bench", "hypergradient", "input_rates", "scaling", "sharing", "tasks", "train", "turnaround"]
+__all__ = [
+    "augment",
+    "bench",
+    "hypergradient",
+    "input_rates",
+    "precision",
+    "scaling",
+    "sharing",
+    "tasks",
+    "train",
+    "turnaround",
+]

@@ -12,6 +12,7 @@ from bissl_ray.training.account import Totals
 from bissl_ray.training.curvature import exact_curvature, proximity_weights
 from bissl_ray.training.evaluation.embeddings import EmbeddingStatistics, measure_embeddings
 from bissl_ray.training.evaluation.statistics import MOST_BATCHES, reestimate_statistics
+from bissl_ray.training.lower_memory import pretext_step_loss
 from bissl_ray.training.stages.diagnosis import Diagnosis, TrialDiagnosedError
 from bissl_ray.training.trial import Trial
 
@@ -78,11 +79,13 @@ def trainer_of(trial: Trial) -> BilevelTrainer[Any, Any]:
             models.pretext,
             trial.pretext_loss,
             after_step=partial(models.pretext.after_step, models.lower),
-            curvature=exact_curvature(settings, models, images),
+            curvature=exact_curvature(settings, models, images, trial.replays),
+            step_loss=pretext_step_loss(trial, settings.lower_batch),
         ),
         Level(models.upper, models.downstream, trial.downstream_loss),
         settings,
         proximity_weights(settings, models.lower),
+        replays=trial.replays,
     )
 
 

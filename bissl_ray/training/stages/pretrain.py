@@ -11,6 +11,7 @@ from bissl_ray.bilevel.measurements import on_host
 from bissl_ray.config.settings import Settings
 from bissl_ray.optim import LARS, Stepper, WarmupCosine, lower_parameter_groups
 from bissl_ray.progress import Step
+from bissl_ray.training.lower_memory import pretext_step_loss
 from bissl_ray.training.stages.steps import StageSteps, StepsState
 from bissl_ray.training.trial import Trial
 
@@ -83,7 +84,7 @@ def pretraining(trial: Trial) -> StageSteps:
     return StageSteps(
         trial,
         Step("pretrain", 0, steps, "epoch", per_epoch),
-        partial(trial.pretext_loss, models.lower),
+        partial(pretext_step_loss(trial, settings.pretrain_batch), models.lower),
         Stepper(_optimizer(trial, {id(parameter) for parameter in parameters}), parameters, schedule, clip_norm=None),
         after_step=partial(models.pretext.after_step, models.lower),
     )

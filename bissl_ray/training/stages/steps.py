@@ -52,6 +52,7 @@ class StageSteps:
     ) -> None:
         self._trial, self._length, self._loss, self._stepper = trial, length, loss, stepper
         self._after_step = after_step
+        self._gradients = trial.replays.of(self._loss_and_gradients, f"the step of stage {length.stage}")
         self._total = torch.zeros((), device=trial.worker.device)
         self._counted = 0
         # A tensor, so that only who looks waits for it.
@@ -99,9 +100,8 @@ class StageSteps:
 
     def _mean_until(self, target: int, batches: Iterator[Any]) -> float:
         while self.step < target:
-            loss = self._loss(next(batches))
-            gradients = torch.autograd.grad(loss, self._stepper.parameters, materialize_grads=True)
-            *means, self._last_loss = mean_over_workers([*gradients, loss.detach()])
+            loss, gradients = self._gradients(next(batches))
+            *means, self._last_loss = mean_over_workers([*gradients, loss])
             before = self.step
             self._stepper.step(means)
             self._after_step(before / self._length.total)
@@ -114,6 +114,10 @@ class StageSteps:
         self._counted = 0
         self.refuse_unless_finite("pretext loss" if self._length.stage == "pretrain" else "training loss", mean)
         return mean
+
+    def _loss_and_gradients(self, batch: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
+        loss = self._loss(batch)
+        return loss.detach(), torch.autograd.grad(loss, self._stepper.parameters, materialize_grads=True)
 
     def _advance(self) -> None:
         if self.step < self._length.total:

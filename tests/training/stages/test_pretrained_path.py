@@ -56,6 +56,8 @@ def test_it_changes_with_nothing_else():
         "clip_norm": None,
         "curvature": "gauss_newton",
         "curvature_products": "recompute",
+        "lower_memory": "blocks",
+        "replay": "auto",
         "curvature_batch": 8,
         "cache_gib": 1.0,
         "objective": "top5",

@@ -1,0 +1,129 @@
+"""A stage that runs out of memory ends in one line that says what it asked for, and what would fit."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from bissl_ray.errors import RunFailedError
+from bissl_ray.progress import Quiet
+from bissl_ray.training.free_memory import free_memory
+from bissl_ray.training.out_of_memory import (
+    StageOutOfMemoryError,
+    is_out_of_memory,
+    out_of_memory_line,
+    run_within_memory,
+)
+from bissl_ray.training.worker import alone
+from bissl_ray.workers import launch
+from bissl_ray.workers.launch import run_here
+from tests.training.small_trial import order, run, settings
+
+CPU = torch.device("cpu")
+GIB = 2**30
+# Covariances of so many dimensions take more than any processor can address: refused at once, whatever there is.
+ENDLESS = {"pretext": "vicreg", "projector_width": 2, "projector_output": 2**23}
+
+
+def test_a_step_that_can_never_fit_ends_in_a_line(tmp_path):
+    with pytest.raises(StageOutOfMemoryError) as caught:
+        run(order(tmp_path, ("pretrain",), pretrain_batch=2, **ENDLESS))
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    line = str(caught.value)
+    assert line.startswith("stage pretrain ran out of memory on the CPU, ")
+    assert ": a pretext step of 2 images of 8 px takes about " in line
+    assert line.endswith("; try a smaller image_size, backbone or head")
+    assert "\n" not in line
+
+
+def test_a_stage_by_itself_ends_as_a_run_that_failed_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "alone", lambda: alone(CPU))
+    with pytest.raises(RunFailedError, match="stage pretrain ran out of memory"):
+        run_here(order(tmp_path, ("pretrain",), pretrain_batch=2, **ENDLESS), Quiet(), lambda: False)
+
+
+LIMITED = """
+import resource, torch
+from tests.training.small_trial import order, run
+torch.set_num_threads(1)
+what = order({folder!r}, ("pretrain",), backbone="resnet18", image_size=256, pretrain_batch=512, pretrain_epochs=1)
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**30,) * 2)
+run(what)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_may_have_no_more_says_what_would_fit(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED.format(folder=str(tmp_path))], capture_output=True, text=True, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "StageOutOfMemoryError: stage pretrain ran out of memory on the CPU, " in last
+    assert "; try pretrain_batch " in last
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "expected"),
+    [
+        ("pretrain", {"backbone": "resnet18", "pretrain_batch": 1024}, ["takes about 3.9 GiB; try pretrain_batch 2"]),
+        ("pretrain", {"backbone": "resnet50", "pretrain_batch": 60}, ["or lower_memory: blocks ("]),
+        (
+            "bissl",
+            {"backbone": "resnet18", "lower_batch": 16, "upper_steps": 8, "cg_iterations": 5},
+            ["the curvature on 16 takes about ", "; try curvature_products: recompute with recycled_products: 0 ("],
+        ),
+        ("finetune", {"finetune_batch": 256}, ["finetune_batch 256 of 96 px did not fit; try finetune_batch 128"]),
+        ("test", {}, ["its images of 96 px did not fit; try a smaller image_size, backbone or head"]),
+        ("test", {"replay": "auto"}, [", or replay: off"]),
+    ],
+)
+def test_what_would_fit(stage, changes, expected):
+    line = out_of_memory_line(stage, settings(image_size=96, **changes), 2, CPU, GIB)
+    for words in expected:
+        assert words in line
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes"),
+            True,
+        ),
+        (RuntimeError("size mismatch"), False),
+        (ValueError("DefaultCPUAllocator"), False),
+    ],
+)
+def test_which_errors_are_lack_of_memory(error, found):
+    assert is_out_of_memory(error) == found
+
+
+def test_other_errors_pass():
+    with pytest.raises(ZeroDivisionError):
+        run_within_memory(lambda: 1 / 0, "head", settings(), 1, CPU)
+
+
+def test_free_memory_is_what_a_process_may_still_have():
+    assert 0 < free_memory(CPU) <= resource.getpagesize() * 2**40
+
+
+def test_what_filled_the_memory_is_let_go():
+    freed = []
+
+    class Witness:
+        def __del__(self):
+            freed.append(True)
+
+    def stage():
+        witness = Witness()
+        assert witness
+        torch.empty(2**50)
+
+    with pytest.raises(StageOutOfMemoryError):
+        run_within_memory(stage, "head", settings(), 1, CPU)
+    assert freed == [True]
