@@ -2,6 +2,7 @@
 
 import statistics
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -150,9 +151,16 @@ def _spectrum(H: CurvatureOperator, problem: Problem) -> tuple[float, float]:
 def _solutions(
     way: Way, H: CurvatureOperator, slopes: list[tuple[Tensor, ...]], damping: float, tolerance: float, iterations: int
 ) -> list[Solution]:
+    return list(_one_by_one(way, H, slopes, damping, tolerance, iterations))
+
+
+def _one_by_one(
+    way: Way, H: CurvatureOperator, slopes: list[tuple[Tensor, ...]], damping: float, tolerance: float, iterations: int
+) -> Iterator[Solution]:
     stop = tolerance if way.stops else 0.0
     known = KnownProducts.between_solves(RECYCLED if way.recycles else 0, way.method, stop)
-    return [solve(H, v, 0.0, damping, way.method, iterations, stop, known) for v in slopes]
+    for v in slopes:
+        yield solve(H, v, 0.0, damping, way.method, iterations, stop, known)
 
 
 def _measure(
@@ -197,6 +205,8 @@ def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
 
     def solve() -> None:
         with way.curvature() as operator:
-            _solutions(way, operator, slopes, damping, tolerance, iterations)
+            # No solution is kept, as none is in training.
+            for _ in _one_by_one(way, operator, slopes, damping, tolerance, iterations):
+                pass
 
     return peak_bytes(problem.device, solve)

@@ -117,7 +117,7 @@ class SolverSettings(SettingsGroup):
         0.05, ge=0, lt=1, description="relative residual at which the solve stops early; 0 never"
     )
     recycled_products: int = Field(
-        8,
+        6,
         ge=0,
         description="products kept through the upper steps of an alternation to start the next solve from; "
         "0: start each at zero",

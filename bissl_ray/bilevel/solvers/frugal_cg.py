@@ -39,7 +39,7 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         x, r, norm, cold = torch.zeros_like(system.rhs), system.rhs.clone(), 1.0, True
     report = SolveReport("iterations", residuals=[norm])
     check, ritz = ConvergenceCheck(system, tolerance), ConjugateGradientRitz()
-    first, share, settled = len(pairs) == 0, math.inf, False
+    first, share, settled, left = len(pairs) == 0, math.inf, False, torch.empty_like(r)
     for iteration in range(iterations + 1):
         if report.residuals[-1] <= check.goal:
             report.add_ritz_values(ritz.values())
@@ -56,11 +56,10 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         image = system.product(p)
         report.products += 1
         along, bend = p.dot(r), p.dot(image)
-        step, guess = along / bend, _guessed(system, p, along)
-        left = torch.addcmul(r, guess, image, value=-1)
+        step, strength = along / bend, _strength(system, p, image, left)
+        torch.addcmul(r, _guessed(system, p, along), image, value=-1, out=left)
         left_squared = left.dot(left)
         torch.addcmul(r, step, image, value=-1, out=left)
-        strength = _strength(system, p, image)
         curvature, next_squared, *shares = system.on_host(bend, left.dot(left), left_squared, strength)
         if not (math.isfinite(curvature) and (math.isfinite(next_squared) or curvature <= 0)):
             report.stopped_because = "non_finite"
@@ -70,7 +69,7 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
             report.stopped_because = "negative_curvature"
             break
         x.addcmul_(step, p)
-        r = left
+        r, left = left, r
         ritz.turn(curvature / norm**2, next_squared / norm**2)
         report.residuals.append(math.sqrt(next_squared))
         share, before = math.sqrt(shares[0]) / norm, share
@@ -97,9 +96,8 @@ def _guessed(system: LinearSystem, p: Tensor, along: Tensor) -> Tensor:
     return along / (p.dot(p) * system.diagonal if system.diagonal.dim() == 0 else p.dot(system.diagonal * p))
 
 
-def _strength(system: LinearSystem, p: Tensor, image: Tensor) -> Tensor:
-    """‖H p‖ / ‖M p‖."""
-    plain = system.diagonal * p
-    length = torch.linalg.vector_norm(plain)
-    strength: Tensor = torch.linalg.vector_norm(torch.sub(image, plain, out=plain)) / length
+def _strength(system: LinearSystem, p: Tensor, image: Tensor, room: Tensor) -> Tensor:
+    """‖H p‖ / ‖M p‖; the room, a vector, is written to."""
+    length = torch.linalg.vector_norm(torch.mul(system.diagonal, p, out=room))
+    strength: Tensor = torch.linalg.vector_norm(torch.sub(image, room, out=room)) / length
     return strength

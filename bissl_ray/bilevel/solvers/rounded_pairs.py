@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_AT_ONCE = 1 << 17
-"""Entries that the CPU works on at once: few enough to stay in its cache through all pairs."""
+_AT_ONCE = 1 << 21
+"""Entries that the CPU works on at once: few enough to stay in its cache, and enough for all its threads."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class RoundedPairs:
 
     def __init__(self, capacity: int) -> None:
         self.growth = 6.0
+        self._room: _Room | None = None
         self._capacity = capacity
         self._pairs: list[_Pair] = []
 
@@ -89,13 +90,13 @@ class RoundedPairs:
         """The Galerkin projection x of A⁻¹ v on the span of the directions, and its residual v − A x."""
         x, residual = torch.zeros_like(v), v.clone()
         if self._pairs:
-            moments = self._over_stretches(v, lambda pair, part: pair.vector[part].to(v.dtype).dot(v[part]))
+            moments = self._over_stretches(v, lambda pair, part, room: room(pair.vector[part]).dot(v[part]))
             lengths = [moment / pair.energy for moment, pair in zip(moments, self._pairs, strict=True)]
-            for part in _stretches(v):
+            for part, room in self._stretches(v):
                 weight = diagonal if diagonal.dim() == 0 else diagonal[part]
                 for length, pair in zip(lengths, self._pairs, strict=True):
-                    x[part].addcmul_(length, pair.vector[part].to(v.dtype))
-                    residual[part].addcmul_(length, pair.change[part].to(v.dtype), value=-1)
+                    x[part].addcmul_(length, room(pair.vector[part]))
+                    residual[part].addcmul_(length, room(pair.change[part]), value=-1)
                 residual[part].addcmul_(weight, x[part], value=-1)
         return x, residual
 
@@ -104,29 +105,49 @@ class RoundedPairs:
         p = r.clone()
         if self._pairs:
 
-            def moment(pair: _Pair, part: slice) -> Tensor:
-                weight = diagonal if diagonal.dim() == 0 else diagonal[part]
-                image = torch.addcmul(pair.change[part].to(r.dtype), weight, pair.vector[part].to(r.dtype))
-                return image.dot(r[part])
+            def moment(pair: _Pair, part: slice, room: _Room) -> Tensor:
+                # (M w + H w)ᵀr, where M is a number as wᵀr times it.
+                of_change = room(pair.change[part]).dot(r[part])
+                if diagonal.dim() == 0:
+                    return of_change + diagonal * room(pair.vector[part]).dot(r[part])
+                return of_change + room(pair.vector[part]).mul_(diagonal[part]).dot(r[part])
 
             moments = self._over_stretches(r, moment)
-            for part in _stretches(r):
-                for number, pair in zip(moments, self._pairs, strict=True):
-                    p[part].addcmul_(number / pair.energy, pair.vector[part].to(r.dtype), value=-1)
+            lengths = [moment / pair.energy for moment, pair in zip(moments, self._pairs, strict=True)]
+            for part, room in self._stretches(r):
+                for length, pair in zip(lengths, self._pairs, strict=True):
+                    p[part].addcmul_(length, room(pair.vector[part]), value=-1)
         return self.rounded(p)
 
-    def _over_stretches(self, like: Tensor, summand: Callable[[_Pair, slice], Tensor]) -> list[Tensor]:
+    def _over_stretches(self, like: Tensor, summand: "Callable[[_Pair, slice, _Room], Tensor]") -> list[Tensor]:
         """A sum over all entries for each pair, scalars on the device."""
         totals: Tensor | None = None
-        for part in _stretches(like):
-            numbers = torch.stack([summand(pair, part) for pair in self._pairs])
+        for part, room in self._stretches(like):
+            numbers = torch.stack([summand(pair, part, room) for pair in self._pairs])
             totals = numbers if totals is None else totals.add_(numbers)
         assert totals is not None
         return list(totals.unbind())
 
+    def _stretches(self, vector: Tensor) -> "Iterator[tuple[slice, _Room]]":
+        """All of it; on the CPU a part at a time."""
+        step = min(_AT_ONCE, len(vector)) if vector.device.type == "cpu" else len(vector)
+        if self._room is None:
+            self._room = _Room(step, vector)
+        for start in range(0, len(vector), step):
+            yield slice(start, start + step), self._room
 
-def _stretches(vector: Tensor) -> Iterator[slice]:
-    """All of it; on the CPU a part at a time."""
-    step = _AT_ONCE if vector.device.type == "cpu" else len(vector)
-    for start in range(0, len(vector), step):
-        yield slice(start, start + step)
+
+class _Room:
+    """Where a rounded part is unrounded, time and again: to have new memory mapped takes the CPU longer than the sums.
+
+    Args:
+        entries: of a part, at most.
+        like: has the type and the device.
+    """
+
+    def __init__(self, entries: int, like: Tensor) -> None:
+        self._entries = like.new_empty(entries)
+
+    def __call__(self, rounded: Tensor) -> Tensor:
+        """The same numbers, until the next call; they may be changed."""
+        return self._entries[: len(rounded)].copy_(rounded)
