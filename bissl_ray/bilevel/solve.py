@@ -83,9 +83,11 @@ def solve(
         outcome = Outcome(rhs / diagonal, None, SolveReport("non_finite"))
     else:
         solver = get_solver(method if iterations > 0 else "identity")
-        outcome = solver(LinearSystem(H, diagonal, rhs / norm, known), iterations, tolerance)
+        # In place: another vector would stand beside it through all products.
+        outcome = solver(LinearSystem(H, diagonal, rhs.div_(norm), known), iterations, tolerance)
         residual = None if outcome.residual is None else norm * outcome.residual
         outcome = Outcome(norm * outcome.x, residual, outcome.report)
+        rhs *= norm
     image = None if outcome.residual is None else rhs - outcome.residual
     return Solution(unflatten(diagonal * outcome.x, H.params), outcome.x, image, outcome.report)
 

@@ -39,7 +39,8 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         x, r, norm, cold = torch.zeros_like(system.rhs), system.rhs.clone(), 1.0, True
     report = SolveReport("iterations", residuals=[norm])
     check, ritz = ConvergenceCheck(system, tolerance), ConjugateGradientRitz()
-    first, share, settled, left = len(pairs) == 0, math.inf, False, torch.empty_like(r)
+    first, share, settled = len(pairs) == 0, math.inf, False
+    bent: Tensor | None = None
     for iteration in range(iterations + 1):
         if report.residuals[-1] <= check.goal:
             report.add_ritz_values(ritz.values())
@@ -56,6 +57,7 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         image = system.product(p)
         report.products += 1
         along, bend = p.dot(r), p.dot(image)
+        left = torch.empty_like(r)  # not before: a product needs all the memory
         step, strength = along / bend, _strength(system, p, image, left)
         torch.addcmul(r, _guessed(system, p, along), image, value=-1, out=left)
         left_squared = left.dot(left)
@@ -66,22 +68,25 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
             return Outcome(x, r, report)
         ritz.add(curvature / norm**2)
         if curvature <= 0:
-            report.stopped_because = "negative_curvature"
+            report.stopped_because, bent = "negative_curvature", image
             break
         x.addcmul_(step, p)
-        r, left = left, r
+        r = left
         ritz.turn(curvature / norm**2, next_squared / norm**2)
         report.residuals.append(math.sqrt(next_squared))
         share, before = math.sqrt(shares[0]) / norm, share
-        pairs.growth = max(pairs.growth, share / before)
+        if before > 0:
+            pairs.growth = max(pairs.growth, share / before)
         pairs.add(p, image, system.diagonal, bend, shares[1])
+        # A name would hold its vector until the next product is there.
+        del p, image, left
     report.add_ritz_values(ritz.values())
     if report.stopped_because == "negative_curvature":
         report.negative_curvature, system.known.indefinite = 1, True
         pairs.clear()
         untouched = cold and len(report.residuals) == 1
         if untouched or report.residuals[-1] > 1.0:
-            return first_order(system, image if untouched else None, report)
+            return first_order(system, bent if untouched else None, report)
     elif not first and report.stopped_because != "stagnated" and pairs.growth * share <= _WORTH_IT:
         p = pairs.conjugate(r, system.diagonal)
         x.addcmul_(_guessed(system, p, p.dot(r)), p)
