@@ -70,7 +70,12 @@ def _run() -> int:
         return 130
     except (RunFailedError, OSError) as error:
         # An OSError: the storage refused in the end; what is lost and how to go on stands in it.
-        return _say(str(error), 1)
+        code = _say(str(error), 1)
+        try:
+            sys.stdout.flush()
+        except OSError:  # it was standard output that refused, and that has been said
+            streams.hush()
+        return code
     except Exception as error:
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
         if not hasattr(error, "format_message"):
