@@ -74,7 +74,8 @@ class KnownProducts:
 
     def add(self, vector: Tensor, image: Tensor) -> None:
         """Keep a pair; nothing may write to the two tensors afterwards."""
-        if self.capacity == 0:
+        # Where rounded pairs were kept and negative curvature was met, solves start at 0: they need none.
+        if self.capacity == 0 or self.rounded is not None:
             return
         if len(self.vectors) == self.capacity:
             del self.vectors[0], self.images[0]

@@ -103,7 +103,7 @@ def test_negative_curvature_is_met_as_by_exact_pairs():
         assert frugal.report.negative_curvature == exact.report.negative_curvature == 1
         assert frugal.report.residuals == pytest.approx(exact.report.residuals, rel=1e-9)
         torch.testing.assert_close(frugal.inverse, exact.inverse)
-    assert len(both[1]) == 0
+    assert len(both[1]) == len(both[1].vectors) == 0
 
 
 def test_an_infinite_product_ends_the_solve_at_the_iterate_before():
