@@ -2,8 +2,6 @@
 
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +11,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bissl_ray.benchmarks.device import device_name, now
 from bissl_ray.benchmarks.images import InMemory, write_photographs
+from bissl_ray.benchmarks.input import Way
 from bissl_ray.benchmarks.torchvision_views import chained_crop, chained_views
 from bissl_ray.data import get_dataset
 from bissl_ray.data.nested import each_tensor, stacked
@@ -39,26 +39,6 @@ class Question:
     batch: int
     threads: int
     rounds: int
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way of it.
-
-    Attributes:
-        name: in words.
-        rates: photographs per second in each round.
-        ratio: times the first way's rate; the median over the rounds of what it is in each.
-    """
-
-    name: str
-    rates: list[float]
-    ratio: float
-
-    @property
-    def rate(self) -> float:
-        """Photographs per second, the median over rounds."""
-        return statistics.median(self.rates)
 
 
 @dataclass(frozen=True)
@@ -95,12 +75,13 @@ def measure_augment(question: Question) -> Measurement:
         for _ in range(question.rounds):
             for name, way in ways.items():
                 rates[name].append(_rate(way, images, batches, device))
+        named = device_name(device)
     finally:
         torch.set_num_threads(before)
     first = rates[CHAIN]
     return Measurement(
         question,
-        torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        named,
         [
             Way(name, found, statistics.median(rate / other for rate, other in zip(found, first, strict=True)))
             for name, found in rates.items()
@@ -132,21 +113,11 @@ def _as_it_is(batch: Any) -> Any:
 
 def _rate(way: InSteps, images: InMemory, batches: list[range], device: torch.device) -> float:
     torch.manual_seed(0)
-    now = _clock(device)
-    begin = now()
+    begin = now(device)
     for batch in batches:
         drawn = way.collate([way.prepare(images[index]) for index in batch])
         way.finish(each_tensor(drawn, lambda tensor: tensor.to(device, non_blocking=True)))
-    return sum(len(batch) for batch in batches) / (now() - begin)
-
-
-def _clock(device: torch.device) -> Callable[[], float]:
-    def now() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter()
-
-    return now
+    return sum(len(batch) for batch in batches) / (now(device) - begin)
 
 
 def augment_table(measured: Measurement) -> Group:

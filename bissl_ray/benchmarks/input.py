@@ -50,13 +50,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to come by decoded images.
+    """One way to come by images.
 
     Attributes:
         name: in words.
         rates: images per second of each turn. The first epoch from the cache has one, computed: the filling as it was
             measured, then an epoch at the second one's median rate.
-        ratio: to the rate from memory in the same turn, the median over turns; of the first epoch, to its median.
+        ratio: to the rate of the way that others are held against in the same turn, the median over turns; of the first
+            epoch, to its median.
     """
 
     name: str

@@ -5,6 +5,7 @@ give the same bits: PIL rounds bicubic resizing otherwise than torch, and takes 
 where the network is (`transforms.InSteps`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -54,7 +55,7 @@ def _cropped(image: Tensor, box: Box, mirrored: bool, side: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Transform:
+class Transform(ABC):
     """From an image to one for the network, in two steps: uint8 where it is decoded, normalised where it is used.
 
     Attributes:
@@ -69,9 +70,9 @@ class Transform:
         """Turn a PIL RGB image or uint8 (3, H, W) to float32 (3, S, S)."""
         return self.normalise(self.prepare(image))
 
+    @abstractmethod
     def prepare(self, image: Any) -> Tensor:
         """The same as uint8 (3, S, S)."""
-        raise NotImplementedError
 
     def in_steps(self, place: Place) -> InSteps:
         """The transform as a loader process and the network's device share it; there is one way of it."""
