@@ -64,7 +64,9 @@ class PretextTask(nn.Module, ABC):
 
         Returns:
             A function of a PIL RGB image or a uint8 tensor (3, H, W) of any size. Picklable: loader processes call it;
-            its random numbers come from torch's default CPU generator, which the loaders seed for each image.
+            its random numbers come from torch's default CPU generator, which the loaders seed for each image. One that
+            has a method `in_steps` (`data.transforms.InSteps`) is carried out in two steps, unless `collate` is a
+            task's own.
         """
         return pretext_transform(spec, image_size)
 
