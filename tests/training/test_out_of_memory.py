@@ -73,7 +73,12 @@ def test_a_process_that_may_have_no_more_says_what_would_fit(tmp_path):
         (
             "bissl",
             {"backbone": "resnet18", "lower_batch": 16, "upper_steps": 8, "cg_iterations": 5},
-            ["the curvature on 16 takes about ", "; try curvature_products: recompute with recycled_products: 0 ("],
+            [
+                "the curvature on 16 takes about ",
+                "; try curvature_batch ",
+                " or recycled_products: 0 (",
+                " or curvature_products: recompute with recycled_products: 0 (",
+            ],
         ),
         ("finetune", {"finetune_batch": 256}, ["finetune_batch 256 of 96 px did not fit; try finetune_batch 128"]),
         ("test", {}, ["its images of 96 px did not fit; try a smaller image_size, backbone or head"]),

@@ -41,11 +41,10 @@ print(splits.train.images.decoded.build.hex())
 """
 
 
-def filling(script: Path, folder: Path, cache: Path) -> "subprocess.Popen[str]":
-    script.write_text(FILL)
+def filling(script: str, folder: Path, cache: Path) -> "subprocess.Popen[str]":
     environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[3])}
     return subprocess.Popen(
-        [sys.executable, str(script), str(folder)], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
     )
 
 
