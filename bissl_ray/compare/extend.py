@@ -98,8 +98,8 @@ def _has(case: Case, name: str, value: Any) -> bool:
             return True  # it needs none
         case "allow_partial":
             return request.pretrained is not None and request.pretrained.allow_partial
-        case "workers_per_trial":
-            return bool(request.workers_per_trial == value)
+        case "workers_per_trial" | "gpus_per_worker":
+            return bool(getattr(request, name) == value)
     return bool(getattr(request.data, name) == (absolute_path(value) if name in FOLDERS else value))
 
 

@@ -56,7 +56,9 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
     for case in fresh:
         check_request(case.request)
     workers = max((case.request.workers_per_trial for case in comparison.cases), default=1)
-    with looking(Need(workers, "--workers-per-trial", in_process=False), address) as inspect:
+    shares = [case.request.gpus_per_worker for case in comparison.cases if case.request.gpus_per_worker is not None]
+    need = Need(workers, "--workers-per-trial", in_process=False, gpu_share=min(shares, default=None))
+    with looking(need, address) as inspect:
         for case in fresh:
             request = case.request
             settings = request.space.settings({})

@@ -19,6 +19,7 @@ Keys = Literal["torchvision", "timm"]
 """Whose parameter names it has."""
 
 _SOURCES = "file, s3://, https://, hf://OWNER/NAME/FILE, timm/NAME.TAG"
+_GPU_PART = "Part of a GPU, for trials that share one: 0.25. [1, where there are GPUs]"
 _ADDRESS = "Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]"
 
 
@@ -71,9 +72,7 @@ class SweepOptions(_Options):
     workers_per_trial: int = flag(
         "Workers that share a trial; a GPU each where there are.", default=1, once="workers-per-trial"
     )
-    gpus_per_worker: float | None = flag(
-        "Part of a GPU, for trials that share one: 0.25. [1, where there are GPUs]", metavar="FRACTION"
-    )
+    gpus_per_worker: float | None = flag(_GPU_PART, metavar="FRACTION")
     pretrained: str | Path | None = flag(f"Self-supervised checkpoint: {_SOURCES}.", once="pretrained")
     pretrained_head: str | Path | None = flag(
         "Its pretext head, projector.* and predictor.*. [in it, or beside it]", once="pretrained-head"
@@ -165,6 +164,7 @@ class CompareOptions(_Options):
     workers_per_trial: int | None = flag(
         "Workers that share a trial; a GPU each where there are. [1]", once="workers-per-trial"
     )
+    gpus_per_worker: float | None = flag(_GPU_PART, metavar="FRACTION")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,8 +94,8 @@ class Cluster:
         """
         if gpu_share is not None and not self.gpus:
             raise BadInputError(
-                f"--gpus-per-worker {gpu_share:g}: {self.where} has no GPU: leave it out of a new sweep, or attach to "
-                "a cluster that has some with --address"
+                f"--gpus-per-worker {gpu_share:g}: {self.where} has no GPU: leave it out of a new sweep or "
+                "comparison, or attach to a cluster that has some with --address"
             )
         there, unit = (self.gpus, "GPUs") if self.gpus else (self.cpus, "CPUs")
         if workers > there:

@@ -101,9 +101,6 @@ def test_cars_without_data(tmp_path: Path, refused: Refused) -> None:
         (["--budget", "soon"], "--budget soon"),
         (["--workers-per-trial", "0"], "--workers-per-trial 0"),
         (["--workers-per-trial", "3"], "3 workers"),
-        (["--gpus-per-worker", "0.3"], "--gpus-per-worker 0.3: expected 1, or such a part"),
-        (["--gpus-per-worker", "0.5", "--workers-per-trial", "2"], "--gpus-per-worker 0.5 with --workers-per-trial 2"),
-        (["--gpus-per-worker", "0.5"], "has no GPU: leave it out"),
         (["--name", "42"], "'42'"),
         (["--address", "here"], "--address here"),
         (["--nonsense"], "--nonsense"),
@@ -111,6 +108,21 @@ def test_cars_without_data(tmp_path: Path, refused: Refused) -> None:
 )
 def test_odd_arguments(refused: Refused, arguments: list[str], expected: str) -> None:
     assert expected in one_line(refused("sweep", *arguments))
+
+
+@pytest.mark.parametrize("verb", ["sweep", "compare"])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["0.3"], "--gpus-per-worker 0.3: expected 1, or such a part"),
+        (["0"], "--gpus-per-worker 0: expected 1"),
+        (["half"], "--gpus-per-worker"),
+        (["0.5", "--workers-per-trial", "2"], "--gpus-per-worker 0.5 with --workers-per-trial 2"),
+        (["0.5"], "--gpus-per-worker 0.5: this machine has no GPU: leave it out"),
+    ],
+)
+def test_parts_of_a_gpu_that_can_not_be_had(refused: Refused, verb: str, arguments: list[str], expected: str) -> None:
+    assert expected in one_line(refused(verb, "--gpus-per-worker", *arguments))
 
 
 def test_backbone_cannot_be_searched(tmp_path: Path, refused: Refused) -> None:
@@ -230,7 +242,7 @@ def test_python_and_the_command_line_ask_alike(asked: Asked, tmp_path: Path, mon
 
 def test_a_flag_is_declared_once_for_every_verb_that_has_it() -> None:
     source = "".join(path.read_text() for path in Path(bissl_ray.__file__).parent.rglob("*.py"))
-    for name in ("splits_dir", "pretext_data_dir", "workers_per_trial"):
+    for name in ("splits_dir", "pretext_data_dir", "workers_per_trial", "gpus_per_worker"):
         declared = re.findall(rf"^    {name}: .*= flag\(", source, re.M)
         assert 1 <= len(declared) <= 2, (name, declared)
 

@@ -251,6 +251,7 @@ def test_what_is_added_to_a_comparison_is_of_its_own_datasets_and_settings() -> 
         ({"seeds": 4}, "--seeds"),
         ({"trials": 9}, "--trials"),
         ({"settings": {"upper_lr": 0.9}, "workers_per_trial": 2}, "--set and --workers-per-trial"),
+        ({"gpus_per_worker": 0.5}, "--gpus-per-worker"),
         ({"splits_dir": "/splits"}, "--splits-dir"),
         ({"pretext_data_dir": "/imagenet"}, "--pretext-data-dir"),
         ({"pretext_dataset": "imagenet"}, "--pretext-dataset"),
@@ -271,6 +272,13 @@ def test_what_is_said_again_changes_nothing() -> None:
     assert extended(cars(), [], options(seeds=3, settings={"damping": 7.0}, data_dir="/old")) == cars()
     searched = prepared("c", trials=4, data_dir="/anywhere")
     assert extended(searched, [], options(trials=4, data_dir="/elsewhere")) == searched, "digits need no folder"
+
+
+def test_trials_of_every_case_share_a_gpu() -> None:
+    known = cars(gpus_per_worker=0.25)
+    longer = extended(known, [Start("y", pretrained="/m/y.pth")], options(gpus_per_worker=0.25))
+    assert [case.request.gpus_per_worker for case in longer.cases] == [0.25] * 4
+    assert {case.request.gpus_per_worker for case in cars().cases} == {None}
 
 
 def test_data_that_have_moved_are_found() -> None:
