@@ -10,6 +10,7 @@ import torch
 
 from bissl_ray.benchmarks.device import device_name, now
 from bissl_ray.benchmarks.memory import peak_bytes
+from bissl_ray.benchmarks.settings import bench_settings
 from bissl_ray.bilevel import BilevelTrainer, Level
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.settings import Settings
@@ -40,8 +41,8 @@ class Question:
     rounds: int
 
     def settings(self) -> Settings:
-        """The settings of both."""
-        return Settings(
+        """The settings of both (raises BadInputError: there are no such)."""
+        return bench_settings(
             backbone=self.backbone,
             detector=self.detector,
             image_size=self.size,
@@ -92,7 +93,7 @@ def measure_tasks(question: Question) -> Measurement:
     """Run alternations of both in turn, on batches that are drawn before.
 
     Raises:
-        BadInputError: the backbone has no parts to detect with, or batches larger than the data.
+        BadInputError: no such backbone, or one without parts to detect with, or batches larger than the data.
     """
     worker, settings = alone(), question.settings()
     running = {task: _Alternations(name, settings, worker) for task, name in DATASETS.items()}
@@ -117,9 +118,12 @@ class _Alternations:
         self._device = worker.device
         data = TrialData(DataChoice(dataset), settings, 0, worker, Silent().send)
         check_task(data.spec, settings)
-        for wanted, pool in ((settings.lower_batch, data.splits.pretext), (settings.upper_batch, data.splits.train)):
+        for flag, wanted, pool in (
+            ("--lower-batch", settings.lower_batch, data.splits.pretext),
+            ("--upper-batch", settings.upper_batch, data.splits.train),
+        ):
             if wanted > len(pool):
-                raise BadInputError(f"a batch of {wanted} from the {len(pool)} images of {dataset}: lower it")
+                raise BadInputError(f"a batch of {wanted} from the {len(pool)} images of {dataset}: lower {flag}")
         self.images = settings.lower_batch * (settings.lower_steps + 1) + settings.upper_batch * settings.upper_steps
         models = Models.build(settings, worker.device, data.spec.task, data.splits.classes)
         with (

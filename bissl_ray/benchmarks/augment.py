@@ -16,6 +16,7 @@ from bissl_ray.benchmarks.images import InMemory, write_photographs
 from bissl_ray.benchmarks.input import Way
 from bissl_ray.benchmarks.torchvision_views import chained_crop, chained_views
 from bissl_ray.data import get_dataset
+from bissl_ray.data.machine import processors
 from bissl_ray.data.nested import each_tensor, stacked
 from bissl_ray.data.photographs import pretext_views, random_crop
 from bissl_ray.data.transforms import InSteps
@@ -54,12 +55,14 @@ def measure_augment(question: Question) -> Measurement:
     """Augment the same photographs in each way in turn, from decoded pixels to what the network takes.
 
     Raises:
-        BadInputError: there are fewer photographs than in a batch.
+        BadInputError: there are fewer photographs than in a batch, or fewer processors than threads.
     """
     if question.count < question.batch:
         raise BadInputError(
             f"a batch of {question.batch} from {question.count} photographs: raise --count, or lower --batch"
         )
+    if question.threads > processors():
+        raise BadInputError(f"--threads {question.threads}: found {processors()} processors; expected at most so many")
     with tempfile.TemporaryDirectory(prefix="bissl-") as folder:
         images = InMemory.of(write_photographs(Path(folder), question.count, question.size))
     device = alone().device

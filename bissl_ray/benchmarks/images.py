@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -16,6 +17,11 @@ from torch import Tensor
 
 from bissl_ray.data.cache.folder import cache_folder
 from bissl_ray.data.files.sources import ImageFiles
+from bissl_ray.data.machine import usable_memory
+from bissl_ray.errors import BadInputError
+
+_BYTES_PER_SQUARE: Final = 2
+"""Bytes of a decoded photograph over its longer side's square: three a pixel, and the other side is two thirds."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,16 @@ class InMemory:
         return InMemory(self.pixels, [self.regions[i] for i in indices], [self.names[i] for i in indices])
 
 
+def check_photographs(count: int, size: int) -> None:
+    """Raise BadInputError where so many photographs, decoded, are more than the memory here."""
+    most = usable_memory()
+    if count * size**2 * _BYTES_PER_SQUARE > most:
+        raise BadInputError(
+            f"{count} photographs of {size} px are more, decoded, than the {most / 1e9:.0f} GB of memory here: ask for "
+            "fewer or smaller ones"
+        )
+
+
 def write_photographs(folder: Path, count: int, size: int) -> ImageFiles:
     """Write JPEG files: parts of two real photographs, so that they cost what photographs cost.
 
@@ -65,7 +81,11 @@ def write_photographs(folder: Path, count: int, size: int) -> ImageFiles:
         folder: where to.
         count: how many.
         size: of the longer side, pixels.
+
+    Raises:
+        BadInputError: as `check_photographs`.
     """
+    check_photographs(count, size)
     draw = np.random.RandomState(0)
     photographs = [Image.fromarray(image) for image in load_sample_images().images]
     names = [f"{number:05d}.jpg" for number in range(count)]

@@ -16,6 +16,7 @@ from bissl_ray.data.cache.images import CachedImages
 from bissl_ray.data.cache.news import OnStderr
 from bissl_ray.data.files.sources import ImageFiles
 from bissl_ray.data.loaders import EndlessBatches, Samples, endless_batches
+from bissl_ray.data.machine import processors
 from bissl_ray.data.sampling import Stream
 from bissl_ray.data.transforms import pretext_transform, train_transform
 from bissl_ray.errors import BadInputError
@@ -98,10 +99,14 @@ def measure_input(question: Question) -> Measurement:
     none is slower for coming first.
 
     Raises:
-        BadInputError: the dataset is not there, or holds no image files.
+        BadInputError: the dataset is not there, holds no image files, or fewer than are in a batch.
     """
     with scratch_cache() as folder:
         files, spec = _files(question, folder)
+        if question.batch > len(files):
+            raise BadInputError(
+                f"a batch of {question.batch} from {len(files)} images: raise --count, or lower --batch"
+            )
         memory = InMemory.of(files)
         begin = time.perf_counter()
         decoded = open_or_fill(files, _NO_LIMIT, OnStderr())
@@ -161,9 +166,9 @@ def _seconds(batches: EndlessBatches, count: int) -> float:
 
 def _turns(sources: Mapping[str, Images], spec: DatasetSpec, question: Question) -> dict[str, list[float]]:
     """Images per second of each way in each round."""
-    batch = min(question.batch, len(next(iter(sources.values()))))
+    batch = question.batch
     # What the loader processes prepared while others had their turn is not timed.
-    ahead = _PREFETCHED * question.processes
+    ahead = _PREFETCHED * min(question.processes, processors())
     with ExitStack() as stack:
         streams = {
             name: stack.enter_context(closing(_batches(source, spec, question))) for name, source in sources.items()

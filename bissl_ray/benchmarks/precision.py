@@ -8,12 +8,11 @@ from itertools import pairwise
 from typing import Any, Final
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
+from bissl_ray.benchmarks.settings import bench_settings
 from bissl_ray.bilevel.level import trainable
 from bissl_ray.config.data_choice import DataChoice
-from bissl_ray.config.refusal import refusal
 from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
 from bissl_ray.optim import LARS, Stepper, WarmupCosine, lower_parameter_groups
@@ -41,13 +40,14 @@ class Question:
 
     def settings(self, precision: Precision) -> Settings:
         """Those of a pretraining in some arithmetic (raises BadInputError: there are no such)."""
-        chosen = {"backbone": self.backbone, "pretext": self.pretext, "image_size": self.size}
-        try:
-            return Settings.model_validate(
-                {**chosen, "pretrain_batch": self.batch, "precision": precision, "loader_processes": 0}
-            )
-        except ValidationError as error:
-            raise refusal(error, lambda _: "bench precision", lambda _: chosen) from None
+        return bench_settings(
+            backbone=self.backbone,
+            pretext=self.pretext,
+            image_size=self.size,
+            pretrain_batch=self.batch,
+            precision=precision,
+            loader_processes=0,
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bissl_ray.benchmarks.settings import bench_settings
 from bissl_ray.bilevel import LowerHessian
 from bissl_ray.config.names import RESNETS
 from bissl_ray.config.settings import Settings
@@ -57,6 +58,7 @@ class Question:
 
     def check(self, workers: int) -> None:
         """Raise BadInputError unless the problem can be built on so many workers."""
+        bench_settings(backbone=self.backbone, image_size=self.size)
         with torch.device("meta"):
             backbone = build_backbone(self.backbone, image_size=self.size)
         # Half of each share is measured too, and batch statistics want two images of it.

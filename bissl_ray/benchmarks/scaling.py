@@ -63,6 +63,7 @@ class Question:
                 )
             if 0 < gpus < workers:
                 raise BadInputError(f"--workers {workers}: found {gpus} GPUs, expected one for each; ask for fewer")
+        _settings(self, self.batch)
         if self.batch > pool:
             raise BadInputError(f"--batch {self.batch}: {_DATA.dataset} has {pool} images for the pretext; lower it")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bissl_ray.benchmarks.images import scratch_cache, write_photographs
+from bissl_ray.benchmarks.settings import bench_settings
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
@@ -29,8 +30,12 @@ Batches = Iterator[Any]
 
 
 def stage_settings(steps: int, batch: int, **others: Any) -> Settings:
-    """Settings of all stages: rounds of so many steps, batches of so many images, rates that break nothing."""
-    return Settings(
+    """Settings of all stages: rounds of so many steps, batches of so many images, rates that break nothing.
+
+    Raises:
+        BadInputError: a trial may have none such.
+    """
+    return bench_settings(
         pretrain_batch=batch,
         lower_batch=batch,
         upper_batch=batch,

@@ -31,7 +31,7 @@ def test_one_and_two_workers(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (["--workers", "2,1"], "--workers 2,1: expected rising numbers from 1, such as 1,2,4"),
+        (["--workers", "2,1"], "--workers 2,1: expected rising numbers from 1 to 256, such as 1,2,4"),
         (["--workers", "0"], "expected rising numbers"),
         (["--workers", "1,a"], "expected rising numbers"),
         (["--workers", "1,3"], "--batch 8 over 3 workers: expected at least 2 images each, and equally many"),

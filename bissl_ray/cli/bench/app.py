@@ -4,7 +4,7 @@ import json as encoder
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 bench = typer.Typer(
     help="Measure; every table gives ratios within one run.", no_args_is_help=True, rich_markup_mode=None
 )
+
+MOST_PROCESSES: Final = 256
+MOST_STEPS: Final = 10_000
+"""Of a round: their batches are held in memory."""
+LARGEST_INPUT: Final = 1024
+"""As the setting `image_size`."""
+LARGEST_PHOTOGRAPH: Final = 10_000
+LONGEST_TURN: Final = 3600.0
 
 
 @bench.callback()
@@ -62,9 +70,13 @@ class Figures:
 
 
 def counts(flag_name: str, written: str) -> list[int]:
-    """Numbers of 1 or more, rising, as they are written after a flag: 1,2,4 (raises BadInputError)."""
+    """Numbers of processes, rising, as they are written after a flag: 1,2,4 (raises BadInputError)."""
     found = written.replace(" ", "").split(",")
     numbers = [int(each) for each in found if each.isdecimal()]
-    if len(numbers) < len(found) or min(numbers) < 1 or numbers != sorted(set(numbers)):
-        raise BadInputError(f"{flag_name} {written}: expected rising numbers from 1, such as 1,2,4")
+    if (
+        len(numbers) < len(found)
+        or not 1 <= min(numbers) <= max(numbers) <= MOST_PROCESSES
+        or numbers != sorted(set(numbers))
+    ):
+        raise BadInputError(f"{flag_name} {written}: expected rising numbers from 1 to {MOST_PROCESSES}, such as 1,2,4")
     return numbers

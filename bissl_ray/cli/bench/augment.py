@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from bissl_ray.cli.bench.app import Figures, bench
+from bissl_ray.cli.bench.app import LARGEST_INPUT, LARGEST_PHOTOGRAPH, Figures, bench
 from bissl_ray.cli.flags import takes
 from bissl_ray.config.flags import flag
 
@@ -13,9 +13,9 @@ class _AugmentOptions(Figures):
     """What is augmented, and how: see `benchmarks.augment.Question`."""
 
     stream: Literal["pretext", "train"] = flag("What is drawn: two views, or one augmented image.", default="pretext")
-    size: int = flag("Longer side of the photographs, pixels.", default=500, least=8)
+    size: int = flag("Longer side of the photographs, pixels.", default=500, least=8, most=LARGEST_PHOTOGRAPH)
     count: int = flag("Photographs.", default=256, least=1)
-    image_size: int = flag("Side of what a network is fed, pixels.", default=96, least=8)
+    image_size: int = flag("Side of what a network is fed, pixels.", default=96, least=8, most=LARGEST_INPUT)
     batch: int = flag("Photographs per batch.", default=64, least=1)
     threads: int = flag("Threads of the CPU.", default=1, least=1)
     rounds: int = flag("Turns of each way; figures are medians.", default=7, least=1)

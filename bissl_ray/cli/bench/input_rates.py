@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from bissl_ray.cli.bench.app import Figures, bench
+from bissl_ray.cli.bench.app import LARGEST_INPUT, LARGEST_PHOTOGRAPH, LONGEST_TURN, Figures, bench
 from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.config.flags import flag
@@ -16,14 +16,16 @@ class _InputOptions(Figures):
 
     dataset: str | None = flag("Dataset of files; default: ready-made photographs.")
     data_dir: str | None = flag("Folder of that dataset.", once="data-dir")
-    size: int = flag("Longer side of the ready-made photographs, pixels.", default=500, least=8)
+    size: int = flag(
+        "Longer side of the ready-made photographs, pixels.", default=500, least=8, most=LARGEST_PHOTOGRAPH
+    )
     count: int = flag("Images, at most.", default=512, least=2)
     stream: Literal["train", "pretext"] = flag("What is drawn: one augmented image, or two views.", default="train")
-    image_size: int = flag("Side of what a network is fed, pixels.", default=96, least=8)
+    image_size: int = flag("Side of what a network is fed, pixels.", default=96, least=8, most=LARGEST_INPUT)
     batch: int = flag("Images per batch.", default=64, least=1)
     processes: int = flag("Loader processes; 0: none beside the worker.", default=0, least=0)
     rounds: int = flag("Turns of each way; figures are medians.", default=9, least=1)
-    seconds: float = flag("Length of a turn, about.", default=1.0, least=0.05)
+    seconds: float = flag("Length of a turn, about.", default=1.0, least=0.05, most=LONGEST_TURN)
 
 
 @bench.command("input")

@@ -16,8 +16,8 @@ class _PrecisionOptions(Figures):
     size: int = flag("Side of the images, pixels.", default=32, least=8)
     batch: int = flag("Images per step.", default=64, least=2)
     steps: int = flag("Steps of pretraining in each arithmetic.", default=200, least=8)
-    lr: float = flag("Peak learning rate of LARS.", default=1.0, least=0)
-    seed: int = flag("Of weights, batches and augmentations.", default=0, least=0)
+    lr: float = flag("Peak learning rate of LARS.", default=1.0, least=0, most=1e3)
+    seed: int = flag("Of weights, batches and augmentations.", default=0, least=0, most=2**32 - 1)
 
 
 @bench.command("precision")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bissl_ray.cli.bench.app import Figures, bench, counts
+from bissl_ray.cli.bench.app import LONGEST_TURN, Figures, bench, counts
 from bissl_ray.cli.flags import takes
 from bissl_ray.config.flags import flag
 
@@ -12,7 +12,7 @@ class _SharingOptions(Figures):
     """How many trials, for how long: see `benchmarks.sharing.Question`."""
 
     trials: str = flag("Numbers of trials; the first is compared with.", default="1,2,4", metavar="N,N,...")
-    seconds: float = flag("Length of each measurement, about.", default=10.0, least=0.1)
+    seconds: float = flag("Length of each measurement, about.", default=10.0, least=0.1, most=LONGEST_TURN)
 
 
 @bench.command()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from bissl_ray.cli.bench.app import Figures, bench
+from bissl_ray.cli.bench.app import MOST_STEPS, Figures, bench
 from bissl_ray.cli.flags import takes
 from bissl_ray.config.flags import flag
 
@@ -17,8 +17,8 @@ class _TasksOptions(Figures):
     size: int = flag("Side of all images, pixels.", default=96, least=32)
     lower_batch: int = flag("Images per lower step.", default=16, least=2)
     upper_batch: int = flag("Images per upper step.", default=4, least=2)
-    lower_steps: int = flag("Lower steps of an alternation.", default=4, least=1)
-    upper_steps: int = flag("Upper steps of an alternation.", default=4, least=1)
+    lower_steps: int = flag("Lower steps of an alternation.", default=4, least=1, most=MOST_STEPS)
+    upper_steps: int = flag("Upper steps of an alternation.", default=4, least=1, most=MOST_STEPS)
     rounds: int = flag("Alternations of each task; figures are medians.", default=3, least=1)
 
 

@@ -11,7 +11,7 @@ from bissl_ray.cli.bench.app import bench
 
 @bench.command()
 def turnaround(
-    trials: Annotated[int, typer.Option(min=2, help="Short digits trials to run each way.")] = 6,
+    trials: Annotated[int, typer.Option(min=2, max=1000, help="Short digits trials to run each way.")] = 6,
     workers: Annotated[int, typer.Option(min=1, help="Workers per trial.")] = 2,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -25,7 +25,10 @@ def turnaround(
     from bissl_ray.benchmarks.device import device_name
     from bissl_ray.benchmarks.turnaround import measure_turnaround
     from bissl_ray.training.worker import default_device
+    from bissl_ray.workers.shape import this_machine
 
+    # Refused here, before Ray is started.
+    this_machine().shape(workers, "", "--workers")
     results = measure_turnaround(trials, workers)
     if json:
         typer.echo(encoder.dumps([asdict(result) | {"typical": result.typical} for result in results], indent=2))
