@@ -1,39 +1,35 @@
 """The linear systems of an alternation that `bench hypergradient` solves: real networks and images behind them."""
 
-import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bissl_ray.benchmarks.device import now
 from bissl_ray.benchmarks.settings import bench_settings
+from bissl_ray.benchmarks.short_training import Batch, batches_on, fit_head, pretrain, slope
 from bissl_ray.bilevel import LowerHessian
 from bissl_ray.config.names import RESNETS
 from bissl_ray.config.settings import Settings
 from bissl_ray.data import get_dataset
-from bissl_ray.data.loaders import OfPair, Samples, endless_batches
-from bissl_ray.data.nested import each_tensor
-from bissl_ray.data.sampling import Share, Stream
+from bissl_ray.data.loaders import OfPair, Samples
+from bissl_ray.data.sampling import Stream
 from bissl_ray.downstream.classification import ClassificationTask
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone, build_backbone
 from bissl_ray.models.checkpoints import load_checkpoint
 from bissl_ray.models.matching import load_backbone
 from bissl_ray.models.timm_backbone import NormAct2d
-from bissl_ray.optim import LARS, Stepper, WarmupCosine, lower_parameter_groups
-from bissl_ray.parallel import all_gather, frozen_statistics, mean_over_workers
+from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import SimCLR
 from bissl_ray.training.worker import Worker
 
 _DATASET = "digits"
 _CLASSES = 10
-_PRETRAIN_SIZE, _PRETRAIN_BATCH, _PRETRAIN_LR = 32, 64, 20.0
-_HEAD_BATCHES, _HEAD_STEPS, _RIDGE, _HEAD_LR = 16, 50, 1e-3, 0.03
-
-Batch = tuple[Tensor, Tensor]
+_PRETRAIN_SIZE, _PRETRAIN_BATCH = 32, 64
+_HEAD_BATCHES = 16
 
 
 @dataclass(frozen=True)
@@ -146,68 +142,23 @@ def build_problem(question: Question, worker: Worker) -> Problem:
     splits = spec.open(None)
 
     def pretext_batches(side: int, batch: int) -> Iterator[Batch]:
-        return _stream(Samples(splits.pretext, SimCLR.views(spec, side)), Stream("pretext", 0, batch), worker)
+        return batches_on(worker, Samples(splits.pretext, SimCLR.views(spec, side)), Stream("pretext", 0, batch))
 
     # These take images of any size, and learn as much from small ones in this short time.
     any_size = question.backbone in (*RESNETS, "smallconv")
     size = min(question.size, _PRETRAIN_SIZE) if any_size else question.size
     small = pretext_batches(size, _PRETRAIN_BATCH)
     if question.pretrained is None:
-        _pretrain(backbone, pretext, question.pretrain_steps, small)
+        pretrain(backbone, pretext, question.pretrain_steps, small)
     else:
         load_backbone(backbone, load_checkpoint(question.pretrained).backbone, question.pretrained)
     head = nn.Linear(backbone.feature_dim, _CLASSES).to(worker.device)
     sample = OfPair(ClassificationTask.train_sample(spec, Settings(image_size=question.size)))
-    labelled = _stream(Samples(splits.train, sample), Stream("train", 0, question.batch), worker)
-    _fit_head(backbone, head, [next(labelled) for _ in range(_HEAD_BATCHES)])
+    labelled = batches_on(worker, Samples(splits.train, sample), Stream("train", 0, question.batch))
+    fit_head(backbone, head, [next(labelled) for _ in range(_HEAD_BATCHES)])
     params = list(backbone.parameters())
-    begin = time.perf_counter()
-    slopes = [_slope(backbone, params, head, next(labelled)) for _ in range(question.upper_steps)]
-    if worker.device.type == "cuda":
-        torch.cuda.synchronize(worker.device)
-    upper_gradients_ms = 1e3 * (time.perf_counter() - begin)
+    begin = now(worker.device)
+    slopes = [slope(backbone, params, head, next(labelled)) for _ in range(question.upper_steps)]
+    upper_gradients_ms = 1e3 * (now(worker.device) - begin)
     views = next(pretext_batches(question.size, question.batch))
     return Problem(backbone, params, pretext, views, slopes, upper_gradients_ms)
-
-
-def _stream(samples: Samples, stream: Stream, worker: Worker) -> Iterator[Batch]:
-    batches = endless_batches(samples, stream, Share(worker.rank, worker.world_size))
-    return (each_tensor(batch, lambda tensor: tensor.to(worker.device)) for batch in batches)
-
-
-def _pretrain(backbone: nn.Module, pretext: SimCLR, steps: int, batches: Iterator[Batch]) -> None:
-    named = [*backbone.named_parameters(), *pretext.named_parameters()]
-    parameters = [parameter for _, parameter in named]
-    optimizer = LARS(lower_parameter_groups(named, 1e-6, True), lr=_PRETRAIN_LR)
-    stepper = Stepper(optimizer, parameters, WarmupCosine(steps, steps // 10), clip_norm=None)
-    for _ in range(steps):
-        gradients = torch.autograd.grad(pretext.loss(backbone, next(batches)), parameters)
-        stepper.step(mean_over_workers(gradients))
-
-
-def _fit_head(backbone: nn.Module, head: nn.Linear, batches: list[Batch]) -> None:
-    """Fit a linear head to features of training mode, with ridge; frozen backbone."""
-    with torch.no_grad(), frozen_statistics(backbone):
-        features = all_gather(torch.cat([backbone(images) for images, _ in batches]))
-    labels = all_gather(torch.cat([labels for _, labels in batches]))
-    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=_HEAD_STEPS, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(head(features), labels) + _RIDGE * head.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-
-
-def _slope(backbone: nn.Module, params: list[nn.Parameter], head: nn.Linear, batch: Batch) -> tuple[Tensor, ...]:
-    """∇_θ of the upper loss on a batch; then the head takes a step, as it does in BiSSL."""
-    images, labels = batch
-    with frozen_statistics(backbone):
-        loss = F.cross_entropy(head(backbone(images)), labels)
-    gradients = mean_over_workers(torch.autograd.grad(loss, [*params, *head.parameters()]))
-    with torch.no_grad():
-        for parameter, gradient in zip(head.parameters(), gradients[len(params) :], strict=True):
-            parameter.sub_(gradient, alpha=_HEAD_LR)
-    return tuple(gradients[: len(params)])

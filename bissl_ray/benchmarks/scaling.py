@@ -1,38 +1,24 @@
 """Scaling: a pretraining step and a curvature product over more and more workers."""
 
 import statistics
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
-from pathlib import Path
-from typing import Any
 
 import torch
 
-from bissl_ray.benchmarks.collectives import InCollectives
 from bissl_ray.benchmarks.device import device_name
-from bissl_ray.benchmarks.gauges import Clock, Gauge, Kernels, read
 from bissl_ray.benchmarks.processes import on_workers
-from bissl_ray.benchmarks.stage_rounds import stage_settings, trial_for
+from bissl_ray.benchmarks.scaling_work import Timed, measure_work
+from bissl_ray.benchmarks.stage_rounds import stage_settings
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.settings import Settings
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
-from bissl_ray.parallel import frozen_statistics
-from bissl_ray.progress import Silent
-from bissl_ray.training.curvature import exact_curvature
-from bissl_ray.training.data import TrialData
-from bissl_ray.training.precision import Precision, training_arithmetic
-from bissl_ray.training.stages.pretrain import pretraining
-from bissl_ray.training.trial import Trial
-from bissl_ray.training.worker import Worker, alone, default_device
+from bissl_ray.training.precision import Precision
+from bissl_ray.training.worker import default_device
 
 _DATA = DataChoice("digits")
-_BATCHES = 4
 STRONG, WEAK = "strong", "weak"
-_Timed = list[tuple[list[float], float]]
-"""Of a step and of a product: seconds of each time, and the share of communication."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +49,21 @@ class Question:
                 )
             if 0 < gpus < workers:
                 raise BadInputError(f"--workers {workers}: found {gpus} GPUs, expected one for each; ask for fewer")
-        _settings(self, self.batch)
+        self.settings(self.batch)
         if self.batch > pool:
             raise BadInputError(f"--batch {self.batch}: {_DATA.dataset} has {pool} images for the pretext; lower it")
+
+    def settings(self, batch: int) -> Settings:
+        """Of a trial with so many images per batch (raises BadInputError: there are no such)."""
+        return stage_settings(
+            1,
+            batch,
+            backbone=self.backbone,
+            pretext=self.pretext,
+            precision=self.precision,
+            image_size=self.size,
+            loader_processes=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -123,87 +121,25 @@ def measure_scaling(question: Question) -> Measurement:
     # The same for every row: a row with fewer workers leaves processors idle, as one of GPUs would.
     threads = None if on_gpu else max(1, torch.get_num_threads() // max(question.workers))
     rows: list[Row] = []
-    measured: dict[tuple[int, int], _Timed] = {}
+    measured: dict[tuple[int, int], Timed] = {}
     for kind in (STRONG, WEAK):
-        found: list[tuple[int, _Timed]] = []
+        found: list[tuple[int, Timed]] = []
         for workers in question.workers:
             share = question.batch // workers if kind == STRONG else question.batch
             # One worker's share is the same in both.
             if (workers, share) not in measured:
-                measured[workers, share] = on_workers(_measure, workers, question, share, threads)
+                settings = question.settings(share * workers)
+                measured[workers, share] = on_workers(
+                    measure_work, workers, _DATA, settings, share, question.rounds, threads
+                )
             found.append((workers, measured[workers, share]))
             rows.append(Row(kind, workers, share, *(_work(kind, found, which) for which in (0, 1))))
     device = device_name(default_device()) if on_gpu else "CPU"
     return Measurement(question, device, threads, rows)
 
 
-def _work(kind: str, found: Sequence[tuple[int, _Timed]], which: int) -> Work:
+def _work(kind: str, found: Sequence[tuple[int, Timed]], which: int) -> Work:
     (fewest, first), (workers, last) = found[0], found[-1]
     seconds, communication = last[which]
     ratio = statistics.median(first[which][0]) / statistics.median(seconds)
     return Work(seconds, ratio * fewest / workers if kind == STRONG else ratio, communication)
-
-
-def _settings(question: Question, batch: int) -> Settings:
-    return stage_settings(
-        1,
-        batch,
-        backbone=question.backbone,
-        pretext=question.pretext,
-        precision=question.precision,
-        image_size=question.size,
-        loader_processes=0,
-    )
-
-
-def _measure(worker: Worker, question: Question, share: int, threads: int | None) -> _Timed:
-    """Time some steps and some products (collective)."""
-    before = torch.get_num_threads()
-    try:
-        if threads is not None:
-            torch.set_num_threads(threads)
-        with tempfile.TemporaryDirectory() as folder, training_arithmetic(question.precision):
-            settings = _settings(question, share * worker.world_size)
-            trial = trial_for(settings, _DATA, Path(folder), worker)
-            # Each worker draws images of its own: all together may want more than there are.
-            data = TrialData(_DATA, settings, worker.rank, alone(worker.device), Silent().send)
-            with data.pretext_batches("bench", share, 0) as drawn:
-                batches = list(islice(drawn, _BATCHES))
-            return [
-                _timed(_steps(trial, batches), question, worker),
-                _timed_products(trial, batches[0], share, question, worker),
-            ]
-    finally:
-        torch.set_num_threads(before)
-
-
-def _steps(trial: Trial, batches: list[Any]) -> Callable[[], None]:
-    trial.models.lower.train()
-    trial.models.pretext.train()
-    run, endless = pretraining(trial), cycle(batches)
-    return lambda: run.run(endless, [run.step + 1], lambda _: None)
-
-
-def _timed_products(
-    trial: Trial, batch: Any, share: int, question: Question, worker: Worker
-) -> tuple[list[float], float]:
-    models = trial.models
-    with (
-        frozen_statistics(models.lower, models.pretext),
-        exact_curvature(trial.settings, models, share)(batch) as H,
-    ):
-        vector = torch.cat([torch.linspace(-1, 1, p.numel(), device=p.device) for p in H.params])
-        return _timed(lambda: H.flat_matvec(vector), question, worker)
-
-
-def _timed(run: Callable[[], object], question: Question, worker: Worker) -> tuple[list[float], float]:
-    def round_(_: Callable[[], None]) -> None:
-        run()
-
-    read(round_, Clock(worker.device))
-    seconds = [read(round_, Clock(worker.device))[0].wall for _ in range(question.rounds)]
-    gauge: Gauge[float] = (
-        Kernels(worker.device, "nccl") if worker.device.type == "cuda" else InCollectives(worker.device)
-    )
-    spent = statistics.median(read(round_, gauge)[0] for _ in range(question.rounds))
-    return seconds, min(1.0, spent / statistics.median(seconds))
