@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bissl_ray.benchmarks.device import device_name, now
+from bissl_ray.benchmarks.device import device_name
 from bissl_ray.benchmarks.memory import peak_bytes
 from bissl_ray.benchmarks.settings import bench_settings
 from bissl_ray.bilevel import BilevelTrainer, Level
@@ -17,6 +17,7 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.downstream import check_task
 from bissl_ray.errors import BadInputError
 from bissl_ray.progress import Silent
+from bissl_ray.training.clock import now
 from bissl_ray.training.curvature import exact_curvature, proximity_weights
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.models import Models

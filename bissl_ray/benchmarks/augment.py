@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bissl_ray.benchmarks.device import device_name, now
+from bissl_ray.benchmarks.device import device_name
 from bissl_ray.benchmarks.images import InMemory, write_photographs
 from bissl_ray.benchmarks.input import Way
 from bissl_ray.benchmarks.torchvision_views import chained_crop, chained_views
@@ -21,6 +21,7 @@ from bissl_ray.data.nested import each_tensor, stacked
 from bissl_ray.data.photographs import pretext_views, random_crop
 from bissl_ray.data.transforms import InSteps
 from bissl_ray.errors import BadInputError
+from bissl_ray.training.clock import now
 from bissl_ray.training.worker import alone
 
 CHAIN: Final = "torchvision's transforms"

@@ -4,6 +4,7 @@ import time
 
 import torch
 
+from bissl_ray.training.clock import now as now
 from bissl_ray.training.precision import exact_arithmetic, training_arithmetic
 
 _SIDES = {"cuda": 8192, "cpu": 1024}
@@ -17,13 +18,6 @@ def device_name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'' if threads == 1 else 's'} per worker"
-
-
-def now(device: torch.device) -> float:
-    """Seconds of a clock, once the device has done what it was asked to."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def matmul_rate(device: torch.device, arithmetic: str) -> float:

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from bissl_ray.benchmarks.device import now
 from bissl_ray.bilevel.curvature.memory import PeakBytes
+from bissl_ray.training.clock import now
 
 T = TypeVar("T")
 Round = Callable[[Callable[[], None]], None]

@@ -1,7 +1,6 @@
 """Precision: the loss curve of pretraining in each arithmetic beside float32's, from the same weights and batches."""
 
 import statistics
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,6 +16,7 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
 from bissl_ray.optim import LARS, Stepper, WarmupCosine, lower_parameter_groups
 from bissl_ray.progress import Silent
+from bissl_ray.training.clock import now
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.models import Models
 from bissl_ray.training.precision import Precision, autocast, training_arithmetic
@@ -149,21 +149,15 @@ def _step(
 ) -> float:
     """Take one, and return its seconds without those of drawing the batch."""
     batch = next(batches)
-    begin = _now(device)
+    begin = now(device)
     with autocast(settings.precision, device):
         loss = models.pretext.loss(models.lower, batch)
     stepper.step(torch.autograd.grad(loss, stepper.parameters))
     losses.append(loss.detach())
-    return _now(device) - begin
+    return now(device) - begin
 
 
 def _optimizer(models: Models, lr: float) -> LARS:
     named: list[tuple[str, nn.Parameter]] = [*models.lower.named_parameters(), *models.pretext.named_parameters()]
     wanted = [(name, parameter) for name, parameter in named if parameter.requires_grad]
     return LARS(lower_parameter_groups(wanted, 1e-6, True), lr=lr)
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

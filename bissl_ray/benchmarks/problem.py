@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.benchmarks.device import now
 from bissl_ray.benchmarks.settings import bench_settings
 from bissl_ray.benchmarks.short_training import Batch, batches_on, fit_head, pretrain, slope
 from bissl_ray.bilevel import LowerHessian
@@ -24,6 +23,7 @@ from bissl_ray.models.matching import load_backbone
 from bissl_ray.models.timm_backbone import NormAct2d
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import SimCLR
+from bissl_ray.training.clock import now
 from bissl_ray.training.worker import Worker
 
 _DATASET = "digits"

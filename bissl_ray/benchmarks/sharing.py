@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from bissl_ray.benchmarks.device import device_name, now
+from bissl_ray.benchmarks.device import device_name
 from bissl_ray.benchmarks.stage_rounds import trial_for
 from bissl_ray.config import load_search_space
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.errors import RunFailedError
+from bissl_ray.training.clock import now
 from bissl_ray.training.precision import training_arithmetic
 from bissl_ray.training.stages.bissl import trainer_of
 from bissl_ray.training.worker import Worker, alone, cap_memory, default_device

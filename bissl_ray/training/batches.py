@@ -1,6 +1,5 @@
 """Batches on their way from the loaders to the network: moved, finished there, and where that is done."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -12,6 +11,7 @@ from bissl_ray.data.cache.news import Tell
 from bissl_ray.data.nested import each_tensor
 from bissl_ray.data.transforms import Place
 from bissl_ray.progress import Note
+from bissl_ray.training.clock import now
 from bissl_ray.training.precision import drawn_outside_autocast
 
 Finish = Callable[[Any], Any]
@@ -99,13 +99,7 @@ def faster_place(
 def _rate(batches: Iterator[Any], ahead: int, device: torch.device) -> float:
     for _ in range(ahead):
         next(batches)
-    begin = _now(device)
+    begin = now(device)
     for _ in range(_BATCHES):
         next(batches)
-    return _BATCHES / max(_now(device) - begin, 1e-9)
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+    return _BATCHES / max(now(device) - begin, 1e-9)
