@@ -18,6 +18,7 @@ from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.worker import Worker, alone
 
+CPU = torch.device("cpu")
 START = "pretrained/start.pt"
 WHOLE = ("head", "bissl", "finetune")
 
@@ -66,8 +67,14 @@ def order(storage: Path | str, stages: tuple[str, ...] = WHOLE, seed: int = 1, *
 def write_start(storage: Path | str, **changes: Any) -> None:
     """Write models to start from, the same ones in every storage."""
     torch.manual_seed(5)
-    content = Models.build(settings(**changes), torch.device("cpu")).content()
+    content = Models.build(settings(**changes), CPU).content()
     write_tensors(str(storage), START, {part: content[part] for part in ("backbone", "pretext")})
+
+
+def one_for_each(storage: Path | str, setting: str, *values: Any, **changes: Any) -> list[Order]:
+    """A trial for each value of a setting, called so, all from the same models; `changes` are other settings."""
+    write_start(storage, **changes)
+    return [renamed(order(storage, **{setting: value}, **changes), str(value)) for value in values]
 
 
 def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +107,7 @@ class Reports(list[dict[str, Any]], Sender):
 
 def run(what: Order, worker: Worker | None = None, reports: Reports | None = None) -> dict[str, Any]:
     """Run a trial on the CPU; the result without what depends on the clock."""
-    worker = worker or alone(torch.device("cpu"))
+    worker = worker or alone(CPU)
     result = run_order(what, worker, Reports() if reports is None else reports)
     return untimed(result)
 

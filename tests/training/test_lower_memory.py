@@ -1,24 +1,12 @@
 """The ways of a pretext step: how much memory each takes, which is chosen, and that a trial runs in it."""
 
 import pytest
-import torch
 
 from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.lower_memory import choose_way, step_memory, ways_to_spare
 from bissl_ray.training.models import Models
-from tests.training.small_trial import (
-    Reports,
-    assert_bit_equal,
-    order,
-    renamed,
-    run,
-    saved_models,
-    settings,
-    write_start,
-)
-
-CPU = torch.device("cpu")
+from tests.training.small_trial import CPU, Reports, assert_bit_equal, one_for_each, order, run, saved_models, settings
 
 
 @pytest.mark.parametrize(
@@ -77,8 +65,7 @@ def test_an_unknown_backbone_with_batch_norm_is_refused_in_chunks_when_it_is_bui
 
 @pytest.mark.parametrize("pretext", ["simclr", "byol"])
 def test_a_trial_in_blocks_is_bit_for_bit_the_whole_one(tmp_path, pretext):
-    write_start(tmp_path, pretext=pretext)
-    whole, blocks = (renamed(order(tmp_path, pretext=pretext, lower_memory=way), way) for way in ("whole", "blocks"))
+    whole, blocks = one_for_each(tmp_path, "lower_memory", "whole", "blocks", pretext=pretext)
     assert run(blocks) | {"checkpoint": None} == run(whole) | {"checkpoint": None}
     assert_bit_equal(saved_models(blocks), saved_models(whole))
 

@@ -17,17 +17,16 @@ from bissl_ray.training.precision import autocast, exact_arithmetic, training_ar
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import alone
 from tests.training.small_trial import (
+    CPU,
     Reports,
     assert_bit_equal,
+    one_for_each,
     order,
-    renamed,
     run,
     saved_models,
     settings,
     write_start,
 )
-
-CPU = torch.device("cpu")
 
 
 def modes():
@@ -143,8 +142,7 @@ def test_images_are_transformed_alike_inside_and_outside_of_autocast(tmp_path):
 
 
 def test_a_whole_trial_in_bfloat16(tmp_path):
-    write_start(tmp_path)
-    exact, rounded = (renamed(order(tmp_path, precision=name), name) for name in ("float32", "bfloat16"))
+    exact, rounded = one_for_each(tmp_path, "precision", "float32", "bfloat16")
     rows = Reports()
     objective = run(rounded, reports=rows)["objective"]
     losses = [row[name] for row in rows for name in ("lower_loss", "upper_loss", "train_loss") if name in row]
