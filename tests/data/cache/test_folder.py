@@ -41,15 +41,15 @@ print(splits.train.images.decoded.build.hex())
 """
 
 
-def filling(script: str, folder: Path, cache: Path) -> "subprocess.Popen[str]":
+def filling(folder: Path, cache: Path) -> "subprocess.Popen[str]":
     environment = {**os.environ, "BISSL_RAY_CACHE": str(cache.parent), "PYTHONPATH": str(Path(__file__).parents[3])}
     return subprocess.Popen(
-        [sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", FILL, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
     )
 
 
-def test_of_several_processes_one_fills_it(tmp_path: Path, folder: Path, cache: Path) -> None:
-    processes = [filling(tmp_path / "fill.py", folder, cache) for _ in range(3)]
+def test_of_several_processes_one_fills_it(folder: Path, cache: Path) -> None:
+    processes = [filling(folder, cache) for _ in range(3)]
     said = [process.communicate()[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len({lines[-1] for lines in said}) == 1
@@ -59,7 +59,7 @@ def test_of_several_processes_one_fills_it(tmp_path: Path, folder: Path, cache: 
 
 def test_a_killed_process_leaves_nothing_that_counts(tmp_path: Path, cache: Path) -> None:
     root = write_tiny_cars(tmp_path / "data", train_per_class=100, size=(320, 200))
-    process = filling(tmp_path / "fill.py", root, cache)
+    process = filling(root, cache)
     assert process.stdout is not None and process.stdout.readline() == "writes\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()
