@@ -32,13 +32,13 @@ def checks(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 @pytest.mark.slow
 def test_parts_end_up_in_one_file(tmp_path) -> None:
     carried_wheel(tmp_path / "wheels")
-    given = {"OUT": str(tmp_path), "TRACE": str(tmp_path / "trace"), "PARTS": "train nonsense sharing"}
+    given = {"OUT": str(tmp_path), "TRACE": str(tmp_path / "trace"), "PARTS": "train nonsense hypergradient"}
     done = checks("--small", str(tmp_path / "wheels"), **given)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "gpu_checks.json").read_text())
     assert found["torch"] and found["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
-    train, nonsense, sharing = found["parts"]
-    assert (train["code"], sharing["code"], nonsense["code"]) == (0, 0, None)
+    train, nonsense, solves = found["parts"]
+    assert (train["code"], solves["code"], nonsense["code"]) == (0, 0, None)
     assert len(train["result"]["rows"]) == 4 and "--small" not in train["command"] and train["seconds"] > 0
     assert nonsense["said"] == ["no such part"] and nonsense["result"] is None
     assert (tmp_path / "trace").exists()

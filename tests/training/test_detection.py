@@ -82,7 +82,7 @@ RESNET = {
     "image_size": 32,
     "lower_batch": 8,
     "upper_batch": 8,
-    "finetune_batch": 8,
+    "finetune_batch": 6,
     "detection_side": 64,
     "detection_side_low": 64,
     "anchor_low": 16,
@@ -91,7 +91,7 @@ RESNET = {
     "proposals": 30,
     "region_batch": 16,
     "region_size": 4,
-    "finetune_epochs": 8,
+    "finetune_epochs": 6,
     "finetune_lr": 0.02,
     "finetune_warmup": 1,
     "cache_gib": 0.0,
@@ -99,7 +99,7 @@ RESNET = {
 
 
 def test_a_resnet_c4_learns_to_find_shapes_in_files_laid_out_as_voc(tmp_path):
-    """From fresh weights on 72 images: AP50 over three classes, of which an untrained detector has none (here 0.75)."""
+    """From fresh weights on 72 images: AP50 over three classes, of which an untrained detector has none (here 0.68)."""
     write(tmp_path / "data", 40, 40, 30)
     write_start(tmp_path, **RESNET)
     asked = changed(order(tmp_path, stages=("finetune",), **RESNET), dataset="voc0712", data_dir=str(tmp_path / "data"))

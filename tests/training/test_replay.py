@@ -40,16 +40,32 @@ class Heard(Reports):
             self.notes.append(event.line)
 
 
-def both(tmp_path, monkeypatch, recorder, **changes):
-    """The trial by replay and without: rows, notes and models of each."""
-    found = []
-    for mode in ("auto", "off"):
-        what = renamed(order(tmp_path / mode, STAGES, replay=mode, precision="float32", **LONG, **changes), "trial")
-        monkeypatch.setattr(replay, "recorder_for", lambda device: recorder)
-        heard = Heard()
-        run(what, reports=heard)
-        found.append((without_clock(heard), heard.notes, saved_models(what)))
-    return found
+def whole(folder, mode, **changes):
+    """Rows, notes and models of a trial."""
+    what = renamed(order(folder, STAGES, replay=mode, precision="float32", **LONG, **changes), "trial")
+    heard = Heard()
+    run(what, reports=heard)
+    return without_clock(heard), heard.notes, saved_models(what)
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory):
+    """The trial without replay, by what is changed of it: run once."""
+    found = {}
+
+    def trial(**changes):
+        key = repr(changes)
+        if key not in found:
+            found[key] = whole(tmp_path_factory.mktemp("eager"), "off", **changes)
+        return found[key]
+
+    return trial
+
+
+def replayed(tmp_path, monkeypatch, recorder, **changes):
+    """The trial by replay."""
+    monkeypatch.setattr(replay, "recorder_for", lambda device: recorder)
+    return whole(tmp_path, "auto", **changes)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +77,10 @@ def both(tmp_path, monkeypatch, recorder, **changes):
         {"curvature_products": "recompute", "lower_memory": "blocks"},
     ],
 )
-def test_ten_alternations_by_replay_are_bit_for_bit_those_without(tmp_path, monkeypatch, changes):
+def test_ten_alternations_by_replay_are_bit_for_bit_those_without(tmp_path, monkeypatch, eager, changes):
     recorder = Reruns()
-    (rows, notes, models), (rows_off, notes_off, models_off) = both(tmp_path, monkeypatch, recorder, **changes)
+    rows_off, notes_off, models_off = eager(**changes)
+    rows, notes, models = replayed(tmp_path, monkeypatch, recorder, **changes)
     assert rows == rows_off
     assert_bit_equal(models, models_off)
     assert notes == notes_off == []
@@ -74,8 +91,9 @@ def test_ten_alternations_by_replay_are_bit_for_bit_those_without(tmp_path, monk
 
 
 @pytest.mark.parametrize("recorder", [FailsToRecord, OutOfMemory, WrongOnOtherBatches, SlightlyOff])
-def test_recordings_that_fail_change_no_bit_and_are_said_once_each(tmp_path, monkeypatch, recorder):
-    (rows, notes, models), (rows_off, _, models_off) = both(tmp_path, monkeypatch, recorder())
+def test_recordings_that_fail_change_no_bit_and_are_said_once_each(tmp_path, monkeypatch, eager, recorder):
+    rows_off, _, models_off = eager()
+    rows, notes, models = replayed(tmp_path, monkeypatch, recorder())
     assert rows == rows_off
     assert_bit_equal(models, models_off)
     what = [line.split(": ")[0] for line in notes]
