@@ -9,6 +9,7 @@ from bissl_ray.config.options import StageOptions
 from bissl_ray.errors import BadInputError
 from bissl_ray.stages.pictures import check_pictures, fetch_pictures
 from bissl_ray.stages.prepare import prepare_stage
+from tests.cli.command import checkpoint
 from tests.stages.stage_runs import file, run
 
 pytestmark = pytest.mark.slow
@@ -17,16 +18,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("pictures")
-    run(place, "pretrain", None, dataset="digits_scenes")
-    run(
-        place,
-        "finetune",
-        None,
-        "finetune_epochs=1",
-        "head_epochs=0",
-        dataset="digits_scenes",
-        start=file(place, "pretrain"),
-    )
+    # Large batches: the detector is scored after almost every step.
+    quick = ("finetune_epochs=1", "finetune_batch=120", "head_epochs=0")
+    run(place, "finetune", None, *quick, dataset="digits_scenes", start=str(checkpoint(place)))
     return place
 
 
