@@ -27,6 +27,10 @@ class Axis(NamedTuple):
     weights: NDArray[np.int16]
     precision: int
 
+    def mirrored(self) -> "Axis":
+        """The same values the other way round."""
+        return Axis(self.first[::-1], self.weights[:, ::-1], self.precision)
+
 
 @lru_cache(maxsize=1024)
 def axis(length: int, side: int) -> Axis:
