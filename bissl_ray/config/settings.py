@@ -209,8 +209,9 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     )
     augment: Literal["loader", "device", "auto"] = Field(
         "loader",
-        description="where photographs are augmented for the pretext: where they are decoded, by compiled code; on the "
-        "worker's device, in batches; or where a short measurement finds it faster. Results don't depend on it",
+        description="where training's photographs are cropped, resized and coloured: where they are decoded, by "
+        "compiled code; on the worker's device, in batches; or where a short measurement finds it faster. Results "
+        "don't depend on it",
     )
     cache_gib: float | None = Field(
         None,
