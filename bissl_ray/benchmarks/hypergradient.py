@@ -52,7 +52,7 @@ class Measurement:
 
 
 def measure_hypergradient(
-    worker: Worker, question: Question, damping: float | None, tolerance: float | None, repeats: int
+    worker: Worker, question: Question, damping: float | None, tolerance: float | None, repeats: int, compiled: bool
 ) -> Measurement:
     """Build the problem, then solve its linear systems in every way (collective).
 
@@ -62,6 +62,7 @@ def measure_hypergradient(
         damping: of M; None: such that M + H has condition number 2.5, as far as Ritz values tell.
         tolerance: relative residual at which rows stop that stop early; None: the true one of the first row.
         repeats: times that a way is run; times are medians.
+        compiled: with a row for compiled batch norm.
     """
     _say(worker, "pretraining" if question.pretrained is None else f"reading {question.pretrained}")
     problem = build_problem(question, worker)
@@ -72,7 +73,7 @@ def measure_hypergradient(
         rows: list[Row] = []
         first: list[Tensor] = []
         reference: list[Tensor] = []
-        for way in ways(problem, torchs_layers=worker.world_size == 1):
+        for way in ways(problem, worker.world_size == 1, compiled):
             _say(worker, way.name.strip())
             row, found = measure_row(way, problem, H, damping, tolerance or 0.0, repeats)
             # Where the first row solves nothing, its residual is no goal for the others.
