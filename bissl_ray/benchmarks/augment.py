@@ -18,7 +18,7 @@ from bissl_ray.benchmarks.torchvision_views import chained_crop, chained_views
 from bissl_ray.data import get_dataset
 from bissl_ray.data.machine import processors
 from bissl_ray.data.nested import each_tensor, stacked
-from bissl_ray.data.photographs import pretext_views, random_crop
+from bissl_ray.data.photographs import RandomCrop, Views, pretext_views, random_crop
 from bissl_ray.data.transforms import InSteps
 from bissl_ray.errors import BadInputError
 from bissl_ray.training.clock import now
@@ -26,7 +26,7 @@ from bissl_ray.training.worker import alone
 
 CHAIN: Final = "torchvision's transforms"
 COMPILED: Final = "compiled, in the loader"
-CROP: Final = "its drawing and cropping"
+CUT: Final = "the loader's part of what follows"
 DEVICE: Final = "batched, on the device"
 
 
@@ -99,16 +99,20 @@ def _ways(question: Question) -> dict[str, InSteps]:
         return {
             CHAIN: InSteps(chained_crop(spec, side), stacked, _as_it_is),
             COMPILED: random_crop(spec, side).in_steps("loader"),
+            **_on_device(random_crop(spec, side)),
         }
     first, second = chained_views(spec, side)
     ours = pretext_views(spec, side)
-    on_device = ours.in_steps("device")
     return {
         CHAIN: InSteps(lambda image: (first(image), second(image)), stacked, _as_it_is),
         COMPILED: ours.in_steps("loader"),
-        CROP: InSteps(on_device.prepare, on_device.collate, _as_it_is),
-        DEVICE: on_device,
+        **_on_device(ours),
     }
+
+
+def _on_device(transform: Views | RandomCrop) -> dict[str, InSteps]:
+    steps = transform.in_steps("device")
+    return {CUT: InSteps(steps.prepare, steps.collate, _as_it_is), DEVICE: steps}
 
 
 def _as_it_is(batch: Any) -> Any:

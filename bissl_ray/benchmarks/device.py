@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from bissl_ray.training.clock import now as now
+from bissl_ray.training.clock import now
 from bissl_ray.training.precision import exact_arithmetic, training_arithmetic
 
 _SIDES = {"cuda": 8192, "cpu": 1024}

@@ -155,14 +155,16 @@ class Kernels(Gauge[float]):
         now(self.device)
         self._profile.stop()
         events = self._profile.events() or []  # type: ignore[no-untyped-call]
-        kernels = [each for each in events if _is_kernel(each) and each.name.startswith(self._named)]
+        kernels = [each for each in events if is_kernel(each) and each.name.startswith(self._named)]
         return 1e-6 * covered((each.time_range.start, each.time_range.end) for each in kernels)
 
 
-def _is_kernel(event: Any) -> bool:
+def is_kernel(event: Any) -> bool:
+    """Whether an event of torch.profiler is a kernel of a CUDA device, neither a copy nor an annotation."""
     # An optimizer's step stands among the device's events too, as an annotation over its kernels.
     on_device = event.device_type == torch.autograd.DeviceType.CUDA  # type: ignore[attr-defined]
-    return on_device and not getattr(event, "is_user_annotation", False) and not event.name.startswith(_NO_KERNELS)
+    annotation = getattr(event, "is_user_annotation", False)
+    return bool(on_device and not annotation and not event.name.startswith(_NO_KERNELS))
 
 
 _NO_KERNELS = ("Memcpy", "Memset", "Optimizer.", "ProfilerStep", "nccl:", "gloo:")

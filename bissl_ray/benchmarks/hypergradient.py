@@ -2,18 +2,17 @@
 
 import statistics
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from bissl_ray.benchmarks.device import device_name, now
-from bissl_ray.benchmarks.memory import peak_bytes
+from bissl_ray.benchmarks.device import device_name
 from bissl_ray.benchmarks.problem import Problem, Question, build_problem
-from bissl_ray.benchmarks.ways import ITERATIONS, RECYCLED, Way, ways
-from bissl_ray.bilevel import CurvatureOperator, KnownProducts, Solution, solve
+from bissl_ray.benchmarks.solving import Row, measure_row
+from bissl_ray.benchmarks.ways import ways
+from bissl_ray.bilevel import CurvatureOperator, solve
 from bissl_ray.bilevel.curvature.vectors import flatten
 from bissl_ray.training.precision import exact_arithmetic
 from bissl_ray.training.worker import Worker
@@ -21,32 +20,6 @@ from bissl_ray.training.worker import Worker
 _CONDITION = 2.5
 _LANCZOS_STEPS = 12
 _LOOSEST = 0.1
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one way did; times are the chief's, medians over repeats.
-
-    Attributes:
-        way: in words.
-        product_ms: milliseconds per product, the solver's vector arithmetic included; None without products.
-        products: products of the alternation.
-        total_ms: milliseconds of all graphs, products and solves of the alternation, without the upper gradients
-            themselves.
-        ratio: the first row's `total_ms` over this one's.
-        residual: ‖v − (M + H) x‖ / ‖v‖ with H of the whole lower batch, measured afterwards: mean over the solves.
-        error: ‖M x − M x*‖ / ‖M x*‖ with x* of the second row, CG: mean over the solves.
-        peak_bytes: most bytes of tensors alive at once, beside model and data.
-    """
-
-    way: str
-    product_ms: float | None
-    products: int
-    total_ms: float
-    ratio: float
-    residual: float
-    error: float
-    peak_bytes: int
 
 
 @dataclass(frozen=True)
@@ -79,7 +52,7 @@ class Measurement:
 
 
 def measure_hypergradient(
-    worker: Worker, question: Question, damping: float | None, tolerance: float | None, repeats: int
+    worker: Worker, question: Question, damping: float | None, tolerance: float | None, repeats: int, compiled: bool
 ) -> Measurement:
     """Build the problem, then solve its linear systems in every way (collective).
 
@@ -89,6 +62,7 @@ def measure_hypergradient(
         damping: of M; None: such that M + H has condition number 2.5, as far as Ritz values tell.
         tolerance: relative residual at which rows stop that stop early; None: the true one of the first row.
         repeats: times that a way is run; times are medians.
+        compiled: with a row for compiled batch norm.
     """
     _say(worker, "pretraining" if question.pretrained is None else f"reading {question.pretrained}")
     problem = build_problem(question, worker)
@@ -99,9 +73,9 @@ def measure_hypergradient(
         rows: list[Row] = []
         first: list[Tensor] = []
         reference: list[Tensor] = []
-        for way in ways(problem, torchs_layers=worker.world_size == 1):
+        for way in ways(problem, worker.world_size == 1, compiled):
             _say(worker, way.name.strip())
-            row, found = _measure(way, problem, H, damping, tolerance or 0.0, repeats)
+            row, found = measure_row(way, problem, H, damping, tolerance or 0.0, repeats)
             # Where the first row solves nothing, its residual is no goal for the others.
             tolerance = min(row.residual, _LOOSEST) if tolerance is None else tolerance
             rows.append(replace(row, ratio=(rows[0].total_ms if rows else row.total_ms) / row.total_ms))
@@ -146,67 +120,3 @@ def _spectrum(H: CurvatureOperator, problem: Problem) -> tuple[float, float]:
     report = solve(H, problem.slopes[0], 0.0, 1.0, "minres", _LANCZOS_STEPS).report
     assert report.curvature is not None
     return report.curvature[0] - 1.0, report.curvature[1] - 1.0
-
-
-def _solutions(
-    way: Way, H: CurvatureOperator, slopes: list[tuple[Tensor, ...]], damping: float, tolerance: float, iterations: int
-) -> list[Solution]:
-    return list(_one_by_one(way, H, slopes, damping, tolerance, iterations))
-
-
-def _one_by_one(
-    way: Way, H: CurvatureOperator, slopes: list[tuple[Tensor, ...]], damping: float, tolerance: float, iterations: int
-) -> Iterator[Solution]:
-    stop = tolerance if way.stops else 0.0
-    known = KnownProducts.between_solves(RECYCLED if way.recycles else 0, way.method, stop)
-    for v in slopes:
-        yield solve(H, v, 0.0, damping, way.method, iterations, stop, known)
-
-
-def _measure(
-    way: Way, problem: Problem, H: CurvatureOperator, damping: float, tolerance: float, repeats: int
-) -> tuple[Row, list[Tensor]]:
-    totals, builds = [], []
-    for _ in range(repeats):
-        begin = now(problem.device)
-        with way.curvature() as operator:
-            built = now(problem.device)
-            solutions = _solutions(way, operator, problem.slopes, damping, tolerance, ITERATIONS)
-            totals.append(now(problem.device) - begin)
-            builds.append(built - begin)
-    total, build = statistics.median(totals), statistics.median(builds)
-    products = sum(solution.report.products for solution in solutions)
-    each = (total - build) / products if products else None
-    if way.method == "layerwise_cg" and each is not None:
-        # Of each solve, one product only measures the residual; the authors don't.
-        products, total = products - len(solutions), total - len(solutions) * each
-    residuals = []
-    for v, solution in zip(problem.slopes, solutions, strict=True):
-        rhs = flatten(v)
-        image = H.flat_matvec(solution.inverse) + damping * solution.inverse
-        residuals.append(float((rhs - image).norm() / rhs.norm()))
-    row = Row(
-        way.name,
-        None if each is None else 1e3 * each,
-        products,
-        1e3 * total,
-        1.0,
-        statistics.fmean(residuals),
-        0.0,
-        _peak(way, problem, damping, tolerance),
-    )
-    return row, [flatten(solution.x) for solution in solutions]
-
-
-def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
-    """Most bytes alive at once; what keeps nothing has seen its most after one solve."""
-    slopes = problem.slopes if way.recycles else problem.slopes[:1]
-    iterations = ITERATIONS if way.recycles else 1
-
-    def solve() -> None:
-        with way.curvature() as operator:
-            # No solution is kept, as none is in training.
-            for _ in _one_by_one(way, operator, slopes, damping, tolerance, iterations):
-                pass
-
-    return peak_bytes(problem.device, solve)

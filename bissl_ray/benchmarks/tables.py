@@ -5,8 +5,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bissl_ray.benchmarks.alternations import Measurement as TasksMeasurement
-from bissl_ray.benchmarks.hypergradient import Measurement, Row
+from bissl_ray.benchmarks.hypergradient import Measurement
 from bissl_ray.benchmarks.input import Measurement as InputMeasurement
+from bissl_ray.benchmarks.solving import Row
 
 
 def measurement_table(measured: Measurement) -> Group:
@@ -37,10 +38,23 @@ def measurement_table(measured: Measurement) -> Group:
     if measured.cosines:
         least, most = min(measured.cosines), max(measured.cosines)
         sentences.append(f"Cosine of right-hand sides one after another: {least:.2f} to {most:.2f}.")
+    sentences.extend(_kernels(measured))
     if measured.damping <= -lowest:
         sentences.append("M + H is not positive definite: CG has no solution to go to, here or in the second row.")
     foot = Text("\n" + " ".join(sentences), style="dim")
     return Group(head, Text(), table, foot)
+
+
+def _kernels(measured: Measurement) -> list[str]:
+    """How many kernels a product launches, in the first row of each number."""
+    firsts: dict[int, str] = {}
+    for row in measured.rows:
+        if row.kernels is not None:
+            firsts.setdefault(row.kernels, row.way.strip())
+    if not firsts:
+        return []
+    what = "operations" if measured.device.startswith("CPU") else "kernels"
+    return [f"A product's {what}: " + "; ".join(f"{way}, {count:,}" for count, way in firsts.items()) + "."]
 
 
 def _cells(row: Row) -> list[str]:

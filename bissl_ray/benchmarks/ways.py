@@ -21,6 +21,7 @@ class Way:
         method: as of `solve`.
         stops: at the tolerance, not only after `ITERATIONS`.
         recycles: products from one solve to the next.
+        compiles: batch norm's passes.
     """
 
     name: str
@@ -28,15 +29,17 @@ class Way:
     method: str = "cg"
     stops: bool = True
     recycles: bool = True
+    compiles: bool = False
 
 
-def ways(problem: Problem, torchs_layers: bool) -> list[Way]:
+def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
     """What is measured, in order; the first row is what the others are compared with.
 
     Args:
         problem: the linear systems.
         torchs_layers: run the first rows with torch's own layers (one worker only: torch's synchronised batch norm has
             no second derivative).
+        compiled: with a row for compiled batch norm.
     """
     plain = problem.with_torchs_layers() if torchs_layers else problem
 
@@ -55,6 +58,7 @@ def ways(problem: Problem, torchs_layers: bool) -> list[Way]:
         *own,
         Way("+ tolerance", whole, recycles=False),
         Way("+ recycling (bissl-ray)", whole),
+        *([Way("  its batch norm compiled", whole, compiles=True)] if compiled else []),
         Way("  its MINRES", whole, "minres"),
         Way(f"  its Nyström ({ITERATIONS})", whole, "nystrom", stops=False),
         Way("  on half the batch", half),

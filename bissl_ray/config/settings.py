@@ -59,6 +59,11 @@ class ModelSettings(SettingsGroup):
         description="record losses, gradients and curvature products once and replay them (CUDA graphs): auto goes on "
         "without where that fails or differs, on ends the trial there. This has never run on a GPU",
     )
+    compile: Literal["off", "auto"] = Field(
+        "off",
+        description="let torch.compile join the passes of batch norm and its derivatives: auto goes on without where "
+        "that fails. It takes some seconds at first. This has never run on a GPU, and gains nothing on a CPU",
+    )
 
 
 class LevelSettings(SettingsGroup):
@@ -209,8 +214,9 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     )
     augment: Literal["loader", "device", "auto"] = Field(
         "loader",
-        description="where photographs are augmented for the pretext: where they are decoded, by compiled code; on the "
-        "worker's device, in batches; or where a short measurement finds it faster. Results don't depend on it",
+        description="where training's photographs are cropped, resized and coloured: where they are decoded, by "
+        "compiled code; on the worker's device, in batches; or where a short measurement finds it faster. Results "
+        "don't depend on it",
     )
     cache_gib: float | None = Field(
         None,

@@ -6,7 +6,7 @@ where the network is (`transforms.InSteps`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +16,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from bissl_ray.data.augment.batched import Recipes, coloured_batch
+from bissl_ray.data.augment.crops import Crop, Crops
 from bissl_ray.data.augment.draws import Box, ColourLaw, Colours, CropLaw
 from bissl_ray.data.augment.fastest import coloured
+from bissl_ray.data.augment.resized import resized, resized_crop
 from bissl_ray.data.nested import stacked
 from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.data.transforms import InSteps, Place
@@ -43,15 +45,6 @@ def _pixels(image: Any) -> Tensor:
     """A PIL RGB image or uint8 (3, H, W) as the latter."""
     pixels: Tensor = image if isinstance(image, Tensor) else functional.pil_to_tensor(image)
     return pixels
-
-
-def _cropped(image: Tensor, box: Box, mirrored: bool, side: int) -> Tensor:
-    """A part of an image at the size S that is asked for: uint8 (3, S, S), contiguous, a copy."""
-    part: Tensor = functional.resized_crop_image(
-        image, *box, size=[side, side], interpolation=InterpolationMode.BICUBIC
-    )
-    # A part of that very size is the image's own memory, which nothing may write to.
-    return (part.flip(-1) if mirrored else part).clone(memory_format=torch.contiguous_format)
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,23 @@ class RandomCrop(Transform):
     def prepare(self, image: Any) -> Tensor:
         """A random part as uint8 (3, S, S)."""
         pixels = _pixels(image)
-        return _cropped(pixels, *self.crop.draw(*pixels.shape[-2:]), self.side)
+        return resized_crop(pixels, *self.crop.draw(*pixels.shape[-2:]), self.side)
+
+    def in_steps(self, place: Place) -> InSteps:
+        """See `Views.in_steps`."""
+        if place == "device":
+            return InSteps(self._cut, self._together, self._finish)
+        return super().in_steps(place)
+
+    def _cut(self, image: Any) -> Crop:
+        pixels = _pixels(image)
+        return Crop.of(pixels, *self.crop.draw(*pixels.shape[-2:]))
+
+    def _together(self, samples: Sequence[Crop]) -> Crops:
+        return Crops.of(samples, self.side)
+
+    def _finish(self, crops: Crops) -> Tensor:
+        return self.normalise(resized(crops))
 
 
 @dataclass(frozen=True)
@@ -129,38 +138,40 @@ class Views:
         """The same as a loader process and the network's device share it.
 
         Args:
-            place: "loader": all but normalising is done where images are decoded; "device": only the crop is.
+            place: "loader": all but normalising is done where images are decoded; "device": they are only cut there.
         """
         if place == "device":
-            return InSteps(self._drawn, self._with_recipes, self._finish)
+            return InSteps(self._cut, self._together, self._finish)
         return InSteps(self._coloured, stacked, self._normalised)
 
-    def _drawn(self, image: Any) -> list[tuple[Tensor, Colours]]:
-        pixels = _pixels(image)
-        drawn = []
+    def _drawn(self, image: Tensor) -> Iterator[tuple[Box, bool, Colours]]:
         for law in self.laws:
-            box, mirrored = self.crop.draw(*pixels.shape[-2:])
-            drawn.append((_cropped(pixels, box, mirrored, self.side), law.draw()))
-        return drawn
+            yield *self.crop.draw(*image.shape[-2:]), law.draw()
 
     def _coloured(self, image: Any) -> tuple[Tensor, Tensor]:
-        drawn = zip(self._drawn(image), self.laws, strict=True)
-        first, second = (coloured(view, colours, law.blur_width) for (view, colours), law in drawn)
+        pixels = _pixels(image)
+        first, second = (
+            coloured(resized_crop(pixels, box, mirrored, self.side), colours, law.blur_width)
+            for (box, mirrored, colours), law in zip(self._drawn(pixels), self.laws, strict=True)
+        )
         return first, second
 
     def _normalised(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return self.normalise(views[0]), self.normalise(views[1])
 
-    def _with_recipes(self, samples: Sequence[list[tuple[Tensor, Colours]]]) -> list[tuple[Tensor, Recipes]]:
+    def _cut(self, image: Any) -> list[tuple[Crop, Colours]]:
+        pixels = _pixels(image)
+        return [(Crop.of(pixels, box, mirrored), colours) for box, mirrored, colours in self._drawn(pixels)]
+
+    def _together(self, samples: Sequence[list[tuple[Crop, Colours]]]) -> list[tuple[Crops, Recipes]]:
         batches = []
         for number, law in enumerate(self.laws):
-            drawn = [sample[number] for sample in samples]
-            recipes = Recipes.of([colours for _, colours in drawn], law.blur_width)
-            batches.append((torch.stack([view for view, _ in drawn]), recipes))
+            crops, colours = zip(*(sample[number] for sample in samples), strict=True)
+            batches.append((Crops.of(crops, self.side), Recipes.of(colours, law.blur_width)))
         return batches
 
-    def _finish(self, batches: list[tuple[Tensor, Recipes]]) -> tuple[Tensor, ...]:
-        return tuple(self.normalise(coloured_batch(views, recipes)) for views, recipes in batches)
+    def _finish(self, batches: list[tuple[Crops, Recipes]]) -> tuple[Tensor, ...]:
+        return tuple(self.normalise(coloured_batch(resized(crops), recipes)) for crops, recipes in batches)
 
 
 def _law(spec: DatasetSpec) -> CropLaw:

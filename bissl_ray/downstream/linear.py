@@ -1,7 +1,7 @@
 """What the tasks have in common that put one linear layer on pooled features."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from bissl_ray.config.settings import Settings
-from bissl_ray.data.nested import stacked
 from bissl_ray.data.spec import DatasetSpec, Target
 from bissl_ray.data.transforms import InSteps, Place, evaluation_transform, in_steps, train_transform
 from bissl_ray.downstream.base import DownstreamTask, Prepare, in_mode
@@ -47,22 +46,31 @@ class Tally(ABC):
 
 @dataclass(frozen=True)
 class _Labelled:
-    transform: Callable[[Any], Tensor]
+    transform: Callable[[Any], Any]
 
-    def __call__(self, image: Any, target: Target) -> LabelledImages:
+    def __call__(self, image: Any, target: Target) -> tuple[Any, Tensor]:
         return self.transform(image), torch.tensor(target)
 
     def in_steps(self, place: Place) -> InSteps:
         """The images' transform in its two steps; labels stay as they are."""
         steps = in_steps(self.transform, None, place)
-        return InSteps(_Labelled(steps.prepare), stacked, _Finished(steps.finish))
+        return InSteps(_Labelled(steps.prepare), _Collated(steps.collate), _Finished(steps.finish))
+
+
+@dataclass(frozen=True)
+class _Collated:
+    collate: Callable[[Sequence[Any]], Any]
+
+    def __call__(self, samples: Sequence[tuple[Any, Tensor]]) -> tuple[Any, Tensor]:
+        images, labels = zip(*samples, strict=True)
+        return self.collate(images), torch.stack(labels)
 
 
 @dataclass(frozen=True)
 class _Finished:
-    finish: Callable[[Tensor], Tensor]
+    finish: Callable[[Any], Tensor]
 
-    def __call__(self, batch: LabelledImages) -> LabelledImages:
+    def __call__(self, batch: tuple[Any, Tensor]) -> LabelledImages:
         images, labels = batch
         return self.finish(images), labels
 

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from bissl_ray.parallel.batch_norm_passes import combined, combined_twice, moved, own_sums, sums_of_both
 from bissl_ray.parallel.collectives import Group, all_gather, upstream_only, world_size
 
 
@@ -84,24 +85,6 @@ class _Sum:
         return joint, within + between, everybody[0]
 
 
-def _own_sums(upstream: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
-    """Own Σ upstream and Σ upstream · x̂ per channel, in one fused pass."""
-    # The sums don't depend on the weight, but CUDA's kernel shapes them like it: any tensor of that shape will do.
-    _, weighted, plain = torch.ops.aten.native_batch_norm_backward(
-        upstream, x, inverse, None, None, mean, inverse, True, 0.0, [False, True, True]
-    )
-    return plain, weighted
-
-
-def _combine(constant: Tensor, *terms: tuple[Tensor, Tensor]) -> Tensor:
-    """Σ coefficient · values + constant, coefficients and constant `[channels]`, in as many passes as terms."""
-    shape = [1, -1] + [1] * (terms[0][1].dim() - 2)
-    total = torch.addcmul(constant.view(shape), terms[0][0].view(shape), terms[0][1])
-    for coefficient, values in terms[1:]:
-        total.addcmul_(coefficient.view(shape), values)
-    return total.to(terms[0][1].dtype)
-
-
 class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -115,7 +98,7 @@ class _Normalise(torch.autograd.Function):
             mean, variance, n = total.statistics(mean, variance, own)
             inverse = torch.rsqrt(variance + eps)
             scale = weight * inverse
-            y = _combine(bias - scale * mean, (scale, x))
+            y = moved(bias - scale * mean, scale, x)
         ctx.save_for_backward(x, weight, mean, inverse)
         # Without graph, and no input: it need not be saved as these are.
         ctx.total, ctx.n = total, n
@@ -152,7 +135,7 @@ class _NormaliseBackward(torch.autograd.Function):
         total: _Sum,
         again: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        own_D, own_Dx = _own_sums(d, x, mean, inverse)
+        own_D, own_Dx = own_sums(d, x, mean, inverse)
         D, Dx = total(own_D, own_Dx)
         scale = weight * inverse
         per_value = scale / -n
@@ -163,7 +146,7 @@ class _NormaliseBackward(torch.autograd.Function):
             linear, of_u = _second_derivative(mean, inverse, scale, per_value, own, D, Dx, n)
             ctx.save_for_backward(kept, x, mean, inverse, own, scale, of_u, linear)
         of_x = per_value * inverse * Dx
-        return _combine(torch.addcmul(per_value * D, of_x, mean, value=-1), (scale, d), (of_x, x)), own_Dx, own_D
+        return combined(torch.addcmul(per_value * D, of_x, mean, value=-1), scale, d, of_x, x), own_Dx, own_D
 
     @staticmethod
     @once_differentiable
@@ -171,15 +154,18 @@ class _NormaliseBackward(torch.autograd.Function):
         """The gradient of Φ = Σ u dx + a dw + b db, where u, a and b come from above: see `_second_derivative`."""
         u, a, b = gradients
         d, x, mean, inverse, own, scale, of_u, linear = ctx.saved_tensors
-        own_U, own_Ux = _own_sums(u, x, mean, inverse)
-        # Two rows of the coefficients are 0 and 1.
-        own_P = own_U if d is None else _own_sums(u, d, linear[0, 2], linear[0, 7])[1]
+        if d is None:
+            own_U, own_Ux = own_sums(u, x, mean, inverse)
+            own_P = own_U
+        else:
+            # Two rows of the coefficients are 0 and 1.
+            own_U, own_Ux, own_P = sums_of_both(u, x, d, mean, inverse, linear[0, 2], linear[0, 7])
         sums = ctx.total.in_place(torch.stack([own_U, own_Ux, own_P, *(a * own).unbind(), own_P, a, b]), rows=5)
         constant, of_x, by_weight, constant_of_x, x_of_x = (linear * sums).sum(1).unbind()
-        by_d = _combine(constant, (scale, u), (of_x, x))
         if d is None:
-            return by_d, *[None] * 7
-        return by_d, _combine(constant_of_x, (of_u, u), (of_x, d), (x_of_x, x)), by_weight, *[None] * 5
+            return combined(constant, scale, u, of_x, x), *[None] * 7
+        by_d, by_x = combined_twice(u, x, d, constant, scale, of_x, constant_of_x, of_u, x_of_x)
+        return by_d, by_x, by_weight, *[None] * 5
 
 
 def _second_derivative(

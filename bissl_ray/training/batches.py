@@ -69,6 +69,7 @@ def _moved(batch: Any, device: torch.device) -> Any:
 
 
 def faster_place(
+    stream: str,
     key: Any,
     drawn: Callable[[Place], AbstractContextManager[Iterator[Any]]],
     processes: int,
@@ -78,22 +79,23 @@ def faster_place(
     """Where a few batches are ready faster; measured once in a process for each key. Values are the same in both.
 
     Args:
-        key: what the figures depend on.
+        stream: of which batches.
+        key: what else the figures depend on.
         drawn: opens batches that are augmented in a place.
         processes: loader processes: what they drew ahead is not timed.
         device: the network's.
         tell: hears what was found.
     """
-    if (key, device) not in _found:
+    if (stream, key, device) not in _found:
         rates = {}
         for place in ("loader", "device"):
             with drawn(place) as batches:
                 rates[place] = _rate(batches, 1 + 2 * processes, device)
         chosen: Place = "device" if rates["device"] > _WORTH_IT * rates["loader"] else "loader"
-        _found[key, device] = chosen
+        _found[stream, key, device] = chosen
         figures = " and ".join(f"{rate:,.1f} batches per second in {place}" for place, rate in rates.items())
-        tell(Note(f"photographs are augmented in the {chosen} (augment: auto measured {figures})"))
-    return _found[key, device]
+        tell(Note(f"{stream}: photographs are augmented in the {chosen} (augment: auto measured {figures})"))
+    return _found[stream, key, device]
 
 
 def _rate(batches: Iterator[Any], ahead: int, device: torch.device) -> float:

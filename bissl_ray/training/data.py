@@ -1,8 +1,9 @@
 """The data of one trial on its worker's device: endless streams for training, whole passes for scoring."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Final
 
 from bissl_ray.config.data_choice import DataChoice, Decoding
@@ -25,6 +26,7 @@ from bissl_ray.training.worker import Worker
 _MOST_OPEN: Final = 4
 _opened: dict[tuple[DataChoice, float | None, Decoding], DatasetSplits] = {}
 """A worker runs trial after trial on the same data: it opens it once. The one used last is the last."""
+_Made = tuple[Samples, Finish]
 
 
 def _open_once(choice: DataChoice, settings: Settings, tell: Tell) -> DatasetSplits:
@@ -74,31 +76,36 @@ class TrialData:
     def pretext_batches(self, stage: str, batch: int, first_step: int) -> Iterator[Iterator[Any]]:
         """Endless batches of the pretext task, of its pool; each stage draws its own."""
         stream = Stream("pretext", derived_seed(self._seed, stage), batch, first_step)
-        with self._drawn(*self._views(self._place(stream)), stream) as batches:
+        if self._pretext_spec.colour and not compiles():
+            self._tell(Note("numba is missing, so photographs are augmented slower: pip install numba"))
+        offers_two = self._pretext_spec.colour and own_collate(self._pretext, PretextTask) is None
+        with self._augmented(self._views, stream, self._pretext_spec.name, offers_two) as batches:
             yield self._timed(batches)
 
-    def _views(self, place: Place) -> tuple[Samples, Finish]:
+    def _views(self, place: Place) -> _Made:
         views = self._pretext.views(self._pretext_spec, self._settings.image_size)
         steps = in_steps(views, own_collate(self._pretext, PretextTask), place)
         return Samples(self.splits.pretext, steps.prepare, steps.collate), steps.finish
 
-    def _labelled(self, split: str, prepare: Prepare) -> tuple[Samples, Finish]:
-        steps = in_steps(prepare, own_collate(self._task, DownstreamTask), "loader")
+    def _labelled(self, split: str, prepare: Prepare, place: Place) -> _Made:
+        steps = in_steps(prepare, own_collate(self._task, DownstreamTask), place)
         return Samples(getattr(self.splits, split), OfPair(steps.prepare), steps.collate), steps.finish
 
-    def _place(self, stream: Stream) -> Place:
-        """Where photographs are augmented: as set, or where a few batches come faster."""
-        wanted = self._settings.augment
-        if self._pretext_spec.colour and not compiles():
-            self._tell(Note("numba is missing, so photographs are augmented slower: pip install numba"))
-        if wanted != "auto":
-            return wanted
+    def _augmented(
+        self, made: Callable[[Place], _Made], stream: Stream, dataset: str, offers_two: bool
+    ) -> AbstractContextManager[Iterator[Any]]:
+        """Batches of photographs augmented where it is set, or where a few batches come faster if there is a choice."""
+        settings, device = self._settings, self._worker.device
 
         def drawn(place: Place) -> AbstractContextManager[Iterator[Any]]:
-            return self._drawn(*self._views(place), stream)
+            return self._drawn(*made(place), stream)
 
-        key = (self._pretext_spec.name, self._settings.image_size, stream.batch, self._settings.loader_processes)
-        return faster_place(key, drawn, self._settings.loader_processes, self._worker.device, self._tell)
+        if settings.augment != "auto":
+            return drawn(settings.augment)
+        if not offers_two:
+            return drawn("loader")
+        key = (dataset, settings.image_size, stream.batch, settings.loader_processes)
+        return drawn(faster_place(stream.name, key, drawn, settings.loader_processes, device, self._tell))
 
     @contextmanager
     def labelled(self, stage: str, batch: int, first_step: int) -> Iterator[Iterator[Any]]:
@@ -106,8 +113,10 @@ class TrialData:
 
         BiSSL's runs and the control's draw alike in fine-tuning under the same seed: their comparison is paired.
         """
-        drawn = self._labelled("train", self._task.train_sample(self.spec, self._settings))
-        with self._drawn(*drawn, Stream("train", derived_seed(self._seed, stage), batch, first_step)) as batches:
+        stream = Stream("train", derived_seed(self._seed, stage), batch, first_step)
+        made = partial(self._labelled, "train", self._task.train_sample(self.spec, self._settings))
+        offers_two = self.spec.colour and own_collate(self._task, DownstreamTask) is None
+        with self._augmented(made, stream, self.spec.name, offers_two) as batches:
             yield self._timed(batches)
 
     def labelled_steps(self, batch: int) -> int:
@@ -132,7 +141,7 @@ class TrialData:
     def evaluation(self, split: str) -> Iterator[Any]:
         """This worker's share of one pass over a split, in its order and nothing random."""
         if split not in self._evaluations:
-            samples, finish = self._labelled(split, self._task.evaluation_sample(self.spec, self._settings))
+            samples, finish = self._labelled(split, self._task.evaluation_sample(self.spec, self._settings), "loader")
             batches = evaluation_batches(
                 samples, self._task.evaluation_batch, self._share, self._settings.loader_processes
             )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from bissl_ray.fused import compiled_passes
 from bissl_ray.progress import Sender, StageEnded
 from bissl_ray.training.evaluation.scoring import evaluate_on_test, score_frozen, score_model
 from bissl_ray.training.order import Order
@@ -49,7 +50,8 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
     trial = Trial(order, worker, sender)
     try:
         first, saved = trial.begin()
-        with training_arithmetic(trial.settings.precision), trial.replays.around():
+        compiled = compiled_passes(trial.note if trial.settings.compile == "auto" else None)
+        with training_arithmetic(trial.settings.precision), trial.replays.around(), compiled:
             for name in order.stages[order.stages.index(first) :]:
                 stage = partial(STAGES[name], trial, saved)
                 run_within_memory(stage, name, trial.settings, worker.world_size, worker.device)

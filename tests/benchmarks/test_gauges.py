@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bissl_ray.benchmarks.device import matmul_rate
 from bissl_ray.benchmarks.gauges import Clock, Flop, Peak, covered, read
+from bissl_ray.benchmarks.launches import launches_of
 from bissl_ray.models import build_backbone
 from bissl_ray.models.convolution import Convolution2d
 
@@ -27,6 +28,11 @@ def test_flop_of_a_convolution_and_both_its_derivatives() -> None:
     """The forward, two gradients, four terms of the second derivative, and two by what the loss makes of the output."""
     once = 2 * (2 * 8 * 6 * 6) * (3 * 3 * 3)
     assert read(lambda _: product_of_a_convolution(), Flop(CPU)) == [{"float32": (1 + 2 + 4 + 2) * once}]
+
+
+def test_what_touches_values_is_counted() -> None:
+    x = torch.ones(4, 3)
+    assert launches_of(lambda: (x.view(3, 4).t() + torch.empty_like(x)).sum(), CPU) == 2
 
 
 def test_flop_of_a_network_are_torchs() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.settings import Settings
-from bissl_ray.progress import Event, Sender, TrialStoppedError
+from bissl_ray.progress import Event, Note, Sender, TrialStoppedError
 from bissl_ray.training import files
 from bissl_ray.training.files import read_tensors, write_tensors
 from bissl_ray.training.models import Models
@@ -103,6 +103,18 @@ class Reports(list[dict[str, Any]], Sender):
         self.append(dict(row))
         if len(self) == self._stop_at:
             raise TrialStoppedError
+
+
+class Heard(Reports):
+    """Notes too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def deliver(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self.notes.append(event.line)
 
 
 def run(what: Order, worker: Worker | None = None, reports: Reports | None = None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class _HypergradientOptions(Figures):
     damping: float | None = flag("Of the linear solve; default: so that M + H has condition number 2.5.", least=0)
     tolerance: float | None = flag("To stop at; default: the first row's true residual.", least=0, most=0.99)
     repeats: int = flag("Stages per row; times are medians.", default=1, least=1)
+    compiled: bool = flag("Also with batch norm's passes compiled (setting compile).", default=False)
 
 
 @bench.command()
@@ -53,6 +54,8 @@ def hypergradient(asked: _HypergradientOptions) -> None:
             # Fetched once, here: the workers are on this machine too.
             question = replace(question, pretrained=str(files.enter_context(fetched(pretrained)).path))
         question.check(workers)
-        measured = on_workers(measure_hypergradient, workers, question, damping, asked.tolerance, asked.repeats)
+        measured = on_workers(
+            measure_hypergradient, workers, question, damping, asked.tolerance, asked.repeats, asked.compiled
+        )
     measured = replace(measured, question=replace(question, pretrained=pretrained))
     asked.write(measured, measurement_table(measured))

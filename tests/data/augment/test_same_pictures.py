@@ -1,6 +1,7 @@
 """Our augmentation is torchvision's: for the same seed the same picture, wherever and however it is carried out."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -14,7 +15,7 @@ from bissl_ray.data import get_dataset
 from bissl_ray.data.augment.batched import Recipes, coloured_batch
 from bissl_ray.data.augment.compiled import coloured
 from bissl_ray.data.augment.draws import Colours
-from bissl_ray.data.nested import stacked
+from bissl_ray.data.nested import each_tensor, stacked
 from bissl_ray.data.photographs import pretext_views, random_crop
 
 CARS = replace(get_dataset("cars"), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -29,6 +30,10 @@ def photograph(height: int, width: int, seed: int = 0) -> Tensor:
     smooth[:, : height // 3, : width // 3] = smooth[:1, : height // 3, : width // 3]
     image = smooth.clamp(0, 255).to(torch.uint8)
     return image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+
+
+def several(found: Any) -> tuple[Tensor, ...]:
+    return found if isinstance(found, tuple) else (found,)
 
 
 @pytest.mark.parametrize("mirrors", [True, False])
@@ -98,22 +103,32 @@ def test_grey_blur_and_solarisation_are_torchvisions(drawn, theirs) -> None:
     assert (difference != 0).float().mean() < 1e-3
 
 
+@pytest.mark.parametrize("make", [pretext_views, random_crop])
 @pytest.mark.parametrize("side", [24, 96])
-def test_a_batch_on_the_device_has_the_values_of_the_loaders(side: int) -> None:
-    views = pretext_views(CARS, side)
-    in_loader, on_device = views.in_steps("loader"), views.in_steps("device")
+def test_a_batch_on_the_device_has_the_values_of_the_loaders(side: int, make: Any) -> None:
+    transform = make(CARS, side)
+    in_loader, on_device = transform.in_steps("loader"), transform.in_steps("device")
     samples: dict[str, list] = {"loader": [], "device": []}
     for seed in range(60):
         image = photograph(*SIZES[seed % len(SIZES)], seed=seed)
         for name, steps in (("loader", in_loader), ("device", on_device)):
             torch.manual_seed(seed)
             samples[name].append(steps.prepare(image))
-    one = in_loader.finish(in_loader.collate(samples["loader"]))
-    other = on_device.finish(on_device.collate(samples["device"]))
-    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    one = several(in_loader.finish(in_loader.collate(samples["loader"])))
+    other = several(on_device.finish(on_device.collate(samples["device"])))
+    assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(one, other, strict=True))
     torch.manual_seed(7)
-    whole = views(photograph(*SIZES[7 % len(SIZES)], seed=7))
+    whole = several(transform(photograph(*SIZES[7 % len(SIZES)], seed=7)))
     assert all(torch.equal(a[7], b) for a, b in zip(one, whole, strict=True))
+
+
+@pytest.mark.parametrize("make", [pretext_views, random_crop])
+def test_nothing_waits_for_the_device(make: Any) -> None:
+    """On torch's device without memory, asking for a value fails."""
+    steps = make(CARS, 32).in_steps("device")
+    batch = steps.collate([steps.prepare(photograph(*size)) for size in SIZES * 3])
+    for found in several(steps.finish(each_tensor(batch, lambda tensor: tensor.to("meta")))):
+        assert (found.shape, found.dtype, found.device.type) == ((21, 3, 32, 32), torch.float32, "meta")
 
 
 def test_images_travel_as_bytes_and_the_cache_is_not_written_to() -> None:
@@ -126,6 +141,8 @@ def test_images_travel_as_bytes_and_the_cache_is_not_written_to() -> None:
             sample = steps.prepare(image)
             tensors = sample if isinstance(sample, tuple) else (sample,)
             assert all(tensor.dtype == torch.uint8 and tensor.is_contiguous() for tensor in tensors)
+        on_device = make(replace(CARS, crop_scale=(1.0, 1.0)), 96).in_steps("device")
+        on_device.finish(on_device.collate([on_device.prepare(image) for _ in range(9)]))
     assert torch.equal(image, before)
 
 
