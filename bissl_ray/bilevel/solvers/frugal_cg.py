@@ -36,7 +36,7 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         norm = system.norm(r)
     if not norm < 1.0:
         pairs.clear()
-        x, r, norm, cold = torch.zeros_like(system.rhs), system.rhs.clone(), 1.0, True
+        x, r, norm, cold = pairs.at_zero(), system.rhs.clone(), 1.0, True
     report = SolveReport("iterations", residuals=[norm])
     check, ritz = ConvergenceCheck(system, tolerance), ConjugateGradientRitz()
     first, share, settled = len(pairs) == 0, math.inf, False
@@ -44,7 +44,8 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
     for iteration in range(iterations + 1):
         if report.residuals[-1] <= check.goal:
             report.add_ritz_values(ritz.values())
-            x, r, settled = check.settle(x, r, report)
+            found, r, settled = check.settle(x.whole(r), r, report)
+            x = x.at(found)
             if settled:
                 break
             ritz, share = ConjugateGradientRitz(), math.inf
@@ -65,19 +66,18 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         curvature, next_squared, *shares = system.on_host(bend, left.dot(left), left_squared, strength)
         if not (math.isfinite(curvature) and (math.isfinite(next_squared) or curvature <= 0)):
             report.stopped_because = "non_finite"
-            return Outcome(x, r, report)
+            return Outcome(x.whole(r), r, report)
         ritz.add(curvature / norm**2)
         if curvature <= 0:
             report.stopped_because, bent = "negative_curvature", image
             break
-        x.addcmul_(step, p)
         r = left
         ritz.turn(curvature / norm**2, next_squared / norm**2)
         report.residuals.append(math.sqrt(next_squared))
         share, before = math.sqrt(shares[0]) / norm, share
         if before > 0:
             pairs.growth = max(pairs.growth, share / before)
-        pairs.add(p, image, system.diagonal, bend, shares[1])
+        x.step(step, pairs.add(p, image, system.diagonal, bend, shares[1]), r)
         # A name would hold its vector until the next product is there.
         del p, image, left
     report.add_ritz_values(ritz.values())
@@ -88,12 +88,12 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         if untouched or report.residuals[-1] > 1.0:
             return first_order(system, bent if untouched else None, report)
     elif not first and report.stopped_because != "stagnated" and pairs.growth * share <= _WORTH_IT:
-        p = pairs.conjugate(r, system.diagonal)
-        x.addcmul_(_guessed(system, p, p.dot(r)), p)
+        p, found = pairs.conjugate_and_whole(r, system.diagonal, x)
+        found.addcmul_(_guessed(system, p, p.dot(r)), p)
         report.residuals.append(pairs.growth * share * report.residuals[-1])
         report.estimated = True
-        return Outcome(x, None, report)
-    return Outcome(x, r, report) if settled else check.confirm(x, r, report)
+        return Outcome(found, None, report)
+    return Outcome(x.whole(r), r, report) if settled else check.confirm(x.whole(r), r, report)
 
 
 def _guessed(system: LinearSystem, p: Tensor, along: Tensor) -> Tensor:

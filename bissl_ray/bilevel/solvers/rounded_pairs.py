@@ -1,13 +1,12 @@
 """Known products in half the memory: those that tell most about H, rounded where it does no harm."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-_AT_ONCE = 1 << 21
-"""Entries that the CPU works on at once: few enough to stay in its cache, and enough for all its threads."""
+from bissl_ray.bilevel.solvers.unrounding import Iterate, Move, Room, Unrounding
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class RoundedPairs:
 
     def __init__(self, capacity: int) -> None:
         self.growth = 6.0
-        self._room: _Room | None = None
+        self._unrounding = Unrounding()
         self._capacity = capacity
         self._pairs: list[_Pair] = []
 
@@ -67,8 +66,8 @@ class RoundedPairs:
         """A vector as it can be kept; it may be changed in place."""
         return vector.copy_(vector.to(torch.bfloat16)) if vector.dtype == torch.float32 else vector
 
-    def add(self, vector: Tensor, image: Tensor, diagonal: Tensor, energy: Tensor, strength: float) -> None:
-        """Keep a pair.
+    def add(self, vector: Tensor, image: Tensor, diagonal: Tensor, energy: Tensor, strength: float) -> Tensor:
+        """Keep a pair, and let one go where there are too many.
 
         Args:
             vector: w, as `rounded` gave it; nothing may write to it afterwards.
@@ -76,78 +75,72 @@ class RoundedPairs:
             diagonal: that of M, one number or `[entries]`.
             energy: wᵀ A w, a scalar on the device.
             strength: ‖H w‖ / ‖M w‖, about.
+
+        Returns:
+            w as it is kept.
         """
         norm = torch.linalg.vector_norm
         stretch = norm(image) / norm(vector)
         kept = torch.bfloat16 if vector.dtype == torch.float32 else vector.dtype
         change = image.addcmul_(diagonal, vector, value=-1).to(kept)
-        self._pairs.append(_Pair(vector.to(kept), change, energy, strength, stretch))
+        kept_vector = vector.to(kept)
+        self._pairs.append(_Pair(kept_vector, change, energy, strength, stretch))
         if len(self._pairs) > self._capacity:
             # Not the newest: the next direction starts from there.
             del self._pairs[min(range(self._capacity), key=lambda i: self._pairs[i].strength)]
+        return kept_vector
 
-    def solve_within(self, v: Tensor, diagonal: Tensor) -> tuple[Tensor, Tensor]:
+    def at_zero(self) -> Iterate:
+        """An iterate that is 0."""
+        # Two more than pairs: where these have let as many go, they are held for x alone, as much as one vector of it.
+        return Iterate(self._unrounding, self._capacity + 2)
+
+    def solve_within(self, v: Tensor, diagonal: Tensor) -> tuple[Iterate, Tensor]:
         """The Galerkin projection x of A⁻¹ v on the span of the directions, and its residual v − A x."""
-        x, residual = torch.zeros_like(v), v.clone()
+        x, residual = self.at_zero(), v.clone()
         if self._pairs:
             moments = self._over_stretches(v, lambda pair, part, room: room(pair.vector[part]).dot(v[part]))
-            lengths = [moment / pair.energy for moment, pair in zip(moments, self._pairs, strict=True)]
-            for part, room in self._stretches(v):
-                weight = diagonal if diagonal.dim() == 0 else diagonal[part]
-                for length, pair in zip(lengths, self._pairs, strict=True):
-                    x[part].addcmul_(length, room(pair.vector[part]))
+            x.steps = [(moment / pair.energy, pair.vector) for moment, pair in zip(moments, self._pairs, strict=True)]
+            sums: Room | None = None
+            for part, room in self._unrounding.stretches(v):
+                sums = Room(v[part]) if sums is None else sums
+                within = sums.of_zeros(v[part])
+                for (length, vector), pair in zip(x.steps, self._pairs, strict=True):
+                    within.addcmul_(length, room(vector[part]))
                     residual[part].addcmul_(length, room(pair.change[part]), value=-1)
-                residual[part].addcmul_(weight, x[part], value=-1)
+                residual[part].addcmul_(diagonal if diagonal.dim() == 0 else diagonal[part], within, value=-1)
         return x, residual
 
     def conjugate(self, r: Tensor, diagonal: Tensor) -> Tensor:
         """What of r is conjugate to all directions, a new vector, as it can be kept."""
         p = r.clone()
-        if self._pairs:
-
-            def moment(pair: _Pair, part: slice, room: _Room) -> Tensor:
-                # (M w + H w)ᵀr, where M is a number as wᵀr times it.
-                of_change = room(pair.change[part]).dot(r[part])
-                if diagonal.dim() == 0:
-                    return of_change + diagonal * room(pair.vector[part]).dot(r[part])
-                return of_change + room(pair.vector[part]).mul_(diagonal[part]).dot(r[part])
-
-            moments = self._over_stretches(r, moment)
-            lengths = [moment / pair.energy for moment, pair in zip(moments, self._pairs, strict=True)]
-            for part, room in self._stretches(r):
-                for length, pair in zip(lengths, self._pairs, strict=True):
-                    p[part].addcmul_(length, room(pair.vector[part]), value=-1)
+        self._unrounding.go(self._away(p, r, diagonal))
         return self.rounded(p)
 
-    def _over_stretches(self, like: Tensor, summand: "Callable[[_Pair, slice, _Room], Tensor]") -> list[Tensor]:
+    def conjugate_and_whole(self, r: Tensor, diagonal: Tensor, x: Iterate) -> tuple[Tensor, Tensor]:
+        """The same, and all of x, reading each direction once for both."""
+        p, (whole, moves) = r.clone(), x.moves(r)
+        self._unrounding.go([*self._away(p, r, diagonal), *moves])
+        return self.rounded(p), whole
+
+    def _away(self, p: Tensor, r: Tensor, diagonal: Tensor) -> list[Move]:
+        """The moves that make p, a copy of r, conjugate to all directions."""
+
+        def moment(pair: _Pair, part: slice, room: Room) -> Tensor:
+            # (M w + H w)ᵀr, where M is a number as wᵀr times it.
+            of_change = room(pair.change[part]).dot(r[part])
+            if diagonal.dim() == 0:
+                return of_change + diagonal * room(pair.vector[part]).dot(r[part])
+            return of_change + room(pair.vector[part]).mul_(diagonal[part]).dot(r[part])
+
+        moments = self._over_stretches(r, moment) if self._pairs else []
+        return [Move(p, -moment / pair.energy, pair.vector) for moment, pair in zip(moments, self._pairs, strict=True)]
+
+    def _over_stretches(self, like: Tensor, summand: Callable[[_Pair, slice, Room], Tensor]) -> list[Tensor]:
         """A sum over all entries for each pair, scalars on the device."""
         totals: Tensor | None = None
-        for part, room in self._stretches(like):
+        for part, room in self._unrounding.stretches(like):
             numbers = torch.stack([summand(pair, part, room) for pair in self._pairs])
             totals = numbers if totals is None else totals.add_(numbers)
         assert totals is not None
         return list(totals.unbind())
-
-    def _stretches(self, vector: Tensor) -> "Iterator[tuple[slice, _Room]]":
-        """All of it; on the CPU a part at a time."""
-        step = min(_AT_ONCE, len(vector)) if vector.device.type == "cpu" else len(vector)
-        if self._room is None:
-            self._room = _Room(step, vector)
-        for start in range(0, len(vector), step):
-            yield slice(start, start + step), self._room
-
-
-class _Room:
-    """Where a rounded part is unrounded, time and again: to have new memory mapped takes the CPU longer than the sums.
-
-    Args:
-        entries: of a part, at most.
-        like: has the type and the device.
-    """
-
-    def __init__(self, entries: int, like: Tensor) -> None:
-        self._entries = like.new_empty(entries)
-
-    def __call__(self, rounded: Tensor) -> Tensor:
-        """The same numbers, until the next call; they may be changed."""
-        return self._entries[: len(rounded)].copy_(rounded)
