@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-_AT_ONCE: Final = 1 << 21
-"""Entries that the CPU works on at once: few enough to stay in its cache, and enough for all its threads."""
+_AT_ONCE: Final = 1 << 19
+"""Entries that a thread of the CPU works on at once: few enough to stay in its cache, and enough to be worth a call."""
 
 
 class Move(NamedTuple):
@@ -32,6 +32,9 @@ class Room:
         """The same numbers, until the next call; they may be changed."""
         return self._entries[: len(rounded)].copy_(rounded)
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def of_zeros(self, like: Tensor) -> Tensor:
         """As many zeros, likewise."""
         return self._entries[: len(like)].zero_()
@@ -45,9 +48,10 @@ class Unrounding:
 
     def stretches(self, vector: Tensor) -> Iterator[tuple[slice, Room]]:
         """Each part, and the room that all of them share."""
-        step = min(_AT_ONCE, len(vector)) if vector.device.type == "cpu" else len(vector)
         if self._room is None:
-            self._room = Room(vector[:step])
+            on_cpu = vector.device.type == "cpu"
+            self._room = Room(vector[: _AT_ONCE * torch.get_num_threads()] if on_cpu else vector)
+        step = len(self._room)
         for start in range(0, len(vector), step):
             yield slice(start, start + step), self._room
 

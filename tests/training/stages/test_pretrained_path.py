@@ -58,6 +58,7 @@ def test_it_changes_with_nothing_else():
         "curvature_products": "recompute",
         "lower_memory": "blocks",
         "replay": "auto",
+        "compile": "auto",
         "augment": "auto",
         "curvature_batch": 8,
         "cache_gib": 1.0,
