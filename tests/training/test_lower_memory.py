@@ -9,6 +9,7 @@ from bissl_ray.training.models import Models
 from tests.training.small_trial import CPU, Reports, assert_bit_equal, one_for_each, order, run, saved_models, settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "way", "share"),
     [
@@ -70,6 +71,7 @@ def test_a_trial_in_blocks_is_bit_for_bit_the_whole_one(tmp_path, pretext):
     assert_bit_equal(saved_models(blocks), saved_models(whole))
 
 
+@pytest.mark.slow
 def test_pretraining_and_lower_steps_of_a_transformer_in_chunks(tmp_path):
     rows = {}
     for way in ("whole", "chunks"):

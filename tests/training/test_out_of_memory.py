@@ -65,6 +65,7 @@ def test_a_process_that_may_have_no_more_says_what_would_fit(tmp_path):
     assert "; try pretrain_batch " in last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "changes", "expected"),
     [

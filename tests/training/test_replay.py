@@ -55,6 +55,7 @@ def replayed(tmp_path, monkeypatch, recorder, **changes):
     return whole(tmp_path, "auto", **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -78,6 +79,7 @@ def test_ten_alternations_by_replay_are_bit_for_bit_those_without(tmp_path, monk
     assert recorder.replayed > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorder", [FailsToRecord, OutOfMemory, WrongOnOtherBatches, SlightlyOff])
 def test_recordings_that_fail_change_no_bit_and_are_said_once_each(tmp_path, monkeypatch, eager, recorder):
     rows_off, _, models_off = eager()
