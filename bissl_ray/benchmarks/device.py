@@ -1,4 +1,4 @@
-"""The device that a benchmark runs on: its name, its clock, and how fast it multiplies matrices."""
+"""The device that a benchmark runs on: its name, and how fast it multiplies matrices."""
 
 import time
 

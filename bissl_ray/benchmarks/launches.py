@@ -33,7 +33,7 @@ def launches_of(run: Callable[[], object], device: torch.device) -> int:
     return sum(is_kernel(event) for event in profile.events() or [])
 
 
-_NO_KERNELS = (
+_WITHOUT_VALUES = (
     torch.ops.aten.empty,
     torch.ops.aten.empty_like,
     torch.ops.aten.empty_strided,
@@ -51,6 +51,6 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Tensor:
-        self.count += not (func.is_view or func._overloadpacket in _NO_KERNELS)
+        self.count += not (func.is_view or func._overloadpacket in _WITHOUT_VALUES)
         result: Tensor = func(*args, **(kwargs or {}))
         return result
