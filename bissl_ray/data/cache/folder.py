@@ -12,8 +12,8 @@ from bissl_ray.errors import BadInputError
 SUFFIX = ".images"
 PART = ".part"
 _VARIABLE = "BISSL_RAY_CACHE"
-_DISK_RESERVE = 10 * 2**30
-_DISK_RESERVE_SHARE = 8
+_DISK_RESERVE_SHARE = 20
+"""Ray stops spilling when less than this share of a disk is free."""
 
 
 def cache_folder() -> Path:
@@ -73,7 +73,7 @@ def room_for(path: Path, limit: int) -> int:
     others = _others(path)
     removable = sum(other.bytes for other in others if not in_use(other.path))
     kept = sum(other.bytes for other in others) - removable
-    return max(0, min(limit - kept, _spare(path.parent) + removable))
+    return max(0, min(limit - kept, _spare(path.parent, removable)))
 
 
 def make_room(path: Path, wanted: int, limit: int) -> None:
@@ -100,10 +100,14 @@ def touch(path: Path) -> None:
         os.utime(path)
 
 
-def _spare(folder: Path) -> int:
-    """Bytes of the disk that may be taken: an eighth of it, and at least 10 GiB, stay free for everything else."""
+def _spare(folder: Path, removable: int = 0) -> int:
+    """Bytes of the disk that may be taken: half of what is free beyond a twentieth of it; the rest is everybody's.
+
+    A share of what is free, and none of the whole disk's size alone, so that a small cache has its room on a large
+    disk that others have nearly filled.
+    """
     disk = shutil.disk_usage(folder)
-    return disk.free - max(_DISK_RESERVE, disk.total // _DISK_RESERVE_SHARE)
+    return (disk.free + removable - disk.total // _DISK_RESERVE_SHARE) // 2
 
 
 def _others(path: Path) -> list[_Other]:

@@ -142,9 +142,11 @@ def test_news_may_end_the_filling_and_leave_nothing(folder: Path, cache: Path) -
     assert held(cached_splits(CARS.open(folder), 1.0).train) == 19
 
 
-def test_an_eighth_of_the_disk_stays_free(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for total, spare in ((40 * 2**30, 10 * 2**30), (800 * 2**30, 100 * 2**30)):
-        disk = SimpleNamespace(total=total, free=spare + 100_000)
+def test_half_of_what_is_free_beyond_a_twentieth_is_taken(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for total in (40 * 2**30, 800 * 2**30):
+        disk = SimpleNamespace(total=total, free=total // 20 + 200_000)
         monkeypatch.setattr(shutil, "disk_usage", lambda path, disk=disk: disk)
         told = Told()
         cached = cached_splits(CARS.open(folder), 1.0, told)
