@@ -111,6 +111,7 @@ def _say_what_is_left_out(plan: Plan, folder: Path, tell: Tell) -> None:
         tell(
             Note(
                 f"{folder} has room for {plan.held:,} of {count:,} decoded images ({plan.room / 2**30:.1f} GiB; "
-                "cache_gib is the limit, and half of what is free on its disk); the others are decoded each time they are used"
+                "cache_gib is the limit, and half of what is free on its disk); "
+                "the others are decoded each time they are used"
             )
         )
