@@ -196,6 +196,13 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     finetune_epochs: int = Field(400, ge=0, description="epochs of fine-tuning from the lower backbone")
     finetune_lr: float = Field(0.03, ge=0, description="peak learning rate of fine-tuning")
     finetune_warmup: int = Field(0, ge=0, description="warm-up of fine-tuning, epochs")
+    finetune_layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="fine-tuning's rate of the backbone's last part is finetune_lr times this, that of the part before "
+        "it times its square, and so on to the stem; 1: one rate for all",
+    )
     finetune_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of fine-tuning")
     finetune_weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning")
     finetune_batch: int = Field(256, ge=2, description="images per fine-tuning step, over all workers")

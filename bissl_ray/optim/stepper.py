@@ -20,7 +20,8 @@ class Stepper:
     """An optimizer with its schedule and its step counter.
 
     Args:
-        optimizer: holds exactly `parameters`; its learning rate is that where the schedule's factor is 1.
+        optimizer: holds exactly `parameters`; its learning rate, and that of each of its groups, is that where the
+            schedule's factor is 1.
         parameters: in the order in which gradients will come.
         schedule: factor by step.
         clip_norm: largest norm over all gradients together; None for no clipping.
@@ -28,7 +29,7 @@ class Stepper:
     Attributes:
         parameters: as given.
         steps: how many were taken.
-        lr: learning rate of the last step.
+        lr: learning rate of the last step, of groups that have none of their own.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Stepper:
         self.steps = 0
         self._peak_lr: float = optimizer.defaults["lr"]
         self.lr = self._peak_lr * schedule.factor(0)
+        self._peak_of_groups: list[float] = [group["lr"] for group in optimizer.param_groups]
         self._optimizer = optimizer
         self.parameters = list(parameters)
         self._schedule = schedule
@@ -63,9 +65,10 @@ class Stepper:
             gradients = torch._foreach_mul(list(gradients), shrink)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
-        self.lr = self._peak_lr * self._schedule.factor(self.steps)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.lr
+        factor = self._schedule.factor(self.steps)
+        self.lr = self._peak_lr * factor
+        for group, peak in zip(self._optimizer.param_groups, self._peak_of_groups, strict=True):
+            group["lr"] = peak * factor
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.steps += 1

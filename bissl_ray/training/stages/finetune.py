@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from bissl_ray.models.base import Backbone
 from bissl_ray.progress import Step
 from bissl_ray.training.evaluation.statistics import average_statistics
 from bissl_ray.training.stages.steps import StageSteps, StepsState, plain_sgd
@@ -42,17 +43,33 @@ def fine_tuning(trial: Trial, steps: int) -> StageSteps:
     """So many steps of `finetune`, at their beginning."""
     settings, models = trial.settings, trial.models
     per_epoch = trial.data.labelled_steps(settings.finetune_batch)
+    head = list(models.downstream.parameters())
     stepper = plain_sgd(
-        [*models.lower.parameters(), *models.downstream.parameters()],
+        [*models.lower.parameters(), *head],
         steps,
         settings.clip_norm,
         settings.finetune_warmup * per_epoch,
+        [*falling_rates(models.lower, settings.finetune_layer_decay), *[1.0] * len(head)],
         lr=settings.finetune_lr,
         momentum=settings.finetune_momentum,
         weight_decay=settings.finetune_weight_decay,
     )
     length = Step("finetune", 0, steps, "epoch", per_epoch)
     return StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper)
+
+
+def falling_rates(backbone: Backbone, decay: float) -> list[float]:
+    """Factor on the learning rate of each of a backbone's parameter tensors, in the module's order (issue 16).
+
+    Rates that fall with depth below the head, as in ULMFiT (Howard and Ruder 2018, section 3.2), by parts of the
+    backbone in place of layers: decay for the last part, decay² for the one before it.
+
+    Args:
+        backbone: all of its parameters are trained.
+        decay: in (0, 1].
+    """
+    below = {part: depth for depth, part in enumerate(reversed(backbone.parts), start=1)}
+    return [decay ** below[part] for part in backbone.parameter_parts()]
 
 
 def _marks(steps: int) -> list[int]:

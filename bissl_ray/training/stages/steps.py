@@ -1,7 +1,7 @@
 """The steps of a stage that trains with one loss: pretraining, the head's warm-up, fine-tuning."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -137,7 +137,12 @@ class StageSteps:
 
 
 def plain_sgd(
-    parameters: list[nn.Parameter], steps: int, clip_norm: float | None, warmup_steps: int = 0, **options: float
+    parameters: list[nn.Parameter],
+    steps: int,
+    clip_norm: float | None,
+    warmup_steps: int = 0,
+    rates: Sequence[float] | None = None,
+    **options: float,
 ) -> Stepper:
     """SGD on a cosine schedule.
 
@@ -146,7 +151,15 @@ def plain_sgd(
         steps: length of the schedule.
         clip_norm: largest norm of the averaged gradient; None: no clipping.
         warmup_steps: steps in which the rate rises.
+        rates: factor on the rate of each parameter; None: one rate for all.
         options: of torch.optim.SGD, "lr" among them.
     """
-    optimizer = torch.optim.SGD(parameters, **options)  # type: ignore[arg-type]
+    # One group where one will do: what was saved before there were rates still loads.
+    groups: list[Any] = list(parameters)
+    if rates is not None and len(set(rates)) > 1:
+        by_rate: dict[float, list[nn.Parameter]] = {}
+        for parameter, rate in zip(parameters, rates, strict=True):
+            by_rate.setdefault(rate, []).append(parameter)
+        groups = [{"params": members, "lr": options["lr"] * rate} for rate, members in by_rate.items()]
+    optimizer = torch.optim.SGD(groups, **options)  # type: ignore[arg-type]
     return Stepper(optimizer, parameters, WarmupCosine(max(steps, 1), warmup_steps), clip_norm)
