@@ -149,6 +149,7 @@ def test_settings_that_would_fail_some_trial(
     assert expected in one_line(refused("sweep", "--space", path, "--workers-per-trial", workers))
 
 
+@pytest.mark.slow
 def test_dry_run_starts_nothing(tmp_path: Path) -> None:
     done = run("sweep", "--dry-run", cwd=tmp_path)
     assert done.code == 0, done.err

@@ -89,6 +89,7 @@ def uneven_work(rank, count):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_workers_with_unlike_numbers_of_rows_equal_one_process(count):
     expected = summed_curvature(network(), images()[: sum([1, 5, 2][:count])])

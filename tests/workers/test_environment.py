@@ -51,6 +51,7 @@ def test_workers_of_any_cluster_know_the_plugins():
     assert worker_environment()["BISSL_RAY_PLUGINS"] == "my_package.my_task"
 
 
+@pytest.mark.slow
 def test_it_imports_no_ray():
     code = f"import sys, {environment.__name__}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -41,6 +41,7 @@ def networks():
     return backbone, SimCLR(backbone.feature_dim, 256, 256, 0.5, "synchronised")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["hessian", "gauss_newton"])
 def test_the_estimate_is_what_a_real_run_takes(networks, kind):
     """ResNet-18, 32 pixels, batch 8: a graph that is kept, and one that is rebuilt."""
