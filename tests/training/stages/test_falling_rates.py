@@ -51,7 +51,6 @@ def test_every_backbone_has_a_rate_for_each_tensor():
 
 def test_a_resumed_schedule_keeps_the_rates_apart():
     def stepper():
-        torch.manual_seed(0)
         parameters = [torch.nn.Parameter(torch.ones(2, dtype=torch.float64)) for _ in range(3)]
         return plain_sgd(parameters, 4, None, 2, (0.25, 1.0, 0.25), lr=0.1, momentum=0.9), parameters
 
