@@ -10,6 +10,10 @@ PARAMETER_PREFIX: Final = "param_"
 """How the column of a setting begins; its name follows."""
 
 
+ALIGNING: Final = ("bissl", "joint")
+"""Stages that bring the backbone nearer to the task, one alternation after another, and report after each."""
+
+
 class Status(StrEnum):
     """How a trial stands."""
 
@@ -64,7 +68,7 @@ class Kind(StrEnum):
 
     BISSL = "bissl"
     CONTROL = "control"
-    """Plain fine-tuning."""
+    """What BiSSL is compared with."""
 
 
 class Standing(StrEnum):

@@ -82,7 +82,7 @@ class LowerLevel(Generic[LowerBatch]):
         self._group = group
         self._gradients = replays.of(self._loss_and_gradients, "the lower step")
         self.stepper = Stepper(
-            _optimizer(level, settings),
+            lower_optimizer(level, settings),
             [*self._theta, *self._phi],
             WarmupCosine(self._steps_in_all, settings.lower_warmup * settings.lower_steps),
             settings.clip_norm,
@@ -135,7 +135,8 @@ class LowerLevel(Generic[LowerBatch]):
         return [*torch._foreach_add(gradients[:size], self._proximity.gradient()), *gradients[size:]]
 
 
-def _optimizer(level: Level[LowerBatch], settings: BilevelSettings) -> torch.optim.Optimizer:
+def lower_optimizer(level: Level[LowerBatch], settings: BilevelSettings) -> torch.optim.Optimizer:
+    """The optimizer of θ and φ_P."""
     everything = [*level.backbone.named_parameters("backbone"), *level.head.named_parameters("head")]
     named = [(name, parameter) for name, parameter in everything if parameter.requires_grad]
     groups = lower_parameter_groups(named, settings.lower_weight_decay, settings.exclude_bias_and_norm)

@@ -11,6 +11,7 @@ import typer
 from bissl_ray.config.addresses import without_secrets
 from bissl_ray.metrics import in_words
 from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
+from bissl_ray.words import ALIGNING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +29,7 @@ _TITLES: Final = {
     "pretrain": "pretraining",
     "head": "head warm-up",
     "bissl": "BiSSL",
+    "joint": "training in BiSSL's place",
     "finetune": "fine-tuning",
 }
 
@@ -78,7 +80,7 @@ class StageView:
         if row.get("objective") is not None:
             self._facts["metric"] = in_words(row["objective_name"], row["objective"])
         if self._bars is None:
-            at = "alternation" if row["stage"] == "bissl" else "epoch"
+            at = "alternation" if row["stage"] in ALIGNING else "epoch"
             facts = ", ".join([f"{at} {row[at]}", *self._facts.values(), duration(row["seconds"])])
             self._print(f"{_TITLES[row['stage']]}: {facts}")
 

@@ -11,11 +11,12 @@ from bissl_ray.config.flags import flag_of
 from bissl_ray.config.options import CompareOptions
 from bissl_ray.config.requests import Case, Comparison
 from bissl_ray.config.resolved import parse_assignments
+from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.paths import absolute_path
 
-_NOT_OF_A_CASE: Final = ("name", "storage", "address", "pretrained", "pretrain_epochs", "pretrained_head")
+_NOT_OF_A_CASE: Final = ("name", "storage", "address", "pretrained", "pretrain_epochs", "pretrained_head", "control")
 
 
 def joined(known: Comparison | None, asked: Comparison) -> Comparison:
@@ -59,7 +60,8 @@ def extended(known: Comparison, starts: Sequence[Start], asked: CompareOptions) 
     said = {name: value for name, value in asked.given().items() if name not in _NOT_OF_A_CASE}
     if partial:
         said.pop("allow_partial")
-    changed = [name for name, value in said.items() if not all(_has(case, name, value) for case in here.cases)]
+    mains = [case for case in here.cases if case.control == PLAIN]
+    changed = [name for name, value in said.items() if not all(_has(case, name, value) for case in mains)]
     if changed:
         flags = " and ".join(flag_of(CompareOptions, name) for name in changed)
         raise BadInputError(
@@ -105,7 +107,7 @@ def _has(case: Case, name: str, value: Any) -> bool:
 
 def _from(comparison: Comparison, dataset: str, start: Start, allow_partial: bool) -> Case:
     """A case from a checkpoint, the rest as the dataset's other cases have it."""
-    own = [case for case in comparison.cases if case.dataset == dataset]
+    own = [case for case in comparison.cases if case.dataset == dataset and case.control == PLAIN]
     model = next((case for case in own if case.checkpoint == start.label), own[0]).request
     space = model.space
     if start.epochs not in (None, space.settings({}).pretrain_epochs):

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 
+from bissl_ray.compare.controls import with_controls
 from bissl_ray.compare.extend import extended, joined
 from bissl_ray.compare.starts import Start, case_name, started_from, starts_of
 from bissl_ray.config import SearchSpace, SettingValue, load_search_space
+from bissl_ray.config.controls import controls_of
 from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.fixing import held, one_configuration
 from bissl_ray.config.flags import flag_of
@@ -44,11 +46,14 @@ def prepare_comparison(
         BadInputError: anything wrong, or something that would change what was asked for before.
     """
     starts = starts_of(asked)
+    controls = () if asked.control is None else controls_of(asked.control)
     if asked.from_sweep is not None:
-        return joined(known, _of_winner(asked, name, storage, starts))
-    if known is None or asked.datasets or asked.space is not None:
-        return joined(known, _of_datasets(asked, name, of_dataset))
-    return extended(known, starts, asked)
+        found = joined(known, _of_winner(asked, name, storage, starts))
+    elif known is None or asked.datasets or asked.space is not None:
+        found = joined(known, _of_datasets(asked, name, of_dataset))
+    else:
+        found = extended(known, starts, asked)
+    return with_controls(found, controls)
 
 
 def _of_datasets(asked: CompareOptions, name: str, of_dataset: OfDataset) -> Comparison:
@@ -100,7 +105,7 @@ def _of_winner(asked: CompareOptions, name: str, storage: str, starts: Sequence[
         BadInputError: there is no such sweep, it has no winner yet, or options were given that the sweep decides.
     """
     how = {"pretrained_head", "allow_partial"} if asked.pretrained else set()
-    also = {"from_sweep", "pretrained", "pretrain_epochs", "seeds", "storage", "address", "name", *how}
+    also = {"from_sweep", "control", "pretrained", "pretrain_epochs", "seeds", "storage", "address", "name", *how}
     if others := [flag_of(CompareOptions, given) for given in asked.given() if given not in also]:
         raise BadInputError(
             f"--from {asked.from_sweep} brings that sweep's dataset and settings: leave out {', '.join(others)}"

@@ -1,85 +1,80 @@
-"""What the sweeps of a comparison have found, and what each side cost in images."""
+"""What the sweeps of a comparison have found, and what each side cost in images and gradients."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
+from statistics import fmean
 
+from bissl_ray.compare.budget import TrainingImages, images_of_run
+from bissl_ray.compare.controls import main_case
+from bissl_ray.config.columns import settings_of_row
+from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import Case, Comparison
 from bissl_ray.config.settings import Settings
+from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
-from bissl_ray.data.sampling import global_batch, steps_per_epoch
 from bissl_ray.leaderboard.comparison.cases import CaseFacts, ComparisonBoard, Pipeline
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
-from bissl_ray.search.history import control_settings, is_finished, planner_of
+from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
+from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
 from bissl_ray.store.paths import sweep_names
-from bissl_ray.words import Phase
 
 
 def board_of(comparison: Comparison, storage: str) -> ComparisonBoard:
     """Read what the sweeps of a comparison have found so far."""
-    begun = sweep_names(storage)
+    begun = set(sweep_names(storage))
     rows = [row for case in comparison.cases for row in to_rows(read_trials(storage, case.dataset, case.sweep))]
-    facts = [_facts(case, storage, case.sweep in begun) for case in comparison.cases]
+    configurations = gather(rows)
+    facts = [_facts(comparison, case, configurations, storage, begun) for case in comparison.cases]
     return compare_cases(comparison.name, facts, rows)
 
 
-def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
+def _facts(
+    comparison: Comparison, case: Case, configurations: list[Configuration], storage: str, begun: set[str]
+) -> CaseFacts:
+    main = main_case(comparison, case)
     metric = get_dataset(case.dataset).metric
-    facts = CaseFacts(case.dataset, case.checkpoint, case.sweep, metric, finished=False)
-    if not begun:
+    facts = CaseFacts(
+        case.dataset, case.checkpoint, main.sweep, metric, finished=False, control=case.control, of_control=case.sweep
+    )
+    documents = {name: read_sweep_document(storage, name) for name in {main.sweep, case.sweep} & begun}
+    if main.sweep not in documents:
         return facts
-    document = read_sweep_document(storage, case.sweep)
-    request = document.request
-    facts = replace(facts, metric=request.space.settings({}).objective or metric)
-    planner, _ = planner_of(request, storage)
-    bissl, control = planner.confirmed(Phase.CONFIRM), planner.confirmed(Phase.CONTROL)
-    sizes, workers = document.data, request.workers_per_trial
-    images: dict[Pipeline, TrainingImages] = {}
-    if bissl:
-        images["bissl"] = images_of_run(request.space.settings(bissl[0].point), sizes, workers, control=False)
-    if control:
-        settings = control_settings(request.space, control[0].point)
-        images["finetuning"] = images_of_run(settings, sizes, workers, control=True)
+    metric = documents[main.sweep].request.space.settings({}).objective or metric
+    sides: dict[Pipeline, Configuration | None] = {
+        "bissl": best_bissl(configurations, (case.dataset, main.sweep)),
+        "control": best_control(configurations, (case.dataset, case.sweep)),
+    }
+    sweeps: dict[Pipeline, str] = {"bissl": main.sweep, "control": case.sweep}
+    costs = {
+        side: _cost(chosen, documents[sweeps[side]])
+        for side, chosen in sides.items()
+        if chosen is not None and chosen.seeds and sweeps[side] in documents
+    }
     return replace(
         facts,
-        finished=is_finished(planner),
-        read=document.read,
-        labelled={name: counted.labelled for name, counted in images.items()},
-        unlabelled={name: counted.unlabelled for name, counted in images.items()},
+        metric=metric,
+        finished=all(name in documents and _finished(documents[name], storage) for name in sweeps.values()),
+        read=documents[main.sweep].read,
+        labelled={side: cost.labelled for side, cost in costs.items()},
+        unlabelled={side: cost.unlabelled for side, cost in costs.items()},
+        gradients={side: cost.gradients for side, cost in costs.items()},
     )
 
 
-@dataclass(frozen=True)
-class TrainingImages:
-    """Images drawn for training steps and for the Hessians, over all workers.
-
-    Attributes:
-        labelled: by the head's warm-up, the upper level and fine-tuning.
-        unlabelled: by the lower level; one counts once, whatever the number of its views.
-    """
-
-    labelled: int
-    unlabelled: int
+def _cost(chosen: Configuration, document: SweepDocument) -> TrainingImages:
+    """What one confirmation run of a configuration draws and computes, by what its rows say."""
+    row = chosen.seeds[0]
+    control = row["control"] or (PLAIN if row["phase"] == "control" else None)
+    products = round(fmean(_numbers(seed["hvps"] for seed in chosen.seeds)))
+    settings = Settings.model_validate(settings_of_row(row))
+    return images_of_run(settings, document.data, document.request.workers_per_trial, control, products)
 
 
-def images_of_run(settings: Settings, sizes: Mapping[str, int], workers: int, control: bool) -> TrainingImages:
-    """Count the images of one whole run, from the head's warm-up to the end of fine-tuning.
+def _numbers(values: Iterable[float | None]) -> list[float]:
+    return [finite(value) or 0.0 for value in values]
 
-    Args:
-        settings: of the run; for the control those that it is given (see `experiment.control_settings`).
-        sizes: images by split, "train" and "pretext" among them.
-        workers: that share the run.
-        control: whether it is plain fine-tuning, prolonged by what BiSSL's upper level sees.
-    """
-    train, pool = range(sizes["train"]), range(sizes["pretext"])
-    upper = global_batch(len(train), settings.upper_batch, workers)
-    tuned = global_batch(len(train), settings.finetune_batch, workers)
-    head = settings.head_epochs * steps_per_epoch(train, settings.upper_batch, workers) * upper
-    finetuning = settings.finetune_epochs * steps_per_epoch(train, settings.finetune_batch, workers) * tuned
-    aligning = settings.alternations * settings.upper_steps * upper
-    if control:
-        return TrainingImages(head + finetuning + -(-aligning // tuned) * tuned, 0)
-    drawn = settings.alternations * (settings.lower_steps + 1)  # the last of each alternation for the Hessian
-    unlabelled = drawn * global_batch(len(pool), settings.lower_batch, workers)
-    return TrainingImages(head + aligning + finetuning, unlabelled)
+
+def _finished(document: SweepDocument, storage: str) -> bool:
+    return is_finished(planner_of(document.request, storage)[0])

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
+from bissl_ray.compare.controls import as_it_runs
 from bissl_ray.config.data_choice import FOLDERS, DataChoice, Decoding
 from bissl_ray.config.documents import ComparisonDocument
 from bissl_ray.config.options import SweepOptions
 from bissl_ray.config.requests import Case, CheckpointChoice, Comparison
+from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.errors import BadInputError
 from bissl_ray.progress import View
 from bissl_ray.search.history import SweepOutcome, is_finished, planner_of
@@ -97,18 +99,22 @@ def _plan_of_case(case: Case) -> list[str]:
     plan, settings = space.protocol, space.settings({})
     own = request.pretrained
     source = f"pretrained here for {settings.pretrain_epochs} epochs" if own is None else own.file
-    if space.parameters:
-        bissl = f"searched in {plan.trials} trials: {', '.join(space.parameters)}"
+    control = CONTROLS[case.control]
+    if space.parameters and (control.aligns or case.control == PLAIN):
+        what = f"searched in {plan.trials} trials: {', '.join(space.parameters)}"
+    elif case.control == PLAIN:
+        what = ", ".join(f"{name} {getattr(settings, name):g}" for name in _OF_BISSL)
     else:
-        bissl = ", ".join(f"{name} {getattr(settings, name):g}" for name in _OF_BISSL)
+        what = control.words
     searched = ", ".join(space.finetune_parameters) or "nothing searched"
     tuned, confirmed = plan.finalists * plan.finetune_runs, min(plan.finalists, plan.trials) * plan.seeds
     runs = f"{tuned} fine-tuning run{'' if tuned == 1 else 's'}"
+    name, sides = ("BiSSL", "each side") if case.control == PLAIN else (control.title, "of its own")
     return [
         case.sweep,
         f"  from {source} ({settings.backbone}, {settings.pretext})",
-        f"  BiSSL: {bissl}",
-        f"  each side: {runs} ({searched}), then {confirmed} runs over {plan.seeds} seeds,",
+        f"  {name}: {what}",
+        f"  {sides}: {runs} ({searched}), then {confirmed} runs over {plan.seeds} seeds,",
         "  then one look at the test split",
     ]
 
@@ -133,10 +139,15 @@ def run_comparison(
     _write(comparison, storage)
     for case in comparison.cases:
         if case.sweep not in sweep_names(storage):
+            try:
+                request = as_it_runs(comparison, case, storage)
+            except BadInputError as error:
+                yield SweepOutcome(case.sweep, storage, finished=False, completed=0, problem=str(error))
+                continue
             several = comparison.of_several_datasets
             asked = SweepOptions(storage=storage, pretrain=True, address=address, splits_optional=several)
             with view(case) as shown:
-                yield begin_sweep(case.request, asked, shown)
+                yield begin_sweep(request, asked, shown)
         elif not _has_ended(case, storage):
             folders = {name: getattr(case.request.data, name) for name in FOLDERS}
             with view(case) as shown:

@@ -155,6 +155,9 @@ class CompareOptions(_Options):
     )
     seeds: int | None = flag("Seeds, the same on both sides. [as the space says]", least=2)
     trials: int | None = flag("Search BiSSL's configuration in so many trials. [it is held]", least=1)
+    control: str | None = flag(
+        "Compare with these as well, commas between: gradients, joint, continued, identity, scratch, frozen."
+    )
     from_sweep: str | None = flag("Compare at this sweep's winner. [at the space's first known-good point]", "--from")
     space: str | None = flag("Search space: a file, or a shipped one's name.", once="space")
     assignments: list[str] | None = flag(

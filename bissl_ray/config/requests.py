@@ -4,10 +4,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bissl_ray.config.controls import ControlName
 from bissl_ray.config.data_choice import FOLDERS, DataChoice
 from bissl_ray.config.refusal import shown
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import Settings
+from bissl_ray.controls import PLAIN
 
 StageName = Literal["pretrain", "train", "finetune", "evaluate"]
 Way = Literal["score", "knn", "linear_probe"]
@@ -61,6 +63,10 @@ class SweepRequest(_OnData):
     gpus_per_worker: float | None = Field(
         None, gt=0, le=1, description="part of a GPU for each; null: a whole one where there are any"
     )
+    control: ControlName | None = Field(
+        None,
+        description="the control that this sweep runs alone, for a comparison; null: BiSSL and plain fine-tuning",
+    )
     space: SearchSpace = Field(description="the resolved search space with its protocol")
 
 
@@ -101,7 +107,7 @@ class StageRequest(_OnData):
 
 
 class Case(_Asked):
-    """One dataset from one pretrained checkpoint: a sweep whose control is plain fine-tuning."""
+    """One dataset from one pretrained checkpoint: a sweep whose control is plain fine-tuning, or of another control."""
 
     checkpoint: str = Field(description="label of the pretrained checkpoint")
     request: SweepRequest = Field(description="the sweep; its pretrained is null where it pretrains by itself")
@@ -110,6 +116,11 @@ class Case(_Asked):
     def dataset(self) -> str:
         """Name of the dataset."""
         return self.request.dataset
+
+    @property
+    def control(self) -> str:
+        """What the case compares BiSSL with."""
+        return self.request.control or PLAIN
 
     @property
     def sweep(self) -> str:

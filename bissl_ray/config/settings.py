@@ -167,6 +167,13 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
         "the dataset's own",
     )
 
+    method: Literal["bissl", "joint", "continued"] = Field(
+        "bissl",
+        description="what comes between the head's warm-up and fine-tuning: BiSSL; or, to compare it with, joint: both "
+        "losses on one backbone; continued: the pretext's loss alone, while the head keeps up",
+    )
+    joint_weight: float = Field(1.0, ge=0, description="weight of the downstream loss where method is joint")
+
     divergence_factor: float | None = Field(
         3.0,
         gt=1,
@@ -205,6 +212,9 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     )
     finetune_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of fine-tuning")
     finetune_weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning")
+    finetune_extra_images: int = Field(
+        0, ge=0, description="labelled images that fine-tuning is prolonged by, beyond its epochs; repeats count"
+    )
     finetune_batch: int = Field(256, ge=2, description="images per fine-tuning step, over all workers")
 
     pretrain_epochs: int = Field(500, ge=1, description="epochs of pretraining over the pretext pool")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.leaderboard.marks import IDENTITY_MARK, UNSOLVED_MARK
 from bissl_ray.leaderboard.numbers import duration, relative, setting
 from bissl_ray.metrics import Metric, of_objective
@@ -65,7 +66,7 @@ _AFTER: Final = (
 def describe_status(row: Row) -> str:
     """Say in a word where a row stands: control and confirmed say more than complete."""
     if row["kind"] == Kind.CONTROL:
-        return Kind.CONTROL
+        return Kind.CONTROL if row["control"] in (None, PLAIN) else CONTROLS[row["control"]].title
     return Standing.CONFIRMED if row["standing"] == Standing.CONFIRMED else str(row["status"])
 
 

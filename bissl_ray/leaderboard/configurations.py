@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bissl_ray.controls import PLAIN
 from bissl_ray.leaderboard.statistics import Estimate, estimate
 from bissl_ray.store.schema import Row
 from bissl_ray.winner import Contender, place, winner
@@ -20,7 +21,7 @@ class Configuration:
     """One configuration and all its runs.
 
     Attributes:
-        kind: BiSSL, or plain fine-tuning.
+        kind: BiSSL, or what it is compared with.
         head: row of the explore trial, or of the control's fine-tuning point.
         tuning: rows of the fine-tuning runs that tune it.
         seeds: rows of the runs that confirm it, one per seed.
@@ -123,6 +124,12 @@ def best_control(configurations: Iterable[Configuration], sweep: tuple[str, str]
     return min(controls, key=lambda c: place(c.contender), default=None)
 
 
+def control_of(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> str | None:
+    """What a sweep runs alone, for a comparison: a name of `config.controls`; None of one that runs BiSSL."""
+    names = {c.head["control"] for c in configurations if c.sweep == sweep}
+    return names.pop() if len(names) == 1 and names.isdisjoint({None, PLAIN}) else None
+
+
 def best_bissl(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> Configuration | None:
     """Pick the winner of a sweep: its best confirmed configuration, if there is one."""
     candidates = {c.head["trial"]: c for c in configurations if c.kind == Kind.BISSL and c.sweep == sweep}
@@ -133,7 +140,7 @@ def best_bissl(configurations: Iterable[Configuration], sweep: tuple[str, str]) 
 def _configuration(head: Row, children: Sequence[Row]) -> Configuration:
     own = (head,) if head["step"] == Step.SEEDS else ()
     return Configuration(
-        kind=Kind.CONTROL if head["phase"] == Phase.CONTROL else Kind.BISSL,
+        kind=Kind.CONTROL if head["phase"] == Phase.CONTROL or head["control"] is not None else Kind.BISSL,
         head=head,
         tuning=tuple(row for row in children if row["step"] == Step.TUNING),
         seeds=own + tuple(row for row in children if row["step"] == Step.SEEDS),

@@ -44,7 +44,7 @@ def rank(trials: Iterable[Row]) -> list[Row]:
 
     Returns:
         Rows with the same keys each: rank (None for the control and for trials without a score), dataset,
-        sweep, trial, kind, standing, objective (the one it is ranked
+        sweep, trial, kind, control (what BiSSL is compared with), standing, objective (the one it is ranked
         by) with the ends of its 95% interval, seeds, the paired gain over the control likewise, the test
         metric likewise, explore_objective, the trial's own columns, implicit_change (the largest of all its
         runs) and whether it acts as identity by that, whether its solves were in vain (both None for the control and
@@ -80,6 +80,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "sweep": sweep,
         "trial": head["trial"],
         "kind": configuration.kind,
+        "control": head["control"],
         "standing": Standing.EXPLORED if confirmed is None else Standing.CONFIRMED,
         **with_ends("objective", confirmed),
         "objective": configuration.explored if confirmed is None else confirmed.mean,

@@ -15,7 +15,7 @@ from bissl_ray.leaderboard.marks import describe_change
 from bissl_ray.leaderboard.numbers import duration, setting
 from bissl_ray.metrics import of_objective
 from bissl_ray.store.schema import Row
-from bissl_ray.words import PARAMETER_PREFIX, Origin, Phase
+from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, Origin, Phase
 
 _DIGITS: Final = 6
 _ORIGINS: Final[dict[str, str]] = {
@@ -55,7 +55,7 @@ def render_trial(
         _heading("Configuration"),
         _configuration(settings, defaults),
     ]
-    for stage, progress in (("bissl", "alternation"), ("finetune", "epoch")):
+    for stage, progress in (*((stage, "alternation") for stage in ALIGNING), ("finetune", "epoch")):
         ordered = sorted(
             (row for row in reports if row["stage"] == stage and row[progress] is not None),
             key=lambda row: row[progress],
@@ -134,7 +134,7 @@ def _value(value: Any) -> str:
 def _stage(stage: str, progress: str, reports: Sequence[Row], width: int) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if drawn := score_curve(reports, progress, width):
-        title = "Score after each alternation" if stage == "bissl" else "Score after each epoch of fine-tuning"
+        title = "Score after each alternation" if stage in ALIGNING else "Score after each epoch of fine-tuning"
         parts += [_heading(title), Text(drawn)]
     pairs = diagnostics(reports)
     if any(value for _, value in pairs):

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, gather
+from bissl_ray.controls import CONTROLS
+from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, control_of, gather
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
-from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, decided, failures, unconfirmed
+from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, alone, decided, failures, unconfirmed
 from bissl_ray.store.schema import Row
 from bissl_ray.words import Kind
+
+_PLAIN: Final = "plain fine-tuning"
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,25 @@ def verdicts(trials: Iterable[Row]) -> list[Verdict]:
     return [judge(configurations, sweep) for sweep in sorted({c.sweep for c in configurations})]
 
 
-def judge(configurations: list[Configuration], sweep: tuple[str, str], where: str | None = None) -> Verdict:
+def judge(
+    configurations: list[Configuration],
+    sweep: tuple[str, str],
+    where: str | None = None,
+    of_control: tuple[str, str] | None = None,
+    against: str | None = None,
+) -> Verdict:
     """Judge one sweep.
 
     Args:
         configurations: as `gather` gives them; those of other sweeps are left aside.
         sweep: dataset and name.
         where: how the sentence names what was compared; None: by the dataset.
+        of_control: dataset and name of the sweep that ran the control; None: the same.
+        against: what sentences call the control; None: plain fine-tuning, or what the sweep itself is a control of.
     """
     where = sweep[0] if where is None else where
-    winner, control = best_bissl(configurations, sweep), best_control(configurations, sweep)
+    winner, control = best_bissl(configurations, sweep), best_control(configurations, of_control or sweep)
+    name = against or _PLAIN
     if control is not None and not control.scores:
         control = None
     gain = test_gain = None
@@ -91,14 +104,19 @@ def judge(configurations: list[Configuration], sweep: tuple[str, str], where: st
     outcome = _outcome(deciding)
     failed = None
     if winner is not None and control is not None:
-        failed = failures(where, winner, control, split, 0 if deciding is None else deciding.n)
+        failed = failures(
+            where, winner, control, split, 0 if deciding is None else deciding.n, against or "fine-tuning"
+        )
     if failed is not None and outcome == "wins":
         outcome = "wins_with_failures"
     if deciding is None or winner is None or control is None or outcome == "unconfirmed":
         explored = [c for c in configurations if c.kind == Kind.BISSL and c.sweep == sweep]
-        sentence = unconfirmed(where, explored, winner, control, gain)
+        sentence = unconfirmed(where, explored, winner, control, gain, name)
+        own = control_of(configurations, sweep)
+        if own is not None and of_control is None:
+            sentence = alone(where, CONTROLS[own].title, control)
     else:
-        sentence = decided(where, outcome, deciding, split, winner, control)
+        sentence = decided(where, outcome, deciding, split, winner, control, name)
     return Verdict(
         dataset=sweep[0],
         sweep=sweep[1],

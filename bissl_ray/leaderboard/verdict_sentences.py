@@ -22,7 +22,13 @@ _OPENING: Final[dict[Outcome, str]] = {
 
 
 def decided(
-    where: str, outcome: Outcome, gain: Estimate, split: Split, winner: Configuration, control: Configuration
+    where: str,
+    outcome: Outcome,
+    gain: Estimate,
+    split: Split,
+    winner: Configuration,
+    control: Configuration,
+    against: str,
 ) -> str:
     """Say how it came out, with both means over the seeds that both have, so that they differ by the paired gain."""
     ours, theirs = (c.test_scores if split == "test" else c.scores for c in (winner, control))
@@ -32,8 +38,8 @@ def decided(
     by = metric.gain(gain.mean, unit=" points") if metric.share else f"a gain of {metric.gain(gain.mean)}"
     caution = "" if split == "test" else "; the winner was chosen on this split, which flatters it"
     return (
-        f"{_OPENING[outcome].format(where=where)}: {metric.score(means[0])} against {metric.score(means[1])} for plain "
-        f"fine-tuning on the {split} split, {by} (95% interval {metric.gain(gain.low)} to "
+        f"{_OPENING[outcome].format(where=where)}: {metric.score(means[0])} against {metric.score(means[1])} for "
+        f"{against} on the {split} split, {by} (95% interval {metric.gain(gain.low)} to "
         f"{metric.gain(gain.high)}, {gain.n} seeds{caution})."
     )
 
@@ -44,6 +50,7 @@ def unconfirmed(
     winner: Configuration | None,
     control: Configuration | None,
     gain: Estimate | None,
+    against: str,
 ) -> str:
     """Say what a verdict still lacks.
 
@@ -51,8 +58,9 @@ def unconfirmed(
         where: what is compared.
         explored: BiSSL's configurations.
         winner: the best confirmed of them.
-        control: the best confirmed point of plain fine-tuning.
+        control: the best confirmed of what it is compared with.
         gain: over the seeds that both have.
+        against: what that is called.
     """
     opening = f"Not confirmed yet on {where}:"
     if winner is None:
@@ -62,12 +70,23 @@ def unconfirmed(
         score = of_objective(best.objective_name).score(best.explored)
         return f"{opening} the best explored so far is {best.head['trial']} at {score}."
     if control is None:
-        return f"{opening} {winner.head['trial']} leads, but plain fine-tuning has no confirmed run."
+        return f"{opening} {winner.head['trial']} leads, but {against} has no confirmed run."
     shared = "no seed" if gain is None else "1 seed"
-    return f"{opening} {winner.head['trial']} and plain fine-tuning share {shared}; a verdict takes 2."
+    return f"{opening} {winner.head['trial']} and {against} share {shared}; a verdict takes 2."
 
 
-def failures(where: str, winner: Configuration, control: Configuration, split: Split, shared: int) -> str | None:
+def alone(where: str, title: str, control: Configuration | None) -> str:
+    """Say of a sweep that runs a control by itself what it has come to."""
+    found = None if control is None else control.confirmed
+    if control is None or found is None:
+        return f"Not confirmed yet on {where}: {title}, a control of a comparison."
+    score = of_objective(control.objective_name).score(found.mean)
+    return f"{title[0].upper()}{title[1:]} on {where}: {score} over {found.n} seeds on the validation split, a control."
+
+
+def failures(
+    where: str, winner: Configuration, control: Configuration, split: Split, shared: int, against: str
+) -> str | None:
     """Say on how many seeds either side failed; None where none did.
 
     A configuration that fails on hard seeds would else be judged by the easy ones alone, without a word.
@@ -78,8 +97,9 @@ def failures(where: str, winner: Configuration, control: Configuration, split: S
         control: of plain fine-tuning.
         split: that decides.
         shared: seeds that both finished.
+        against: what the control is called.
     """
-    sides = [("BiSSL", winner), ("fine-tuning", control)]
+    sides = [("BiSSL", winner), (against, control)]
     lost = [(name, c.failed_seeds(split == "test"), len(c.seeds)) for name, c in sides]
     (first, failed, seeds), (other, also, _) = sorted(lost, key=lambda side: side[1] == 0)
     if not failed:
@@ -91,17 +111,18 @@ def failures(where: str, winner: Configuration, control: Configuration, split: S
     )
 
 
-def without_result(where: str, configurations: Sequence[Configuration]) -> str:
+def without_result(where: str, configurations: Sequence[Configuration], against: str | None) -> str:
     """Say why a sweep that has run to its end has no verdict.
 
     Args:
         where: what is compared.
-        configurations: all of the sweep's.
+        configurations: all of the sweep's, and of its control's.
+        against: what that is called; None: plain fine-tuning.
     """
     opening = f"Ended without a result on {where}:"
     ours, theirs = ([c for c in configurations if c.kind == kind] for kind in (Kind.BISSL, Kind.CONTROL))
     every = "BiSSL's configuration" if len(ours) == 1 else "every configuration of BiSSL"
-    for failed, name in ((ours, every), (theirs, "plain fine-tuning")):
+    for failed, name in ((ours, every), (theirs, against or "plain fine-tuning")):
         if not any(c.scores for c in failed):
             return f"{opening} {name} failed{_reason(failed)}."
     return f"{opening} a verdict takes 2 seeds that both sides finish{_reason(configurations)}."

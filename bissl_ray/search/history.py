@@ -10,11 +10,12 @@ from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import Settings
+from bissl_ray.controls import CONTROLS
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import records_from_store
 from bissl_ray.store import read_reports, read_trials, to_rows
-from bissl_ray.words import Status, Step
+from bissl_ray.words import Kind, Status, Step
 
 _UPPER_BUDGET: Final = ("alternations", "upper_steps", "upper_batch")
 
@@ -25,7 +26,9 @@ def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]
     reports = read_reports(storage, request.dataset, request.name)
     records = records_from_store(to_rows(trials), to_rows(reports))
     proposals = Proposals(request.space, [record for record in records if record.step == Step.SEARCH])
-    return Planner(request.space.protocol, proposals, partial(finetune_points, request.space), records), proposals
+    only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
+    points = partial(finetune_points, request.space)
+    return Planner(request.space.protocol, proposals, points, records, only), proposals
 
 
 def is_finished(planner: Planner) -> bool:

@@ -16,7 +16,7 @@ from bissl_ray.config.protocol import Protocol as SweepProtocol
 from bissl_ray.search.records import Record
 from bissl_ray.search.shares import share_points
 from bissl_ray.winner import Contender, place, winner
-from bissl_ray.words import Origin, Phase, Step
+from bissl_ray.words import Kind, Origin, Phase, Step
 
 STAGES: dict[tuple[Phase, Step], tuple[str, ...]] = {
     (Phase.EXPLORE, Step.SEARCH): ("head", "bissl"),
@@ -72,6 +72,7 @@ class Planner:
         proposer: Proposer,
         finetune_points: Callable[[int], list[Point]],
         records: Iterable[Record] = (),
+        only: Literal[Kind.BISSL, Kind.CONTROL] | None = None,
     ):
         """Set up.
 
@@ -81,8 +82,10 @@ class Planner:
             finetune_points: gives the first n points of the fine-tuning search; the control tries them all, and
                 BiSSL's finalists share them.
             records: what has run before, in the order proposed.
+            only: run this side alone: exploring with what follows from it, or fine-tuning; None: both.
         """
         self._protocol = protocol
+        self._only = only
         self._proposer = proposer
         self._finetune_points = finetune_points
         self.records: dict[str, Record] = {record.trial: record for record in records}
@@ -106,13 +109,13 @@ class Planner:
         """How many trials the sweep will have had at its end, as far as is known now."""
         p = self._protocol
         explored = self._of(Phase.EXPLORE)
-        explore = max(p.trials, len(explored)) if self.exploring else len(explored)
+        explore = max(p.trials, len(explored)) if self.exploring and self._explores else len(explored)
         tuned = {Phase.CONTROL: self._control_points(), Phase.CONFIRM: self._finalist_points()}
         if self._explore_ended():
             confirmed = self._confirmed_parents() + self._configurations_to_confirm()
         else:
-            confirmed = 2 * min(p.finalists, explore)
-            tuned[Phase.CONFIRM] = tuned[Phase.CONTROL]
+            confirmed = (2 if self._only is None else 1) * min(p.finalists, explore)
+            tuned[Phase.CONFIRM] = p.finalists * p.finetune_runs
         return explore + sum(tuned.values()) + confirmed * p.seeds
 
     def step(self) -> Step:
@@ -154,7 +157,11 @@ class Planner:
                 yield self._plan(record)
 
     def _explore_open(self) -> bool:
-        return self.exploring and len(self._of(Phase.EXPLORE)) < self._protocol.trials
+        return self.exploring and self._explores and len(self._of(Phase.EXPLORE)) < self._protocol.trials
+
+    @property
+    def _explores(self) -> bool:
+        return self._only != Kind.CONTROL
 
     def _explore(self) -> Iterator[Plan]:
         if self._explore_open():
@@ -242,10 +249,15 @@ class Planner:
 
     def _control_points(self) -> int:
         """Fine-tuning runs of the control: as many."""
+        if self._only == Kind.BISSL:
+            return 0
         return max(self._protocol.finalists * self._protocol.finetune_runs, self._finalist_points())
 
     def _configurations_to_confirm(self) -> int:
         """Configurations of the control that go through the seeds: as many as of BiSSL's, at least one."""
+        if self._only is not None:
+            p = self._protocol
+            return 0 if self._explores else min(p.finalists, p.trials)
         return max(1, self._confirmed_parents())
 
     def _confirmed_parents(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.parameters import Point
-from bissl_ray.words import Phase, Status, Step
+from bissl_ray.words import ALIGNING, Phase, Status, Step
 
 
 @dataclass
@@ -69,6 +69,6 @@ def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Ma
         )
     for row in reports:
         known = records.get(row["trial"])
-        if known is not None and row["stage"] == "bissl" and row["objective"] is not None:
+        if known is not None and row["stage"] in ALIGNING and row["objective"] is not None:
             known.curve[row["alternation"]] = row["objective"]
     return list(records.values())

@@ -16,7 +16,7 @@ from bissl_ray.preflight.session import Job
 from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
 from bissl_ray.store.paths import stage_folder
-from bissl_ray.training.order import Order, batches_of
+from bissl_ray.training.order import Order, batches_of, of_method
 from bissl_ray.training.replay import check_replay
 from bissl_ray.workers.place import Need, Place
 
@@ -98,7 +98,7 @@ def _stages_of(request: StageRequest, has_head: bool) -> tuple[str, ...]:
         "finetune": ("finetune",) if has_head else ("head", "finetune"),
         "evaluate": ("score",) if "score" in request.ways else ("frozen",),
     }
-    return stages[request.stage]
+    return of_method(stages[request.stage], request.settings)
 
 
 def _order(request: StageRequest, storage: str, start: StartingPoint | None) -> Order:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from bissl_ray.words import Phase, Status, Step
+from bissl_ray.words import ALIGNING, Phase, Status, Step
 
 RowKind = Literal["trials", "reports"]
 Row = dict[str, Any]
@@ -33,6 +33,7 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "phase": _TEXT,
     "step": _TEXT,  # as `words.Step` has it, never its look at the test split
     "parent": _TEXT,  # the trial that this run tunes or confirms; null for an explore trial
+    "control": _TEXT,  # what BiSSL is compared with, a name of `config.controls`; null for BiSSL
     "origin": _TEXT,  # who proposed it, as `words.Origin` has it
     "seed": _INTEGER,
     "objective": _REAL,  # larger is better, a fraction of one
@@ -64,7 +65,7 @@ REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
     "trial": _TEXT,
     "stage": _TEXT,
     "alternation": _INTEGER,  # null in fine-tuning
-    "epoch": _INTEGER,  # null in bissl
+    "epoch": _INTEGER,  # null in bissl and joint
     "objective": _REAL,
     "objective_name": _TEXT,
     "lower_loss": _REAL,
@@ -113,7 +114,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "status": tuple(Status),
     "phase": tuple(Phase),
     "step": tuple(step for step in Step if step != Step.TEST),
-    "stage": ("bissl", "finetune"),
+    "stage": (*ALIGNING, "finetune"),
 }
 
 

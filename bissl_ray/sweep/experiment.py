@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.config.setting_rules import parameter_types
+from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import Decoding, Note, View
 from bissl_ray.search.history import control_settings, planner_of
@@ -23,7 +24,7 @@ from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
-from bissl_ray.training.order import Order
+from bissl_ray.training.order import Order, of_method
 from bissl_ray.words import Phase, Step
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
@@ -94,6 +95,7 @@ def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
     is_control = record.phase == Phase.CONTROL
     settings = control_settings(request.space, record.point) if is_control else request.space.settings(record.point)
     start = str(document.start)
+    control = request.control or (PLAIN if is_control else None)
     if plan.step == Step.TEST:
         start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
     elif plan.start is not None:
@@ -105,10 +107,12 @@ def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
         sweep=request.name,
         settings=settings,
         seed=record.seed,
-        stages=plan.stages,
+        stages=of_method(plan.stages, settings),
+        control=control,
         start=start,
-        # The control gets the same budget, counted in labelled images.
-        with_upper_budget=is_control,
+        fresh=control == "scratch" and plan.step != Step.TEST,
+        # The control gets the same budget, counted in labelled images; or in gradients, by a setting of its own.
+        with_upper_budget=is_control and control != "gradients",
         keep_models=record.step != Step.TUNING,
     )
 

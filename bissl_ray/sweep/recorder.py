@@ -87,6 +87,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "phase": record.phase,
                 "step": record.step,
                 "parent": record.parent,
+                "control": order.control,
                 "origin": record.origin,
                 "seed": record.seed,
                 "started_at": datetime.now(UTC),

@@ -13,6 +13,7 @@ _BATCHES: Final = {
     "pretrain": ("pretrain_batch",),
     "head": ("upper_batch",),
     "bissl": ("lower_batch", "upper_batch"),
+    "joint": ("lower_batch", "upper_batch"),
     "finetune": ("finetune_batch",),
 }
 SCORING: Final = frozenset({"score", "frozen"})
@@ -31,8 +32,11 @@ class Order(BaseModel):
         settings: every training setting: what the workers run, and what the trial's row says.
         seed: fixes initial heads, data order and augmentations.
         stages: names from `bissl_ray.training.pipeline.STAGES`, run in this order.
+        control: what BiSSL is compared with that this is a run of, a name of `config.controls`; None: BiSSL, or
+            neither.
         start: path under the storage of the model file that the trial starts from; where the first stage is
             "pretrain", which starts from fresh weights, of the file that it writes.
+        fresh: whether it starts from fresh weights, drawn by its seed, and `start` is not read.
         with_upper_budget: whether fine-tuning is prolonged by as many labelled images as BiSSL's upper level sees, so
             that the control gets as many as BiSSL and its fine-tuning together.
         keep_models: whether fine-tuned models are written; those of the fine-tuning search are looked at by nobody.
@@ -50,7 +54,9 @@ class Order(BaseModel):
     settings: Settings
     seed: int
     stages: tuple[str, ...]
+    control: str | None = None
     start: str
+    fresh: bool = False
     with_upper_budget: bool = False
     keep_models: bool = True
     split: Literal["validation", "test"] = "validation"
@@ -61,6 +67,11 @@ class Order(BaseModel):
     def folder(self) -> str:
         """The trial's folder, relative to the storage."""
         return stage_folder(self.trial) if self.sweep is None else trial_folder(self.sweep, self.trial)
+
+
+def of_method(stages: Iterable[str], settings: Settings) -> tuple[str, ...]:
+    """Stages of BiSSL as the settings' method has them."""
+    return tuple("joint" if stage == "bissl" and settings.method != "bissl" else stage for stage in stages)
 
 
 def batches_of(stages: Iterable[str]) -> list[str]:

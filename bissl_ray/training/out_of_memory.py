@@ -116,7 +116,7 @@ class _Need:
 
 
 def _needs(stage: str, settings: Settings, workers: int) -> Iterator[_Need]:
-    batch = {"pretrain": "pretrain_batch", "bissl": "lower_batch"}.get(stage)
+    batch = {"pretrain": "pretrain_batch", "bissl": "lower_batch", "joint": "lower_batch"}.get(stage)
     if batch is None:
         return
     images = getattr(settings, batch)

@@ -14,6 +14,7 @@ from bissl_ray.training.precision import training_arithmetic
 from bissl_ray.training.stages.bissl import align
 from bissl_ray.training.stages.finetune import finetune
 from bissl_ray.training.stages.head import warm_up_head
+from bissl_ray.training.stages.joint import train_jointly
 from bissl_ray.training.stages.pretrain import pretrain
 from bissl_ray.training.trial import Trial
 from bissl_ray.training.worker import Worker
@@ -22,6 +23,7 @@ STAGES: dict[str, Callable[[Trial, Any], None]] = {
     "pretrain": pretrain,
     "head": warm_up_head,
     "bissl": align,
+    "joint": train_jointly,
     "finetune": finetune,
     "test": evaluate_on_test,
     "score": score_model,

@@ -93,6 +93,8 @@ class Trial:
             return saved["stage"], saved["state"]
         if self.order.stages[0] == "pretrain":
             return "pretrain", None
+        if self.order.fresh:
+            return self.order.stages[0], None
         content = read_tensors(self.order.storage, self.order.start)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{self.order.start}: the trial starts from it")

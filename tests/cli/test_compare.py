@@ -133,9 +133,9 @@ def test_a_comparison_runs_once_and_is_read_again(tmp_path: Path) -> None:
     document = json.loads(first.out)
     (row,) = document["rows"]
     assert row["finished"] and row["split"] == "test" and row["seeds"] == 2 and row["checkpoint"] == "1ep"
-    assert row["gain"] == pytest.approx(row["bissl"] - row["finetuning"])
-    assert row["bissl_runs"] == 1 + 2 + 2 and row["finetuning_runs"] == 2 + 2
-    assert 0 < row["bissl_labelled"] <= row["finetuning_labelled"] and row["finetuning_unlabelled"] == 0
+    assert row["gain"] == pytest.approx(row["bissl"] - row["control"])
+    assert row["bissl_runs"] == 1 + 2 + 2 and row["control_runs"] == 2 + 2
+    assert 0 < row["bissl_labelled"] <= row["control_labelled"] and row["control_unlabelled"] == 0
     trials = to_rows(read_trials(tmp_path / "runs", sweep="tiny-digits-1ep"))
     looked: dict[str, dict[int, float]] = {"confirm": {}, "control": {}}
     for trial in trials:

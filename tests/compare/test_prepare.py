@@ -334,7 +334,7 @@ def test_what_is_finished_is_read_and_what_is_not_is_named(tmp_path: Path) -> No
     tested = {p: {r.seed: r.test_metric for r in sweep.planner.confirmed(p)} for p in ("confirm", "control")}
     assert done.gains == {seed: tested["confirm"][seed] - tested["control"][seed] for seed in range(1, 7)}
     assert done.tests.wilcoxon is not None and done.facts.finished
-    assert done.finetuning.labelled >= done.bissl.labelled and done.finetuning.unlabelled == 0
+    assert done.control.labelled >= done.bissl.labelled and done.control.unlabelled == 0
     assert not_begun.sentence == "No run so far on digits from 20ep." and not not_begun.facts.finished
 
 

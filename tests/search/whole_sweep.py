@@ -6,13 +6,14 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
 from bissl_ray.search.proposals import finetune_points
 from bissl_ray.search.records import Record, records_from_store
+from bissl_ray.words import Kind
 from tests.search.small_space import store_rows
 
 
@@ -65,10 +66,12 @@ class WholeSweep:
         status: Status = completes,
         records: list[Record] | None = None,
         test_metric: Callable[[Record], float] = lambda record: share(record.trial, "test"),
+        only: Literal[Kind.BISSL, Kind.CONTROL] | None = None,
     ):
         self.space = space
         self.proposer = ByName()
-        self.planner = Planner(space.protocol, self.proposer, partial(_points, space.model_dump_json()), records or [])
+        points = partial(_points, space.model_dump_json())
+        self.planner = Planner(space.protocol, self.proposer, points, records or [], only)
         self.started: list[Plan] = []
         self.tested: list[str] = []
         self.snapshots: list[list[Record]] = []

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.leaderboard.comparison.significance import PairedTests
 from bissl_ray.leaderboard.statistics import Estimate
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split
 from bissl_ray.metrics import Metric, of_objective
 
-Pipeline = Literal["bissl", "finetuning"]
+Pipeline = Literal["bissl", "control"]
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,14 @@ class CaseFacts:
     Attributes:
         dataset: name of the dataset.
         checkpoint: label of the pretrained checkpoint.
-        sweep: name of the sweep.
+        sweep: name of the sweep that ran BiSSL.
         metric: of the dataset, such as top1.
         finished: whether all of it has run.
         labelled: labelled images that one run of each pipeline trains on.
         unlabelled: images without labels likewise.
+        gradients: gradient evaluations likewise, one image each.
+        control: what BiSSL is compared with, a name of `config.controls`.
+        of_control: name of the sweep that ran it; None: the same.
         read: lines that say what was read of the checkpoint and what matched.
     """
 
@@ -34,6 +38,9 @@ class CaseFacts:
     finished: bool
     labelled: Mapping[Pipeline, int] = field(default_factory=dict)
     unlabelled: Mapping[Pipeline, int] = field(default_factory=dict)
+    gradients: Mapping[Pipeline, int] = field(default_factory=dict)
+    control: str = PLAIN
+    of_control: str | None = None
     read: Sequence[str] = ()
 
 
@@ -50,6 +57,7 @@ class Side:
         runs: how many those are.
         labelled: labelled images that one run trains on.
         unlabelled: images without labels likewise.
+        gradients: gradient evaluations of one run, one image each.
     """
 
     trial: str | None
@@ -60,18 +68,19 @@ class Side:
     runs: int
     labelled: int | None
     unlabelled: int | None
+    gradients: int | None
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One dataset from one checkpoint.
+    """One dataset from one checkpoint, against one control.
 
     Attributes:
         facts: which, and how far it is.
         split: that the scores are of: test once two seeds of both sides were looked at there, else validation.
         bissl: pretraining, BiSSL, fine-tuning.
-        finetuning: pretraining, fine-tuning.
-        gains: seed -> bissl - finetuning.
+        control: what it is compared with: plain fine-tuning, or another of `config.controls`.
+        gains: seed -> bissl - control.
         gain: their mean with its interval.
         tests: of the gains.
         outcome: by the interval of the gain.
@@ -82,13 +91,18 @@ class CaseResult:
     facts: CaseFacts
     split: Split
     bissl: Side
-    finetuning: Side
+    control: Side
     gains: Mapping[int, float]
     gain: Estimate | None
     tests: PairedTests
     outcome: Outcome
     sentence: str
     failures: str | None
+
+    @property
+    def against(self) -> str:
+        """What boards call the control."""
+        return CONTROLS[self.facts.control].title
 
     @property
     def metric(self) -> Metric:
@@ -140,9 +154,14 @@ class Trend:
 
 @dataclass(frozen=True)
 class ComparisonBoard:
-    """What a comparison has found so far."""
+    """What a comparison has found so far: cases against plain fine-tuning, each followed by those against others."""
 
     name: str
     cases: Sequence[CaseResult]
     overall: Sequence[Overall]
     trends: Sequence[Trend]
+
+    @property
+    def against_plain(self) -> list[CaseResult]:
+        """The cases whose control is plain fine-tuning."""
+        return [case for case in self.cases if case.facts.control == PLAIN]

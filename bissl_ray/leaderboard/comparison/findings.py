@@ -13,7 +13,7 @@ _SURPRISING: Final = 0.05
 
 def findings(board: ComparisonBoard) -> list[str]:
     """Sentences on how the gain changes over checkpoints, and on all datasets together."""
-    metrics = {case.facts.dataset: case.metric for case in board.cases if case.gain is not None}
+    metrics = {case.facts.dataset: case.metric for case in board.against_plain if case.gain is not None}
     trends = [_of_trend(trend, metrics[trend.dataset]) for trend in board.trends]
     return [*trends, *(_of_overall(overall, next(iter(metrics.values()))) for overall in board.overall)]
 
@@ -21,8 +21,8 @@ def findings(board: ComparisonBoard) -> list[str]:
 def notes(board: ComparisonBoard) -> list[str]:
     """What a reader must know to take the figures rightly."""
     lines = [case.failures for case in board.cases if case.failures is not None]
-    decided = [case for case in board.cases if case.outcome != "unconfirmed"]
-    return [*lines, *(_about_figures(decided) if decided else []), *_about_checkpoints(board.cases)]
+    decided = [case for case in board.against_plain if case.outcome != "unconfirmed"]
+    return [*lines, *(_about_figures(decided) if decided else []), *_about_checkpoints(board.against_plain)]
 
 
 def _about_figures(decided: Sequence[CaseResult]) -> list[str]:
@@ -51,7 +51,7 @@ def _about_checkpoints(cases: Sequence[CaseResult]) -> list[str]:
 
 
 def _about_cost(cases: Sequence[CaseResult]) -> str:
-    ours, theirs = _took([case.bissl for case in cases]), _took([case.finetuning for case in cases])
+    ours, theirs = _took([case.bissl for case in cases]), _took([case.control for case in cases])
     return (
         "Time and images are of one run after pretraining, from the head's warm-up on. With all tuning, BiSSL took "
         f"{ours}, fine-tuning {theirs}."

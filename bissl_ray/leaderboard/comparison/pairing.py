@@ -1,8 +1,9 @@
-"""BiSSL against plain fine-tuning from the same checkpoints: what several sweeps say together."""
+"""BiSSL against its controls from the same checkpoints: what several sweeps say together."""
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.leaderboard.comparison.cases import (
     CaseFacts,
     CaseResult,
@@ -32,37 +33,41 @@ def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) 
     configurations = gather(trials)
     several = len({case.checkpoint for case in facts}) > 1
     cases = [_compare(case, configurations, several) for case in facts]
+    plain = [case for case in cases if case.facts.control == PLAIN]
     labels = list(dict.fromkeys(case.checkpoint for case in facts))
     datasets = list(dict.fromkeys(case.dataset for case in facts))
     return ComparisonBoard(
         name,
         cases,
-        [row for label in labels if (row := _overall(label, cases)) is not None],
-        [trend for dataset in datasets if (trend := _trend(dataset, cases)) is not None],
+        [row for label in labels if (row := _overall(label, plain)) is not None],
+        [trend for dataset in datasets if (trend := _trend(dataset, plain)) is not None],
     )
 
 
 def _compare(case: CaseFacts, configurations: list[Configuration], several: bool) -> CaseResult:
-    sweep = (case.dataset, case.sweep)
-    ours, theirs = best_bissl(configurations, sweep), best_control(configurations, sweep)
+    sweep, of_control = (case.dataset, case.sweep), (case.dataset, case.of_control or case.sweep)
+    ours, theirs = best_bissl(configurations, sweep), best_control(configurations, of_control)
     where = f"{case.dataset} from {case.checkpoint}" if several else case.dataset
-    verdict = judge(configurations, sweep, where)
+    against = None if case.control == PLAIN else CONTROLS[case.control].title
+    verdict = judge(configurations, sweep, where, of_control, against)
     split: Split = "test" if verdict.decided_on == "test" else "validation"
     scores = [{} if c is None else c.test_scores if split == "test" else c.scores for c in (ours, theirs)]
     shared = sorted(scores[0].keys() & scores[1].keys())
     gains = {seed: scores[0][seed] - scores[1][seed] for seed in shared}
-    of_sweep = [c for c in configurations if c.sweep == sweep]
+    of_sweep = [c for c in configurations if c.sweep in (sweep, of_control)]
     if not of_sweep:
         sentence = f"No run so far on {case.dataset} from {case.checkpoint}."
+    elif against is not None and not any(c.sweep == of_control for c in of_sweep):
+        sentence = f"No run of {against} so far on {case.dataset} from {case.checkpoint}."
     elif not case.finished:
         sentence = f"{verdict.sentence} Runs are still to come."
     else:
-        sentence = without_result(where, of_sweep) if verdict.outcome == "unconfirmed" else verdict.sentence
+        sentence = without_result(where, of_sweep, against) if verdict.outcome == "unconfirmed" else verdict.sentence
     return CaseResult(
         facts=case,
         split=split,
         bissl=_side(case, "bissl", ours, [scores[0][seed] for seed in shared], split, of_sweep),
-        finetuning=_side(case, "finetuning", theirs, [scores[1][seed] for seed in shared], split, of_sweep),
+        control=_side(case, "control", theirs, [scores[1][seed] for seed in shared], split, of_sweep),
         gains=gains,
         gain=estimate(list(gains.values())),
         tests=paired_tests(list(gains.values())),
@@ -81,7 +86,8 @@ def _side(
     of_sweep: Sequence[Configuration],
 ) -> Side:
     kind = Kind.BISSL if pipeline == "bissl" else Kind.CONTROL
-    own = [c for c in of_sweep if c.kind == kind]
+    name = case.sweep if pipeline == "bissl" else case.of_control or case.sweep
+    own = [c for c in of_sweep if c.kind == kind and c.sweep[1] == name]
     runs = [run for c in own for run in c.runs]
     # Where every seed failed, there is no best configuration.
     judged = own if chosen is None else [chosen]
@@ -95,6 +101,7 @@ def _side(
         runs=len(runs),
         labelled=case.labelled.get(pipeline),
         unlabelled=case.unlabelled.get(pipeline),
+        gradients=case.gradients.get(pipeline),
     )
 
 

@@ -60,7 +60,7 @@ def write_plot(board: ComparisonBoard, path: Path) -> None:
     """
     import matplotlib as mpl
 
-    cases = [case for case in board.cases if case.gain is not None]
+    cases = [case for case in board.against_plain if case.gain is not None]
     if not cases:
         raise BadInputError(f"--plot {path}: no seed has run to its end on both sides yet, there is nothing to draw")
     style: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
@@ -118,7 +118,7 @@ def _figure(cases: Sequence[CaseResult]) -> "Figure":
 def _draw_scores(axes: "Axes", cases: Sequence[CaseResult]) -> None:
     metric = cases[0].metric
     unit = metric.objective(_unit(metric))  # with the sign that the figure has
-    sides = (("fine-tuning", _FINETUNING, "finetuning", "s"), ("BiSSL", _BISSL, "bissl", "o"))
+    sides = (("fine-tuning", _FINETUNING, "control", "s"), ("BiSSL", _BISSL, "bissl", "o"))
     for number, (name, colour, side, marker) in enumerate(sides):
         ticks = [x + 0.08 * (2 * number - 1) for x in range(len(cases))]
         scores: list[Estimate] = [getattr(case, side).score for case in cases]

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
-from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from bissl_ray.controls import PLAIN
 from bissl_ray.leaderboard.columns import Column
 from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard, Side
 from bissl_ray.leaderboard.comparison.findings import findings, notes
@@ -17,8 +17,6 @@ from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, f
 from bissl_ray.leaderboard.statistics import Estimate, with_ends
 from bissl_ray.metrics import Metric
 from bissl_ray.store.schema import Row
-
-_NAMES: Final = {"bissl": "BiSSL", "finetuning": "fine-tuning"}
 
 
 def comparison_table(board: ComparisonBoard, console: Console) -> RenderableType:
@@ -75,7 +73,9 @@ def _flat(case: CaseResult) -> Row:
         "split": case.split,
         "outcome": case.outcome,
         **with_ends("bissl", case.bissl.score),
-        **with_ends("finetuning", case.finetuning.score),
+        "control": facts.control,
+        "control_sweep": facts.of_control or facts.sweep,
+        **with_ends("control", case.control.score),
         **with_ends("gain", case.gain),
         "seeds": case.tests.n,
         "seeds_better": case.tests.positive,
@@ -84,29 +84,33 @@ def _flat(case: CaseResult) -> Row:
         "p_wilcoxon": case.tests.wilcoxon,
         "p_sign": case.tests.sign,
         **_cost("bissl", case.bissl),
-        **_cost("finetuning", case.finetuning),
+        **_cost("control", case.control),
         "sentence": case.sentence,
     }
 
 
 def _cost(name: str, side: Side) -> Row:
-    keys = ("trial", "failed", "seconds", "total_seconds", "runs", "labelled", "unlabelled")
+    keys = ("trial", "failed", "seconds", "total_seconds", "runs", "labelled", "unlabelled", "gradients")
     return {f"{name}_{key}": getattr(side, key) for key in keys}
 
 
 def _rows(cases: Sequence[CaseResult]) -> list[Row]:
-    """Two rows per case, one for each pipeline; what is of both stands in the first."""
-    return [
-        {"pipeline": name, "side": side, "case": case, "first": name == "bissl"}
-        for case in cases
-        for name, side in (("bissl", case.bissl), ("finetuning", case.finetuning))
-    ]
+    """A row for BiSSL per checkpoint, and one for each control below it, where the gain over that control stands."""
+    rows: list[Row] = []
+    for case in cases:
+        if case.facts.control == PLAIN:
+            rows.append({"pipeline": "BiSSL", "side": case.bissl, "case": case, "first": True})
+        rows.append({"pipeline": case.against, "side": case.control, "case": case, "first": False})
+    return rows
 
 
 def _lines(cases: Sequence[CaseResult]) -> list[Line]:
     styles = {"wins": "green", "loses": "red"}
+    rows = _rows(cases)
+    last = [number + 1 == len(rows) or rows[number + 1]["first"] for number in range(len(rows))]
     return [
-        Line(row, styles.get(row["case"].outcome) if row["first"] else "cyan", not row["first"]) for row in _rows(cases)
+        Line(row, None if row["first"] else styles.get(row["case"].outcome), ends)
+        for row, ends in zip(rows, last, strict=True)
     ]
 
 
@@ -120,21 +124,25 @@ def _columns(cases: Sequence[CaseResult]) -> list[Column]:
     def of_case(text: Callable[[CaseResult], str]) -> Callable[[Row], str]:
         return lambda row: text(row["case"]) if row["first"] else ""
 
+    def of_pair(text: Callable[[CaseResult], str]) -> Callable[[Row], str]:
+        return lambda row: "" if row["first"] else text(row["case"])
+
     def of_side(text: Callable[[Side], str]) -> Callable[[Row], str]:
         return lambda row: text(row["side"])
 
     every = [
         Column("from", 99, of_case(lambda case: case.facts.checkpoint), number=False),
-        Column("pipeline", 100, lambda row: _NAMES[row["pipeline"]], number=False),
+        Column("pipeline", 100, lambda row: row["pipeline"], number=False),
         Column(f"{metric.title}{' %' if metric.share else ''}", 98, of_side(score)),
-        Column("gain", 97, of_case(lambda case: _with_half(case.gain, metric.gain, metric))),
-        Column("p", 84, of_case(lambda case: probability(case.tests.t))),
-        Column("Wilcoxon p", 60, of_case(lambda case: probability(case.tests.wilcoxon))),
-        Column("seeds", 40, of_case(lambda case: str(case.tests.n or ""))),
+        Column("BiSSL's gain", 97, of_pair(lambda case: _with_half(case.gain, metric.gain, metric))),
+        Column("p", 84, of_pair(lambda case: probability(case.tests.t))),
+        Column("Wilcoxon p", 60, of_pair(lambda case: probability(case.tests.wilcoxon))),
+        Column("seeds", 40, of_pair(lambda case: str(case.tests.n or ""))),
         Column("time", 70, of_side(lambda side: duration(side.seconds))),
         Column("in all", 50, of_side(lambda side: duration(side.total_seconds) if side.runs else "")),
         Column("labelled", 65, of_side(lambda side: count(side.labelled))),
         Column("unlabelled", 64, of_side(lambda side: count(side.unlabelled))),
+        Column("gradients", 63, of_side(lambda side: count(side.gradients))),
     ]
     rows = _rows(cases)
     return [column for column in every if column.priority >= 90 or any(column.cell(row) for row in rows)]

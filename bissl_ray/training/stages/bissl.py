@@ -42,7 +42,7 @@ def align(trial: Trial, saved: Any) -> None:
         trial.data.labelled("bissl", settings.upper_batch, done * upper_drawn) as upper,
         trial.data.labelled("statistics", settings.upper_batch, done * looks) as seen,
     ):
-        lower = _KeepsLast(unlabelled)
+        lower = KeepsLast(unlabelled)
         for alternation in range(done + 1, settings.alternations + 1):
             report = trainer.alternation(lower, upper)
             with trial.autocast():
@@ -89,7 +89,7 @@ def trainer_of(trial: Trial) -> BilevelTrainer[Any, Any]:
     )
 
 
-class _KeepsLast(Iterator[Any]):
+class KeepsLast(Iterator[Any]):
     """Passes batches on and keeps the last: after an alternation, the one that H was taken on.
 
     Attributes:

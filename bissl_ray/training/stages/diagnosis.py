@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from bissl_ray.bilevel import AlternationReport
+from bissl_ray.bilevel.joint import JointReport
 from bissl_ray.config.settings import Settings
 from bissl_ray.training.evaluation.embeddings import EmbeddingStatistics
 
@@ -40,7 +41,7 @@ class Diagnosis:
         self._first_loss: float | None = None
         self._unsolved = 0
 
-    def look(self, report: AlternationReport, embeddings: EmbeddingStatistics) -> str | None:
+    def look(self, report: AlternationReport | JointReport, embeddings: EmbeddingStatistics) -> str | None:
         """Take in the next alternation.
 
         Args:
@@ -76,7 +77,7 @@ class Diagnosis:
             )
         return None
 
-    def _diverged(self, report: AlternationReport) -> str | None:
+    def _diverged(self, report: AlternationReport | JointReport) -> str | None:
         factor, first = self._settings.divergence_factor, self._first_loss
         # A loss that may be negative has no factor.
         if factor is None or first is None or first <= 0 or report.lower_loss <= factor * first:
@@ -87,7 +88,7 @@ class Diagnosis:
             f"(now {self._settings.lower_lr:.3g}) or a longer lower_warmup"
         )
 
-    def _never_solved(self, report: AlternationReport) -> str | None:
+    def _never_solved(self, report: AlternationReport | JointReport) -> str | None:
         most = self._settings.unsolved_alternations
         if most is None or self._unsolved < most:
             return None

@@ -20,9 +20,10 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
     """
     settings, models = trial.settings, trial.models
     steps = settings.finetune_epochs * trial.data.labelled_steps(settings.finetune_batch)
+    images = settings.finetune_extra_images
     if trial.order.with_upper_budget:
-        images = settings.alternations * settings.upper_steps * trial.data.labelled_batch(settings.upper_batch)
-        steps += -(-images // trial.data.labelled_batch(settings.finetune_batch))
+        images += settings.alternations * settings.upper_steps * trial.data.labelled_batch(settings.upper_batch)
+    steps += -(-images // trial.data.labelled_batch(settings.finetune_batch))
     models.lower.train()
     models.downstream.train()
     run = fine_tuning(trial, steps)

@@ -25,7 +25,7 @@ SEEDS = range(1, 7)
 
 
 def facts(dataset, checkpoint, finished=True):
-    labelled, unlabelled = {"bissl": 12_300, "finetuning": 12_340}, {"bissl": 30_700, "finetuning": 0}
+    labelled, unlabelled = {"bissl": 12_300, "control": 12_340}, {"bissl": 30_700, "control": 0}
     name = f"c-{dataset}-{checkpoint}"
     return CaseFacts(dataset, checkpoint, name, "top1", finished, labelled, unlabelled)
 
@@ -49,11 +49,11 @@ def test_gain_is_over_the_seeds_that_both_have(rows):
     (case,) = compare_cases("c", [facts("cars", "20ep")], rows("cars", "20ep", 0.02)).cases
     assert case.split == "test" and case.outcome == "wins"
     assert case.gain.mean == pytest.approx(0.02) and case.gain.n == case.tests.n == 6
-    assert case.bissl.score.mean - case.finetuning.score.mean == pytest.approx(case.gain.mean)
+    assert case.bissl.score.mean - case.control.score.mean == pytest.approx(case.gain.mean)
     assert case.tests.t < 0.05 and case.tests.positive == 6
     # One run: a confirmation; in all: exploring and seven seeds, against one point of the search and six seeds.
     assert (case.bissl.seconds, case.bissl.total_seconds, case.bissl.runs) == (100.0, 710.0, 8)
-    assert (case.finetuning.total_seconds, case.finetuning.runs) == (650.0, 7)
+    assert (case.control.total_seconds, case.control.runs) == (650.0, 7)
     assert "BiSSL wins on cars:" in case.sentence
 
 
@@ -87,7 +87,7 @@ def test_seeds_that_failed_are_counted_and_said(rows, stored, seeds):
         "finished."
     )
     (row, _) = json.loads(comparison_json(board))["rows"]
-    assert row["outcome"] == "wins_with_failures" and (row["bissl_failed"], row["finetuning_failed"]) == (2, 0)
+    assert row["outcome"] == "wins_with_failures" and (row["bissl_failed"], row["control_failed"]) == (2, 0)
     assert next(csv.DictReader(io.StringIO(comparison_csv(board))))["bissl_failed"] == "2"
     assert "BiSSL wins" not in comparison_markdown(board)
 
@@ -177,7 +177,8 @@ def test_formats_hold_the_same_figures(rows):
     assert len(document["rows"][0]["gain_by_seed"]) == 6
     text = comparison_markdown(board)
     # 80.7% and 5 points more; differences lie 1 point to either side: t(5) 2.5706 × 0.010954 / √6 is 1.15 points.
-    assert "| 5ep | BiSSL | 85.7 ± 1.3 | +5.0 ± 1.1 | " in text
+    assert "| 5ep | BiSSL | 85.7 ± 1.3 |  |  |  |  |" in text
+    assert "|  | fine-tuning | 80.7 ± 0.4 | +5.0 ± 1.1 | " in text
     assert "| 12.3k | 30.7k |" in text and "BiSSL LOSES on cars from 80ep" in text
 
 

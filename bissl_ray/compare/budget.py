@@ -1,0 +1,79 @@
+"""What a run costs in images and in gradients, counted from its settings: the same on every machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bissl_ray.config.settings import Settings
+from bissl_ray.data.sampling import global_batch, steps_per_epoch
+
+_VIEWS: Final = 2
+"""Views of an unlabelled image, each of which passes the backbone."""
+_FORWARD: Final = 1 / 3
+"""A forward by itself, as part of a gradient: the backward takes about twice as long."""
+_PRODUCT: Final = 2
+"""Gradients that a curvature product on as many images takes: forward and backward of a gradient that is kept."""
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """What one run draws and computes, over all workers.
+
+    Attributes:
+        labelled: images drawn by the head's warm-up, the upper level and fine-tuning.
+        unlabelled: drawn by the lower level; one counts once, whatever the number of its views.
+        gradients: evaluations of a loss's gradient for one image (or one view of it) through the backbone; a forward
+            alone counts as a third of one, a curvature product as two.
+    """
+
+    labelled: int
+    unlabelled: int
+    gradients: int
+
+
+def images_of_run(
+    settings: Settings, sizes: Mapping[str, int], workers: int, control: str | None, products: int = 0
+) -> TrainingImages:
+    """Count one whole run, from the head's warm-up to the end of fine-tuning.
+
+    Args:
+        settings: of the run, as its row gives them.
+        sizes: images by split, "train" and "pretext" among them.
+        workers: that share the run.
+        control: what it is a run of, a name of `config.controls.CONTROLS`; None: BiSSL.
+        products: with the lower Hessian, in all.
+    """
+    train, pool = range(sizes["train"]), range(sizes["pretext"])
+    upper = global_batch(len(train), settings.upper_batch, workers)
+    tuned = global_batch(len(train), settings.finetune_batch, workers)
+    head = settings.head_epochs * steps_per_epoch(train, settings.upper_batch, workers) * upper
+    aligning = settings.alternations * settings.upper_steps * upper
+    steps = settings.finetune_epochs * steps_per_epoch(train, settings.finetune_batch, workers)
+    if control in (None, "joint", "continued", "identity"):
+        extra = settings.finetune_extra_images
+        # BiSSL takes the last batch of each alternation for the Hessian.
+        drawn = settings.alternations * (settings.lower_steps + (settings.method == "bissl"))
+        unlabelled = drawn * global_batch(len(pool), settings.lower_batch, workers)
+        gradients = alignment_gradients(settings, sizes, workers, products)
+    else:
+        extra = settings.finetune_extra_images + (0 if control == "gradients" else aligning)
+        unlabelled = gradients = aligning = 0
+    finetuning = (steps + -(-extra // tuned)) * tuned
+    of_tuning = _FORWARD if control == "frozen" else 1
+    return TrainingImages(
+        head + aligning + finetuning, unlabelled, round(_FORWARD * head + gradients + of_tuning * finetuning)
+    )
+
+
+def alignment_gradients(settings: Settings, sizes: Mapping[str, int], workers: int, products: int) -> int:
+    """Gradients of what comes between the head's warm-up and fine-tuning; arguments as `images_of_run`."""
+    upper = global_batch(sizes["train"], settings.upper_batch, workers)
+    lower = global_batch(sizes["pretext"], settings.lower_batch, workers)
+    of_task = settings.alternations * settings.upper_steps * upper
+    of_pretext = settings.alternations * settings.lower_steps * lower * _VIEWS
+    if settings.method != "bissl":
+        return of_pretext + round(of_task * (1 if settings.method == "joint" else _FORWARD))
+    curvature = min(settings.curvature_batch or lower, lower) * _VIEWS
+    graphs = settings.alternations * curvature * (1 if settings.solves else _FORWARD)
+    direct = 1 if settings.direct_weight else _FORWARD
+    return round(of_pretext + of_task * (1 + direct) + graphs + products * _PRODUCT * curvature)
