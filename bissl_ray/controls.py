@@ -39,6 +39,6 @@ CONTROLS: Final[Mapping[str, Control]] = {
         "more pretraining", "the pretext for as many steps as BiSSL's lower level takes, then fine-tuning", True
     ),
     "identity": Control("first-order BiSSL", "BiSSL whose hypergradient leaves the lower Hessian out", True),
-    "scratch": Control("from scratch", "fine-tuning of fresh weights", aligns=False),
+    "scratch": Control("training from scratch", "fine-tuning of fresh weights", aligns=False),
     "frozen": Control("frozen + linear", "the head alone, on the pretrained backbone as it is", aligns=False),
 }

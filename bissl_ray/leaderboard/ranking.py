@@ -74,6 +74,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
     runs = configuration.runs
     if configuration.kind == Kind.CONTROL:  # its budget went into all points, not only into the best
         runs = tuple(run for c in everyone if c.kind == Kind.CONTROL and c.sweep == (dataset, sweep) for run in c.runs)
+    unjudged = configuration.kind == Kind.CONTROL or head["status"] in (Status.RUNNING, Status.FAILED)
     return {
         "rank": None,
         "dataset": dataset,
@@ -92,8 +93,8 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "explore_objective": configuration.explored if head["step"] == Step.SEARCH else None,
         **{name: head[name] for name in _FROM_TRIAL},
         "implicit_change": change,
-        "acts_as_identity": None if head["status"] in (Status.RUNNING, Status.FAILED) else acts_as_identity(change),
-        "unsolved": unsolved(head),
+        "acts_as_identity": None if unjudged else acts_as_identity(change),
+        "unsolved": None if configuration.kind == Kind.CONTROL else unsolved(head),
         "total_seconds": _total(runs, "seconds"),
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
         **_parameters(configuration),

@@ -119,7 +119,7 @@ def test_a_control_is_paired_with_bissl_over_seeds(tmp_path: Path) -> None:
     tested = {record.seed: record.test_metric for record in ours.planner.confirmed(Phase.CONFIRM)}
     (found,) = [case for case in board.cases if case.facts.control == "scratch"]
     assert found.gains == pytest.approx({seed: score - 0.25 for seed, score in tested.items()})
-    assert found.facts.finished and "for from scratch on the test split" in found.sentence
+    assert found.facts.finished and "for training from scratch on the test split" in found.sentence
     assert [case.facts.control for case in board.against_plain] == ["plain"]
 
 
