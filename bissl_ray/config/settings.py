@@ -204,7 +204,13 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
         "it times its square, and so on to the stem; 1: one rate for all",
     )
     finetune_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of fine-tuning")
-    finetune_weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning")
+    finetune_weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning, of backbone and head")
+    finetune_l2_sp: float = Field(
+        0.0,
+        ge=0,
+        description="α of L2-SP, weight decay of the backbone towards where fine-tuning starts; finetune_weight_decay, "
+        "β, goes on beside it, so that both together draw the backbone to α/(α + β) of its start and the head to 0",
+    )
     finetune_batch: int = Field(256, ge=2, description="images per fine-tuning step, over all workers")
 
     pretrain_epochs: int = Field(500, ge=1, description="epochs of pretraining over the pretext pool")

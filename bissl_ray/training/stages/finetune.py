@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from bissl_ray.bilevel.lower_level import ProximityTerm
 from bissl_ray.models.base import Backbone
 from bissl_ray.progress import Step
 from bissl_ray.training.evaluation.statistics import average_statistics
@@ -55,7 +56,23 @@ def fine_tuning(trial: Trial, steps: int) -> StageSteps:
         weight_decay=settings.finetune_weight_decay,
     )
     length = Step("finetune", 0, steps, "epoch", per_epoch)
-    return StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper)
+    near = near_start(models.lower, settings.finetune_l2_sp)
+    return StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper, near=near)
+
+
+def near_start(backbone: Backbone, weight: float) -> ProximityTerm | None:
+    """α/2 ‖θ − θ₀‖², weight decay towards where fine-tuning starts: L2-SP (Li, Grandvalet and Davoine 2018, eq. 2).
+
+    Of the backbone alone; what the paper lets decay to 0, the new layers, is the head here.
+
+    Args:
+        backbone: where it is now is θ₀.
+        weight: α; 0: nothing holds it.
+    """
+    if not weight:
+        return None
+    trained = list(backbone.parameters())
+    return ProximityTerm(trained, [parameter.detach().clone() for parameter in trained], [weight] * len(trained))
 
 
 def falling_rates(backbone: Backbone, decay: float) -> list[float]:
