@@ -193,7 +193,12 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     head_epochs: int = Field(20, ge=0, description="linear warm-up of the downstream head, backbone frozen")
     head_lr: float = Field(0.1, ge=0, description="peak learning rate of the head's warm-up")
 
-    finetune_epochs: int = Field(400, ge=0, description="epochs of fine-tuning from the lower backbone")
+    finetune_epochs: int = Field(400, ge=0, description="epochs of fine-tuning; 0: none, what it starts from is scored")
+    finetune_part: Literal["all", "head"] = Field(
+        "all",
+        description="what fine-tuning trains: backbone and head, or the head alone on a backbone that stands still "
+        "(finetune_layer_decay and finetune_l2_sp are then idle)",
+    )
     finetune_lr: float = Field(0.03, ge=0, description="peak learning rate of fine-tuning")
     finetune_warmup: int = Field(0, ge=0, description="warm-up of fine-tuning, epochs")
     finetune_layer_decay: float = Field(
