@@ -29,28 +29,36 @@ class LowerSteps:
 
 
 class ProximityTerm:
-    """½ Σ λ ‖θ − θ_D‖², what the lower objective adds to the pretext loss.
+    """½ Σ λ ‖θ − θ_D‖², what the lower objective adds to the pretext loss (fine-tuning: L2-SP, to its own loss).
 
     Args:
         theta: the parameters of θ.
-        anchors: those of θ_D, in the same order.
+        anchors: those of θ_D, in the same order; read anew each time.
         weights: λ, one per parameter tensor.
+
+    Attributes:
+        anchors: as given.
     """
 
-    def __init__(
-        self, theta: Sequence[nn.Parameter], anchors: Sequence[nn.Parameter], weights: Sequence[float]
-    ) -> None:
-        self._theta, self._anchors, self._weights = tuple(theta), tuple(anchors), list(weights)
+    def __init__(self, theta: Sequence[nn.Parameter], anchors: Sequence[Tensor], weights: Sequence[float]) -> None:
+        self._theta, self.anchors, self._weights = tuple(theta), tuple(anchors), list(weights)
 
     @torch.no_grad()
     def gradient(self) -> list[Tensor]:
         """λ (θ − θ_D), the same on all workers, tensors shaped as θ's parameters."""
-        return list(torch._foreach_mul(torch._foreach_sub(self._theta, self._anchors), self._weights))
+        return list(torch._foreach_mul(torch._foreach_sub(self._theta, self.anchors), self._weights))
+
+    @torch.no_grad()
+    def added_to(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """Gradients with this term's added to those of θ, which come first; to be called once they are averaged."""
+        # The same on all workers: summed before, it would have to be averaged, too.
+        size = len(self._theta)
+        return [*torch._foreach_add(list(gradients[:size]), self.gradient()), *gradients[size:]]
 
     @torch.no_grad()
     def distance(self) -> Tensor:
         """‖θ − θ_D‖, without weights, a scalar on the device."""
-        gaps = torch._foreach_norm(torch._foreach_sub(self._theta, self._anchors))
+        gaps = torch._foreach_norm(torch._foreach_sub(self._theta, self.anchors))
         length: Tensor = torch.linalg.vector_norm(torch.stack(gaps))
         return length
 
@@ -95,7 +103,7 @@ class LowerLevel(Generic[LowerBatch]):
         for _ in range(self._steps):
             loss, own = self._gradients(next_batch(batches, "lower"))
             progress = self.stepper.steps / self._steps_in_all
-            norms.append(self.stepper.step(self._with_proximity(mean_over_workers(own, self._group))))
+            norms.append(self.stepper.step(self._proximity.added_to(mean_over_workers(own, self._group))))
             losses.append(loss)
             if self._level.after_step is not None:
                 with torch.no_grad():
@@ -127,12 +135,6 @@ class LowerLevel(Generic[LowerBatch]):
     @torch.no_grad()
     def _no_curvature(self, batch: LowerBatch) -> NoCurvature:
         return NoCurvature(self._loss(batch), self._theta, self._group)
-
-    @torch.no_grad()
-    def _with_proximity(self, gradients: list[Tensor]) -> list[Tensor]:
-        # λ (θ − θ_D) is the same on all workers, so it is added after averaging.
-        size = len(self._theta)
-        return [*torch._foreach_add(gradients[:size], self._proximity.gradient()), *gradients[size:]]
 
 
 def lower_optimizer(level: Level[LowerBatch], settings: BilevelSettings) -> torch.optim.Optimizer:

@@ -200,7 +200,12 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     head_epochs: int = Field(20, ge=0, description="linear warm-up of the downstream head, backbone frozen")
     head_lr: float = Field(0.1, ge=0, description="peak learning rate of the head's warm-up")
 
-    finetune_epochs: int = Field(400, ge=0, description="epochs of fine-tuning from the lower backbone")
+    finetune_epochs: int = Field(400, ge=0, description="epochs of fine-tuning; 0: none, what it starts from is scored")
+    finetune_part: Literal["all", "head"] = Field(
+        "all",
+        description="what fine-tuning trains: backbone and head, or the head alone on a backbone that stands still "
+        "(finetune_layer_decay and finetune_l2_sp are then idle)",
+    )
     finetune_lr: float = Field(0.03, ge=0, description="peak learning rate of fine-tuning")
     finetune_warmup: int = Field(0, ge=0, description="warm-up of fine-tuning, epochs")
     finetune_layer_decay: float = Field(
@@ -211,7 +216,13 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
         "it times its square, and so on to the stem; 1: one rate for all",
     )
     finetune_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of fine-tuning")
-    finetune_weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning")
+    finetune_weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning, of backbone and head")
+    finetune_l2_sp: float = Field(
+        0.0,
+        ge=0,
+        description="α of L2-SP, weight decay of the backbone towards where fine-tuning starts; finetune_weight_decay, "
+        "β, goes on beside it, so that both together draw the backbone to α/(α + β) of its start and the head to 0",
+    )
     finetune_extra_images: int = Field(
         0, ge=0, description="labelled images that fine-tuning is prolonged by, beyond its epochs; repeats count"
     )

@@ -164,20 +164,23 @@ class Trial:
 
     # What it comes to
 
-    def save_models(self, name: str, parts: tuple[str, ...], path: str | None = None) -> None:
+    def save_models(
+        self, name: str, parts: tuple[str, ...], path: str | None = None, statistics: str | None = None
+    ) -> None:
         """Write models for good; the result names the file.
 
         Args:
             name: "pretrained", "aligned" or "finetuned".
             parts: what it holds beside the backbone, of "pretext" and "downstream".
             path: relative to the storage; None: `<trial's folder>/<name>.pt`.
+            statistics: which running statistics the backbone carries, in words; None: those of a model of that name.
         """
         path = path or f"{self.order.folder}/{name}.pt"
         if self.worker.is_chief:
-            write_tensors(self.order.storage, path, self.models.checkpoint(parts, self._metadata(name)))
+            write_tensors(self.order.storage, path, self.models.checkpoint(parts, self._metadata(name, statistics)))
         self.account.totals["checkpoint"] = path
 
-    def _metadata(self, name: str) -> dict[str, Any]:
+    def _metadata(self, name: str, statistics: str | None) -> dict[str, Any]:
         order, splits, totals = self.order, self.data.splits, self.account.totals
         measured = {"objective_name": self.account.objective_name, "objective": totals.get("objective")}
         return {
@@ -192,7 +195,7 @@ class Trial:
             "fingerprint": splits.fingerprint,
             "labelled_fingerprint": splits.labelled_fingerprint,
             "class_names": None if splits.class_names is None else list(splits.class_names),
-            "statistics": _STATISTICS[name],
+            "statistics": statistics or _STATISTICS[name],
             **(measured if "objective" in totals else {}),
             "settings": order.settings.model_dump(),
         }

@@ -1,10 +1,13 @@
-"""Fine-tuning: backbone and head together, on the labelled images."""
+"""Fine-tuning on the labelled images: backbone and head together, or the head alone."""
 
+from contextlib import nullcontext
 from functools import partial
 
+from bissl_ray.bilevel.lower_level import ProximityTerm
 from bissl_ray.models.base import Backbone
 from bissl_ray.progress import Step
 from bissl_ray.training.evaluation.statistics import average_statistics
+from bissl_ray.training.stages.head import frozen
 from bissl_ray.training.stages.steps import StageSteps, StepsState, plain_sgd
 from bissl_ray.training.trial import Trial
 
@@ -13,10 +16,11 @@ _REPORTS = 10
 
 
 def finetune(trial: Trial, saved: StepsState | None) -> None:
-    """Train θ and φ_D; afterwards the "lower" backbone is the fine-tuned one.
+    """Train θ and φ_D, or φ_D alone (`finetune_part`); afterwards the "lower" backbone is the fine-tuned one.
 
-    The objective is that of the last step: choosing the best of many looks would flatter every run, and the
-    longer ones most.
+    A backbone that stands still gives its features in evaluation mode, as in the head's warm-up. The
+    objective is that of the last step: choosing the best of many looks would flatter every run, and the longer ones
+    most.
     """
     settings, models = trial.settings, trial.models
     steps = settings.finetune_epochs * trial.data.labelled_steps(settings.finetune_batch)
@@ -24,20 +28,24 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
     if trial.order.with_upper_budget:
         images += settings.alternations * settings.upper_steps * trial.data.labelled_batch(settings.upper_batch)
     steps += -(-images // trial.data.labelled_batch(settings.finetune_batch))
-    models.lower.train()
+    still = settings.finetune_part == "head"
+    models.lower.train(not still)
     models.downstream.train()
     run = fine_tuning(trial, steps)
     run.go_on(saved)
 
     def report(loss: float) -> None:
-        average_statistics(models.lower, models.downstream)
+        # Even a mean of equal numbers may round: what stands still is left alone.
+        average_statistics(*([] if still else [models.lower]), models.downstream)
         objective = trial.account.totals["objective"] = trial.score("lower")
         trial.account.report({"stage": "finetune", "epoch": run.epoch, "train_loss": loss, "objective": objective})
 
-    with trial.data.labelled("finetune", settings.finetune_batch, run.step) as batches:
+    held = frozen(models.lower) if still else nullcontext()
+    with trial.data.labelled("finetune", settings.finetune_batch, run.step) as batches, held:
         run.run(batches, _marks(steps), report)
     if trial.order.keep_models:
-        trial.save_models("finetuned", ("downstream",))
+        unmoved = "those that fine-tuning began with" if still or not steps else None
+        trial.save_models("finetuned", ("downstream",), statistics=unmoved)
 
 
 def fine_tuning(trial: Trial, steps: int) -> StageSteps:
@@ -45,18 +53,36 @@ def fine_tuning(trial: Trial, steps: int) -> StageSteps:
     settings, models = trial.settings, trial.models
     per_epoch = trial.data.labelled_steps(settings.finetune_batch)
     head = list(models.downstream.parameters())
+    backbone = [] if settings.finetune_part == "head" else list(models.lower.parameters())
+    rates = falling_rates(models.lower, settings.finetune_layer_decay) if backbone else []
     stepper = plain_sgd(
-        [*models.lower.parameters(), *head],
+        [*backbone, *head],
         steps,
         settings.clip_norm,
         settings.finetune_warmup * per_epoch,
-        [*falling_rates(models.lower, settings.finetune_layer_decay), *[1.0] * len(head)],
+        [*rates, *[1.0] * len(head)],
         lr=settings.finetune_lr,
         momentum=settings.finetune_momentum,
         weight_decay=settings.finetune_weight_decay,
     )
     length = Step("finetune", 0, steps, "epoch", per_epoch)
-    return StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper)
+    near = near_start(models.lower, settings.finetune_l2_sp) if backbone else None
+    return StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper, near=near)
+
+
+def near_start(backbone: Backbone, weight: float) -> ProximityTerm | None:
+    """α/2 ‖θ − θ₀‖², weight decay towards where fine-tuning starts: L2-SP (Li, Grandvalet and Davoine 2018, eq. 2).
+
+    Of the backbone alone; what the paper lets decay to 0, the new layers, is the head here.
+
+    Args:
+        backbone: where it is now is θ₀.
+        weight: α; 0: nothing holds it.
+    """
+    if not weight:
+        return None
+    trained = list(backbone.parameters())
+    return ProximityTerm(trained, [parameter.detach().clone() for parameter in trained], [weight] * len(trained))
 
 
 def falling_rates(backbone: Backbone, decay: float) -> list[float]:

@@ -27,12 +27,12 @@ def warm_up_head(trial: Trial, saved: StepsState | None) -> None:
     length = Step("head", 0, steps, "epoch", per_epoch)
     run = StageSteps(trial, length, partial(trial.downstream_loss, models.lower), stepper)
     run.go_on(saved)
-    with trial.data.labelled("head", settings.upper_batch, run.step) as batches, _frozen(models.lower):
+    with trial.data.labelled("head", settings.upper_batch, run.step) as batches, frozen(models.lower):
         run.run(batches, [steps], report=lambda _: None)
 
 
 @contextmanager
-def _frozen(backbone: nn.Module) -> Iterator[None]:
+def frozen(backbone: nn.Module) -> Iterator[None]:
     """Nothing is recorded of what the backbone computes, for the length of a `with` block."""
     trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
     try:

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch import Tensor, nn
 
+from bissl_ray.bilevel.lower_level import ProximityTerm
 from bissl_ray.optim import Stepper, WarmupCosine
 from bissl_ray.parallel import mean_over_workers
 from bissl_ray.progress import Step
@@ -23,12 +24,14 @@ class StepsState(TypedDict):
         step: how many steps were taken.
         total: sum of the losses since the last report.
         counted: how many these are; files of earlier versions lack it where a stage reports once an epoch.
+        start: where the stage began, of one that is held near that; tensors as its term's anchors.
     """
 
     optimizer: dict[str, Any]
     step: int
     total: float
     counted: int
+    start: NotRequired[list[Tensor]]
 
 
 class StageSteps:
@@ -40,6 +43,8 @@ class StageSteps:
         loss: this worker's mean loss on its share of a batch; a parameter that it doesn't use has the gradient 0.
         stepper: of what is trained.
         after_step: called after each step, with the share of the stage's steps that came before it.
+        near: holds the first of the stepper's parameters near where the stage began; None: nothing does. The loss that
+            is reported is without it.
     """
 
     def __init__(
@@ -49,9 +54,10 @@ class StageSteps:
         loss: Callable[[Any], Tensor],
         stepper: Stepper,
         after_step: Callable[[float], None] = lambda _: None,
+        near: ProximityTerm | None = None,
     ) -> None:
         self._trial, self._length, self._loss, self._stepper = trial, length, loss, stepper
-        self._after_step = after_step
+        self._after_step, self._near = after_step, near
         self._gradients = trial.replays.of(self._loss_and_gradients, f"the step of stage {length.stage}")
         self._total = torch.zeros((), device=trial.worker.device)
         self._counted = 0
@@ -74,11 +80,21 @@ class StageSteps:
             self._stepper.load_state_dict({"optimizer": saved["optimizer"], "steps": saved["step"]})
             self._total.fill_(saved["total"])
             self._counted = saved.get("counted", saved["step"] % self._length.per_epoch)
+            if self._near is not None:
+                # The models have moved since: where they began is in the saved state alone.
+                for anchor, began in zip(self._near.anchors, saved["start"], strict=True):
+                    anchor.copy_(began)
 
     def state_dict(self) -> StepsState:
         """What is needed to go on."""
         optimizer = self._stepper.state_dict()["optimizer"]
-        return {"optimizer": optimizer, "step": self.step, "total": float(self._total), "counted": self._counted}
+        state: StepsState = {
+            "optimizer": optimizer,
+            "step": self.step,
+            "total": float(self._total),
+            "counted": self._counted,
+        }
+        return state if self._near is None else {**state, "start": list(self._near.anchors)}
 
     def run(self, batches: Iterator[Any], marks: Iterable[int], report: Callable[[float], None]) -> None:
         """Take the steps that are left.
@@ -103,7 +119,7 @@ class StageSteps:
             loss, gradients = self._gradients(next(batches))
             *means, self._last_loss = mean_over_workers([*gradients, loss])
             before = self.step
-            self._stepper.step(means)
+            self._stepper.step(means if self._near is None else self._near.added_to(means))
             self._after_step(before / self._length.total)
             self._total += self._last_loss
             self._counted += 1
