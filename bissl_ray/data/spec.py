@@ -169,7 +169,8 @@ class DatasetSpec:
     download: Callable[[Path], None] | None = None
     """Fetches the published files into a data folder, where a download still works."""
     checksums: tuple[tuple[str, str], ...] = ()
-    """Published files whose images can't show damage by themselves, raw as they are: path as in `required`, and MD5."""
+    """Published files whose images can't show damage by themselves, raw as they are: path as in `required`, and MD5.
+    Those that are there are compared; of a path that stands here several times, one of its sums will do."""
     embedded: bool = False
     """Whether it ships with the program's dependencies and needs no data folder."""
 

@@ -36,10 +36,12 @@ OTHERS = {
 """What is not the default: a detector's batches and epochs, as published where they are."""
 
 UNPUBLISHED = {"stl10", "imagenet", "folder", "coco"}
+GUESSED = {"fashion_mnist", "kmnist", "emnist", "svhn"}
+"""Their known-good point is one of digits, until they have been searched."""
 
 
 def test_there_is_a_space_for_every_dataset() -> None:
-    assert set(shipped_spaces()) == {*PUBLISHED, *UNPUBLISHED, "digits", "digits_scenes"}
+    assert set(shipped_spaces()) == {*PUBLISHED, *UNPUBLISHED, *GUESSED, "digits", "digits_scenes"}
     assert set(dataset_names()) == set(shipped_spaces())
 
 
@@ -57,6 +59,14 @@ def test_each_starts_from_its_published_point(name: str, pretext: str) -> None:
 @pytest.mark.parametrize("name", sorted(UNPUBLISHED))
 def test_nothing_is_called_known_that_nobody_has_published(name: str) -> None:
     assert load_search_space(name).known_good == []
+
+
+@pytest.mark.parametrize("name", sorted(GUESSED))
+def test_small_images_begin_at_a_point_of_digits(name: str) -> None:
+    space = load_search_space(name)
+    (point,) = space.known_good
+    assert point == load_search_space("digits").known_good[0]
+    assert space.settings({}).image_size == (32 if name == "svhn" else 28)
 
 
 @pytest.mark.parametrize("name", shipped_spaces())

@@ -17,7 +17,9 @@ from tests.data.tiny.lists import (
     write_tiny_pets,
     write_tiny_sun397,
 )
+from tests.data.tiny.mnist_kin import write_tiny_emnist, write_tiny_fashion_mnist, write_tiny_kmnist
 from tests.data.tiny.stl10 import write_tiny_stl10
+from tests.data.tiny.svhn import write_tiny_svhn
 from tests.data.tiny.voc07 import write_tiny_voc07
 from tests.data.tiny.voc0712 import write_tiny_voc0712
 
@@ -34,9 +36,13 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "sun397": write_tiny_sun397,
     "cifar10": write_tiny_cifar10,
     "cifar100": write_tiny_cifar100,
+    "emnist": write_tiny_emnist,
+    "fashion_mnist": write_tiny_fashion_mnist,
     "folder": write_tiny_folder,
     "imagenet": write_tiny_imagenet,
+    "kmnist": write_tiny_kmnist,
     "stl10": write_tiny_stl10,
+    "svhn": write_tiny_svhn,
     "voc07": write_tiny_voc07,
     "voc0712": write_tiny_voc0712,
 }
