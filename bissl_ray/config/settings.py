@@ -201,6 +201,11 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     head_lr: float = Field(0.1, ge=0, description="peak learning rate of the head's warm-up")
 
     finetune_epochs: int = Field(400, ge=0, description="epochs of fine-tuning; 0: none, what it starts from is scored")
+    finetune_from: Literal["lower", "upper"] = Field(
+        "lower",
+        description="backbone that fine-tuning starts from after BiSSL: the lower level's, or the upper level's, which "
+        "reports score; without BiSSL there is one",
+    )
     finetune_part: Literal["all", "head"] = Field(
         "all",
         description="what fine-tuning trains: backbone and head, or the head alone on a backbone that stands still "

@@ -22,6 +22,7 @@ from bissl_ray.models.trunks import SeveralTrunksError
 
 _FORMAT = "bissl-ray checkpoint"
 _VERSION = 1
+_FURTHER_PARTS = ("pretext", "downstream", "upper")
 _WIDTH_OF_MOCO_V3_SMALL = 384
 _TOLD = ("backbone_arch", "img_size", "pretext_task", "projector_mlp", "dataset", "epochs")
 """Of published settings, those that a person compares with the own ones."""
@@ -38,6 +39,7 @@ class Checkpoint:
         pretext: state of the pretext task (projector.0.weight, ...), or None where there is none.
         metadata: plain values that were saved beside them, or published in a JSON file beside the tensors.
         downstream: state of the downstream task (head.weight, ...), or None where there is none.
+        upper: after BiSSL, the upper level's backbone, likewise (`backbone` is the lower level's); else None.
         notes: what a person should know about how the file was read, in words.
     """
 
@@ -46,6 +48,7 @@ class Checkpoint:
     metadata: dict[str, Any]
     downstream: dict[str, Tensor] | None = None
     notes: tuple[str, ...] = field(default=())
+    upper: dict[str, Tensor] | None = None
 
 
 def checkpoint_content(
@@ -93,7 +96,7 @@ def load_checkpoint(path: str | os.PathLike[str], head: str | os.PathLike[str] |
     checkpoint = _ours(content, source) if ours else _foreign(content, source)
     if unread is not None:
         checkpoint = replace(checkpoint, notes=(*checkpoint.notes, unread))
-    for state in (checkpoint.backbone, checkpoint.pretext, checkpoint.downstream):
+    for state in (checkpoint.backbone, checkpoint.pretext, checkpoint.downstream, checkpoint.upper):
         check_finite(state or {}, source)
     if head is None and checkpoint.pretext is None:
         head = beside(source, head_name(source.name))
@@ -110,14 +113,15 @@ def _ours(content: dict[str, Any], source: Path) -> Checkpoint:
             "read it with the release that wrote it"
         )
     damaged = [] if _is_state(content.get("backbone")) else ["backbone"]
-    damaged += [name for name in ("pretext", "downstream") if not _is_state(content.get(name) or {})]
+    damaged += [name for name in _FURTHER_PARTS if not _is_state(content.get(name) or {})]
     damaged += [] if isinstance(content.get("metadata"), dict) else ["metadata"]
     if damaged:
         raise BadInputError(
             f"{source} says that it is a checkpoint of bissl-ray, but has no intact {' and '.join(damaged)}: fetch or "
             "write it again"
         )
-    return Checkpoint(content["backbone"], content.get("pretext"), content["metadata"], content.get("downstream"))
+    pretext, downstream, upper = map(content.get, _FURTHER_PARTS)
+    return Checkpoint(content["backbone"], pretext, content["metadata"], downstream, upper=upper)
 
 
 def _is_state(part: object) -> bool:

@@ -12,7 +12,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.models import Checkpoint, load_backbone
 from bissl_ray.preflight.checkpoints import notes_on_data
 from bissl_ray.preflight.data import DataFacts
-from bissl_ray.training.models import Models
+from bissl_ray.training.models import Models, check_upper
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
         facts: about the data.
 
     Raises:
-        BadInputError: backbone or pretext head are of another architecture than the settings say, or a model is to be
-            evaluated that has no head for this dataset.
+        BadInputError: backbone or pretext head are of another architecture than the settings say, a model is to be
+            evaluated that has no head for this dataset, or fine-tuned from an upper backbone that the file lacks.
     """
     choice, settings = request.start, request.settings
     assert choice is not None
@@ -49,7 +49,12 @@ def fit_start(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts) -
         # What a partial checkpoint doesn't fill stays as it is drawn here.
         torch.default_generator.manual_seed(request.seed)
         models = Models.build(settings, torch.device("cpu"), get_dataset(request.dataset).task, facts.classes)
-    report = load_backbone(models.lower, checkpoint.backbone, source, choice.allow_partial)
+    begins_at = checkpoint.backbone
+    if request.stage == "finetune" and settings.finetune_from == "upper":
+        check_upper(settings, {"metadata": checkpoint.metadata, "upper": checkpoint.upper}, source)
+        # In place of the lower one, so that a fresh head is warmed up on what is fine-tuned.
+        begins_at = checkpoint.upper or checkpoint.backbone
+    report = load_backbone(models.lower, begins_at, source, choice.allow_partial)
     notes = [str(report), *checkpoint.notes, *notes_on_data(source, checkpoint.metadata, request.dataset, facts)]
     parts = ["backbone"]
     if request.stage == "train" and checkpoint.pretext is None:

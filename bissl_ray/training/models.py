@@ -108,13 +108,31 @@ class Models:
         """A checkpoint file's content, as `load_checkpoint` and `start_from` take it.
 
         Args:
-            parts: what it holds beside the backbone, of "pretext" and "downstream".
+            parts: what it holds beside the backbone, θ, of "pretext", "downstream" and "upper".
             metadata: plain values.
         """
         content = self.content()
         pretext = content["pretext"] if "pretext" in parts else None
         file = checkpoint_content(content["backbone"], pretext, {"backbone": self.lower.architecture, **metadata})
         return {**file, **{part: content[part] for part in parts if part not in file}}
+
+
+def check_upper(settings: Settings, content: Mapping[str, Any], source: str) -> None:
+    """Make sure that fine-tuning which is to begin at θ_D finds it (raises BadInputError).
+
+    A file that holds no θ_D is not refused: where nothing was aligned, θ stands for both.
+
+    Args:
+        settings: of the trial.
+        content: "metadata" of the file that it starts from, and "upper" where it has that.
+        source: the file, for the error line.
+    """
+    aligned = (content.get("metadata") or {}).get("model") == "aligned"
+    if settings.finetune_from == "upper" and aligned and not content.get("upper"):
+        raise BadInputError(
+            f"finetune_from is upper, and {source} holds the lower backbone alone: a release wrote it that kept no "
+            "other; align again, or set finetune_from to lower"
+        )
 
 
 def _on_cpu(module: nn.Module) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from bissl_ray.replay import EAGER
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.files import SavedProgress, read_tensors, write_tensors
-from bissl_ray.training.models import Models
+from bissl_ray.training.models import Models, check_upper
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
 from bissl_ray.training.replay import replays_of
@@ -98,6 +98,11 @@ class Trial:
         content = read_tensors(self.order.storage, self.order.start)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{self.order.start}: the trial starts from it")
+        if self.order.stages[0] == "finetune":
+            try:
+                check_upper(self.settings, content, self.order.start)
+            except BadInputError as error:
+                raise in_step(error) from None
         self.models.start_from(content, self.order.start)
         return self.order.stages[0], None
 
@@ -171,7 +176,7 @@ class Trial:
 
         Args:
             name: "pretrained", "aligned" or "finetuned".
-            parts: what it holds beside the backbone, of "pretext" and "downstream".
+            parts: what it holds beside the lower backbone, of "pretext", "downstream" and "upper".
             path: relative to the storage; None: `<trial's folder>/<name>.pt`.
             statistics: which running statistics the backbone carries, in words; None: those of a model of that name.
         """

@@ -60,7 +60,7 @@ def write_sweep(storage: Path, backbone: str, image_size: int) -> Models:
         "versions": '{"torch": "2"}',
     }
     best = models(backbone, image_size)
-    aligned = write_run(storage, "a", best, "aligned", ("pretext", "downstream"))
+    aligned = write_run(storage, "a", best, "aligned", ("pretext", "downstream", "upper"))
     tuned = write_run(storage, "a-seed1", best, "finetuned", ("downstream",))
     rows = [
         {"trial": "a", "phase": "explore", "step": "search", "objective": 0.6, "checkpoint": aligned},

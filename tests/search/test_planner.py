@@ -57,6 +57,24 @@ def test_bissl_and_control_get_the_same(slots):
     assert len({record.trial for record in sweep.records.values()}) == len(sweep.records)
 
 
+def test_choices_of_what_follows_the_alignment_are_the_same_for_both_and_spread_evenly():
+    follows = {
+        "finetune_part": {"type": "categorical", "choices": ["all", "head"]},
+        "finetune_from": {"type": "categorical", "choices": ["lower", "upper"]},
+        "finetune_l2_sp": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
+    }
+    sweep = WholeSweep(space({"finetune_runs": 4}, finetune_parameters=follows)).run()
+    sides = [
+        sorted(tuple(record.point[name] for name in follows) for record in sweep.of(phase, "tuning"))
+        for phase in ("confirm", "control")
+    ]
+    assert sides[0] == sides[1] and len(set(sides[0])) == 8
+    # A Sobol sequence: eight points hold each of the four pairs of choices twice.
+    assert set(Counter(point[:2] for point in sides[0]).values()) == {2}
+    for record in [*sweep.of("confirm", "seeds"), *sweep.of("control", "seeds")]:
+        assert tuple(record.point[name] for name in follows) in sides[0]
+
+
 @pytest.mark.parametrize("slots", [1, 4])
 def test_only_winner_and_control_are_tested_and_once(slots):
     sweep = WholeSweep(space(), slots).run()

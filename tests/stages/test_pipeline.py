@@ -210,3 +210,27 @@ def test_a_frozen_backbone_is_judged(folder: Path) -> None:
     result = run(folder, "evaluate", "frozen", start=file(folder, "pretrain"), what=what).result
     assert set(result["metrics"]) == {"knn20", "knn100", "linear_probe"}
     assert all(0.2 < scores["top1"] < 1 for scores in result["metrics"].values())
+
+
+def test_fine_tuning_by_itself_may_start_from_the_upper_backbone(folder: Path, tmp_path: Path) -> None:
+    aligned = torch.load(file(folder, "train"), weights_only=True)
+    asked = (*LONGER, "finetune_from=upper", "finetune_epochs=0")
+    result = run(folder, "finetune", "upper", *asked, start=file(folder, "train")).result
+    assert result["objective"] == document(folder, "train")["result"]["objective"]
+    tuned = torch.load(file(folder, "upper"), weights_only=True)
+    assert all(torch.equal(tuned["backbone"][name], tensor) for name, tensor in aligned["upper"].items())
+    # Beside a head of its own as well: that is warmed up on the backbone which is fine-tuned.
+    torch.save({name: part for name, part in aligned.items() if name != "downstream"}, tmp_path / "headless.pt")
+    run(folder, "finetune", "headless", *asked, start=str(tmp_path / "headless.pt"))
+    assert document(folder, "headless")["stages"] == ["head", "finetune"]
+    fresh = torch.load(file(folder, "headless"), weights_only=True)
+    assert all(torch.equal(fresh["backbone"][name], tensor) for name, tensor in aligned["upper"].items())
+
+
+def test_an_aligned_file_of_before_has_no_upper_backbone_to_start_from(folder: Path, tmp_path: Path) -> None:
+    content = torch.load(file(folder, "train"), weights_only=True)
+    torch.save({name: part for name, part in content.items() if name != "upper"}, tmp_path / "earlier.pt")
+    start = str(tmp_path / "earlier.pt")
+    with pytest.raises(BadInputError, match=r"earlier.pt holds the lower backbone alone: .*set finetune_from to lower"):
+        run(folder, "finetune", "refused", *LONGER, "finetune_from=upper", start=start)
+    assert not (folder / "runs/stages/refused/finetuned.pt").exists()

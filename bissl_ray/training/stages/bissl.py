@@ -18,7 +18,7 @@ from bissl_ray.training.trial import Trial
 
 
 def align(trial: Trial, saved: Any) -> None:
-    """Align the backbone with the downstream task; afterwards "lower" is what fine-tuning starts from.
+    """Align the backbone with the downstream task; afterwards "lower" or "upper" is what fine-tuning starts from.
 
     The objective reported after each alternation is the validation metric of the upper model (θ_D, φ_D). The saved
     backbone's running statistics are re-estimated on views of the pretext pool, the lower level's data.
@@ -66,7 +66,7 @@ def align(trial: Trial, saved: Any) -> None:
             reestimate_statistics(
                 [models.lower], partial(models.pretext.features, models.lower), unlabelled, MOST_BATCHES
             )
-    trial.save_models("aligned", ("pretext", "downstream"))
+    trial.save_models("aligned", ("pretext", "downstream", "upper"))
 
 
 def trainer_of(trial: Trial) -> BilevelTrainer[Any, Any]:

@@ -18,9 +18,11 @@ _REPORTS = 10
 def finetune(trial: Trial, saved: StepsState | None) -> None:
     """Train θ and φ_D, or φ_D alone (`finetune_part`); afterwards the "lower" backbone is the fine-tuned one.
 
-    A backbone that stands still gives its features in evaluation mode, as in the head's warm-up. The
-    objective is that of the last step: choosing the best of many looks would flatter every run, and the longer ones
-    most.
+    It begins at θ, or at θ_D (`finetune_from`), with φ_D: with no step to take, that model itself is what is scored. A
+    backbone that stands still gives its features in evaluation mode, as in the head's warm-up.
+
+    The objective is that of the last step: choosing the best of many looks would flatter every run, and the
+    longer ones most.
     """
     settings, models = trial.settings, trial.models
     steps = settings.finetune_epochs * trial.data.labelled_steps(settings.finetune_batch)
@@ -29,6 +31,8 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
         images += settings.alternations * settings.upper_steps * trial.data.labelled_batch(settings.upper_batch)
     steps += -(-images // trial.data.labelled_batch(settings.finetune_batch))
     still = settings.finetune_part == "head"
+    if saved is None and settings.finetune_from == "upper":
+        models.lower.load_state_dict(models.upper.state_dict())
     models.lower.train(not still)
     models.downstream.train()
     run = fine_tuning(trial, steps)
