@@ -71,7 +71,7 @@ def solve(
     check_shapes(v, H.params)
     check_arguments(proximity, damping, method, iterations, tolerance)
     rhs = flatten(v)
-    diagonal = _diagonal(H, proximity, damping, rhs)
+    diagonal = diagonal_of(H, proximity, damping, rhs)
     known = KnownProducts(0) if known is None else known
     system = LinearSystem(H, diagonal, rhs, known)
     # In double precision, where the squares of a small single-precision v don't vanish.
@@ -88,6 +88,8 @@ def solve(
         residual = None if outcome.residual is None else norm * outcome.residual
         outcome = Outcome(norm * outcome.x, residual, outcome.report)
         rhs *= norm
+    if iterations > 0 and method != "identity":
+        outcome.report.damping = damping
     image = None if outcome.residual is None else rhs - outcome.residual
     return Solution(unflatten(diagonal * outcome.x, H.params), outcome.x, image, outcome.report)
 
@@ -122,7 +124,7 @@ def check_arguments(
             raise ValueError(f"{name} + damping is 0: M must be positive; raise the weight or the damping")
 
 
-def _diagonal(H: CurvatureOperator, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
+def diagonal_of(H: CurvatureOperator, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
     """The diagonal of M: one number where proximity is one, else `[entries]`."""
     if not isinstance(proximity, Sequence):
         return rhs.new_full((), proximity + damping)

@@ -61,7 +61,9 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         _check_same_parameters(lower.backbone, upper.backbone)
         theta, anchors = trainable(lower.backbone), trainable(upper.backbone)
         weights = _weights(proximity, len(anchors))
-        check_arguments(proximity, settings.damping, settings.solver, settings.cg_iterations, settings.cg_tolerance)
+        # What is added in an alternation is positive where damping_relative is.
+        least = settings.damping + settings.damping_relative
+        check_arguments(proximity, least, settings.solver, settings.cg_iterations, settings.cg_tolerance)
         self._modules = (lower.backbone, lower.head, upper.backbone, upper.head)
         for module in self._modules:
             copy_from_first_worker([*module.parameters(), *module.buffers()], group)

@@ -40,6 +40,7 @@ class KnownProducts:
         vectors: the vectors, `[entries]` each.
         images: their images, likewise.
         spectrum: an estimate of A's eigenvalues; None until a solver that needs one has left it.
+        damping: what M has in it beside λ, where that was found from H; None until then.
         indefinite: whether a solver has met negative curvature, so that A has no energy norm to start by.
 
     Raises:
@@ -54,6 +55,7 @@ class KnownProducts:
         self.vectors: list[Tensor] = []
         self.images: list[Tensor] = []
         self.spectrum: SpectrumEstimate | None = None
+        self.damping: float | None = None
         self.indefinite = False
         self._energies: list[list[Tensor]] = []
         self._squares: list[list[Tensor]] = []
