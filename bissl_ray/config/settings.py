@@ -134,6 +134,11 @@ class SolverSettings(SettingsGroup):
         description="products kept through the upper steps of an alternation to start the next solve from; "
         "0: start each at zero",
     )
+    reuse_solution: bool = Field(
+        False,
+        description="start an alternation's first solve from the last alternation's solution, where that is better than "
+        "from 0: one product to know it by, and one vector of memory (cg, minres, neumann)",
+    )
     curvature: Literal["hessian", "gauss_newton"] = Field(
         "hessian", description="H: the Hessian of the pretext loss, or its Gauss-Newton matrix, which is never negative"
     )

@@ -27,6 +27,7 @@ def two_alternations(worker, workers, numbers):
         {},
         {"lower_optimizer": "sgd", "solver": "neumann", "direct_weight": 0.0},
         {"damping": 0.1, "damping_relative": 0.5},
+        {"reuse_solution": True},
     ],
 )
 def test_two_workers_equal_one_on_the_same_global_batches(numbers):
@@ -101,7 +102,7 @@ def test_one_alternation_equals_dense_linear_algebra():
     assert report.hypergradient_cosine < 1 - 1e-6
 
 
-@pytest.mark.parametrize("numbers", [{}, {"damping_relative": 0.5}])
+@pytest.mark.parametrize("numbers", [{}, {"damping_relative": 0.5}, {"reuse_solution": True}])
 def test_a_reloaded_run_continues_bit_equal(numbers):
     straight, stopped = SmallProblem(**numbers), SmallProblem(**numbers)
     straight.alternate()

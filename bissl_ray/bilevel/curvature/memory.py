@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bissl_ray.bilevel.alternation_solve import solve_in_alternation
+from bissl_ray.bilevel.alternation_solve import reuses_solution, solve_in_alternation
 from bissl_ray.bilevel.curvature.graphs import CurvatureGraph
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.solvers.known_products import KnownProducts
@@ -83,6 +83,8 @@ def solver_vectors(settings: SolverSettings, solves: int) -> int:
     stand_in = _StandIn()
     generator = torch.Generator().manual_seed(0)
     with PeakBytes() as counted:
+        if reuses_solution(settings):
+            known.carried = torch.randn(_STAND_IN_ENTRIES, generator=generator)
         for _ in range(solves):
             v = [torch.randn(part.shape, generator=generator) for part in stand_in.params]
             solve_in_alternation(stand_in, v, [0.1, 0.2], chosen, known)
