@@ -54,7 +54,7 @@ def solve(
         proximity: λ, one number, or one per parameter tensor; at least 0.
         damping: added to λ, at least 0. λ + damping must be positive.
         method: a name in `bissl_ray.config.names.SOLVERS`: "cg", "layerwise_cg", "minres", "neumann", "nystrom",
-            "identity".
+            "soba", "identity".
         iterations: at most so many; with 0 every method is "identity". For "nystrom" the number of vectors that H is
             looked at along.
         tolerance: relative residual at which to stop, in [0, 1); 0 stops at rounding level only.
@@ -84,7 +84,7 @@ def solve(
     else:
         solver = get_solver(method if iterations > 0 else "identity")
         # In place: another vector would stand beside it through all products.
-        outcome = solver(LinearSystem(H, diagonal, rhs.div_(norm), known), iterations, tolerance)
+        outcome = solver(LinearSystem(H, diagonal, rhs.div_(norm), known, norm), iterations, tolerance)
         residual = None if outcome.residual is None else norm * outcome.residual
         outcome = Outcome(norm * outcome.x, residual, outcome.report)
         rhs *= norm

@@ -114,7 +114,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         )
 
     def state_dict(self) -> TrainerState:
-        """Optimizers, step counters and the solution that is gone on from; the modules' own states are the caller's to save."""
+        """Optimizers, step counters, the solution to start from; the modules' own states are the caller's to save."""
         return {
             "alternations": self._alternations,
             "lower": self._lower.stepper.state_dict(),

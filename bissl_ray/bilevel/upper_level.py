@@ -117,7 +117,7 @@ class UpperLevel(Generic[UpperBatch]):
             norm = self.stepper.step([*outcome.total, *head])
             measured.append((loss, direct_loss, norm, outcome.cosine, outcome.ratio, outcome.change))
             reports.append(outcome.solution.report)
-        self.solution = outcome.solution.inverse if reuses_solution(chosen) else None
+        self.solution = outcome.solution.inverse if reuses_solution(chosen) else known.carried
         table = on_host(list(zip(*measured, strict=True)), self._group)
         losses, direct_losses, norms, cosines, ratios, changes = table
         products = [math.nan if report.stopped_because == "non_finite" else 0.0 for report in reports]

@@ -136,8 +136,8 @@ class SolverSettings(SettingsGroup):
     )
     reuse_solution: bool = Field(
         False,
-        description="start an alternation's first solve from the last alternation's solution, where that is better than "
-        "from 0: one product to know it by, and one vector of memory (cg, minres, neumann)",
+        description="start an alternation's first solve from the last alternation's solution, where that is better "
+        "than from 0: one product to know it by, and one vector of memory (cg, minres, neumann)",
     )
     curvature: Literal["hessian", "gauss_newton"] = Field(
         "hessian", description="H: the Hessian of the pretext loss, or its Gauss-Newton matrix, which is never negative"

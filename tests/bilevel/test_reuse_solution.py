@@ -1,4 +1,4 @@
-"""A solve that starts from the last alternation's solution: never worse than from 0, and part of the trainer's state."""
+"""A solve that starts from the last alternation's solution: no worse than from 0, and part of the trainer's state."""
 
 import copy
 

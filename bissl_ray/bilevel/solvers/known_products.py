@@ -41,8 +41,9 @@ class KnownProducts:
         images: their images, likewise.
         spectrum: an estimate of A's eigenvalues; None until a solver that needs one has left it.
         damping: what M has in it beside λ, where that was found from H; None until then.
-        carried: a solution x of an earlier system, for the next one to start from, `[entries]`; None where there is none,
-            or it has been made use of.
+        carried: a solution of an earlier system, for the next one to start from, `[entries]`; None where there is
+            none, or it has been made use of.
+        carried_image: A times it, where a solver that carries its iterate on has left both; None at first.
         indefinite: whether a solver has met negative curvature, so that A has no energy norm to start by.
 
     Raises:
@@ -59,6 +60,7 @@ class KnownProducts:
         self.spectrum: SpectrumEstimate | None = None
         self.damping: float | None = None
         self.carried: Tensor | None = None
+        self.carried_image: Tensor | None = None
         self.indefinite = False
         self._energies: list[list[Tensor]] = []
         self._squares: list[list[Tensor]] = []

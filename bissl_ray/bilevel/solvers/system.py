@@ -21,12 +21,14 @@ class LinearSystem:
         diagonal: the diagonal of M, positive; one number, or `[entries]`.
         rhs: v, `[entries]`.
         known: products with this M + H that earlier solves left, and where solvers leave theirs.
+        length: ‖v‖ before it was brought to 1: what is carried from system to system is for v as it was.
     """
 
     curvature: CurvatureOperator
     diagonal: Tensor
     rhs: Tensor
     known: KnownProducts
+    length: float = 1.0
 
     def product(self, x: Tensor) -> Tensor:
         """(M + H) x, at the cost of one product with H."""
