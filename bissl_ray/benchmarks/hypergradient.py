@@ -84,10 +84,10 @@ def measure_hypergradient(
                 first = found
             elif len(rows) == 2:
                 reference = found
-                rows[0] = replace(rows[0], error=_distance(first, reference))
+                rows[0] = _compared(rows[0], first, reference)
                 first = []
             else:
-                rows[-1] = replace(rows[-1], error=_distance(found, reference))
+                rows[-1] = _compared(rows[-1], found, reference)
     entries = [flatten(slope) for slope in problem.slopes]
     return Measurement(
         question,
@@ -103,9 +103,12 @@ def measure_hypergradient(
     )
 
 
-def _distance(answers: list[Tensor], others: list[Tensor]) -> float:
-    pairs = zip(answers, others, strict=True)
-    return statistics.fmean(float((one - other).norm() / other.norm()) for one, other in pairs)
+def _compared(row: Row, answers: list[Tensor], others: list[Tensor]) -> Row:
+    """The row with its distance and its angle from the second row's answers."""
+    pairs = list(zip(answers, others, strict=True))
+    error = statistics.fmean(float((one - other).norm() / other.norm()) for one, other in pairs)
+    cosine = statistics.fmean(float(torch.cosine_similarity(one, other, dim=0)) for one, other in pairs)
+    return replace(row, error=error, cosine=cosine)
 
 
 def _say(worker: Worker, what: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from bissl_ray.benchmarks.launches import launches_of
 from bissl_ray.benchmarks.memory import peak_bytes
 from bissl_ray.benchmarks.problem import Problem
-from bissl_ray.benchmarks.ways import ITERATIONS, RECYCLED, Way
+from bissl_ray.benchmarks.ways import RECYCLED, Way
 from bissl_ray.bilevel import CurvatureOperator, KnownProducts, Solution, solve
 from bissl_ray.bilevel.curvature.vectors import flatten
 from bissl_ray.fused import compiled_passes
@@ -32,6 +32,8 @@ class Row:
         residual: ‖v − (M + H) x‖ / ‖v‖ with H of the whole lower batch, measured afterwards: mean over the solves.
         error: ‖M x − M x*‖ / ‖M x*‖ with x* of the second row, CG: mean over the solves.
         peak_bytes: most bytes of tensors alive at once, beside model and data.
+        gradients: what products and graph of the alternation cost, in gradients of the loss, as the way states.
+        cosine: of M x and M x*: mean over the solves.
     """
 
     way: str
@@ -43,6 +45,8 @@ class Row:
     residual: float
     error: float
     peak_bytes: int
+    gradients: float
+    cosine: float
 
 
 def _solutions(
@@ -74,7 +78,7 @@ def measure_row(
         repeats: times that it is run; times are medians.
 
     Returns:
-        The row, its `ratio` and `error` still to be found; and the solutions M x, `[entries]` each.
+        The row, its `ratio`, `error` and `cosine` still to be found; and the solutions M x, `[entries]` each.
     """
     totals, builds = [], []
     with compiled_passes(_say if way.compiles else None):
@@ -85,7 +89,7 @@ def measure_row(
             begin = now(problem.device)
             with way.curvature() as operator:
                 built = now(problem.device)
-                solutions = _solutions(way, operator, problem.slopes, damping, tolerance, ITERATIONS)
+                solutions = _solutions(way, operator, problem.slopes, damping, tolerance, way.iterations)
                 totals.append(now(problem.device) - begin)
                 builds.append(built - begin)
                 products = sum(solution.report.products for solution in solutions)
@@ -110,6 +114,8 @@ def measure_row(
         statistics.fmean(residuals),
         0.0,
         _peak(way, problem, damping, tolerance),
+        way.per_graph + products * way.per_product,
+        1.0,
     )
     return row, [flatten(solution.x) for solution in solutions]
 
@@ -126,7 +132,7 @@ def _kernels(operator: CurvatureOperator, problem: Problem) -> int:
 def _peak(way: Way, problem: Problem, damping: float, tolerance: float) -> int:
     """Most bytes alive at once; what keeps nothing has seen its most after one solve."""
     slopes = problem.slopes if way.recycles else problem.slopes[:1]
-    iterations = ITERATIONS if way.recycles else 1
+    iterations = way.iterations if way.recycles else 1
 
     def solve() -> None:
         with way.curvature() as operator:

@@ -42,7 +42,19 @@ def measurement_table(measured: Measurement) -> Group:
     if measured.damping <= -lowest:
         sentences.append("M + H is not positive definite: CG has no solution to go to, here or in the second row.")
     foot = Text("\n" + " ".join(sentences), style="dim")
-    return Group(head, Text(), table, foot)
+    return Group(head, Text(), table, foot, Text(), _costs(measured.rows))
+
+
+def _costs(rows: list[Row]) -> Table:
+    """What each way costs whatever the machine, and where its answers point."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("way", no_wrap=True)
+    for name in ("cost in\ngradients of L_P", "times\ncheaper", "cosine\nwith CG's"):
+        table.add_column(name, justify="right", vertical="bottom")
+    for row in rows:
+        cheaper = f"{rows[0].gradients / row.gradients:.1f}x" if row.gradients else ""
+        table.add_row(row.way, f"{row.gradients:.0f}", cheaper, f"{row.cosine:.4f}")
+    return table
 
 
 def _kernels(measured: Measurement) -> list[str]:

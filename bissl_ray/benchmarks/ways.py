@@ -22,6 +22,10 @@ class Way:
         stops: at the tolerance, not only after `ITERATIONS`.
         recycles: products from one solve to the next.
         compiles: batch norm's passes.
+        iterations: of each solve.
+        per_product: what a product costs, in gradients of the loss on the whole batch, by its convolutions: a gradient
+            has 3 times a forward pass's, a Hessian's product 6, a Gauss-Newton matrix's 4 (docs/hypergradient.md).
+        per_graph: what comes before the products of an alternation, likewise.
     """
 
     name: str
@@ -30,6 +34,9 @@ class Way:
     stops: bool = True
     recycles: bool = True
     compiles: bool = False
+    iterations: int = ITERATIONS
+    per_product: float = 2.0
+    per_graph: float = 1.0
 
 
 def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
@@ -52,8 +59,15 @@ def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
     whole, half = problem.hessian, problem.half().hessian
     own = [Way("+ own second derivatives", whole, stops=False, recycles=False)] if torchs_layers else []
     return [
-        Way(f"recompute, layer-wise CG ({ITERATIONS})", recompute, "layerwise_cg", stops=False, recycles=False),
-        Way(f"recompute, CG ({ITERATIONS})", recompute, stops=False, recycles=False),
+        Way(
+            f"recompute, layer-wise CG ({ITERATIONS})",
+            recompute,
+            "layerwise_cg",
+            stops=False,
+            recycles=False,
+            per_product=3.0,
+        ),
+        Way(f"recompute, CG ({ITERATIONS})", recompute, stops=False, recycles=False, per_product=3.0),
         Way(f"one graph, CG ({ITERATIONS})", plain.hessian, stops=False, recycles=False),
         *own,
         Way("+ tolerance", whole, recycles=False),
@@ -61,7 +75,9 @@ def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
         *([Way("  its batch norm compiled", whole, compiles=True)] if compiled else []),
         Way("  its MINRES", whole, "minres"),
         Way(f"  its Nyström ({ITERATIONS})", whole, "nystrom", stops=False),
-        Way("  on half the batch", half),
-        Way("  Gauss-Newton", gauss_newton),
-        Way("identity", whole, "identity", stops=False, recycles=False),
+        Way("  on half the batch", half, per_product=1.0, per_graph=0.5),
+        Way("  Gauss-Newton", gauss_newton, per_product=4 / 3),
+        Way("AmIGO: CG (1), carried on", whole, stops=False, iterations=1),
+        Way("SOBA (1)", whole, "soba", stops=False, iterations=1),
+        Way("identity", whole, "identity", stops=False, recycles=False, per_graph=0.0),
     ]

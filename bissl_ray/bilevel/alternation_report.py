@@ -25,6 +25,7 @@ class SolvesSummary:
         cg_residual_max: the largest of them.
         ritz_min: smallest Ritz value of M + H over the solves; None where there is none.
         ritz_max: largest likewise.
+        damping_used: what M had in it beside λ; None where nothing was solved.
         negative_curvature: directions of negative curvature met, a sum.
         stopped_because: the most severe reason why a solve stopped.
     """
@@ -34,6 +35,7 @@ class SolvesSummary:
     cg_residual_max: float | None
     ritz_min: float | None
     ritz_max: float | None
+    damping_used: float | None
     negative_curvature: int
     stopped_because: StopReason
 
@@ -83,6 +85,7 @@ def summarise(reports: Sequence[SolveReport]) -> SolvesSummary:
         cg_residual_max=max(residuals, default=None),
         ritz_min=min((smallest for smallest, _ in curvatures), default=None),
         ritz_max=max((largest for _, largest in curvatures), default=None),
+        damping_used=max((report.damping for report in reports if report.damping is not None), default=None),
         negative_curvature=sum(report.negative_curvature for report in reports),
         stopped_because=max((report.stopped_because for report in reports), key=_MILD_TO_SEVERE.index),
     )

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bissl_ray.bilevel.alternation_solve import solve_in_alternation
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.curvature.vectors import check_shapes, flatten
-from bissl_ray.bilevel.solve import Solution, solve
+from bissl_ray.bilevel.solve import Solution
 from bissl_ray.bilevel.solvers import KnownProducts
 from bissl_ray.config.settings import SolverSettings
 
@@ -49,7 +50,8 @@ def hypergradient(
         H: the Hessian of the pretext loss with respect to θ at the lower solution θ*.
         v: ∇_θ L_D(θ*, φ_D), averaged over workers, tensors shaped as `H.params`.
         direct: γ ∇ L_D(θ_D, φ_D), averaged over workers, shaped likewise; zeros where γ = 0.
-        settings: how the linear system is solved: damping, solver, cg_iterations and cg_tolerance are read.
+        settings: how the linear system is solved: damping, damping_relative, solver, cg_iterations and
+            cg_tolerance are read.
         proximity: λ, one number, or one per parameter tensor.
         known: products of earlier solves with the same H, settings and λ; see `solve`.
 
@@ -57,16 +59,7 @@ def hypergradient(
         ValueError: as `solve`; `direct` has other shapes than `H.params`.
     """
     check_shapes(direct, H.params, "direct")
-    solution = solve(
-        H,
-        v,
-        proximity,
-        settings.damping,
-        settings.solver,
-        settings.cg_iterations,
-        settings.cg_tolerance,
-        known,
-    )
+    solution = solve_in_alternation(H, v, proximity, settings, KnownProducts(0) if known is None else known)
     implicit, slope, beside = flatten(solution.x), flatten(v), flatten(direct)
     length = torch.linalg.vector_norm(implicit)
     cosine = implicit.dot(slope) / (length * torch.linalg.vector_norm(slope))

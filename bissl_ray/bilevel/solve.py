@@ -54,7 +54,7 @@ def solve(
         proximity: λ, one number, or one per parameter tensor; at least 0.
         damping: added to λ, at least 0. λ + damping must be positive.
         method: a name in `bissl_ray.config.names.SOLVERS`: "cg", "layerwise_cg", "minres", "neumann", "nystrom",
-            "identity".
+            "soba", "identity".
         iterations: at most so many; with 0 every method is "identity". For "nystrom" the number of vectors that H is
             looked at along.
         tolerance: relative residual at which to stop, in [0, 1); 0 stops at rounding level only.
@@ -71,7 +71,7 @@ def solve(
     check_shapes(v, H.params)
     check_arguments(proximity, damping, method, iterations, tolerance)
     rhs = flatten(v)
-    diagonal = _diagonal(H, proximity, damping, rhs)
+    diagonal = diagonal_of(H, proximity, damping, rhs)
     known = KnownProducts(0) if known is None else known
     system = LinearSystem(H, diagonal, rhs, known)
     # In double precision, where the squares of a small single-precision v don't vanish.
@@ -84,10 +84,12 @@ def solve(
     else:
         solver = get_solver(method if iterations > 0 else "identity")
         # In place: another vector would stand beside it through all products.
-        outcome = solver(LinearSystem(H, diagonal, rhs.div_(norm), known), iterations, tolerance)
+        outcome = solver(LinearSystem(H, diagonal, rhs.div_(norm), known, norm), iterations, tolerance)
         residual = None if outcome.residual is None else norm * outcome.residual
         outcome = Outcome(norm * outcome.x, residual, outcome.report)
         rhs *= norm
+    if iterations > 0 and method != "identity":
+        outcome.report.damping = damping
     image = None if outcome.residual is None else rhs - outcome.residual
     return Solution(unflatten(diagonal * outcome.x, H.params), outcome.x, image, outcome.report)
 
@@ -122,7 +124,7 @@ def check_arguments(
             raise ValueError(f"{name} + damping is 0: M must be positive; raise the weight or the damping")
 
 
-def _diagonal(H: CurvatureOperator, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
+def diagonal_of(H: CurvatureOperator, proximity: float | Sequence[float], damping: float, rhs: Tensor) -> Tensor:
     """The diagonal of M: one number where proximity is one, else `[entries]`."""
     if not isinstance(proximity, Sequence):
         return rhs.new_full((), proximity + damping)

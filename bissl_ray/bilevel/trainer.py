@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Generic, TypedDict, TypeVar
+from typing import Generic, NotRequired, TypedDict, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from bissl_ray.bilevel.alternation_report import AlternationReport, summarise
 from bissl_ray.bilevel.level import Level, next_batch, trainable
@@ -28,6 +28,8 @@ class TrainerState(TypedDict):
     alternations: int
     lower: StepperState
     upper: StepperState
+    solution: NotRequired[Tensor | None]
+    """What the next alternation's linear solves start from; states of before it was there have none."""
 
 
 class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
@@ -61,7 +63,9 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         _check_same_parameters(lower.backbone, upper.backbone)
         theta, anchors = trainable(lower.backbone), trainable(upper.backbone)
         weights = _weights(proximity, len(anchors))
-        check_arguments(proximity, settings.damping, settings.solver, settings.cg_iterations, settings.cg_tolerance)
+        # What is added in an alternation is positive where damping_relative is.
+        least = settings.damping + settings.damping_relative
+        check_arguments(proximity, least, settings.solver, settings.cg_iterations, settings.cg_tolerance)
         self._modules = (lower.backbone, lower.head, upper.backbone, upper.head)
         for module in self._modules:
             copy_from_first_worker([*module.parameters(), *module.buffers()], group)
@@ -110,11 +114,12 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         )
 
     def state_dict(self) -> TrainerState:
-        """Optimizers and step counters; the modules' own states are the caller's to save."""
+        """Optimizers, step counters, the solution to start from; the modules' own states are the caller's to save."""
         return {
             "alternations": self._alternations,
             "lower": self._lower.stepper.state_dict(),
             "upper": self._upper.stepper.state_dict(),
+            "solution": self._upper.solution,
         }
 
     def load_state_dict(self, state: TrainerState) -> None:
@@ -122,6 +127,8 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
         self._alternations = state["alternations"]
         self._lower.stepper.load_state_dict(state["lower"])
         self._upper.stepper.load_state_dict(state["upper"])
+        solution = state.get("solution")
+        self._upper.solution = None if solution is None else solution.to(self._upper.stepper.parameters[0].device)
 
 
 def _check_same_parameters(lower: nn.Module, upper: nn.Module) -> None:

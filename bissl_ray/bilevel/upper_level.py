@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from bissl_ray.bilevel.alternation_solve import reuses_solution
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator
 from bissl_ray.bilevel.hypergradient import hypergradient
 from bissl_ray.bilevel.level import Level, next_batch, trainable
@@ -55,6 +56,10 @@ class UpperLevel(Generic[UpperBatch]):
         proximity: λ, one number, or one per parameter tensor.
         group: the workers.
         replays: records both losses with their gradients; the rest of a step stays outside (`Replayed`).
+
+    Attributes:
+        stepper: of both θ_D and φ_D.
+        solution: of the last linear system, where the next alternation starts from it, `[entries]`; None before.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class UpperLevel(Generic[UpperBatch]):
         self._group = group
         self._gradients = replays.of(self._at_lower_solution, "the upper step at θ*")
         self._direct_gradients = replays.of(self._direct, "the upper step at θ_D")
+        self.solution: Tensor | None = None
         parameters = [*self._theta_d, *self._phi]
         self.stepper = Stepper(
             torch.optim.SGD(
@@ -88,13 +94,17 @@ class UpperLevel(Generic[UpperBatch]):
     def run(self, H: CurvatureOperator, batches: Iterator[UpperBatch]) -> UpperSteps:
         """Take the steps of one alternation, all with one Hessian; raises DivergedError where a number is not finite.
 
-        Each solve starts from the best combination of the products that the alternation's earlier solves computed.
+        Each solve starts from the best combination of the products that the alternation's earlier solves computed, the
+        first, where it is set so, from the last alternation's solution.
         """
         first_step = self.stepper.steps
         measured: list[tuple[Tensor, ...]] = []
         reports: list[SolveReport] = []
         chosen = self._settings
-        known = KnownProducts.between_solves(chosen.recycled_products, chosen.solver, chosen.cg_tolerance)
+        # The solution that is reused takes the place of a product.
+        room = max(chosen.recycled_products, int(reuses_solution(chosen)))
+        known = KnownProducts.between_solves(room, chosen.solver, chosen.cg_tolerance)
+        known.carried, self.solution = self.solution, None
         for _ in range(self._settings.upper_steps):
             batch = next_batch(batches, "upper")
             loss, own = self._gradients(batch)
@@ -107,6 +117,7 @@ class UpperLevel(Generic[UpperBatch]):
             norm = self.stepper.step([*outcome.total, *head])
             measured.append((loss, direct_loss, norm, outcome.cosine, outcome.ratio, outcome.change))
             reports.append(outcome.solution.report)
+        self.solution = outcome.solution.inverse if reuses_solution(chosen) else known.carried
         table = on_host(list(zip(*measured, strict=True)), self._group)
         losses, direct_losses, norms, cosines, ratios, changes = table
         products = [math.nan if report.stopped_because == "non_finite" else 0.0 for report in reports]

@@ -49,8 +49,10 @@ def _weight_of_missing_part(part: str, weight: float | None, backbone: str) -> s
     return f"weights for the parts of that backbone only: {', '.join(parts_of(backbone))}; leave this one out"
 
 
-def _nothing_to_divide_by(part: str, damping: float, own: float | None, base: float, backbone: str) -> str | None:
-    if part not in parts_of(backbone) or (base if own is None else own) + damping > 0:
+def _nothing_to_divide_by(
+    part: str, damping: float, own: float | None, base: float, backbone: str, relative: float
+) -> str | None:
+    if part not in parts_of(backbone) or (base if own is None else own) + damping + relative > 0:
         return None
     return f"more than 0 for damping and the proximity weight of {part} together: raise one of them"
 
@@ -82,7 +84,10 @@ _RULES = (
     _Rule(("image_size", "backbone"), wrong_image_size),
     *(_Rule((part_weight(part), "backbone"), partial(_weight_of_missing_part, part)) for part in PARTS),
     *(
-        _Rule(("damping", part_weight(part), "proximity_weight", "backbone"), partial(_nothing_to_divide_by, part))
+        _Rule(
+            ("damping", part_weight(part), "proximity_weight", "backbone", "damping_relative"),
+            partial(_nothing_to_divide_by, part),
+        )
         for part in PARTS
     ),
     _Rule(("lower_memory", "backbone"), _images_meet),

@@ -116,6 +116,13 @@ class SolverSettings(SettingsGroup):
     proximity_weight_layer3: float | None = Field(None, ge=0, description="λ of layer3, likewise")
     proximity_weight_layer4: float | None = Field(None, ge=0, description="λ of layer4, likewise")
     damping: float = Field(10.0, ge=0, le=1e6, description="added to λ inside the linear solve only")
+    damping_relative: float = Field(
+        0.0,
+        ge=0,
+        le=1e3,
+        description="added to damping, times the largest Ritz value of H on the alternation's batch (in magnitude): "
+        "so it means the same on every backbone and dataset",
+    )
     solver: SolverName = Field("cg", description="how (M + H) x = v is solved")
     cg_iterations: int = Field(5, ge=0, le=1000, description="most iterations of the linear solve; 0 is the identity")
     cg_tolerance: float = Field(
@@ -126,6 +133,11 @@ class SolverSettings(SettingsGroup):
         ge=0,
         description="products kept through the upper steps of an alternation to start the next solve from; "
         "0: start each at zero",
+    )
+    reuse_solution: bool = Field(
+        False,
+        description="start an alternation's first solve from the last alternation's solution, where that is better "
+        "than from 0: one product to know it by, and one vector of memory (cg, minres, neumann)",
     )
     curvature: Literal["hessian", "gauss_newton"] = Field(
         "hessian", description="H: the Hessian of the pretext loss, or its Gauss-Newton matrix, which is never negative"

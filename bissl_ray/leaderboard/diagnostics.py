@@ -19,6 +19,7 @@ _DIAGNOSTICS: Final = (
     ("Hessian-vector products", "hvps"),
     ("smallest Ritz value", "ritz_min"),
     ("largest Ritz value", "ritz_max"),
+    ("damping used", "damping_used"),
     ("directions of negative curvature", "negative_curvature"),
     ("cosine of solution and identity", "hypergradient_cosine"),
     ("change of the gradient by solving", "implicit_change"),

@@ -76,6 +76,7 @@ REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
     "cg_residual_max": _REAL,
     "ritz_min": _REAL,
     "ritz_max": _REAL,
+    "damping_used": _REAL,  # damping and what damping_relative adds to it on this batch
     "negative_curvature": _INTEGER,
     "hypergradient_cosine": _REAL,  # of the implicit part and the first-order baseline
     "implicit_ratio": _REAL,  # ‖implicit part‖ / ‖direct part‖ of the gradient of θ_D; null where γ = 0

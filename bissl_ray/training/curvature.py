@@ -111,13 +111,7 @@ def estimate_curvature_memory(settings: Settings, workers: int = 1) -> Curvature
     def build() -> CurvatureGraph:
         return curvature_graph(settings, models, models.pretext.blank(images, settings.image_size))
 
-    vectors = solver_vectors(
-        settings.solver,
-        settings.cg_iterations,
-        settings.cg_tolerance,
-        settings.recycled_products,
-        settings.upper_steps,
-    )
+    vectors = solver_vectors(settings, settings.upper_steps)
     with frozen_statistics(models.lower, models.pretext):
         return curvature_memory(build, trainable(models.lower), keeps_graph(settings), vectors)
 

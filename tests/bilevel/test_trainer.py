@@ -21,7 +21,15 @@ def two_alternations(worker, workers, numbers):
     return problem.states(), reports
 
 
-@pytest.mark.parametrize("numbers", [{}, {"lower_optimizer": "sgd", "solver": "neumann", "direct_weight": 0.0}])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {},
+        {"lower_optimizer": "sgd", "solver": "neumann", "direct_weight": 0.0},
+        {"damping": 0.1, "damping_relative": 0.5},
+        {"reuse_solution": True},
+    ],
+)
 def test_two_workers_equal_one_on_the_same_global_batches(numbers):
     states, reports = two_alternations(0, 1, numbers)
     for result in run_workers(two_alternations, 2, numbers):
@@ -94,12 +102,13 @@ def test_one_alternation_equals_dense_linear_algebra():
     assert report.hypergradient_cosine < 1 - 1e-6
 
 
-def test_a_reloaded_run_continues_bit_equal():
-    straight, stopped = SmallProblem(), SmallProblem()
+@pytest.mark.parametrize("numbers", [{}, {"damping_relative": 0.5}, {"reuse_solution": True}])
+def test_a_reloaded_run_continues_bit_equal(numbers):
+    straight, stopped = SmallProblem(**numbers), SmallProblem(**numbers)
     straight.alternate()
     stopped.alternate()
     saved = copy.deepcopy((stopped.states(), stopped.trainer.state_dict()))
-    resumed = SmallProblem()
+    resumed = SmallProblem(**numbers)
     for module, state in zip(resumed.modules(), saved[0], strict=True):
         module.load_state_dict(state)
     resumed.trainer.load_state_dict(saved[1])

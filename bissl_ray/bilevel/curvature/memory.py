@@ -12,10 +12,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bissl_ray.bilevel.alternation_solve import reuses_solution, solve_in_alternation
 from bissl_ray.bilevel.curvature.graphs import CurvatureGraph
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator
-from bissl_ray.bilevel.solve import solve
 from bissl_ray.bilevel.solvers.known_products import KnownProducts
+from bissl_ray.config.settings import SolverSettings
 
 _STAND_IN_ENTRIES = 20_000
 
@@ -67,24 +68,26 @@ def curvature_memory(
     return CurvatureMemory(held, counted.bytes, vectors * one)
 
 
-def solver_vectors(method: str, iterations: int, tolerance: float, recycled_products: int, solves: int) -> int:
+def solver_vectors(settings: SolverSettings, solves: int) -> int:
     """How many vectors of all parameter entries the solves of an alternation hold at once, at most.
 
     Counted while they solve small stand-in systems, right-hand sides and weights per parameter tensor included.
 
     Args:
-        method: as of `solve`.
-        iterations: of each solve.
-        tolerance: that they stop at, at best.
-        recycled_products: how many products are kept from one to the next.
+        settings: how each is solved; of damping and proximity weights none is read.
         solves: how many follow each other.
     """
-    stand_in, known = _StandIn(), KnownProducts.between_solves(recycled_products, method, tolerance)
+    # Tolerance 0: they stop at their last iteration.
+    chosen = settings.model_copy(update={"damping": 1.0, "cg_tolerance": 0.0})
+    known = KnownProducts.between_solves(settings.recycled_products, settings.solver, settings.cg_tolerance)
+    stand_in = _StandIn()
     generator = torch.Generator().manual_seed(0)
     with PeakBytes() as counted:
+        if reuses_solution(settings):
+            known.carried = torch.randn(_STAND_IN_ENTRIES, generator=generator)
         for _ in range(solves):
             v = [torch.randn(part.shape, generator=generator) for part in stand_in.params]
-            solve(stand_in, v, [0.1, 0.2], 1.0, method, iterations, known=known)
+            solve_in_alternation(stand_in, v, [0.1, 0.2], chosen, known)
     return math.ceil(counted.bytes / (4 * _STAND_IN_ENTRIES))
 
 

@@ -39,7 +39,7 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         x, r, norm, cold = pairs.at_zero(), system.rhs.clone(), 1.0, True
     report = SolveReport("iterations", residuals=[norm])
     check, ritz = ConvergenceCheck(system, tolerance), ConjugateGradientRitz()
-    first, share, settled = len(pairs) == 0, math.inf, False
+    first, share, settled = not pairs.searched, math.inf, False
     bent: Tensor | None = None
     for iteration in range(iterations + 1):
         if report.residuals[-1] <= check.goal:
@@ -59,7 +59,7 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         report.products += 1
         along, bend = p.dot(r), p.dot(image)
         left = torch.empty_like(r)  # not before: a product needs all the memory
-        step, strength = along / bend, _strength(system, p, image, left)
+        step, strength = along / bend, strength_of(system, p, image, left)
         torch.addcmul(r, _guessed(system, p, along), image, value=-1, out=left)
         left_squared = left.dot(left)
         torch.addcmul(r, step, image, value=-1, out=left)
@@ -78,6 +78,7 @@ def frugal_conjugate_gradient(system: LinearSystem, pairs: RoundedPairs, iterati
         if before > 0:
             pairs.growth = max(pairs.growth, share / before)
         x.step(step, pairs.add(p, image, system.diagonal, bend, shares[1]), r)
+        pairs.searched = True
         # A name would hold its vector until the next product is there.
         del p, image, left
     report.add_ritz_values(ritz.values())
@@ -101,7 +102,7 @@ def _guessed(system: LinearSystem, p: Tensor, along: Tensor) -> Tensor:
     return along / (p.dot(p) * system.diagonal if system.diagonal.dim() == 0 else p.dot(system.diagonal * p))
 
 
-def _strength(system: LinearSystem, p: Tensor, image: Tensor, room: Tensor) -> Tensor:
+def strength_of(system: LinearSystem, p: Tensor, image: Tensor, room: Tensor) -> Tensor:
     """‖H p‖ / ‖M p‖; the room, a vector, is written to."""
     length = torch.linalg.vector_norm(torch.mul(system.diagonal, p, out=room))
     strength: Tensor = torch.linalg.vector_norm(torch.sub(image, room, out=room)) / length

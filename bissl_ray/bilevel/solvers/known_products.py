@@ -40,6 +40,10 @@ class KnownProducts:
         vectors: the vectors, `[entries]` each.
         images: their images, likewise.
         spectrum: an estimate of A's eigenvalues; None until a solver that needs one has left it.
+        damping: what M has in it beside λ, where that was found from H; None until then.
+        carried: a solution of an earlier system, for the next one to start from, `[entries]`; None where there is
+            none, or it has been made use of.
+        carried_image: A times it, where a solver that carries its iterate on has left both; None at first.
         indefinite: whether a solver has met negative curvature, so that A has no energy norm to start by.
 
     Raises:
@@ -54,6 +58,9 @@ class KnownProducts:
         self.vectors: list[Tensor] = []
         self.images: list[Tensor] = []
         self.spectrum: SpectrumEstimate | None = None
+        self.damping: float | None = None
+        self.carried: Tensor | None = None
+        self.carried_image: Tensor | None = None
         self.indefinite = False
         self._energies: list[list[Tensor]] = []
         self._squares: list[list[Tensor]] = []

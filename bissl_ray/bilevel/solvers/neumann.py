@@ -7,12 +7,9 @@ from torch import Tensor
 
 from bissl_ray.bilevel.solvers.accuracy import ConvergenceCheck
 from bissl_ray.bilevel.solvers.identity import first_order
-from bissl_ray.bilevel.solvers.known_products import SpectrumEstimate
 from bissl_ray.bilevel.solvers.recycling import galerkin_start
-from bissl_ray.bilevel.solvers.ritz import Lanczos
+from bissl_ray.bilevel.solvers.spectrum import LANCZOS_STEPS, look_at_spectrum
 from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport
-
-LANCZOS_STEPS = 3
 
 
 def neumann_series(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:
@@ -73,26 +70,15 @@ def _estimate_spectrum(system: LinearSystem, q: Tensor, report: SolveReport) -> 
     """
     image = None
     if system.known.spectrum is None:
-        lanczos = Lanczos(q)
-        products: list[tuple[Tensor, Tensor]] = []
-        rows: list[Tensor] = []
-        for _ in range(LANCZOS_STEPS):
-            products.append((lanczos.vector, system.product(lanczos.vector)))
-            rows += lanczos.advance(products[-1][1])
+        estimate, products = look_at_spectrum(system, q, LANCZOS_STEPS)
         report.products += LANCZOS_STEPS
         image = products[0][1]
-        numbers = system.on_host(*rows)
-        for product, energy, rest in zip(products, numbers[::2], numbers[1::2], strict=True):
-            if not (math.isfinite(energy) and math.isfinite(rest)):
-                report.stopped_because = "non_finite"
-                return image
-            lanczos.note(energy, rest)
+        if estimate is None:
+            report.stopped_because = "non_finite"
+            return image
+        for product in products:
             system.known.add(*product)
-            # What would be computed after an invariant subspace is noise.
-            if lanczos.exhausted(system.close_enough(0.0)):
-                break
-        values = lanczos.values()
-        system.known.spectrum = SpectrumEstimate(values[0], values[-1], lanczos.rest)
+        system.known.spectrum = estimate
     spectrum = system.known.spectrum
     report.add_ritz_values((spectrum.smallest, spectrum.largest))
     if spectrum.smallest <= 0:

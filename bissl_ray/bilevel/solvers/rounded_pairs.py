@@ -41,11 +41,13 @@ class RoundedPairs:
         capacity: pairs to keep, at least 1.
 
     Attributes:
+        searched: whether a solve has computed a product of its own, so that `growth` tells something.
         growth: the most, and at least 6, that the share of a residual which a step without a product would leave has
             grown from one iteration to the next; 1.1 to 4.1 times was seen on ResNets (docs/hypergradient.md).
     """
 
     def __init__(self, capacity: int) -> None:
+        self.searched = False
         self.growth = 6.0
         self._unrounding = Unrounding()
         self._capacity = capacity
@@ -57,6 +59,7 @@ class RoundedPairs:
     def clear(self) -> None:
         """Forget all pairs."""
         self._pairs.clear()
+        self.searched = False
 
     def stretch(self) -> list[Tensor]:
         """‖A w‖ / ‖w‖ of each pair, scalars on the device."""
@@ -123,8 +126,19 @@ class RoundedPairs:
         self._unrounding.go([*self._away(p, r, diagonal), *moves])
         return self.rounded(p), whole
 
+    def make_conjugate(self, vector: Tensor, change: Tensor, diagonal: Tensor) -> None:
+        """Make w conjugate to all directions and H w what belongs to it, both in place."""
+        moves: list[Move] = []
+        for length, pair in self._lengths(vector, diagonal):
+            moves += Move(vector, length, pair.vector), Move(change, length, pair.change)
+        self._unrounding.go(moves)
+
     def _away(self, p: Tensor, r: Tensor, diagonal: Tensor) -> list[Move]:
         """The moves that make p, a copy of r, conjugate to all directions."""
+        return [Move(p, length, pair.vector) for length, pair in self._lengths(r, diagonal)]
+
+    def _lengths(self, r: Tensor, diagonal: Tensor) -> list[tuple[Tensor, _Pair]]:
+        """How far to go along each direction so that r becomes conjugate to all."""
 
         def moment(pair: _Pair, part: slice, room: Room) -> Tensor:
             # (M w + H w)ᵀr, where M is a number as wᵀr times it.
@@ -134,7 +148,7 @@ class RoundedPairs:
             return of_change + room(pair.vector[part]).mul_(diagonal[part]).dot(r[part])
 
         moments = self._over_stretches(r, moment) if self._pairs else []
-        return [Move(p, -moment / pair.energy, pair.vector) for moment, pair in zip(moments, self._pairs, strict=True)]
+        return [(-moment / pair.energy, pair) for moment, pair in zip(moments, self._pairs, strict=True)]
 
     def _over_stretches(self, like: Tensor, summand: Callable[[_Pair, slice, Room], Tensor]) -> list[Tensor]:
         """A sum over all entries for each pair, scalars on the device."""

@@ -21,12 +21,14 @@ class LinearSystem:
         diagonal: the diagonal of M, positive; one number, or `[entries]`.
         rhs: v, `[entries]`.
         known: products with this M + H that earlier solves left, and where solvers leave theirs.
+        length: ‖v‖ before it was brought to 1: what is carried from system to system is for v as it was.
     """
 
     curvature: CurvatureOperator
     diagonal: Tensor
     rhs: Tensor
     known: KnownProducts
+    length: float = 1.0
 
     def product(self, x: Tensor) -> Tensor:
         """(M + H) x, at the cost of one product with H."""
@@ -93,6 +95,7 @@ class SolveReport:
             needs positive); None where too few products were computed.
         negative_curvature: how many directions p with pᵀ(M + H)p ≤ 0 were met, or nonpositive Ritz values found.
         step_length: α of a Neumann series, at most 1 / (a bound on the largest eigenvalue); None for other methods.
+        damping: what M had in it beside λ; None for the identity, whose answer doesn't depend on it.
         estimated: whether the last residual is an estimate from above, of a step whose product was not computed.
     """
 
@@ -102,6 +105,7 @@ class SolveReport:
     curvature: tuple[float, float] | None = None
     negative_curvature: int = 0
     step_length: float | None = None
+    damping: float | None = None
     estimated: bool = False
 
     @property

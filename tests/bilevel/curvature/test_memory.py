@@ -4,6 +4,7 @@ from torch import nn
 
 from bissl_ray.bilevel import GradientGraph, KnownProducts, LowerHessian, OutputGraph, solve
 from bissl_ray.bilevel.curvature.memory import PeakBytes, curvature_memory, solver_vectors
+from bissl_ray.config.settings import SolverSettings
 from bissl_ray.models import build_backbone
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import SimCLR
@@ -75,11 +76,18 @@ def test_the_estimate_is_what_a_real_run_takes(networks, kind):
     assert kept.total == kept.peak + kept.vectors
 
 
+def vectors(method, iterations, tolerance, recycled, solves, **others):
+    settings = SolverSettings(
+        solver=method, cg_iterations=iterations, cg_tolerance=tolerance, recycled_products=recycled, **others
+    )
+    return solver_vectors(settings, solves)
+
+
 def test_vectors_of_solves_are_counted():
-    assert solver_vectors("cg", 5, 0.0, recycled_products=16, solves=8) >= 2 * 16 + 5
-    assert 16 <= solver_vectors("cg", 5, 0.01, recycled_products=16, solves=8) <= 16 + 14
-    assert solver_vectors("cg", 5, 0.0, recycled_products=0, solves=1) < 20
-    assert solver_vectors("identity", 5, 0.0, recycled_products=16, solves=8) < 10
+    assert vectors("cg", 5, 0.0, 16, 8) >= 2 * 16 + 5
+    assert 16 <= vectors("cg", 5, 0.01, 16, 8) <= 16 + 14
+    assert vectors("cg", 5, 0.0, 0, 1) < 20
+    assert vectors("identity", 5, 0.0, 16, 8) < 10
     # No more than what one more solve of the same kind really takes, with another matrix.
     theta = torch.linspace(1, 2, 50_000, requires_grad=True)
     H, known = LowerHessian((theta**4).sum(), [theta]), KnownProducts(8)
@@ -87,7 +95,7 @@ def test_vectors_of_solves_are_counted():
         for _ in range(3):
             solve(H, [torch.randn(50_000)], 0.1, 1.0, "cg", 6, known=known)
     own_vectors_of_a_product = 4
-    counted = solver_vectors("cg", 6, 0.0, recycled_products=8, solves=3)
+    counted = vectors("cg", 6, 0.0, 8, 3)
     assert counted - 3 <= real.bytes / theta.nbytes <= counted + own_vectors_of_a_product
 
 

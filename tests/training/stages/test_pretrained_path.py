@@ -56,6 +56,7 @@ def test_it_changes_with_nothing_else():
         "clip_norm": None,
         "curvature": "gauss_newton",
         "curvature_products": "recompute",
+        "reuse_solution": True,
         "lower_memory": "blocks",
         "replay": "auto",
         "compile": "auto",
