@@ -35,6 +35,7 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "parent": _TEXT,  # the trial that this run tunes or confirms; null for an explore trial
     "origin": _TEXT,  # who proposed it, as `words.Origin` has it
     "seed": _INTEGER,
+    "labels_per_class": _INTEGER,  # labelled training images of each class; null: all that the dataset gives
     "objective": _REAL,  # larger is better, a fraction of one
     "objective_name": _TEXT,
     "test_metric": _REAL,
