@@ -71,7 +71,7 @@ def _presence(spec: "DatasetSpec", data_dir: Path) -> str:
 
 
 @datasets.command()
-@takes(DataPlaces, leave_out={"pretext_dataset", "pretext_data_dir"})
+@takes(DataPlaces, leave_out={"pretext_dataset", "pretext_data_dir", "labels_per_class", "unlabelled_images"})
 def check(
     folders: DataPlaces,
     filler: Filler,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_type_hints
 import typer
 
 from bissl_ray.cli.filling_data import check_datasets, if_it_has_a_split, is_embedded
+from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.flags import keys_of
 from bissl_ray.config.said_once import KEYS, Said, SaidOnce, read_all
 from bissl_ray.config.said_once.values import without_label
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T", bound=DataclassInstance)
 
-OF_DATA: Final = frozenset({"data-dir", "splits-dir", "pretext-dataset", "pretext-data-dir"})
-"""Keys that say where data lie, and which."""
+OF_DATA: Final = frozenset(keys_of(DataPlaces).values())
+"""Keys that say where data lie, which, and how many."""
 OF_CHECKPOINT: Final = frozenset({"pretrained", "pretrained-head", "allow-partial"})
 """Keys that say what training starts from."""
 

@@ -47,7 +47,7 @@ def sweep(
     raise typer.Exit(code)
 
 
-@takes(ResumeOptions, leave_out={"pretext_dataset"})
+@takes(ResumeOptions, leave_out={"pretext_dataset", "labels_per_class", "unlabelled_images"})
 def resume(
     asked: ResumeOptions, filler: Filler, name: Annotated[str, typer.Argument(help="The sweep's name.")]
 ) -> None:

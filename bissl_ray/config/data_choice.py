@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from bissl_ray.config.flags import flag
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataPlaces:
-    """Where data lie, and whose images the pretext sees; paths are absolute once `absolute` has been called.
+    """Where data lie, whose images the pretext sees, and how many are used; paths are absolute after `absolute`.
 
     What a field is, its flag says. Another dataset's images are for the pretext where the backbone was pretrained on
-    them, as on ImageNet in the paper.
+    them, as on ImageNet in the paper. Validation and test images are always all used.
     """
 
     data_dir: str | None = flag("Folder that holds the dataset's files.", once="data-dir")
@@ -23,6 +23,18 @@ class DataPlaces:
         "Whose images the lower level sees, such as imagenet. [the dataset's own]", once="pretext-dataset"
     )
     pretext_data_dir: str | None = flag("Folder of the pretext's dataset. [--data-dir]", once="pretext-data-dir")
+    labels_per_class: int | None = flag(
+        "Labelled training images per class; the pretext sees the rest. [all; digits: 10]",
+        metavar="N",
+        least=1,
+        once="labels-per-class",
+    )
+    unlabelled_images: int | None = flag(
+        "Images that the pretext sees, those with labels among them. [all]",
+        metavar="N",
+        least=1,
+        once="unlabelled-images",
+    )
 
     def absolute(self) -> Self:
         """The same with paths that processes in other folders find."""
@@ -31,12 +43,17 @@ class DataPlaces:
     def moved(self, folders: "DataPlaces") -> Self:
         """The same data where they lie now: these folders, made absolute; those that are None stay."""
         now = {name: getattr(folders, name) for name in FOLDERS}
-        found = {name: str(Path(path).expanduser().absolute()) for name, path in now.items() if path is not None}
+        found: dict[str, Any] = {
+            name: str(Path(path).expanduser().absolute()) for name, path in now.items() if path is not None
+        }
         return replace(self, **found)
 
 
 FOLDERS = ("data_dir", "splits_dir", "pretext_data_dir")
 """Of `DataPlaces`: what may change while the data stay what they are."""
+
+COUNTS = ("labels_per_class", "unlabelled_images")
+"""Of `DataPlaces`: how many of the training images are used."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.data.checks.targets import check_targets
 from bissl_ray.data.datasets.registry import get_dataset
+from bissl_ray.data.few_labels import with_few_labels, with_few_unlabelled
 from bissl_ray.data.spec import DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
@@ -17,19 +18,29 @@ def open_data(choice: DataChoice) -> DatasetSplits:
 
     Raises:
         BadInputError: not there, incomplete, damaged, or targets that don't fit; or the pretext might see images that
-            are for validation or test.
+            are for validation or test; or more labels or images are asked for than there are.
     """
     spec, pretext_spec = get_dataset(choice.dataset), get_dataset(choice.pretext)
     _refuse_a_second_folder(choice)
-    splits = spec.open(_path(choice.data_dir), SplitChoice(choice.split_seed, _path(choice.splits_dir)))
-    check_targets(splits, spec)
-    if choice.pretext == choice.dataset:
-        return splits
+    whole = spec.open(_path(choice.data_dir), SplitChoice(choice.split_seed, _path(choice.splits_dir)))
+    check_targets(whole, spec)
+    splits = with_few_labels(whole, spec, choice)
+    if choice.pretext != choice.dataset:
+        splits = _with_pretext_of(choice, splits)
+    return with_few_unlabelled(splits, whole, pretext_spec, choice)
+
+
+def _with_pretext_of(choice: DataChoice, splits: DatasetSplits) -> DatasetSplits:
+    """The splits with the pool of the pretext's dataset."""
+    spec, pretext_spec = get_dataset(choice.dataset), get_dataset(choice.pretext)
     other = pretext_spec.open(_path(choice.pretext_data_dir or choice.data_dir), SplitChoice(choice.split_seed))
     if spec.classes is None and pretext_spec.classes is None:
         _refuse_shared_images(choice, splits, other)
-    both = hashlib.sha256(f"{splits.fingerprint} pretext {other.fingerprint}".encode()).hexdigest()
-    return replace(splits, pretext=other.pretext, fingerprint=both)
+    both, seen = (
+        hashlib.sha256(f"{own} pretext {other.fingerprint}".encode()).hexdigest()
+        for own in (splits.fingerprint, splits.of_pretext)
+    )
+    return replace(splits, pretext=other.pretext, fingerprint=both, pretext_fingerprint=seen)
 
 
 def _refuse_a_second_folder(choice: DataChoice) -> None:

@@ -119,6 +119,22 @@ class DatasetSplits:
     """Annotations that can't be used and need no correction, a line each with file, id and why."""
     annotation_files: tuple[Path, ...] = ()
     """Files that targets were read from and that may lie beside images; of a person's own folder."""
+    labelled_pool: Labelled | None = None
+    """As a reader gives them: all training images that could be labelled, where `train` holds but some of them."""
+    pretext_fingerprint: str | None = None
+    """Of what the pretext sees, where labels were left out; None: `fingerprint` says it."""
+    split_fingerprint: str | None = None
+    """`labelled_fingerprint` as it was before labels were left out; None: it is that."""
+
+    @property
+    def of_pretext(self) -> str:
+        """Identifies what the pretext sees: the same whatever number of labels is used."""
+        return self.pretext_fingerprint or self.fingerprint
+
+    @property
+    def of_split(self) -> str:
+        """Identifies which images are for training, validation and test: the same whatever number of labels is used."""
+        return self.split_fingerprint or self.labelled_fingerprint
 
     def images(self, split: str) -> Images:
         """The images of "pretext", "train", "validation" or "test"."""

@@ -15,6 +15,7 @@ _FROM_TRIAL: Final = (
     "status",
     "status_reason",
     "origin",
+    "labels_per_class",
     "alternations",
     "hvps",
     "cg_residual",

@@ -89,12 +89,13 @@ def _copied(uri: str, folder: Path) -> Path:
     return folder / source.name
 
 
+_LABELLED = "labelled_fingerprint"
 _TRAINED_ON_LABELS = {"aligned": "aligned with", "finetuned": "fine-tuned on"}
 """What was done to a model whose training saw labels, in words."""
 
 
 def notes_on_data(source: str, made: Mapping[str, Any], dataset: str, facts: DataFacts) -> list[str]:
-    """Say what a checkpoint may have seen of a dataset's validation and test images.
+    """Say what a checkpoint may have seen of a dataset's validation and test images, and of labels that are left out.
 
     Args:
         source: the file, for the line.
@@ -103,7 +104,7 @@ def notes_on_data(source: str, made: Mapping[str, Any], dataset: str, facts: Dat
         facts: about that.
     """
     if not _made_with_another_split(made, dataset, facts):
-        return []
+        return _notes_on_labels(source, made, dataset, facts)
     files = f" (--splits-dir {made['splits_dir']})" if made.get("splits_dir") else ""
     return [
         f"{source} was made with another split of {dataset}{files}, or with other files: images that are validation or "
@@ -127,8 +128,27 @@ def notes_on_pretrained(source: str, made: Mapping[str, Any], dataset: str, fact
         return notes_on_data(source, made, dataset, facts)
     return [
         f"{source} was fine-tuned on {made.get('dataset')} with labels: BiSSL and its control both start from that, "
-        "and not from a self-supervised checkpoint"
+        "and not from a self-supervised checkpoint",
+        *_notes_on_labels(source, made, dataset, facts),
     ]
+
+
+def _notes_on_labels(source: str, made: Mapping[str, Any], dataset: str, facts: DataFacts) -> list[str]:
+    """Say where a model was trained on other labels of the same images than are used here."""
+    trained = _TRAINED_ON_LABELS.get(made.get("model", ""))
+    if trained is None or made.get("dataset") != dataset or facts.labelled_fingerprint == made.get(_LABELLED):
+        return []
+    then, now = made.get("labels_per_class"), facts.labels_per_class
+    if then == now:
+        return []
+    more = "" if then is not None and (now is None or then < now) else ": it knows labels that are left out here"
+    return [f"{source} was {trained} {_labels(then)}, not {_labels(now)} as here{more}"]
+
+
+def _labels(per_class: int | None) -> str:
+    return (
+        "every labelled image" if per_class is None else f"{per_class} labelled image{'s' * (per_class > 1)} per class"
+    )
 
 
 def _made_with_another_split(made: Mapping[str, Any], dataset: str, facts: DataFacts) -> bool:
@@ -136,7 +156,8 @@ def _made_with_another_split(made: Mapping[str, Any], dataset: str, facts: DataF
         return False
     if made.get("model") == "pretrained" and made.get("pretext_dataset") not in (None, dataset):
         return False  # its images were all of another dataset
-    known = made.get("labelled_fingerprint")
-    if known is None:  # an earlier release's
-        return made.get("fingerprint") not in (None, facts.fingerprint)
-    return bool(known != facts.labelled_fingerprint)
+    # Fewer labels are the same split. An earlier release's have the one or the other, of all labels.
+    known = made.get("split_fingerprint") or made.get(_LABELLED)
+    if known is None:
+        return made.get("fingerprint") not in (None, facts.fingerprint, facts.pretext_fingerprint)
+    return bool(known != facts.split_fingerprint)

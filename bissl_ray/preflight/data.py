@@ -28,8 +28,11 @@ class DataFacts:
         classes: how many the dataset tells apart; None: it has none.
         sizes: images by split.
         labelled_fingerprint: of the labelled images alone (`DatasetSplits.labelled_fingerprint`).
+        pretext_fingerprint: of what the pretext sees (`DatasetSplits.of_pretext`).
+        split_fingerprint: of the split, however much of it is labelled (`DatasetSplits.of_split`).
         validation_from: where validation came from, in words.
         without_split: the folder of index files that has none of this dataset; None: it has, or none was given.
+        labels_per_class: labelled training images of each class, where so many were asked for.
         class_names: of each class, by its label; None where the files have none.
         own: whether it is a folder of a person's own, whose classes are worth a look.
         notes: what else is.
@@ -39,8 +42,11 @@ class DataFacts:
     classes: int | None
     sizes: dict[str, int]
     labelled_fingerprint: str
+    pretext_fingerprint: str
+    split_fingerprint: str
     validation_from: str
     without_split: str | None
+    labels_per_class: int | None = None
     class_names: tuple[str, ...] | None = None
     own: bool = False
     notes: tuple[str, ...] = ()
@@ -48,7 +54,8 @@ class DataFacts:
     @property
     def in_words(self) -> str:
         """Classes, images, where validation came from, and fingerprint, for a line."""
-        sizes = ", ".join(f"{count} {name}" for name, count in self.sizes.items())
+        labelled = "" if self.labels_per_class is None else f" ({self.labels_per_class} per class)"
+        sizes = ", ".join(f"{count} {name}{labelled * (name == 'train')}" for name, count in self.sizes.items())
         validation = f"validation {self.validation_from}"
         if self.without_split is not None:
             validation += f" ({self.without_split} has no index files of it)"
@@ -118,8 +125,11 @@ def inspect_data(data: DataChoice, decoding: Decoding = AS_SHOWN) -> DataFacts:
         classes=splits.classes,
         sizes=parts,
         labelled_fingerprint=splits.labelled_fingerprint,
+        pretext_fingerprint=splits.of_pretext,
+        split_fingerprint=splits.of_split,
         validation_from=splits.validation_from,
         without_split=data.splits_dir if lacking else None,
+        labels_per_class=data.labels_per_class,
         class_names=splits.class_names,
         own=own,
         notes=tuple(finding.text for finding in folders_in_classes(splits)) if own and spec.task in LABELS else (),

@@ -1,6 +1,9 @@
 """What the flags of a stage say of its dataset without naming it: by a trial, a checkpoint or a space."""
 
+from dataclasses import fields
+
 from bissl_ray.config import load_search_space
+from bissl_ray.config.data_choice import COUNTS, DataPlaces
 from bissl_ray.config.options import StageOptions
 from bissl_ray.config.requests import StageName
 from bissl_ray.leaderboard import find_trial
@@ -26,12 +29,12 @@ def stated(stage: StageName, asked: StageOptions) -> tuple[str | None, frozenset
         sweep, _, trial = asked.from_trial.rpartition("/")
         dataset = str(find_trial(asked.storage, trial, sweep or None)[0]["dataset"])
         elsewhere = asked.dataset not in (None, dataset)
-        data = () if elsewhere else ("data_dir", "splits_dir", "pretext_dataset", "pretext_data_dir")
+        data = () if elsewhere else [each.name for each in fields(DataPlaces)]
         return dataset, frozenset({"space", *data})
     if stage == "evaluate" and asked.space is None and asked.point is None:
         made = _made(asked)
         if "settings" in made:
-            return made.get("dataset"), frozenset({"space", "splits_dir"})
+            return made.get("dataset"), frozenset({"space", "splits_dir", *COUNTS})
     if asked.space is not None:
         return load_search_space(asked.space).dataset, frozenset()
     return None if asked.dataset is not None else _made(asked).get("dataset"), frozenset()

@@ -36,6 +36,7 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "control": _TEXT,  # what BiSSL is compared with, a name of `config.controls`; null for BiSSL
     "origin": _TEXT,  # who proposed it, as `words.Origin` has it
     "seed": _INTEGER,
+    "labels_per_class": _INTEGER,  # labelled training images of each class; null: all that the dataset gives
     "objective": _REAL,  # larger is better, a fraction of one
     "objective_name": _TEXT,
     "test_metric": _REAL,

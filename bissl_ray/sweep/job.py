@@ -75,4 +75,4 @@ def _start_path(request: SweepRequest, facts: DataFacts) -> str:
     if request.pretrained is not None:
         return f"{sweep_documents(request.name)}/pretrained.pt"
     settings = request.space.settings({})
-    return pretrained_path(settings, request.dataset, facts.fingerprint, request.space.protocol.seed)
+    return pretrained_path(settings, request.dataset, facts.pretext_fingerprint, request.space.protocol.seed)

@@ -90,6 +90,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "control": order.control,
                 "origin": record.origin,
                 "seed": record.seed,
+                "labels_per_class": order.data.labels_per_class,
                 "started_at": datetime.now(UTC),
                 "git": git_state(),
                 "versions": versions(),

@@ -61,3 +61,33 @@ def test_a_checkpoint_that_saw_labels_is_no_self_supervised_one(facts: DataFacts
     assert notes_on_pretrained("a.pt", made(0, "aligned"), "digits", facts) == []
     with pytest.raises(BadInputError, match=r"a.pt was aligned with another split of digits"):
         notes_on_pretrained("a.pt", made(1, "aligned"), "digits", facts)
+
+
+def few(number: int | None, seed: int = 0, model: str = "aligned") -> dict[str, Any]:
+    """Metadata of a checkpoint of ours that was made with so many labels."""
+    splits = open_data(DataChoice("digits", split_seed=seed, labels_per_class=number))
+    marks = {"labelled_fingerprint": splits.labelled_fingerprint, "split_fingerprint": splits.of_split}
+    return made(seed, model, labels_per_class=number, **marks)
+
+
+def test_fewer_labels_are_the_same_split() -> None:
+    """Whichever of the two has fewer, an earlier release's checkpoint among them: no held-out image was seen."""
+    for number, metadata in ((None, few(3)), (3, made(0)), (3, few(1)), (3, few(None)), (3, few(3))):
+        facts = inspect_data(DataChoice("digits", labels_per_class=number))
+        assert notes_on_data("a.pt", {**metadata, "model": "pretrained"}, "digits", facts) == []
+        assert not any("another split" in note for note in notes_on_pretrained("a.pt", metadata, "digits", facts))
+        assert "another split of digits" in notes_on_data("a.pt", few(3, seed=1), "digits", facts)[0]
+        with pytest.raises(BadInputError, match="another split of digits"):
+            notes_on_pretrained("a.pt", few(3, seed=1), "digits", facts)
+
+
+def test_labels_that_a_model_knows_and_that_are_left_out_here_are_noted() -> None:
+    facts = inspect_data(DataChoice("digits", labels_per_class=3))
+    here = "labelled images per class as here"
+    assert notes_on_data("a.pt", few(3), "digits", facts) == []
+    (note,) = notes_on_data("a.pt", few(1), "digits", facts)
+    assert note == f"a.pt was aligned with 1 labelled image per class, not 3 {here}"
+    for metadata, then in ((few(10), "10 labelled images per class"), (made(0), "every labelled image")):
+        (note,) = notes_on_data("a.pt", metadata, "digits", facts)
+        assert note == f"a.pt was aligned with {then}, not 3 {here}: it knows labels that are left out here"
+    assert len(notes_on_pretrained("a.pt", few(10, model="finetuned"), "digits", facts)) == 2

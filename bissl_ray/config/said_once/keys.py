@@ -70,6 +70,8 @@ _HOW: Final[dict[str, tuple[Reader, str]]] = {
     "splits-dir": (values.folder, '"splits"'),
     "pretext-dataset": (values.text, '"imagenet"'),
     "pretext-data-dir": (values.folder, '"/data/imagenet"'),
+    "labels-per-class": (values.count, "10"),
+    "unlabelled-images": (values.count, "8000"),
     "space": (values.space, '"my_space.yaml"'),
     "trials": (values.count, "40"),
     "budget": (values.budget, '"2h"'),

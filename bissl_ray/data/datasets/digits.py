@@ -3,7 +3,8 @@
 The published set (Alpaydin and Kaynak 1998, UCI "Optical Recognition of Handwritten Digits", test part)
 has no split of its own. Ours: 597 test images, the same under every split seed, so that a checkpoint
 pretrained under one seed has never seen the test images of another; 300 validation images; 10 labelled
-training images per class; and a pretext pool of all 900 images that are neither validation nor test.
+training images per class, or as many as are asked for; and a pretext pool of all 900 images that are neither
+validation nor test.
 Logistic regression on the pixels of the 100 labelled images reaches 87-91 % on validation.
 """
 
@@ -103,6 +104,7 @@ def _read(_folder: Path, choice: SplitChoice) -> DatasetSplits:
         labelled_fingerprint=fingerprint(SPEC.name, contents, parts),
         validation_from=f"drawn, seed {choice.seed}",
         class_names=scans.names,
+        labelled_pool=Labelled(images_of(pool), scans.labels[pool].tolist()),
     )
 
 

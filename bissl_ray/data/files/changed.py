@@ -16,11 +16,11 @@ def decoded(splits: DatasetSplits, decoding: Decoding) -> DatasetSplits:
     files = any(isinstance(leaf, ImageFiles) for part in parts for leaf in leaves(part))
     marks = [] if decoding.shorter_side is None else [f"reduced to {decoding.shorter_side}"]
     marks += ["turned as EXIF says"] if decoding.upright and files else []
-    mark = splits.fingerprint
+    mark, of_pretext = splits.fingerprint, splits.of_pretext
     for each in marks:
-        mark = hashlib.sha256(f"{mark} {each}".encode()).hexdigest()
+        mark, of_pretext = (hashlib.sha256(f"{known} {each}".encode()).hexdigest() for known in (mark, of_pretext))
     changed = with_images_changed(splits, SPLITS, lambda images: images.decoded(decoding))
-    return replace(changed, fingerprint=mark)
+    return replace(changed, fingerprint=mark, pretext_fingerprint=of_pretext)
 
 
 def with_images_changed(

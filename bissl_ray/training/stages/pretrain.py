@@ -36,7 +36,7 @@ def pretrained_path(settings: Settings, dataset: str, fingerprint: str, seed: in
     Args:
         settings: only what pretraining depends on counts.
         dataset: its name, for people who look into the folder.
-        fingerprint: of the data and its splits.
+        fingerprint: of what the pretext sees (`DatasetSplits.of_pretext`): labels make no other model.
         seed: of the initial weights, the order and the augmentations.
     """
     relevant = {
