@@ -9,6 +9,7 @@ from bissl_ray.data import get_dataset
 from bissl_ray.data.sampling import global_batch, steps_per_epoch
 from bissl_ray.leaderboard.comparison.cases import CaseFacts, ComparisonBoard, Pipeline
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
+from bissl_ray.leaderboard.edges import edges
 from bissl_ray.search.history import control_settings, is_finished, planner_of
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
@@ -41,8 +42,10 @@ def _facts(case: Case, storage: str, begun: bool) -> CaseFacts:
     if control:
         settings = control_settings(request.space, control[0].point)
         images["finetuning"] = images_of_run(settings, sizes, workers, control=True)
+    points = (runs[0].point if runs else None for runs in (bissl, control))
     return replace(
         facts,
+        edges=[edge.sentence for edge in edges(request.space, *points)],
         finished=is_finished(planner),
         read=document.read,
         labelled={name: counted.labelled for name, counted in images.items()},

@@ -25,6 +25,7 @@ class CaseFacts:
         labelled: labelled images that one run of each pipeline trains on.
         unlabelled: images without labels likewise.
         read: lines that say what was read of the checkpoint and what matched.
+        edges: lines on settings whose best value lies at the edge of what was searched.
     """
 
     dataset: str
@@ -35,6 +36,7 @@ class CaseFacts:
     labelled: Mapping[Pipeline, int] = field(default_factory=dict)
     unlabelled: Mapping[Pipeline, int] = field(default_factory=dict)
     read: Sequence[str] = ()
+    edges: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
