@@ -10,11 +10,12 @@ from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import Case, Comparison
 from bissl_ray.config.settings import Settings
-from bissl_ray.controls import PLAIN
+from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.leaderboard.comparison.cases import CaseFacts, ComparisonBoard, Pipeline
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
+from bissl_ray.leaderboard.edges import edges_of_sweep
 from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
@@ -52,9 +53,14 @@ def _facts(
         for side, chosen in sides.items()
         if chosen is not None and chosen.seeds and sweeps[side] in documents
     }
+    # BiSSL's own edges stand beside those of plain fine-tuning, in the sweep that both are of.
+    ours = sides["bissl"] if case.control == PLAIN else None
+    theirs = sides["control"]
+    searched = (theirs, None) if CONTROLS[case.control].aligns else (ours, theirs)
     return replace(
         facts,
         metric=metric,
+        edges=[edge.sentence for edge in edges_of_sweep(storage, *searched)],
         finished=all(name in documents and _finished(documents[name], storage) for name in sweeps.values()),
         read=documents[main.sweep].read,
         labelled={side: cost.labelled for side, cost in costs.items()},

@@ -64,7 +64,7 @@ def read_board(
     for _, group in groupby(rows, key=lambda row: row["dataset"]):
         members = list(group)
         shown += _first(members if sort is None else sort_rows(members, sort), top)
-    return Board(shown, verdicts(chosen), empty=not trials)
+    return Board(shown, verdicts(chosen, storage), empty=not trials)
 
 
 def _first(rows: list[Row], top: int | None) -> list[Row]:

@@ -32,7 +32,12 @@ _CONTROL: Final = "\nPlain fine-tuning, the control: it runs as part of a sweep,
 
 
 def render_trial(
-    trial: Row, reports: Sequence[Row], children: Sequence[Row], defaults: Mapping[str, Any], console: Console
+    trial: Row,
+    reports: Sequence[Row],
+    children: Sequence[Row],
+    defaults: Mapping[str, Any],
+    console: Console,
+    notes: Sequence[str] = (),
 ) -> RenderableType:
     """Lay out one trial.
 
@@ -42,6 +47,7 @@ def render_trial(
         children: rows of the runs that tune or confirm it.
         defaults: setting -> default; settings that differ come first and stand out.
         console: where it will be printed; gives the width.
+        notes: on its configuration, a line each, such as what of it lies at the edge of what was searched.
     """
     from bissl_ray.config.columns import settings_of_row  # takes long to import; the board does without
 
@@ -54,6 +60,7 @@ def render_trial(
         _facts(trial, console.width),
         _heading("Configuration"),
         _configuration(settings, defaults),
+        *(Text(line) for line in notes),
     ]
     for stage, progress in (*((stage, "alternation") for stage in ALIGNING), ("finetune", "epoch")):
         ordered = sorted(

@@ -1,11 +1,13 @@
 """The honest answer per sweep: is BiSSL better than plain fine-tuning here, beyond seed noise?"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from bissl_ray.controls import CONTROLS
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, control_of, gather
+from bissl_ray.leaderboard.edges import Edge, edges_of_sweep
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, alone, decided, failures, unconfirmed
 from bissl_ray.store.schema import Row
@@ -39,6 +41,7 @@ class Verdict:
         test_gain: on the test split, winner - control over shared seeds.
         winner_failed: seeds that it failed on.
         control_failed: likewise.
+        edges: settings whose best value lies at the edge of what was searched.
     """
 
     dataset: str
@@ -57,21 +60,35 @@ class Verdict:
     test_gain: Estimate | None
     winner_failed: int
     control_failed: int
+    edges: tuple[Edge, ...] = ()
 
     @property
     def in_words(self) -> str:
         """The outcome, and what failed on the way there."""
         return self.sentence if self.failures is None else f"{self.sentence} {self.failures}"
 
+    def edges_of(self, trial: str) -> list[Edge]:
+        """Those of the winner's or the control's settings, by the trial of that configuration; of others none."""
+        kinds = [kind for kind, name in ((Kind.BISSL, self.winner), (Kind.CONTROL, self.control)) if name == trial]
+        return [edge for edge in self.edges if set(kinds) & set(edge.kinds)]
 
-def verdicts(trials: Iterable[Row]) -> list[Verdict]:
+
+def verdicts(trials: Iterable[Row], storage: str | Path | None = None) -> list[Verdict]:
     """Judge every sweep, ordered by dataset and name.
 
     Args:
         trials: rows as `to_rows(read_trials(...))` gives them.
+        storage: whose sweep.json says what was searched; None: nothing is said of edges.
     """
     configurations = gather(trials)
-    return [judge(configurations, sweep) for sweep in sorted({c.sweep for c in configurations})]
+    judged = []
+    for sweep in sorted({c.sweep for c in configurations}):
+        verdict = judge(configurations, sweep)
+        if storage is not None:
+            best = best_bissl(configurations, sweep), best_control(configurations, sweep)
+            verdict = replace(verdict, edges=tuple(edges_of_sweep(storage, *best)))
+        judged.append(verdict)
+    return judged
 
 
 def judge(

@@ -15,6 +15,7 @@ from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.options import CompareOptions, SweepOptions
 from bissl_ray.config.requests import CheckpointChoice, Comparison, SweepRequest
 from bissl_ray.errors import BadInputError
+from bissl_ray.leaderboard.edges import edges
 from bissl_ray.models import build_backbone
 from bissl_ray.preflight import session as preflight_session
 from bissl_ray.preflight import sweeps as preflight
@@ -336,6 +337,8 @@ def test_what_is_finished_is_read_and_what_is_not_is_named(tmp_path: Path) -> No
     assert done.tests.wilcoxon is not None and done.facts.finished
     assert done.control.labelled >= done.bissl.labelled and done.control.unlabelled == 0
     assert not_begun.sentence == "No run so far on digits from 20ep." and not not_begun.facts.finished
+    best = (sweep.planner.confirmed(p)[0].point for p in ("confirm", "control"))
+    assert done.facts.edges == [edge.sentence for edge in edges(first.request.space, *best)]
 
 
 def test_a_look_at_the_test_split_that_failed_is_left_to_do(tmp_path: Path) -> None:

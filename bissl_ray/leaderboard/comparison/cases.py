@@ -29,6 +29,7 @@ class CaseFacts:
         control: what BiSSL is compared with, a name of `config.controls`.
         of_control: name of the sweep that ran it; None: the same.
         read: lines that say what was read of the checkpoint and what matched.
+        edges: lines on settings whose best value lies at the edge of what was searched.
     """
 
     dataset: str
@@ -42,6 +43,7 @@ class CaseFacts:
     control: str = PLAIN
     of_control: str | None = None
     read: Sequence[str] = ()
+    edges: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

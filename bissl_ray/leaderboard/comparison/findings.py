@@ -22,7 +22,8 @@ def notes(board: ComparisonBoard) -> list[str]:
     """What a reader must know to take the figures rightly."""
     lines = [case.failures for case in board.cases if case.failures is not None]
     decided = [case for case in board.against_plain if case.outcome != "unconfirmed"]
-    return [*lines, *(_about_figures(decided) if decided else []), *_about_checkpoints(board.against_plain)]
+    about = _about_figures(decided) if decided else []
+    return [*lines, *about, *_about_edges(board.cases), *_about_checkpoints(board.against_plain)]
 
 
 def _about_figures(decided: Sequence[CaseResult]) -> list[str]:
@@ -43,6 +44,12 @@ def _about_figures(decided: Sequence[CaseResult]) -> list[str]:
     if any(case.split == "validation" for case in decided):
         lines.append("Scores on the validation split also chose the configurations, which flatters both sides.")
     return lines
+
+
+def _about_edges(cases: Sequence[CaseResult]) -> list[str]:
+    """What of a sweep's space to widen; with the sweep's name where there are several."""
+    lines = [(case.facts.of_control or case.facts.sweep, line) for case in cases for line in case.facts.edges]
+    return [line if len(cases) == 1 else f"{sweep}: {line}" for sweep, line in lines]
 
 
 def _about_checkpoints(cases: Sequence[CaseResult]) -> list[str]:
