@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from bissl_ray.config.addresses import without_secrets
-from bissl_ray.metrics import in_words
+from bissl_ray.metrics import in_words, of_objective
 from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ class StageView:
             self._facts["loss"] = f"loss {loss:.3g}"
         if row.get("objective") is not None:
             self._facts["metric"] = in_words(row["objective_name"], row["objective"])
+        if row.get("lower_knn") is not None:
+            # Of the last alternation that was measured.
+            metric, before = of_objective(row["objective_name"]), row["so_far"].get("lower_knn_before")
+            self._facts["knn"] = f"kNN {metric.score(before)} to {metric.score(row['lower_knn'])}"
         if self._bars is None:
             at = "alternation" if row["stage"] == "bissl" else "epoch"
             facts = ", ".join([f"{at} {row[at]}", *self._facts.values(), duration(row["seconds"])])
