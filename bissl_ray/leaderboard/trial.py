@@ -68,7 +68,7 @@ def render_trial(
             parts += [_heading("The lower backbone as it is, before any fine-tuning"), _pairs(lines, console.width)]
             parts.append(Text(EXPLAINED, style="dim"))
     if said := suggestions(trial, reports, children):
-        parts += [_heading("What the figures suggest"), *map(Text, said)]
+        parts += [_heading("What the figures suggest"), *(Text(f"- {sentence}") for sentence in said)]
     if children:
         parts += [_heading("Runs that tune or confirm it"), _children(children, console.width)]
     if trial["phase"] == Phase.CONTROL:

@@ -21,7 +21,6 @@ from bissl_ray.training.evaluation.linear_probe import linear_probe
 from bissl_ray.training.evaluation.statistics import norms_of, reestimate_statistics
 from bissl_ray.training.files import read_tensors
 from bissl_ray.training.trial import Trial
-from bissl_ray.training.worker import in_step
 
 _PENALTY: Final = 1e-2
 """Of the linear probe, whose features are standardised: one value for all that is compared, chosen on nothing."""
@@ -31,7 +30,6 @@ _MOST_IMAGES: Final = 5000
 """Of the training and of the validation split each: more would take longer than the alternation that is measured."""
 _MOST_COMPARED: Final = 1000
 """Images that CKA is taken on: a Gram matrix in double precision is then 8 MB."""
-_NOTHING: Final[dict[str, float | None]] = {}
 
 
 def frozen_fit(
@@ -86,8 +84,8 @@ class AlignmentMeter:
             return
         content = read_tensors(trial.order.storage, trial.order.start)
         if content is None:
-            missing = f"{trial.order.storage}/{trial.order.start}: the alignment is measured against it"
-            raise in_step(FileNotFoundError(missing))
+            missing = f"{trial.order.storage}/{trial.order.start}"
+            raise FileNotFoundError(f"{missing}: the alignment is measured against it")
         with trial.account.apart():
             start = trial.models.backbone_of(content)
             self._weights = weights_of(start)
@@ -97,25 +95,26 @@ class AlignmentMeter:
             if not done:
                 names = ("lower_knn_before", "lower_probe_before")
                 fit = frozen_fit(self._features(start, "train"), validation, self._task, trial.metric)
-                trial.account.totals.update(_agreed(dict(zip(names, fit, strict=True))))  # type: ignore[typeddict-item]
+                judged = _agreed(dict(zip(names, fit, strict=True)), trial.worker.device)
+                trial.account.totals.update(judged)  # type: ignore[typeddict-item]
 
     def after(self, alternation: int) -> dict[str, float | None]:
         """Measure the backbones after an alternation, and bring the trial's totals up to date.
 
         Returns:
             Columns of the alternation's report: lower_knn, lower_probe (objectives), cka_pretrained, cka_upper,
-            distance_pretrained, and alignment_seconds; empty where this one is left out. Each None where features are
-            not finite: a trial is not ended by a look at it.
+            distance_pretrained, and alignment_seconds. Empty where this one is left out, and where features are not
+            finite: a trial is not ended by a look at it.
         """
         if not self._every or not (alternation % self._every == 0 or alternation in (1, self._last)):
-            return _NOTHING
+            return {}
         totals = self._trial.account.totals
         with self._trial.account.apart():
             try:
                 found = self._measured()
             except FloatingPointError as error:
                 self._trial.note(f"alternation {alternation}: the alignment could not be measured: {error}")
-                return _NOTHING
+                return {}
         kept = {name: value for name, value in found.items() if name != "cka_upper"}
         totals.update(kept)  # type: ignore[typeddict-item]
         return {**found, "alignment_seconds": totals["alignment_seconds"]}
@@ -144,7 +143,8 @@ class AlignmentMeter:
                 "cka_pretrained": linear_cka(rows, self._rows),
                 "cka_upper": linear_cka(rows, compared_rows(self._features(models.upper, "validation"))),
                 "distance_pretrained": relative_distance(lower, self._weights),
-            }
+            },
+            trial.worker.device,
         )
 
     def _features(self, backbone: Backbone, split: str) -> Features:
@@ -162,7 +162,7 @@ class AlignmentMeter:
             )
 
 
-def _agreed(figures: dict[str, float]) -> dict[str, float | None]:
+def _agreed(figures: dict[str, float], device: torch.device) -> dict[str, float | None]:
     """The same figures on all workers, which may round unlike (collective); None for NaN."""
-    numbers = on_host([[torch.tensor(value, dtype=torch.float64)] for value in figures.values()], None)
+    numbers = on_host([[torch.tensor(value, dtype=torch.float64, device=device)] for value in figures.values()], None)
     return {name: mean_where_defined(row) for name, row in zip(figures, numbers, strict=True)}
