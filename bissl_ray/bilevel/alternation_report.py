@@ -54,6 +54,8 @@ class AlternationReport(SolvesSummary):
         implicit_ratio: ‖implicit part‖ / ‖direct part‖ of the gradient of θ_D; None where γ = 0.
         implicit_change: ‖solved − first-order‖ / ‖first-order‖ of that gradient, both with the direct part: 0 says
             that H might as well have been left out.
+        upper_backbone_share: ‖gradient of θ_D‖² / ‖gradient of θ_D and φ_D‖², before clipping: what of the upper steps
+            the backbone gets, the rest being the head's; None where there is no gradient.
         distance: ‖θ − θ_D‖ at the end.
         lower_grad_norm: gradient norm of the lower objective before clipping, proximity term included.
         upper_grad_norm: gradient norm of the upper objective before clipping.
@@ -68,6 +70,7 @@ class AlternationReport(SolvesSummary):
     hypergradient_cosine: float | None
     implicit_ratio: float | None
     implicit_change: float | None
+    upper_backbone_share: float | None
     distance: float
     lower_grad_norm: float
     upper_grad_norm: float

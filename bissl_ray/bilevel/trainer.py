@@ -105,6 +105,7 @@ class BilevelTrainer(Generic[LowerBatch, UpperBatch]):
             hypergradient_cosine=upper.cosine,
             implicit_ratio=upper.ratio,
             implicit_change=upper.change,
+            upper_backbone_share=upper.backbone_share,
             distance=distance,
             lower_grad_norm=lower.grad_norm,
             upper_grad_norm=upper.grad_norm,

@@ -34,6 +34,7 @@ class UpperSteps:
             the next two, see `Hypergradient`.
         ratio: mean of ‖implicit part‖ / ‖direct part‖.
         change: mean relative change of the gradient of θ_D by the solve.
+        backbone_share: mean share of θ_D in the squared gradient norm.
         reports: of the linear solves, one per step.
     """
 
@@ -43,6 +44,7 @@ class UpperSteps:
     cosine: float | None
     ratio: float | None
     change: float | None
+    backbone_share: float | None
     reports: list[SolveReport]
 
 
@@ -115,11 +117,12 @@ class UpperLevel(Generic[UpperBatch]):
             outcome = hypergradient(H, implicit[:size], direct[:size], self._settings, self._proximity, known)
             head = torch._foreach_add(implicit[size:], direct[size:])
             norm = self.stepper.step([*outcome.total, *head])
-            measured.append((loss, direct_loss, norm, outcome.cosine, outcome.ratio, outcome.change))
+            share = (nn.utils.get_total_norm(outcome.total) / norm).square()
+            measured.append((loss, direct_loss, norm, outcome.cosine, outcome.ratio, outcome.change, share))
             reports.append(outcome.solution.report)
         self.solution = outcome.solution.inverse if reuses_solution(chosen) else known.carried
         table = on_host(list(zip(*measured, strict=True)), self._group)
-        losses, direct_losses, norms, cosines, ratios, changes = table
+        losses, direct_losses, norms, cosines, ratios, changes, shares = table
         products = [math.nan if report.stopped_because == "non_finite" else 0.0 for report in reports]
         checked = {"upper loss": losses, "direct loss": direct_losses, "upper gradient norm": norms}
         check_finite("upper", first_step, {**checked, "curvature product": products})
@@ -130,6 +133,7 @@ class UpperLevel(Generic[UpperBatch]):
             mean_where_defined(cosines),
             mean_where_defined(ratios),
             mean_where_defined(changes),
+            mean_where_defined(shares),
             reports,
         )
 

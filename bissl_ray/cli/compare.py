@@ -10,7 +10,7 @@ from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
 from bissl_ray.cli.streams import print_csv, print_json
-from bissl_ray.cli.sweep import storage_flag, terminal_view
+from bissl_ray.cli.sweep import say_of_winner, storage_flag, terminal_view
 from bissl_ray.config.options import CompareOptions
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def _show(comparison: "Comparison", place: str, format: Format, plot: Path | Non
 
         console = Terminal()
         console.print(comparison_table(board, console))
+        for case in comparison.cases:
+            say_of_winner(place, case.sweep)
     elif format == "json":
         print_json(comparison_json(board))
     elif format == "csv":

@@ -10,7 +10,7 @@ import typer
 
 from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.data_choice import COUNTS
-from bissl_ray.metrics import in_words
+from bissl_ray.metrics import in_words, of_objective
 from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
 from bissl_ray.words import ALIGNING
 
@@ -80,6 +80,10 @@ class StageView:
             self._facts["loss"] = f"loss {loss:.3g}"
         if row.get("objective") is not None:
             self._facts["metric"] = in_words(row["objective_name"], row["objective"])
+        if row.get("lower_knn") is not None:
+            # Of the last alternation that was measured.
+            metric, before = of_objective(row["objective_name"]), row["so_far"].get("lower_knn_before")
+            self._facts["knn"] = f"kNN {metric.score(before)} to {metric.score(row['lower_knn'])}"
         if self._bars is None:
             at = "alternation" if row["stage"] in ALIGNING else "epoch"
             facts = ", ".join([f"{at} {row[at]}", *self._facts.values(), duration(row["seconds"])])

@@ -10,7 +10,7 @@ import typer
 from bissl_ray.cli.filling import OF_CHECKPOINT, OF_DATA, Filler
 from bissl_ray.cli.filling_data import staying
 from bissl_ray.cli.flags import takes
-from bissl_ray.cli.leaderboard import show_board
+from bissl_ray.cli.leaderboard import damage, show_board
 from bissl_ray.config.options import BoardOptions, ResumeOptions, SweepOptions, named_once
 from bissl_ray.config.said_once import Said
 from bissl_ray.errors import BadInputError
@@ -75,6 +75,20 @@ def storage_flag(storage: str) -> str:
     return "" if storage == "./runs" else f" --storage {shlex.quote(storage)}"
 
 
+def say_of_winner(storage: str, sweep: str) -> None:
+    """Print what the figures of a sweep's winner suggest, where anything stands out."""
+    from bissl_ray.cli.terminal import Terminal
+    from bissl_ray.leaderboard import of_winner
+
+    with damage():  # which the board has named
+        found = of_winner(storage, sweep)
+    if found is not None:
+        name, said = found
+        console = Terminal()
+        for line in (f"What the figures of {name} suggest ({sweep}):", *(f"- {sentence}" for sentence in said)):
+            console.print(line, markup=False, highlight=False)
+
+
 def _filled(asked: SweepOptions, filler: Filler) -> tuple[SweepOptions, list[Said]]:
     """The options with what is said once of the dataset, which is the space's where no flag names one."""
     if not filler.said:
@@ -137,6 +151,7 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
         typer.echo(f"  bissl-ray resume {outcome.name}{place}")
         return 1 if outcome.problem else 130
     show_board(BoardOptions(storage=outcome.storage, sweep=outcome.name, top=10))
+    say_of_winner(outcome.storage, outcome.name)
     typer.echo(f"More: bissl-ray leaderboard{place}, bissl-ray show TRIAL{place}")
     if outcome.problem:
         typer.echo(f"bissl-ray: {outcome.problem}", err=True)

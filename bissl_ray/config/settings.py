@@ -209,6 +209,14 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
         1.5, gt=1, description="end the trial when the effective rank of the pretext embeddings is lower; null: never"
     )
 
+    alignment_every: int = Field(
+        0,
+        ge=0,
+        description="measure after every so many alternations, the first and the last among them, how well the lower "
+        "backbone fits the task as it is, frozen (neighbours, linear probe), and how far it has come from the "
+        "pretrained one; 0: never. Training does not depend on it, and its time is counted apart",
+    )
+
     head_epochs: int = Field(20, ge=0, description="linear warm-up of the downstream head, backbone frozen")
     head_lr: float = Field(0.1, ge=0, description="peak learning rate of the head's warm-up")
 

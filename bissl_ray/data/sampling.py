@@ -56,6 +56,11 @@ def steps_per_epoch(source: Sized, batch: int, world_size: int = 1) -> int:
     return count // global_batch(count, batch, world_size)
 
 
+def evenly_spread(count: int, among: int) -> list[int]:
+    """Indices of so many of `among` images in order, in equal steps: of a split sorted by class, each has its share."""
+    return [number * among // count for number in range(count)]
+
+
 @dataclass(frozen=True)
 class Share:
     """Which part of every batch is this worker's."""

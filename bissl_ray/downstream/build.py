@@ -79,4 +79,10 @@ def check_frozen(spec: DatasetSpec) -> None:
 def check_task(spec: DatasetSpec, settings: Settings) -> None:
     """Refuse settings that a dataset's task can't be built or judged with (raises BadInputError)."""
     judged_by(spec, settings.objective)
-    downstream_task(spec.task).check(spec, settings)
+    task = downstream_task(spec.task)
+    if settings.alignment_every and not issubclass(task, LinearTask):
+        raise BadInputError(
+            f"alignment_every is {settings.alignment_every}, and {spec.title} has the task {spec.task}: the alignment "
+            "is measured by neighbours and linear probes, which judge only by classes of images; set it to 0"
+        )
+    task.check(spec, settings)

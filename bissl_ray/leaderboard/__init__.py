@@ -1,6 +1,7 @@
 """Who won, by how much, at what cost: ranking, verdict and rendering over the store."""
 
 from bissl_ray.leaderboard.board import Board, find_trial, read_board
+from bissl_ray.leaderboard.diagnose import of_winner, suggestions
 from bissl_ray.leaderboard.live import LiveBoard
 from bissl_ray.leaderboard.query import sort_rows, where_rows
 from bissl_ray.leaderboard.ranking import rank
@@ -19,11 +20,13 @@ __all__ = [
     "as_markdown",
     "estimate",
     "find_trial",
+    "of_winner",
     "paired_gain",
     "rank",
     "read_board",
     "render_trial",
     "sort_rows",
+    "suggestions",
     "table",
     "verdicts",
     "where_rows",

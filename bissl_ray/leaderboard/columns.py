@@ -53,6 +53,9 @@ _AFTER: Final = (
     Column("HVPs", 21, lambda row: setting(row["hvps"]), key="hvps"),
     Column("residual", 20, lambda row: setting(row["cg_residual"]), key="cg_residual"),
     Column("implicit change", 19, lambda row: relative(row["implicit_change"]), key="implicit_change"),
+    Column("kNN %", 14, lambda row: _metric(row).score(row["lower_knn"], unit=""), key="lower_knn"),
+    Column("probe %", 13, lambda row: _metric(row).score(row["lower_probe"], unit=""), key="lower_probe"),
+    Column("moved", 12, lambda row: relative(row["moved"]), key="moved"),
     Column("time", 45, lambda row: duration(row["total_seconds"]), key="total_seconds"),
     Column(
         "GPU h",

@@ -24,12 +24,14 @@ _DIAGNOSTICS: Final = (
     ("cosine of solution and identity", "hypergradient_cosine"),
     ("change of the gradient by solving", "implicit_change"),
     ("implicit part over direct part", "implicit_ratio"),
+    ("backbone's share of the upper gradient", "upper_backbone_share"),
     ("distance of the backbones", "distance"),
     ("spread of the embeddings (0 to 1)", "embedding_std"),
     ("effective rank of the embeddings", "embedding_rank"),
     ("lower loss", "lower_loss"),
     ("upper loss", "upper_loss"),
     ("training loss", "train_loss"),
+    ("backbone moved, share of its length", "moved"),
 )
 _STOPPED: Final = {
     "tolerance": "its tolerance was reached",
@@ -65,6 +67,20 @@ def score_curve(reports: Sequence[Row], progress: str, width: int) -> str:
     first, last = str(scores[0][0]), str(scores[-1][0])
     axis = f"{progress} {first}" if first == last else f"{progress} {first} to {last}"
     return "\n".join([*lines, " " * _MARGIN + axis])
+
+
+def bars(values: Sequence[float], width: int) -> str:
+    """Draw a curve in one line, from the smallest value to the largest; nothing for fewer than two values.
+
+    Args:
+        values: in order.
+        width: characters at most, 1 or more; of more values, each bar is the mean of its share.
+    """
+    if len(values) < 2:
+        return ""
+    shown = _averaged(values, width)
+    low, span = min(shown), max(shown) - min(shown)
+    return "".join(_EIGHTHS[1 + round(7 * ((value - low) / span if span > 0 else 0.5))] for value in shown)
 
 
 def diagnostics(reports: Sequence[Row]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Ranks the configurations of each dataset: one row of the board for each."""
 
 from collections.abc import Iterable
+from statistics import fmean
 from typing import Final
 
 from bissl_ray.leaderboard.configurations import Configuration, best_control, finite, gather
@@ -22,6 +23,13 @@ _FROM_TRIAL: Final = (
     "negative_curvature",
     "embedding_std",
     "embedding_rank",
+    "lower_knn_before",
+    "lower_probe_before",
+    "lower_knn",
+    "lower_probe",
+    "cka_pretrained",
+    "distance_pretrained",
+    "alignment_seconds",
     "seconds",
     "gpu_seconds",
     "workers",
@@ -49,7 +57,8 @@ def rank(trials: Iterable[Row]) -> list[Row]:
         by) with the ends of its 95% interval, seeds, the paired gain over the control likewise, the test
         metric likewise, explore_objective, the trial's own columns, implicit_change (the largest of all its
         runs) and whether it acts as identity by that, whether its solves were in vain (both None for the control and
-        while it runs), the total cost of all its runs in seconds, and every param_ column.
+        while it runs), moved (the mean over the runs that confirm it, else its own), the total cost of all its runs in
+        seconds, and every param_ column.
     """
     configurations = gather(trials)
     controls = {sweep: best_control(configurations, sweep) for sweep in {c.sweep for c in configurations}}
@@ -96,6 +105,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "implicit_change": change,
         "acts_as_identity": None if unjudged else acts_as_identity(change),
         "unsolved": None if configuration.kind == Kind.CONTROL else unsolved(head),
+        "moved": _moved(configuration),
         "total_seconds": _total(runs, "seconds"),
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
         **_parameters(configuration),
@@ -110,6 +120,12 @@ def _parameters(configuration: Configuration) -> Row:
         if len(values) == 1 and None not in values:
             parameters[name] = values.pop()
     return parameters
+
+
+def _moved(configuration: Configuration) -> float | None:
+    runs = configuration.seeds or (configuration.head,)
+    moved = [value for run in runs if (value := finite(run["moved"])) is not None]
+    return fmean(moved) if moved else None
 
 
 def _total(runs: Iterable[Row], column: str) -> float | None:

@@ -8,8 +8,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bissl_ray.leaderboard.alignment import EXPLAINED, alignment_lines
 from bissl_ray.leaderboard.columns import parameter_names
 from bissl_ray.leaderboard.configurations import finite
+from bissl_ray.leaderboard.diagnose import suggestions
 from bissl_ray.leaderboard.diagnostics import diagnostics, score_curve
 from bissl_ray.leaderboard.marks import describe_change
 from bissl_ray.leaderboard.numbers import duration, setting
@@ -69,6 +71,11 @@ def render_trial(
         )
         if ordered:
             parts += _stage(stage, progress, ordered, console.width)
+        if stage == "bissl" and (lines := alignment_lines(trial, ordered, max(console.width // 8, 1))):
+            parts += [_heading("The lower backbone as it is, before any fine-tuning"), _pairs(lines, console.width)]
+            parts.append(Text(EXPLAINED, style="dim"))
+    if said := suggestions(trial, reports, children):
+        parts += [_heading("What the figures suggest"), *(Text(f"- {sentence}") for sentence in said)]
     if children:
         parts += [_heading("Runs that tune or confirm it"), _children(children, console.width)]
     if trial["phase"] == Phase.CONTROL:

@@ -47,6 +47,14 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "implicit_change": _REAL,  # of the gradient of θ_D by the solves, relative: an alternation's mean, the largest
     "embedding_std": _REAL,  # of the pretext embeddings, after the last alternation: 1 evenly spread, 0 collapsed
     "embedding_rank": _REAL,  # effective, likewise
+    "lower_knn_before": _REAL,  # as lower_knn, of the backbone that the trial starts from
+    "lower_probe_before": _REAL,  # likewise
+    "lower_knn": _REAL,  # this and the next three as in reports: of the last alternation that was measured
+    "lower_probe": _REAL,
+    "cka_pretrained": _REAL,
+    "distance_pretrained": _REAL,
+    "moved": _REAL,  # as in reports: over fine-tuning as a whole
+    "alignment_seconds": _REAL,  # that measuring these took; counted in neither of the next two
     "seconds": _REAL,
     "gpu_seconds": _REAL,
     "workers": _INTEGER,
@@ -84,13 +92,21 @@ REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
     "implicit_change": _REAL,  # of that gradient by the solve, against the first-order baseline, relative
     "embedding_std": _REAL,
     "embedding_rank": _REAL,
+    "upper_backbone_share": _REAL,  # of ‖gradient of θ_D and φ_D‖² what is θ_D's
     "distance": _REAL,  # ‖θ − θ_D‖
+    "lower_knn": _REAL,  # this and the next four: null where `alignment_every` leaves the alternation out
+    "lower_probe": _REAL,  # as lower_knn an objective on the validation split, of θ frozen, without fine-tuning
+    "cka_pretrained": _REAL,  # linear CKA of the features of θ and of the backbone that the trial starts from
+    "cka_upper": _REAL,  # of θ and θ_D
+    "distance_pretrained": _REAL,  # ‖θ − θ_0‖ / ‖θ_0‖, θ_0 that the trial starts from
+    "moved": _REAL,  # ‖θ − θ_s‖ / ‖θ_s‖, θ_s that fine-tuning starts from; null in bissl
     "lower_grad_norm": _REAL,
     "upper_grad_norm": _REAL,
     "lower_lr": _REAL,
     "upper_lr": _REAL,
     "train_loss": _REAL,
     "stopped_because": _TEXT,  # of the linear solver
+    "alignment_seconds": _REAL,  # spent on measuring so far, not counted in the next
     "seconds": _REAL,  # since the start of the trial
     "reported_at": _TIME,
     "schema_version": _INTEGER,

@@ -1,7 +1,8 @@
 """What a trial has come to and cost, and its reports."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypedDict
 
 from bissl_ray.progress import Sender
@@ -31,6 +32,15 @@ class Totals(TypedDict, total=False):
     implicit_change: float | None
     embedding_std: float
     embedding_rank: float
+    lower_knn_before: float
+    lower_probe_before: float
+    lower_knn: float
+    lower_probe: float
+    cka_pretrained: float | None
+    distance_pretrained: float
+    moved: float
+    alignment_seconds: float
+    """Not in `Account.seconds`."""
 
 
 class Account:
@@ -48,11 +58,24 @@ class Account:
         self._sender = sender
         self._begin = time.monotonic()
         self._seconds_before = 0.0
+        self._apart = 0.0
 
     @property
     def seconds(self) -> float:
-        """Time that the trial has taken."""
-        return self._seconds_before + time.monotonic() - self._begin
+        """Time that the trial has taken, without what was counted apart."""
+        return self._seconds_before + time.monotonic() - self._begin - self._apart
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Count the time of a `with` block as `alignment_seconds`: what only looks at a method is no cost of it.
+
+        Work that a device still does before and after the block is to be waited for by who uses this.
+        """
+        begin = time.monotonic()
+        yield
+        spent = time.monotonic() - begin
+        self._apart += spent
+        self.totals["alignment_seconds"] = self.totals.get("alignment_seconds", 0.0) + spent
 
     def go_on(self, totals: Totals, seconds: float) -> None:
         """Take up what an earlier attempt had come to, and the time it took."""

@@ -14,7 +14,8 @@ from bissl_ray.data.cache.images import cached_splits
 from bissl_ray.data.cache.news import Tell
 from bissl_ray.data.files.changed import decoded
 from bissl_ray.data.loaders import EvaluationBatches, OfPair, Samples, endless_batches, evaluation_batches
-from bissl_ray.data.sampling import Share, Stream, derived_seed, global_batch, steps_per_epoch
+from bissl_ray.data.sampling import Share, Stream, derived_seed, evenly_spread, global_batch, steps_per_epoch
+from bissl_ray.data.spec import Labelled
 from bissl_ray.data.transforms import Place, in_steps
 from bissl_ray.downstream import downstream_task
 from bissl_ray.downstream.base import DownstreamTask, Prepare
@@ -70,7 +71,7 @@ class TrialData:
         self._seed = seed
         self._worker = worker
         self._share = Share(worker.rank, worker.world_size)
-        self._evaluations: dict[str, tuple[EvaluationBatches, Finish]] = {}
+        self._evaluations: dict[tuple[str, int], tuple[EvaluationBatches, Finish]] = {}
 
     @contextmanager
     def pretext_batches(self, stage: str, batch: int, first_step: int) -> Iterator[Iterator[Any]]:
@@ -87,9 +88,9 @@ class TrialData:
         steps = in_steps(views, own_collate(self._pretext, PretextTask), place)
         return Samples(self.splits.pretext, steps.prepare, steps.collate), steps.finish
 
-    def _labelled(self, split: str, prepare: Prepare, place: Place) -> _Made:
+    def _labelled(self, source: Labelled, prepare: Prepare, place: Place) -> _Made:
         steps = in_steps(prepare, own_collate(self._task, DownstreamTask), place)
-        return Samples(getattr(self.splits, split), OfPair(steps.prepare), steps.collate), steps.finish
+        return Samples(source, OfPair(steps.prepare), steps.collate), steps.finish
 
     def _augmented(
         self, made: Callable[[Place], _Made], stream: Stream, dataset: str, offers_two: bool
@@ -114,7 +115,7 @@ class TrialData:
         BiSSL's runs and the control's draw alike in fine-tuning under the same seed: their comparison is paired.
         """
         stream = Stream("train", derived_seed(self._seed, stage), batch, first_step)
-        made = partial(self._labelled, "train", self._task.train_sample(self.spec, self._settings))
+        made = partial(self._labelled, self.splits.train, self._task.train_sample(self.spec, self._settings))
         offers_two = self.spec.colour and own_collate(self._task, DownstreamTask) is None
         with self._augmented(made, stream, self.spec.name, offers_two) as batches:
             yield self._timed(batches)
@@ -138,15 +139,24 @@ class TrialData:
         wanted = self._settings.curvature_batch
         return drawn if wanted is None else min(wanted, drawn)
 
-    def evaluation(self, split: str) -> Iterator[Any]:
-        """This worker's share of one pass over a split, in its order and nothing random."""
-        if split not in self._evaluations:
-            samples, finish = self._labelled(split, self._task.evaluation_sample(self.spec, self._settings), "loader")
+    def evaluation(self, split: str, most: int | None = None) -> Iterator[Any]:
+        """This worker's share of one pass over a split, in its order and nothing random.
+
+        Args:
+            split: its name.
+            most: images over all workers, spread evenly over the split; None: all.
+        """
+        source: Labelled = getattr(self.splits, split)
+        count = len(source) if most is None else min(most, len(source))
+        if (split, count) not in self._evaluations:
+            if count < len(source):
+                source = source.select(evenly_spread(count, len(source)))
+            samples, finish = self._labelled(source, self._task.evaluation_sample(self.spec, self._settings), "loader")
             batches = evaluation_batches(
                 samples, self._task.evaluation_batch, self._share, self._settings.loader_processes
             )
-            self._evaluations[split] = batches, finish
-        batches, finish = self._evaluations[split]
+            self._evaluations[split, count] = batches, finish
+        batches, finish = self._evaluations[split, count]
         yield from self._on_device(batches, finish)
 
     def evaluation_steps(self, split: str) -> int:

@@ -1,5 +1,6 @@
 """The four modules of a trial, and how they go in and out of a file."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,12 @@ class Models:
                 raise BadInputError(f"{error}; --allow-partial leaves it out") from None
             return f"the pretext head is left out, and the lower level begins with a fresh one: {error}"
         return None
+
+    def backbone_of(self, content: Mapping[str, Any]) -> Backbone:
+        """A backbone of its own with a file's "backbone" (θ); nothing here changes, and nothing random is drawn."""
+        backbone = copy.deepcopy(self.lower)
+        backbone.load_state_dict(content["backbone"])
+        return backbone
 
     def content(self) -> dict[str, dict[str, Tensor]]:
         """Everything, as `start_from` takes it; keys of the backbones as in torchvision."""

@@ -51,6 +51,20 @@ def test_an_alternation_reports_means_over_its_steps():
     assert (without.implicit_ratio, without.cg_residual_max) == (None, None)
 
 
+def test_the_backbones_share_is_that_of_a_plain_step():
+    problem = SmallProblem(upper_steps=1, upper_momentum=0.0, upper_weight_decay=0.0, clip_norm=None)
+
+    def values():
+        modules = (problem.upper, problem.downstream_head)
+        return [torch.cat([p.detach().flatten() for p in module.parameters()]) for module in modules]
+
+    before = values()
+    report = problem.alternate()
+    backbone, head = (float((now - then).square().sum()) for now, then in zip(values(), before, strict=True))
+    assert report.upper_backbone_share == pytest.approx(backbone / (backbone + head), rel=1e-9)
+    assert 0 < report.upper_backbone_share < 1
+
+
 class _SteepCorner(SmallProblem):
     """Its lower loss has |x|^power at x = 0: an infinite second derivative below 2, a NaN gradient below 1."""
 

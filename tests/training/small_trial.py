@@ -153,7 +153,7 @@ def without_clock(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def untimed(values: dict[str, Any]) -> dict[str, Any]:
-    timed = ("seconds", "gpu_seconds", "first_step_at", "ended_at")
+    timed = ("seconds", "gpu_seconds", "alignment_seconds", "first_step_at", "ended_at")
     return {name: value for name, value in values.items() if name not in timed}
 
 

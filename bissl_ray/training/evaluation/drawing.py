@@ -2,6 +2,7 @@
 
 import io
 
+from bissl_ray.data.sampling import evenly_spread
 from bissl_ray.store.filesystem import atomic_write, open_storage
 from bissl_ray.training.trial import Trial
 
@@ -25,8 +26,7 @@ def draw_pictures(trial: Trial, split: str, count: int) -> list[str]:
     folder = f"{trial.order.folder}/pictures"
     filesystem.create_dir(f"{base}/{folder}", recursive=True)
     files = []
-    for number in range(min(count, len(part))):
-        index = number * len(part) // min(count, len(part))
+    for index in evenly_spread(min(count, len(part)), len(part)):
         image, target = part[index]
         with trial.autocast():
             drawing = task.picture(trial.models.lower, image, target, trial.data.spec, names)

@@ -32,7 +32,7 @@ def reestimate_statistics(
         batches: to take from.
         count: how many to take.
     """
-    norms = [part for module in modules for part in module.modules() if isinstance(part, _BatchNorm)]
+    norms = norms_of(*modules)
     momenta = [norm.momentum for norm in norms]
     if not norms:
         return
@@ -47,6 +47,11 @@ def reestimate_statistics(
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
     average_statistics(*modules)
+
+
+def norms_of(*modules: nn.Module) -> list[_BatchNorm]:
+    """Every batch normalisation of some modules: what has running statistics."""
+    return [part for module in modules for part in module.modules() if isinstance(part, _BatchNorm)]
 
 
 def average_statistics(*modules: nn.Module) -> None:

@@ -10,6 +10,7 @@ from bissl_ray.bilevel import AlternationReport, BilevelTrainer, Level
 from bissl_ray.progress import Step
 from bissl_ray.training.account import Totals
 from bissl_ray.training.curvature import exact_curvature, proximity_weights
+from bissl_ray.training.evaluation.alignment import AlignmentMeter
 from bissl_ray.training.evaluation.embeddings import EmbeddingStatistics, measure_embeddings
 from bissl_ray.training.evaluation.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.lower_memory import pretext_step_loss
@@ -34,6 +35,7 @@ def align(trial: Trial, saved: Any) -> None:
         trainer.load_state_dict(saved["trainer"])
         diagnosis.load_state_dict(saved["diagnosis"])
         done = saved["alternations"]
+    meter = AlignmentMeter(trial, done)
     looks = min(MOST_BATCHES, trial.data.labelled_steps(settings.upper_batch))
     # Each alternation draws one lower batch more than it has steps: the one that the Hessian is taken on.
     lower_drawn, upper_drawn = settings.lower_steps + 1, settings.upper_steps
@@ -54,7 +56,7 @@ def align(trial: Trial, saved: Any) -> None:
             _add_up(trial.account.totals, report, embeddings)
             objective = trial.account.totals["objective"] = trial.score("upper")
             measured = {"embedding_std": embeddings.std, "embedding_rank": embeddings.rank, "objective": objective}
-            trial.account.report({"stage": "bissl", **asdict(report), **measured})
+            trial.account.report({"stage": "bissl", **asdict(report), **measured, **meter.after(alternation)})
             reason = diagnosis.look(report, embeddings)
             if reason is not None:
                 raise TrialDiagnosedError(reason)

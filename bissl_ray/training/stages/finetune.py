@@ -3,13 +3,18 @@
 from contextlib import nullcontext
 from functools import partial
 
+from torch import Tensor
+
 from bissl_ray.bilevel.lower_level import ProximityTerm
 from bissl_ray.models.base import Backbone
 from bissl_ray.progress import Step
+from bissl_ray.training.evaluation.likeness import relative_distance, weights_of
 from bissl_ray.training.evaluation.statistics import average_statistics
+from bissl_ray.training.files import read_tensors
 from bissl_ray.training.stages.head import frozen
 from bissl_ray.training.stages.steps import StageSteps, StepsState, plain_sgd
 from bissl_ray.training.trial import Trial
+from bissl_ray.words import ALIGNING
 
 _REPORTS = 10
 """Reports of one fine-tuning run, its last step among them; each scores the validation split."""
@@ -35,14 +40,18 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
         models.lower.load_state_dict(models.upper.state_dict())
     models.lower.train(not still)
     models.downstream.train()
+    start = _start(trial, saved)
     run = fine_tuning(trial, steps)
     run.go_on(saved)
 
     def report(loss: float) -> None:
         # Even a mean of equal numbers may round: what stands still is left alone.
         average_statistics(*([] if still else [models.lower]), models.downstream)
-        objective = trial.account.totals["objective"] = trial.score("lower")
-        trial.account.report({"stage": "finetune", "epoch": run.epoch, "train_loss": loss, "objective": objective})
+        row = {"stage": "finetune", "epoch": run.epoch, "train_loss": loss}
+        if start is not None:
+            row["moved"] = trial.account.totals["moved"] = relative_distance(models.lower, start)
+        row["objective"] = trial.account.totals["objective"] = trial.score("lower")
+        trial.account.report(row)
 
     held = frozen(models.lower) if still else nullcontext()
     with trial.data.labelled("finetune", settings.finetune_batch, run.step) as batches, held:
@@ -50,6 +59,23 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
     if trial.order.keep_models:
         unmoved = "those that fine-tuning began with" if still or not steps else None
         trial.save_models("finetuned", ("downstream",), statistics=unmoved)
+
+
+def _start(trial: Trial, saved: StepsState | None) -> list[Tensor] | None:
+    """The backbone's parameters where fine-tuning starts, on the CPU: one more copy, 94 MB of a ResNet-50.
+
+    After an interruption they are read from the file that it started from; None where that is gone, or there was none.
+    """
+    if saved is None:
+        return weights_of(trial.models.lower)
+    order = trial.order
+    path = f"{order.folder}/aligned.pt" if {*order.stages} & {*ALIGNING} else order.start
+    content = None if order.fresh else read_tensors(order.storage, path)
+    if content is None:
+        return None
+    upper = trial.settings.finetune_from == "upper"
+    began = {**content, "backbone": content.get("upper") or content["backbone"]} if upper else content
+    return weights_of(trial.models.backbone_of(began))
 
 
 def fine_tuning(trial: Trial, steps: int) -> StageSteps:

@@ -24,6 +24,7 @@ HEALTHY = AlternationReport(
     hypergradient_cosine=0.9,
     implicit_ratio=0.8,
     implicit_change=0.2,
+    upper_backbone_share=0.5,
     distance=1.0,
     lower_grad_norm=1.0,
     upper_grad_norm=1.0,
