@@ -277,3 +277,20 @@ def gone(processes: list[int]) -> bool:
 def test_a_batch_that_leaves_a_worker_empty_is_refused(splits, arguments) -> None:
     with pytest.raises(BadInputError, match="raise the batch or use fewer workers"):
         train_batches(splits.train, DIGITS, image_size=16, seed=0, **arguments)
+
+
+def test_images_are_prepared_on_one_thread_and_batches_used_on_all() -> None:
+    seen = []
+
+    def prepare(image: Tensor) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return image
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        samples = Samples(TensorImages(torch.zeros(8, 3, 4, 4, dtype=torch.uint8)), prepare)
+        first(endless_batches(samples, Stream("pretext", 0, 4)), 2)
+        assert seen == [1] * 8 and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
