@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from bissl_ray.cli.sweep import say_of_winner
 from bissl_ray.leaderboard import as_csv, of_winner, rank, render_trial, sort_rows, suggestions, table, where_rows
 from bissl_ray.leaderboard.alignment import EXPLAINED
 from bissl_ray.leaderboard.diagnostics import bars
@@ -197,7 +198,7 @@ def test_the_board_has_the_figures_by_name(explore, seeds, control, stored):
     assert "alignment_seconds" in as_csv(rows).splitlines()[0]
 
 
-def test_the_winner_of_a_sweep_is_told_of(explore, seeds, control, storage, decided):
+def test_the_winner_of_a_sweep_is_told_of(explore, seeds, storage, decided, capsys):
     assert of_winner(storage, "first") is None  # none of its trials was measured
     assert of_winner(storage, "no-such-sweep") is None
     with SweepWriter(storage, "cars", "second", PARAMETERS) as writer:
@@ -213,3 +214,9 @@ def test_the_winner_of_a_sweep_is_told_of(explore, seeds, control, storage, deci
                 writer.report(kept | {"trial": trial})
     name, said = of_winner(storage, "second")
     assert name == "b" and said[-1] == FITS_BETTER and "acts as identity" in said[0]
+    say_of_winner(str(storage), "first")
+    assert capsys.readouterr().out == ""
+    say_of_winner(str(storage), "second")
+    words = " ".join(capsys.readouterr().out.split())
+    assert words.startswith("What the figures of b suggest (second): - The hypergradient acts as identity")
+    assert words.endswith(f"- {FITS_BETTER}")
