@@ -142,9 +142,11 @@ class SolverSettings(SettingsGroup):
     curvature: Literal["hessian", "gauss_newton"] = Field(
         "hessian", description="H: the Hessian of the pretext loss, or its Gauss-Newton matrix, which is never negative"
     )
-    curvature_products: Literal["graph", "recompute"] = Field(
+    curvature_products: Literal["graph", "recompute", "difference"] = Field(
         "graph",
-        description="keep one gradient graph per alternation, or rebuild it for each product: slower, in less memory",
+        description="keep one gradient graph per alternation; rebuild it for each product: slower, in less memory; or "
+        "take the difference of two gradients at displaced θ, without second derivatives, in a training step's memory "
+        "(solver f2sa takes gradients at any rate)",
     )
     curvature_batch: int | None = Field(
         None, ge=2, description="images of a lower batch that H is taken on, over all workers; null: lower_batch"
@@ -160,6 +162,11 @@ class SolverSettings(SettingsGroup):
     def solves(self) -> bool:
         """Whether linear systems are solved at all; else the first-order baseline, the identity."""
         return self.solver != "identity" and self.cg_iterations > 0
+
+    @property
+    def first_order(self) -> bool:
+        """Whether the curvature is known by gradients alone, and no second derivative is taken."""
+        return self.curvature_products == "difference" or self.solver == "f2sa"
 
 
 class BilevelSettings(SolverSettings, LevelSettings):
