@@ -82,6 +82,8 @@ def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
         Way("  Gauss-Newton", gauss_newton, per_product=4 / 3),
         Way("AmIGO: CG (1), carried on", whole, stops=False, iterations=1),
         Way("SOBA (1)", whole, "soba", stops=False, iterations=1),
+        Way(f"unrolled ({ITERATIONS})", whole, "unrolled", stops=False),
+        Way("T1-T2: unrolled (1)", whole, "unrolled", stops=False, iterations=1),
         # Of differences, what comes before the products is a forward pass; f2sa takes a gradient there too.
         Way("  products by differences", differenced, per_graph=1 / 3),
         Way(f"F2SA ({ITERATIONS})", differenced, "f2sa", stops=False, per_product=1.0, per_graph=4 / 3),

@@ -123,7 +123,7 @@ class SolverSettings(SettingsGroup):
         description="added to damping, times the largest Ritz value of H on the alternation's batch (in magnitude): "
         "so it means the same on every backbone and dataset",
     )
-    solver: SolverName = Field("cg", description="how (M + H) x = v is solved")
+    solver: SolverName = Field("cg", description="how (M + H) x = v is solved; T1 − T2 is unrolled, cg_iterations 1")
     cg_iterations: int = Field(5, ge=0, le=1000, description="most iterations of the linear solve; 0 is the identity")
     cg_tolerance: float = Field(
         0.05, ge=0, lt=1, description="relative residual at which the solve stops early; 0 never"
