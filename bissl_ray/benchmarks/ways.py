@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bissl_ray.benchmarks.problem import Problem
-from bissl_ray.bilevel import CurvatureOperator, GaussNewton, RecomputedHessian
+from bissl_ray.bilevel import CurvatureOperator, DifferencedCurvature, GaussNewton, RecomputedHessian
 from bissl_ray.config.settings import SolverSettings
 
 ITERATIONS = 5
@@ -56,6 +56,9 @@ def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
     def gauss_newton() -> CurvatureOperator:
         return GaussNewton(*problem.judged(), problem.params)
 
+    def differenced() -> CurvatureOperator:
+        return DifferencedCurvature([problem.loss], problem.params)
+
     whole, half = problem.hessian, problem.half().hessian
     own = [Way("+ own second derivatives", whole, stops=False, recycles=False)] if torchs_layers else []
     return [
@@ -79,5 +82,10 @@ def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
         Way("  Gauss-Newton", gauss_newton, per_product=4 / 3),
         Way("AmIGO: CG (1), carried on", whole, stops=False, iterations=1),
         Way("SOBA (1)", whole, "soba", stops=False, iterations=1),
+        Way(f"unrolled ({ITERATIONS})", whole, "unrolled", stops=False),
+        Way("T1-T2: unrolled (1)", whole, "unrolled", stops=False, iterations=1),
+        # Of differences, what comes before the products is a forward pass; f2sa takes a gradient there too.
+        Way("  products by differences", differenced, per_graph=1 / 3),
+        Way(f"F2SA ({ITERATIONS})", differenced, "f2sa", stops=False, per_product=1.0, per_graph=4 / 3),
         Way("identity", whole, "identity", stops=False, recycles=False, per_graph=0.0),
     ]

@@ -4,6 +4,7 @@ It stands on torch, collectives (`parallel`), optimizers (`optim`) and the setti
 """
 
 from bissl_ray.bilevel.alternation_report import AlternationReport
+from bissl_ray.bilevel.curvature.differences import DifferencedCurvature, DisplacedLoss
 from bissl_ray.bilevel.curvature.graphs import CurvatureGraph, GradientGraph, OutputGraph
 from bissl_ray.bilevel.curvature.matrices import GaussNewton, LowerHessian, RecomputedHessian
 from bissl_ray.bilevel.curvature.operator import CurvatureOperator, KeptCurvature, RecomputedCurvature
@@ -19,6 +20,8 @@ __all__ = [
     "BilevelTrainer",
     "CurvatureGraph",
     "CurvatureOperator",
+    "DifferencedCurvature",
+    "DisplacedLoss",
     "DivergedError",
     "GaussNewton",
     "GradientGraph",

@@ -76,6 +76,12 @@ def _images_meet(lower_memory: str, backbone: str) -> str | None:
     return "a backbone without batch normalisation, whose statistics are of a whole batch; use lower_memory blocks"
 
 
+def _nothing_by_gradients(curvature: str, products: str, solver: str) -> str | None:
+    if curvature != "gauss_newton" or (products != "difference" and solver != "f2sa"):
+        return None
+    return "hessian: differences of gradients tell of no other matrix; or curvature_products graph and another solver"
+
+
 def _more_than(largest: str, low: int, high: int) -> str | None:
     return None if low <= high else f"at most {high}, the {largest}; lower one or raise the other"
 
@@ -91,6 +97,7 @@ _RULES = (
         for part in PARTS
     ),
     _Rule(("lower_memory", "backbone"), _images_meet),
+    _Rule(("curvature", "curvature_products", "solver"), _nothing_by_gradients),
     _Rule(("curvature_batch", "lower_batch"), _more_than_the_lower_batch),
     _Rule(("detection_side_low", "detection_side"), partial(_more_than, "largest shorter side")),
     _Rule(("anchor_low", "anchor_high"), partial(_more_than, "largest side of an anchor")),

@@ -30,6 +30,8 @@ SOLVERS: Final[dict[str, str]] = {
     "minres": "bissl_ray.bilevel.solvers.minres:minimal_residual",
     "neumann": "bissl_ray.bilevel.solvers.neumann:neumann_series",
     "nystrom": "bissl_ray.bilevel.solvers.nystrom:nystrom",
+    "unrolled": "bissl_ray.bilevel.solvers.unrolled:unrolled",
+    "f2sa": "bissl_ray.bilevel.solvers.f2sa:f2sa",
     "soba": "bissl_ray.bilevel.solvers.soba:soba",
     "identity": "bissl_ray.bilevel.solvers.identity:identity",
 }

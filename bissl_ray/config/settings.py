@@ -123,7 +123,7 @@ class SolverSettings(SettingsGroup):
         description="added to damping, times the largest Ritz value of H on the alternation's batch (in magnitude): "
         "so it means the same on every backbone and dataset",
     )
-    solver: SolverName = Field("cg", description="how (M + H) x = v is solved")
+    solver: SolverName = Field("cg", description="how (M + H) x = v is solved; T1 − T2 is unrolled, cg_iterations 1")
     cg_iterations: int = Field(5, ge=0, le=1000, description="most iterations of the linear solve; 0 is the identity")
     cg_tolerance: float = Field(
         0.05, ge=0, lt=1, description="relative residual at which the solve stops early; 0 never"
@@ -142,9 +142,11 @@ class SolverSettings(SettingsGroup):
     curvature: Literal["hessian", "gauss_newton"] = Field(
         "hessian", description="H: the Hessian of the pretext loss, or its Gauss-Newton matrix, which is never negative"
     )
-    curvature_products: Literal["graph", "recompute"] = Field(
+    curvature_products: Literal["graph", "recompute", "difference"] = Field(
         "graph",
-        description="keep one gradient graph per alternation, or rebuild it for each product: slower, in less memory",
+        description="keep one gradient graph per alternation; rebuild it for each product: slower, in less memory; or "
+        "take the difference of two gradients at displaced θ, without second derivatives, in a training step's memory "
+        "(solver f2sa takes gradients at any rate)",
     )
     curvature_batch: int | None = Field(
         None, ge=2, description="images of a lower batch that H is taken on, over all workers; null: lower_batch"
@@ -160,6 +162,11 @@ class SolverSettings(SettingsGroup):
     def solves(self) -> bool:
         """Whether linear systems are solved at all; else the first-order baseline, the identity."""
         return self.solver != "identity" and self.cg_iterations > 0
+
+    @property
+    def first_order(self) -> bool:
+        """Whether the curvature is known by gradients alone, and no second derivative is taken."""
+        return self.curvature_products == "difference" or self.solver == "f2sa"
 
 
 class BilevelSettings(SolverSettings, LevelSettings):

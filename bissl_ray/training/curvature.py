@@ -10,6 +10,8 @@ from torch import Tensor
 from bissl_ray.bilevel import (
     CurvatureGraph,
     CurvatureOperator,
+    DifferencedCurvature,
+    DisplacedLoss,
     GradientGraph,
     KeptCurvature,
     OutputGraph,
@@ -33,7 +35,7 @@ def exact_curvature(
     """What `BilevelTrainer` builds its curvature operator with.
 
     Args:
-        settings: curvature, curvature_products and curvature_chunks are read.
+        settings: curvature, curvature_products, curvature_chunks and solver are read.
         models: the trial's.
         images: this worker's share of the curvature batch, a multiple of curvature_chunks: of its share of a lower
             batch, the first so many are taken.
@@ -47,6 +49,10 @@ def exact_curvature(
 
     def build(batch: Any) -> CurvatureOperator:
         chunks = models.pretext.cut(batch, images, settings.curvature_chunks)
+        if settings.first_order:
+            losses = [partial(models.pretext.loss, models.lower, chunk) for chunk in chunks]
+            with exact_arithmetic():
+                return _Exact(DifferencedCurvature(losses, params))
         graphs = [partial(curvature_graph, settings, models, chunk) for chunk in chunks]
         with exact_arithmetic():
             if keeps_graph(settings):
@@ -91,6 +97,10 @@ class _Exact(CurvatureOperator):
         with exact_arithmetic():
             return self._operator._own_product(vector)
 
+    def _own_change(self, displacement: Tensor) -> Tensor:
+        with exact_arithmetic():
+            return self._operator._own_change(displacement)
+
     def close(self) -> None:
         """Close the other operator."""
         self._operator.close()
@@ -109,7 +119,10 @@ def estimate_curvature_memory(settings: Settings, workers: int = 1) -> Curvature
         models = Models.build(settings, torch.device("cpu"))
 
     def build() -> CurvatureGraph:
-        return curvature_graph(settings, models, models.pretext.blank(images, settings.image_size))
+        batch = models.pretext.blank(images, settings.image_size)
+        if settings.first_order:
+            return DisplacedLoss(partial(models.pretext.loss, models.lower, batch), trainable(models.lower))
+        return curvature_graph(settings, models, batch)
 
     vectors = solver_vectors(settings, settings.upper_steps)
     with frozen_statistics(models.lower, models.pretext):

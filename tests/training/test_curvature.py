@@ -65,7 +65,7 @@ def test_settings_choose_kind_batch_and_chunks(models, views, curvature, product
     assert (means[0] - expected(models, first, curvature)[0]).norm() > 0.1 * means[0].norm()
 
 
-@pytest.mark.parametrize("products", ["graph", "recompute"])
+@pytest.mark.parametrize("products", ["graph", "recompute", "difference"])
 def test_curvature_is_exact_whatever_the_arithmetic_around(models, views, products, monkeypatch):
     modes = []
     forward = models.lower.layer3.forward
@@ -88,7 +88,7 @@ def test_curvature_is_exact_whatever_the_arithmetic_around(models, views, produc
     assert set(modes) == {("ieee", False)}
 
 
-@pytest.mark.parametrize("products", ["graph", "recompute"])
+@pytest.mark.parametrize("products", ["graph", "recompute", "difference"])
 def test_a_curvature_loss_that_is_no_number_ends_the_run(views, products):
     chosen = settings(pretext="byol", curvature_products=products)
     torch.manual_seed(0)

@@ -62,6 +62,19 @@ class CurvatureOperator(ABC):
         self.products += 1
         return mean_over_workers([own], self.group)[0]
 
+    def flat_change(self, displacement: Tensor) -> Tensor:
+        """∇L_P(θ + displacement) − ∇L_P(θ), as a vector; H times it where L_P is known by its products alone.
+
+        It counts as a product.
+        """
+        own = self._own_change(displacement)
+        self.products += 1
+        return mean_over_workers([own], self.group)[0]
+
+    def _own_change(self, displacement: Tensor) -> Tensor:
+        """The same of this worker's loss; the mean over workers is the change."""
+        return self._own_product(displacement)
+
     @abstractmethod
     def _own_product(self, vector: Tensor) -> Tensor:
         """The derivative with respect to this worker's copy of the parameters; the mean over workers is the product."""

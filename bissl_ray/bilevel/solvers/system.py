@@ -94,7 +94,8 @@ class SolveReport:
         curvature: smallest and largest Ritz value of M + H (not of H: the matrix that the solver
             needs positive); None where too few products were computed.
         negative_curvature: how many directions p with pᵀ(M + H)p ≤ 0 were met, or nonpositive Ritz values found.
-        step_length: α of a Neumann series, at most 1 / (a bound on the largest eigenvalue); None for other methods.
+        step_length: of a Neumann series or of unrolled steps, at most 1 / (a bound on the largest eigenvalue); None for
+            other methods.
         damping: what M had in it beside λ; None for the identity, whose answer doesn't depend on it.
         estimated: whether the last residual is an estimate from above, of a step whose product was not computed.
     """
