@@ -38,7 +38,7 @@ def test_clothes_of_debian(here, tmp_path: Path) -> None:
     data = write_tiny_fashion_of_debian(tmp_path / "data")
     done = here("sweep", "--dataset", "fashion_mnist", "--data-dir", data, "--pretrain", "--dry-run", *FEW[:2])
     assert done.code == 0, done
-    assert "110 pretext, 30 train (3 per class), 10 validation, 30 test images" in done.out
+    assert "230 pretext, 30 train (3 per class), 10 validation, 30 test images" in done.out
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_the_next_stage_is_told(here, tmp_path: Path) -> None:
 
 def test_a_check_looks_at_everything(here, tmp_path: Path) -> None:
     done = here("datasets", "check", "fashion_mnist", "--data-dir", write_tiny("fashion_mnist", tmp_path / "data"))
-    assert done.code == 0 and "150 of 150 images open. Nothing is wrong." in done.out
+    assert done.code == 0 and "270 of 270 images open. Nothing is wrong." in done.out

@@ -40,7 +40,7 @@ SPEC = DatasetSpec(
     name="fashion_mnist",
     title="Fashion-MNIST",
     classes=len(_FILES.class_names),
-    sizes=(55_000, 5000, 10_000),
+    sizes=(57_500, 2500, 10_000),
     metric="top1",
     colour=False,
     # Of the 60,000 training images.

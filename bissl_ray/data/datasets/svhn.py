@@ -1,6 +1,6 @@
 """SVHN: digits cropped from photographs of house numbers, 32 x 32 pixels (Netzer et al. 2011).
 
-A twelfth of the 73,257 training images validate, as of the other small images. The 531,131 further ones of
+A twenty-fourth of the 73,257 training images validate, as of the other small images. The 531,131 further ones of
 extra_32x32.mat are not read: the pretext's pool would else depend on what lies beside the two files.
 """
 
@@ -12,7 +12,7 @@ from bissl_ray.errors import BadInputError
 
 _CLASSES = 10
 _SIDE = 32
-_VALIDATION_SHARE = 1 / 12
+_VALIDATION_SHARE = 1 / 24
 _TRAIN, _TEST = "train_32x32.mat", "test_32x32.mat"
 
 
@@ -65,7 +65,7 @@ SPEC = DatasetSpec(
     name="svhn",
     title="SVHN",
     classes=_CLASSES,
-    sizes=(67_152, 6105, 26_032),
+    sizes=(70_205, 3052, 26_032),
     metric="top1",
     horizontal_flip=False,
     # Less cuts a digit to a piece of another, or to its neighbour.

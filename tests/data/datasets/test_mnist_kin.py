@@ -55,16 +55,16 @@ def test_equals_torchvision(tmp_path: Path, name: str) -> None:
     assert {image.numpy().tobytes(): label for image, label in ours} == theirs
 
 
-def test_a_twelfth_validates_and_the_pool_is_what_is_trained_on(folder: Path) -> None:
+def test_a_twenty_fourth_validates_and_the_pool_is_what_is_trained_on(folder: Path) -> None:
     splits = get_dataset("fashion_mnist").open(folder)
-    assert [len(part) for part in (splits.pretext, splits.train, splits.validation, splits.test)] == [110, 110, 10, 30]
+    assert [len(part) for part in (splits.pretext, splits.train, splits.validation, splits.test)] == [230, 230, 10, 30]
     assert np.bincount(splits.validation.targets).tolist() == [1] * 10
     image, _ = splits.train[0]
     assert image.shape == (3, 28, 28) and image.dtype == torch.uint8
     assert splits.train.name(0).startswith(f"{folder}/{IMAGES}, number ")
     for name in NAMES:
         train, validation, _ = get_dataset(name).sizes
-        assert round((train + validation) / 12) == validation
+        assert round((train + validation) / 24) == validation
 
 
 def test_the_same_files_are_the_same_data_wherever_they_lie_and_zipped_or_not(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_what_is_cut_short_or_no_such_file_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "array", "told"),
     [
-        (LABELS, np.zeros(7, np.uint8), "holds 7 labels, and train-images-idx3-ubyte 120 images"),
+        (LABELS, np.zeros(7, np.uint8), "holds 7 labels, and train-images-idx3-ubyte 240 images"),
         (LABELS, np.full(120, 10, np.uint8), "image 0 has label 10, expected 0 .. 9"),
         (IMAGES, np.zeros((120, 32, 32), np.uint8), "its images are 32 x 32 pixels, expected 28 x 28"),
     ],

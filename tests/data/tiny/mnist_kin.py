@@ -17,23 +17,23 @@ def idx(array: NDArray[np.uint8]) -> bytes:
 
 def write_tiny_fashion_mnist(root: Path) -> Path:
     """Write torchvision's layout under `root` and return it."""
-    return _write(root, "FashionMNIST/raw", ("train", "t10k"), 10, 12, 3)
+    return _write(root, "FashionMNIST/raw", ("train", "t10k"), 10, 24, 3)
 
 
 def write_tiny_fashion_of_debian(root: Path) -> Path:
     """Write the same files as Debian's package has them: gzipped, in the folder itself."""
-    return _write(root, ".", ("train", "t10k"), 10, 12, 3, zipped=True)
+    return _write(root, ".", ("train", "t10k"), 10, 24, 3, zipped=True)
 
 
 def write_tiny_kmnist(root: Path) -> Path:
     """Write the layout under `root` and return it."""
-    return _write(root, "KMNIST/raw", ("train", "t10k"), 10, 12, 3)
+    return _write(root, "KMNIST/raw", ("train", "t10k"), 10, 24, 3)
 
 
 def write_tiny_emnist(root: Path) -> Path:
     """Write the layout under `root` and return it: of all 47 classes, transposed as published."""
     parts = ("emnist-balanced-train", "emnist-balanced-test")
-    return _write(root, "EMNIST/raw", parts, 47, 12, 1, transposed=True)
+    return _write(root, "EMNIST/raw", parts, 47, 24, 1, transposed=True)
 
 
 def _write(

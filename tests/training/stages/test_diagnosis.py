@@ -20,6 +20,7 @@ HEALTHY = AlternationReport(
     cg_residual_max=0.5,
     ritz_min=1.0,
     ritz_max=20.0,
+    damping_used=10.0,
     negative_curvature=0,
     hypergradient_cosine=0.9,
     implicit_ratio=0.8,
