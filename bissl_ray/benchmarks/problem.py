@@ -120,14 +120,19 @@ class Problem:
         first, second = (view[: len(view) // 2] for view in self.views)
         return replace(self, views=(first, second))
 
+    def apart(self) -> "Problem":
+        """The same on weights of its own: where θ is displaced, other ways' graphs would see it."""
+        backbone, pretext = deepcopy(self.backbone), deepcopy(self.pretext)
+        return replace(self, backbone=backbone, params=list(backbone.parameters()), pretext=pretext)
+
     def with_torchs_layers(self) -> "Problem":
         """The same with torch's own batch normalisation and convolution, on weights of its own."""
-        backbone, pretext = deepcopy(self.backbone), deepcopy(self.pretext)
-        for layer in [*backbone.modules(), *pretext.modules()]:
+        other = self.apart()
+        for layer in [*other.backbone.modules(), *other.pretext.modules()]:
             for theirs in (nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d):
                 if isinstance(layer, theirs) and not isinstance(layer, NormAct2d):
                     layer.__class__ = theirs
-        return replace(self, backbone=backbone, params=list(backbone.parameters()), pretext=pretext)
+        return other
 
 
 def build_problem(question: Question, worker: Worker) -> Problem:

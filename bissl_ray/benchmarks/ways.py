@@ -57,8 +57,9 @@ def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
         return GaussNewton(*problem.judged(), problem.params)
 
     def differenced() -> CurvatureOperator:
-        return DifferencedCurvature([problem.loss], problem.params)
+        return DifferencedCurvature([displaced.loss], displaced.params)
 
+    displaced = problem.apart()
     whole, half = problem.hessian, problem.half().hessian
     own = [Way("+ own second derivatives", whole, stops=False, recycles=False)] if torchs_layers else []
     return [

@@ -89,8 +89,9 @@ class LowerLevel(Generic[LowerBatch]):
         self._steps_in_all = settings.alternations * settings.lower_steps
         self._group = group
         self._gradients = replays.of(self._loss_and_gradients, "the lower step")
+        self._optimizer = lower_optimizer(level, settings)
         self.stepper = Stepper(
-            lower_optimizer(level, settings),
+            self._optimizer,
             [*self._theta, *self._phi],
             WarmupCosine(self._steps_in_all, settings.lower_warmup * settings.lower_steps),
             settings.clip_norm,
@@ -119,6 +120,8 @@ class LowerLevel(Generic[LowerBatch]):
         λ is left out of it: M carries it. Raises DivergedError where the loss is not finite.
         """
         with frozen_statistics(self._level.backbone, self._level.head), self._make_curvature(batch) as operator:
+            if isinstance(self._optimizer, LARS):
+                operator.adaptation = self._optimizer.ratios(self._theta)
             check_finite("lower", self.stepper.steps, {"lower loss": on_host([[operator.loss]], self._group)[0]})
             yield operator
 

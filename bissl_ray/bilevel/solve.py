@@ -54,7 +54,7 @@ def solve(
         proximity: λ, one number, or one per parameter tensor; at least 0.
         damping: added to λ, at least 0. λ + damping must be positive.
         method: a name in `bissl_ray.config.names.SOLVERS`: "cg", "layerwise_cg", "minres", "neumann", "nystrom",
-            "unrolled", "f2sa", "soba", "identity".
+            "unrolled", "f2sa", "soba", "sama", "identity".
         iterations: at most so many; with 0 every method is "identity". For "nystrom" the number of vectors that H is
             looked at along.
         tolerance: relative residual at which to stop, in [0, 1); 0 stops at rounding level only.

@@ -33,6 +33,7 @@ SOLVERS: Final[dict[str, str]] = {
     "unrolled": "bissl_ray.bilevel.solvers.unrolled:unrolled",
     "f2sa": "bissl_ray.bilevel.solvers.f2sa:f2sa",
     "soba": "bissl_ray.bilevel.solvers.soba:soba",
+    "sama": "bissl_ray.bilevel.solvers.sama:sama",
     "identity": "bissl_ray.bilevel.solvers.identity:identity",
 }
 """Functions of the type `bissl_ray.bilevel.solvers.Solver`."""

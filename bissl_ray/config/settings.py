@@ -160,8 +160,8 @@ class SolverSettings(SettingsGroup):
 
     @property
     def solves(self) -> bool:
-        """Whether linear systems are solved at all; else the first-order baseline, the identity."""
-        return self.solver != "identity" and self.cg_iterations > 0
+        """Whether linear systems are solved at all, by products; else by the identity, or what stands for it."""
+        return self.solver not in ("identity", "sama") and self.cg_iterations > 0
 
     @property
     def first_order(self) -> bool:

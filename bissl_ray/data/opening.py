@@ -8,7 +8,6 @@ from pathlib import Path
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.data.checks.targets import check_targets
 from bissl_ray.data.datasets.registry import get_dataset
-from bissl_ray.data.few_labels import with_few_labels, with_few_unlabelled
 from bissl_ray.data.spec import DatasetSplits, SplitChoice
 from bissl_ray.errors import BadInputError
 
@@ -20,6 +19,8 @@ def open_data(choice: DataChoice) -> DatasetSplits:
         BadInputError: not there, incomplete, damaged, or targets that don't fit; or the pretext might see images that
             are for validation or test; or more labels or images are asked for than there are.
     """
+    from bissl_ray.data.few_labels import with_few_labels, with_few_unlabelled  # numpy; the registry costs nothing
+
     spec, pretext_spec = get_dataset(choice.dataset), get_dataset(choice.pretext)
     _refuse_a_second_folder(choice)
     whole = spec.open(_path(choice.data_dir), SplitChoice(choice.split_seed, _path(choice.splits_dir)))

@@ -49,6 +49,7 @@ class LARS(torch.optim.Optimizer):
             "adapt": adapt,
         }
         super().__init__(params, defaults)
+        self._ratios: dict[Tensor, Tensor] = {}
         for group in self.param_groups:
             _check(group)
 
@@ -65,6 +66,13 @@ class LARS(torch.optim.Optimizer):
                 self._step_group(group, parameters)
         return value
 
+    def ratios(self, parameters: Iterable[Tensor]) -> list[Tensor]:
+        """Each parameter's ratio in the last step, scalars on its device; 1 where it is not adapted, and before a step.
+
+        They are no part of the state: after it was loaded, the next step has others.
+        """
+        return [self._ratios.get(parameter, parameter.new_ones(())) for parameter in parameters]
+
     def _step_group(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         updates = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
@@ -75,6 +83,7 @@ class LARS(torch.optim.Optimizer):
             ratios = group["trust_coefficient"] * weights / (slopes + group["weight_decay"] * weights)
             ratios = torch.where((weights > 0) & (slopes > 0), ratios, torch.ones_like(ratios))
             torch._foreach_mul_(updates, list((group["lr"] * ratios).unbind()))
+            self._ratios.update(zip(parameters, ratios.unbind(), strict=True))
         else:
             torch._foreach_mul_(updates, group["lr"])
         for parameter in parameters:

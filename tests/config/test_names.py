@@ -7,7 +7,7 @@ from bissl_ray.config.names import PRETEXTS, SOLVERS
 from bissl_ray.config.settings import Settings
 from bissl_ray.errors import BadInputError
 
-NAMES = "'cg', 'layerwise_cg', 'minres', 'neumann', 'nystrom', 'unrolled', 'f2sa', 'soba' or 'identity'"
+NAMES = "'cg', 'layerwise_cg', 'minres', 'neumann', 'nystrom', 'unrolled', 'f2sa', 'soba', 'sama' or 'identity'"
 
 
 def space(**sections):

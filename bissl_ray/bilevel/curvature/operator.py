@@ -30,6 +30,8 @@ class CurvatureOperator(ABC):
         group: the workers.
         products: how many products were computed so far.
         loss: this worker's loss, whose curvature it is, a scalar without graph.
+        adaptation: by how much the lower optimizer's last step scaled each tensor's gradient, scalars on the device,
+            the same on all workers; None where it is not known. No product reads it.
 
     Raises:
         ValueError: parameters of several dtypes or devices, or none.
@@ -42,6 +44,7 @@ class CurvatureOperator(ABC):
         self.params = tuple(params)
         self.group = group
         self.products = 0
+        self.adaptation: Sequence[Tensor] | None = None
 
     def matvec(self, v: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The product with `v` as a tuple of tensors shaped as `params`.

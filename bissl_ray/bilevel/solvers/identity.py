@@ -6,10 +6,10 @@ from bissl_ray.bilevel.solvers.system import LinearSystem, Outcome, SolveReport
 
 
 def identity(system: LinearSystem, iterations: int, tolerance: float) -> Outcome:  # noqa: ARG001
-    """x = M⁻¹ v, so that M x = v: the first-order baseline. T1 − T2 (Luketina et al. 2016) is a rate
-    times M v: `unrolled`, one step.
+    """x = M⁻¹ v, so that M x = v: the first-order baseline.
 
-    No product is computed, hence the residual is unknown. Iterations and tolerance don't matter.
+    No product is computed, hence the residual is unknown. Iterations and tolerance don't matter. T1 − T2 (Luketina et
+    al. 2016) is a rate times M v: `unrolled`, with one iteration.
     """
     return Outcome(system.rhs / system.diagonal, residual=None, report=SolveReport("iterations"))
 

@@ -83,10 +83,10 @@ def test_what_is_cut_short_or_no_such_file_is_named(folder: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-100])
     assert refusal(folder).startswith(
-        f"{path}: holds 93,980 bytes behind its header, which says 94,080 (120 x 28 x 28)"
+        f"{path}: holds 188,060 bytes behind its header, which says 188,160 (240 x 28 x 28)"
     )
     path.write_bytes(whole + b"more")
-    assert "holds 94,084 bytes" in refusal(folder)
+    assert "holds 188,164 bytes" in refusal(folder)
     for content in (b"", whole[:7], (folder / LABELS).read_bytes(), b"<html>"):
         path.write_bytes(content)
         assert refusal(folder).startswith(f"{path}: begins with the bytes ")
@@ -103,8 +103,8 @@ def test_what_is_cut_short_or_no_such_file_is_named(folder: Path) -> None:
     ("path", "array", "told"),
     [
         (LABELS, np.zeros(7, np.uint8), "holds 7 labels, and train-images-idx3-ubyte 240 images"),
-        (LABELS, np.full(120, 10, np.uint8), "image 0 has label 10, expected 0 .. 9"),
-        (IMAGES, np.zeros((120, 32, 32), np.uint8), "its images are 32 x 32 pixels, expected 28 x 28"),
+        (LABELS, np.full(240, 10, np.uint8), "image 0 has label 10, expected 0 .. 9"),
+        (IMAGES, np.zeros((240, 32, 32), np.uint8), "its images are 32 x 32 pixels, expected 28 x 28"),
     ],
 )
 def test_wrong_content_is_named(folder: Path, path: str, array: np.ndarray, told: str) -> None:
@@ -113,7 +113,7 @@ def test_wrong_content_is_named(folder: Path, path: str, array: np.ndarray, told
 
 
 def test_a_class_without_images_is_named(folder: Path) -> None:
-    (folder / LABELS).write_bytes(idx(np.arange(120, dtype=np.uint8) % 9))
+    (folder / LABELS).write_bytes(idx(np.arange(240, dtype=np.uint8) % 9))
     assert "no training image shows class Ankle boot;" in refusal(folder)
 
 
@@ -123,13 +123,13 @@ def test_files_of_mnist_are_not_taken_for_clothes(folder: Path, tmp_path: Path) 
     (raw / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((60_000, 28, 28), np.uint8)))
     (raw / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(60_000, dtype=np.int64).astype(np.uint8) % 10))
     assert "these are not the labels of Fashion-MNIST; MNIST's and KMNIST's" in refusal(raw)
-    assert len(get_dataset("fashion_mnist").open(folder).validation) == 5000
+    assert len(get_dataset("fashion_mnist").open(folder).validation) == 2500
 
 
 def test_sums_are_those_of_the_files_that_are_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sums = [(path, md5((folder / path).read_bytes()).hexdigest()) for path in (IMAGES, LABELS)]
     known = (*sums, (IMAGES, "another release's"), (f"{IMAGES}.gz", "not there"))
-    spec = replace(get_dataset("fashion_mnist"), sizes=(110, 10, 30), checksums=known)
+    spec = replace(get_dataset("fashion_mnist"), sizes=(230, 10, 30), checksums=known)
     monkeypatch.setitem(registry.DATASETS, "fashion_mnist", spec)
     choice = DataChoice("fashion_mnist", data_dir=str(folder))
     assert check_dataset(choice, False, lambda *_: None).problems == []
