@@ -11,8 +11,6 @@ _VIEWS: Final = 2
 """Views of an unlabelled image, each of which passes the backbone."""
 _FORWARD: Final = 1 / 3
 """A forward by itself, as part of a gradient: the backward takes about twice as long."""
-_PRODUCT: Final = 2
-"""Gradients that a curvature product on as many images takes: forward and backward of a gradient that is kept."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class TrainingImages:
         labelled: images drawn by the head's warm-up, the upper level and fine-tuning.
         unlabelled: drawn by the lower level; one counts once, whatever the number of its views.
         gradients: evaluations of a loss's gradient for one image (or one view of it) through the backbone; a forward
-            alone counts as a third of one, a curvature product as two.
+            alone counts as a third of one, a curvature product as two or so.
     """
 
     labelled: int
@@ -76,4 +74,14 @@ def alignment_gradients(settings: Settings, sizes: Mapping[str, int], workers: i
     curvature = min(settings.curvature_batch or lower, lower) * _VIEWS
     graphs = settings.alternations * curvature * (1 if settings.solves else _FORWARD)
     direct = 1 if settings.direct_weight else _FORWARD
-    return round(of_pretext + of_task * (1 + direct) + graphs + products * _PRODUCT * curvature)
+    return round(of_pretext + of_task * (1 + direct) + graphs + products * _per_product(settings) * curvature)
+
+
+def _per_product(settings: Settings) -> float:
+    """Gradients that a curvature product on as many images takes, as docs/hypergradient.md counts them."""
+    if settings.solver == "f2sa":
+        return 1
+    if settings.curvature == "gauss_newton":
+        return 4 / 3
+    again = settings.curvature_products == "recompute" or settings.curvature_chunks > 1
+    return 3 if again else 2

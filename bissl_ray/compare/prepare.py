@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from bissl_ray.compare.controls import with_controls
 from bissl_ray.compare.extend import extended, joined
-from bissl_ray.compare.starts import Start, case_name, started_from, starts_of
+from bissl_ray.compare.starts import Start, case_label, case_name, started_from, starts_of
 from bissl_ray.config import SearchSpace, SettingValue, load_search_space
 from bissl_ray.config.controls import controls_of
 from bissl_ray.config.data_choice import DataPlaces
@@ -83,10 +83,11 @@ def _of_datasets(asked: CompareOptions, name: str, of_dataset: OfDataset) -> Com
                 space = one_configuration(base, _known_good(base, given), pretraining, plan)
             else:
                 space = held(base, {**given, **pretraining}, {**plan, "trials": asked.trials})
+            label = case_label(start, own.labels_per_class)
             sweep = SweepOptions(
                 dataset=chosen,
                 space=space,
-                name=case_name(check_name("comparison", name), chosen, start.label),
+                name=case_name(check_name("comparison", name), chosen, label),
                 pretrained=start.pretrained,
                 pretrained_head=start.head,
                 allow_partial=own.allow_partial and start.pretrained is not None,
@@ -94,7 +95,7 @@ def _of_datasets(asked: CompareOptions, name: str, of_dataset: OfDataset) -> Com
                 gpus_per_worker=own.gpus_per_worker,
                 **{each.name: getattr(own, each.name) for each in fields(DataPlaces)},
             )
-            cases.append(Case(checkpoint=start.label, request=prepare_request(sweep)))
+            cases.append(Case(checkpoint=label, request=prepare_request(sweep)))
     return Comparison(name=name, cases=tuple(cases))
 
 
@@ -121,7 +122,8 @@ def _of_winner(asked: CompareOptions, name: str, storage: str, starts: Sequence[
         pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
         started = started_from(request, check_name("comparison", name), start, asked.allow_partial)
         held_at = one_configuration(space, point, pretraining, fresh)
-        cases.append(Case(checkpoint=start.label, request=started.model_copy(update={"space": held_at})))
+        label = case_label(start, request.data.labels_per_class)
+        cases.append(Case(checkpoint=label, request=started.model_copy(update={"space": held_at})))
     return Comparison(name=name, cases=tuple(cases))
 
 

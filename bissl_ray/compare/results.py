@@ -37,7 +37,14 @@ def _facts(
     main = main_case(comparison, case)
     metric = get_dataset(case.dataset).metric
     facts = CaseFacts(
-        case.dataset, case.checkpoint, main.sweep, metric, finished=False, control=case.control, of_control=case.sweep
+        case.dataset,
+        case.checkpoint,
+        main.sweep,
+        metric,
+        finished=False,
+        control=case.control,
+        of_control=case.sweep,
+        labels=case.request.data.labels_per_class,
     )
     documents = {name: read_sweep_document(storage, name) for name in {main.sweep, case.sweep} & begun}
     if main.sweep not in documents:

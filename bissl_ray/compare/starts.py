@@ -65,6 +65,11 @@ def starts_of(asked: CompareOptions) -> list[Start]:
     return found
 
 
+def case_label(start: Start, labels_per_class: int | None) -> str:
+    """How tables call a case, and how its sweep's name ends: by its start, and the number of labels where it is set."""
+    return start.label if labels_per_class is None else f"{start.label}-{labels_per_class}labels"
+
+
 def case_name(comparison: str, dataset: str, label: str) -> str:
     """The name of the sweep that runs a comparison's case."""
     return f"{comparison}-{dataset}-{label}"
@@ -86,7 +91,7 @@ def started_from(request: SweepRequest, comparison: str, start: Start, allow_par
         same = own if own is not None and own.file == file else CheckpointChoice(file=file)
         head, partial = named(start.head) or same.head, allow_partial or same.allow_partial
         pretrained = CheckpointChoice(file=file, head=head, allow_partial=partial)
-    name = case_name(comparison, request.dataset, start.label)
+    name = case_name(comparison, request.dataset, case_label(start, request.data.labels_per_class))
     return request.model_copy(update={"name": name, "pretrained": pretrained})
 
 

@@ -260,6 +260,12 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     )
     finetune_batch: int = Field(256, ge=2, description="images per fine-tuning step, over all workers")
 
+    finetune_reports: int = Field(
+        10,
+        ge=1,
+        description="looks at the validation split while fine-tuning, evenly spread, one after the last step",
+    )
+
     pretrain_epochs: int = Field(500, ge=1, description="epochs of pretraining over the pretext pool")
     pretrain_lr: float = Field(4.8, ge=0, description="peak learning rate of pretraining")
     pretrain_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of pretraining")

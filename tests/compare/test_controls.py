@@ -143,3 +143,18 @@ def test_the_plan_names_each(tmp_path: Path) -> None:
     lines = "\n".join(plan_of(comparison, comparison.cases, {}))
     for control in CONTROLS.values():
         assert control.title == "fine-tuning" or f"  {control.title}: " in lines
+
+
+def test_few_labels_make_cases_of_their_own(tmp_path: Path) -> None:
+    first = prepared("c", ["digits"], STARTS[:1], labels_per_class=3, control="scratch")
+    asked = options(STARTS[:1], datasets=["digits"], labels_per_class=1)
+    both = prepare_comparison(asked, "c", str(tmp_path), first)
+    assert [case.checkpoint for case in both.cases] == ["5ep-1labels"] * 2 + ["5ep-3labels"] * 2
+    assert [case.control for case in both.cases] == ["plain", "scratch"] * 2
+    assert [case.request.data.labels_per_class for case in both.cases] == [1, 1, 3, 3]
+    # One more length of pretraining, for every number of labels that there is.
+    longer = prepare_comparison(options(STARTS[1:]), "c", str(tmp_path), both)
+    assert [case.checkpoint for case in longer.cases if case.control == "plain"] == [
+        f"{length}ep-{labels}labels" for labels in (1, 3) for length in (5, 20)
+    ]
+    assert prepare_comparison(options(), "c", str(tmp_path), longer) == longer

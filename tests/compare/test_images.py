@@ -77,6 +77,8 @@ def test_gradients_are_counted_by_hand() -> None:
 
     assert of_alignment(products=7) == lower + 2 * upper + graphs + 7 * 2 * 16 * 2
     assert of_alignment(products=7, curvature_batch=8) == lower + 2 * upper + graphs // 2 + 7 * 2 * 8 * 2
+    assert of_alignment(products=7, solver="f2sa") == lower + 2 * upper + graphs + 7 * 16 * 2
+    assert of_alignment(products=7, curvature_products="recompute") == lower + 2 * upper + graphs + 7 * 3 * 16 * 2
     assert of_alignment(solver="identity") == round(lower + 2 * upper + graphs / 3)
     assert of_alignment(method="joint") == lower + upper
     assert of_alignment(method="continued") == round(lower + upper / 3)

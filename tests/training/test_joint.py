@@ -92,6 +92,17 @@ def test_fine_tuning_is_prolonged_by_images(tmp_path):
     assert rows[-1]["epoch"] == 3 and len(rows) == 10
 
 
+def test_fine_tuning_looks_as_often_as_it_is_told(tmp_path):
+    write_start(tmp_path)
+    scores = []
+    for looks in (1, 3):
+        rows = Reports()
+        what = renamed(order(tmp_path, ("finetune",), finetune_reports=looks), f"looks-{looks}")
+        scores.append(run(what, reports=rows)["objective"])
+        assert len(rows) == looks
+    assert scores[0] == scores[1]
+
+
 def _course(rank, world_size, storage, method):
     rows = Reports()
     run(of_method(storage, method), Worker(rank, world_size, torch.device("cpu")), rows)

@@ -28,6 +28,7 @@ class CaseFacts:
         gradients: gradient evaluations likewise, one image each.
         control: what BiSSL is compared with, a name of `config.controls`.
         of_control: name of the sweep that ran it; None: the same.
+        labels: labelled training images of each class; None: all, or as many as the dataset has.
         read: lines that say what was read of the checkpoint and what matched.
         edges: lines on settings whose best value lies at the edge of what was searched.
     """
@@ -42,6 +43,7 @@ class CaseFacts:
     gradients: Mapping[Pipeline, int] = field(default_factory=dict)
     control: str = PLAIN
     of_control: str | None = None
+    labels: int | None = None
     read: Sequence[str] = ()
     edges: Sequence[str] = ()
 

@@ -1,6 +1,6 @@
 """BiSSL against its controls from the same checkpoints: what several sweeps say together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from bissl_ray.controls import CONTROLS, PLAIN
@@ -40,7 +40,7 @@ def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) 
         name,
         cases,
         [row for label in labels if (row := _overall(label, plain)) is not None],
-        [trend for dataset in datasets if (trend := _trend(dataset, plain)) is not None],
+        [trend for name in datasets for trend in _trends([case for case in plain if case.facts.dataset == name])],
     )
 
 
@@ -115,7 +115,12 @@ def _overall(label: str, cases: Sequence[CaseResult]) -> Overall | None:
     return None if gain is None or gain.n < 2 else Overall(label, gain, paired_tests(means))
 
 
-def _trend(dataset: str, cases: Sequence[CaseResult]) -> Trend | None:
-    own = [case for case in cases if case.facts.dataset == dataset and case.gain is not None]
-    change = paired_gain(own[-1].gains, own[0].gains) if len(own) > 1 and own[0].split == own[-1].split else None
-    return None if change is None else Trend(dataset, own[0].facts.checkpoint, own[-1].facts.checkpoint, change)
+def _trends(cases: Sequence[CaseResult]) -> Iterator[Trend]:
+    """Over the checkpoints of a dataset, for each number of labels that it has several of."""
+    for labels in dict.fromkeys(case.facts.labels for case in cases):
+        own = [case for case in cases if case.facts.labels == labels and case.gain is not None]
+        if len(own) > 1 and own[0].split == own[-1].split:
+            change = paired_gain(own[-1].gains, own[0].gains)
+            if change is not None:
+                first, last = own[0].facts, own[-1].facts
+                yield Trend(first.dataset, first.checkpoint, last.checkpoint, change)

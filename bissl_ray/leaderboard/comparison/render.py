@@ -67,6 +67,7 @@ def _flat(case: CaseResult) -> Row:
     return {
         "dataset": facts.dataset,
         "checkpoint": facts.checkpoint,
+        "labels_per_class": facts.labels,
         "sweep": facts.sweep,
         "finished": facts.finished,
         "metric": facts.metric,

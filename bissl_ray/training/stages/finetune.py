@@ -16,9 +16,6 @@ from bissl_ray.training.stages.steps import StageSteps, StepsState, plain_sgd
 from bissl_ray.training.trial import Trial
 from bissl_ray.words import ALIGNING
 
-_REPORTS = 10
-"""Reports of one fine-tuning run, its last step among them; each scores the validation split."""
-
 
 def finetune(trial: Trial, saved: StepsState | None) -> None:
     """Train θ and φ_D, or φ_D alone (`finetune_part`); afterwards the "lower" backbone is the fine-tuned one.
@@ -55,7 +52,7 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
 
     held = frozen(models.lower) if still else nullcontext()
     with trial.data.labelled("finetune", settings.finetune_batch, run.step) as batches, held:
-        run.run(batches, _marks(steps), report)
+        run.run(batches, _marks(steps, settings.finetune_reports), report)
     if trial.order.keep_models:
         unmoved = "those that fine-tuning began with" if still or not steps else None
         trial.save_models("finetuned", ("downstream",), statistics=unmoved)
@@ -129,6 +126,6 @@ def falling_rates(backbone: Backbone, decay: float) -> list[float]:
     return [decay ** below[part] for part in backbone.parameter_parts()]
 
 
-def _marks(steps: int) -> list[int]:
+def _marks(steps: int, reports: int) -> list[int]:
     """After which steps to report: evenly spread, the last step included, none twice."""
-    return sorted({steps * k // _REPORTS for k in range(1, _REPORTS + 1)} - {0}) or [0]
+    return sorted({steps * k // reports for k in range(1, reports + 1)} - {0}) or [0]
