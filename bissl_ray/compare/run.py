@@ -99,6 +99,7 @@ def _plan_of_case(case: Case) -> list[str]:
     plan, settings = space.protocol, space.settings({})
     own = request.pretrained
     source = f"pretrained here for {settings.pretrain_epochs} epochs" if own is None else own.file
+    source = "fresh weights" if case.control == "scratch" else source
     control = CONTROLS[case.control]
     if space.parameters and (control.aligns or case.control == PLAIN):
         what = f"searched in {plan.trials} trials: {', '.join(space.parameters)}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bissl_ray.controls import CONTROLS, PLAIN
+from bissl_ray.leaderboard.comparison.following import Following
 from bissl_ray.leaderboard.comparison.significance import PairedTests
 from bissl_ray.leaderboard.statistics import Estimate
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split
@@ -90,6 +91,7 @@ class CaseResult:
         outcome: by the interval of the gain.
         sentence: the outcome in words.
         failures: on how many seeds either side failed, in a sentence; None where none did.
+        following: the gain by the fine-tuning that follows, against plain fine-tuning.
     """
 
     facts: CaseFacts
@@ -102,6 +104,7 @@ class CaseResult:
     outcome: Outcome
     sentence: str
     failures: str | None
+    following: Sequence[Following] = ()
 
     @property
     def against(self) -> str:

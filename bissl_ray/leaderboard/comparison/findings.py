@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from bissl_ray.controls import PLAIN
 from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard, Overall, Side, Trend
+from bissl_ray.leaderboard.comparison.following import in_words
 from bissl_ray.leaderboard.comparison.significance import FEWEST_FOR_RANKS, holm
 from bissl_ray.leaderboard.numbers import duration, probability
 from bissl_ray.metrics import Metric
@@ -21,13 +23,14 @@ def findings(board: ComparisonBoard) -> list[str]:
 def notes(board: ComparisonBoard) -> list[str]:
     """What a reader must know to take the figures rightly."""
     lines = [case.failures for case in board.cases if case.failures is not None]
-    decided = [case for case in board.against_plain if case.outcome != "unconfirmed"]
-    about = _about_figures(decided) if decided else []
+    decided = [case for case in board.cases if case.outcome != "unconfirmed"]
+    about = [*_about_following(board.against_plain), *(_about_figures(decided) if decided else [])]
     return [*lines, *about, *_about_edges(board.cases), *_about_checkpoints(board.against_plain)]
 
 
 def _about_figures(decided: Sequence[CaseResult]) -> list[str]:
-    lines = [_about_cost(decided)]
+    plain = [case for case in decided if case.facts.control == PLAIN]
+    lines = [_about_cost(plain)] if plain else []
     if any(case.tests.wilcoxon is None for case in decided):
         lines.append(
             f"p: paired t test over seeds. A rank test takes {FEWEST_FOR_RANKS} seeds that differ to reach 0.05 at "
@@ -50,6 +53,16 @@ def _about_edges(cases: Sequence[CaseResult]) -> list[str]:
     """What of a sweep's space to widen; with the sweep's name where there are several."""
     lines = [(case.facts.of_control or case.facts.sweep, line) for case in cases for line in case.facts.edges]
     return [line if len(cases) == 1 else f"{sweep}: {line}" for sweep, line in lines]
+
+
+def _about_following(cases: Sequence[CaseResult]) -> list[str]:
+    """How the gain changes with the fine-tuning that follows; with the case's name where there are several."""
+    told = [(case.facts, in_words(case.following, case.metric)) for case in cases]
+    return [
+        line if len(cases) == 1 else f"{facts.dataset} from {facts.checkpoint}: {line}"
+        for facts, line in told
+        if line is not None
+    ]
 
 
 def _about_checkpoints(cases: Sequence[CaseResult]) -> list[str]:

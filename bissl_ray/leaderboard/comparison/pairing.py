@@ -13,6 +13,7 @@ from bissl_ray.leaderboard.comparison.cases import (
     Side,
     Trend,
 )
+from bissl_ray.leaderboard.comparison.following import gains_by_following
 from bissl_ray.leaderboard.comparison.significance import paired_tests
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
 from bissl_ray.leaderboard.statistics import estimate, paired_gain
@@ -74,6 +75,7 @@ def _compare(case: CaseFacts, configurations: list[Configuration], several: bool
         outcome=verdict.outcome,
         sentence=sentence,
         failures=verdict.failures,
+        following=gains_by_following(run for c in of_sweep for run in c.runs) if case.control == PLAIN else [],
     )
 
 

@@ -44,7 +44,14 @@ def comparison_json(board: ComparisonBoard) -> str:
     """Write every figure as JSON, unrounded: a row per case, the datasets together, the changes over checkpoints."""
     document = {
         "comparison": board.name,
-        "rows": [{**_flat(case), "gain_by_seed": dict(case.gains)} for case in board.cases],
+        "rows": [
+            {
+                **_flat(case),
+                "gain_by_seed": dict(case.gains),
+                "gain_by_finetuning": [asdict(one) for one in case.following],
+            }
+            for case in board.cases
+        ],
         "overall": [asdict(overall) for overall in board.overall],
         "trends": [asdict(trend) for trend in board.trends],
         "findings": findings(board),
