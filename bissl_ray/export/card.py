@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.export.choice import ExportedRun
 from bissl_ray.export.weights import ModelWeights
 from bissl_ray.leaderboard.trial import space_of
@@ -38,10 +39,9 @@ def model_card(
         pixels: mean and standard deviation per channel that images are normalised by.
     """
     row, settings, statistics = run.row, metadata["settings"], str(metadata.get("statistics", "not recorded"))
-    stage = _STAGES[metadata["model"]] + (_PHASES.get(row["phase"], "") if metadata["model"] == "finetuned" else "")
     parts = [
         f"# {weights.architecture} for {row['dataset']}",
-        f"Backbone {weights.architecture}, {stage}. Made by bissl-ray.",
+        f"Backbone {weights.architecture}, {_how(row, metadata['model'], settings)}. Made by bissl-ray.",
         f"{_origin(row)}: {run.why}.",
         "## Loading",
         f"```python\n{_loading(out, weights)}\n```",
@@ -61,6 +61,16 @@ def model_card(
     if row["git"] or row["versions"]:
         parts += ["## Software", f"git {row['git'] or 'unknown'}; versions {row['versions'] or 'unknown'}"]
     return "\n\n".join(parts) + "\n"
+
+
+def _how(row: Row, model: str, settings: Mapping[str, Any]) -> str:
+    """How it was made, in words."""
+    method = settings.get("method", "bissl")
+    control = row.get("control") or (None if method == "bissl" else method)
+    if control in (None, PLAIN) or model == "pretrained":
+        return _STAGES[model] + (_PHASES.get(row["phase"], "") if model == "finetuned" else "")
+    what = f"{CONTROLS[control].title} (a control of BiSSL: {CONTROLS[control].words})"
+    return f"by {what}" if model == "finetuned" else f"by {what}, before its fine-tuning"
 
 
 def _origin(row: Row) -> str:

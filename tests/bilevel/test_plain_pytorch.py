@@ -100,7 +100,7 @@ class Reference:
         with unmoved(self.theta, self.phi_p):
             slopes = torch.autograd.grad(self.pretext_loss(next(lower_batches)), theta, create_graph=True)
         upper = [self.upper_step(slopes, theta, next(upper_batches)) for _ in range(UPPER_STEPS)]
-        gaps = [t - d for t, d in zip(theta, self.theta_d.parameters(), strict=True)]
+        gaps = [(t - d).detach() for t, d in zip(theta, self.theta_d.parameters(), strict=True)]
         return {
             "lower_loss": sum(lower) / LOWER_STEPS,
             "upper_loss": sum(loss for loss, _ in upper) / UPPER_STEPS,
