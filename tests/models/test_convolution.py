@@ -57,6 +57,9 @@ def test_conversion_keeps_parameters_and_what_it_does_not_know():
     assert [type(child) for child in model] == [Convolution2d, nn.Conv2d, nn.ReLU]
     assert all(new is old for new, old in zip(model.parameters(), before, strict=True))
     images = torch.randn(2, 1, 7, 7)
-    assert torch.equal(model(images), reference(images))
+    # With gradients ours is another call, which some processors round otherwise.
+    torch.testing.assert_close(model(images), reference(images))
+    with torch.no_grad():
+        assert torch.equal(model(images), reference(images))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(model(images), reference(images))
