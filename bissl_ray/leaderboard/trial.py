@@ -71,7 +71,7 @@ def render_trial(
         )
         if ordered:
             parts += _stage(stage, progress, ordered, console.width)
-        if stage == "bissl" and (lines := alignment_lines(trial, ordered, max(console.width // 8, 1))):
+        if stage in ALIGNING and (lines := alignment_lines(trial, ordered, max(console.width // 8, 1))):
             parts += [_heading("The lower backbone as it is, before any fine-tuning"), _pairs(lines, console.width)]
             parts.append(Text(EXPLAINED, style="dim"))
     if said := suggestions(trial, reports, children):

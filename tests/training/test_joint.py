@@ -69,6 +69,19 @@ def test_more_pretraining_is_joint_training_of_no_weight(tmp_path):
     assert_bit_equal(saved_models(continued), saved_models(without))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_alignment_is_measured_as_of_bissl(tmp_path, method):
+    write_start(tmp_path)
+    rows, without = Reports(), Reports()
+    measured = of_method(tmp_path, method, alignment_every=1)
+    run(measured, reports=rows)
+    run(renamed(of_method(tmp_path, method), "plain"), reports=without)
+    own = [row for row in rows if row["stage"] == "joint"]
+    assert len(own) == 2 and all(0 <= row["lower_knn"] <= 1 and row["distance_pretrained"] > 0 for row in own)
+    assert not any("cka_upper" in row for row in own)
+    assert [row["objective"] for row in rows] == [row["objective"] for row in without]
+
+
 def test_fresh_weights_are_the_seeds_own(tmp_path):
     write_start(tmp_path)
     fresh = [
