@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ray
 NAMES = [name for name in dataset_names() if not get_dataset(name).embedded]
 SHARING = [name for name in NAMES if name not in ("folder", "coco")]
 """Datasets that can lie in one data folder, each in a part of its own."""
-COMMANDS = [SHARING[0::2], [*SHARING[1::2], "coco-shapes"], ["folder"]]
+COMMANDS = [SHARING[0::4], SHARING[1::4], SHARING[2::4], [*SHARING[3::4], "coco-shapes"], ["folder"]]
 
 
 def test_every_dataset_can_be_written_tiny() -> None:
