@@ -13,8 +13,9 @@ from tests.data.tiny import WRITERS, write_tiny
 
 pytestmark = pytest.mark.ray
 NAMES = [name for name in dataset_names() if not get_dataset(name).embedded]
-SHARING = [name for name in NAMES if name not in ("folder", "coco")]
-"""Datasets that can lie in one data folder, each in a part of its own."""
+SHARING = [name for name in NAMES if name not in ("folder", "coco", "kmnist", "emnist")]
+"""Datasets that can lie in one data folder, each in a part of its own. The reader of Fashion-MNIST reads KMNIST and
+EMNIST, too."""
 COMMANDS = [SHARING[0::4], SHARING[1::4], SHARING[2::4], [*SHARING[3::4], "coco-shapes"], ["folder"]]
 
 
