@@ -1,10 +1,9 @@
 """Training: how much of the device each stage of a trial uses, with its real data and with batches in memory."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -23,6 +22,9 @@ from bissl_ray.data.machine import processors
 from bissl_ray.training.precision import Precision, training_arithmetic
 from bissl_ray.training.worker import Worker, alone
 
+_WIDE: Final = "float32"
+_NARROW: Final = ("tf32", "bfloat16")
+"""What `gauges.Flop` calls arithmetics of fewer bits."""
 _PREFETCHED = 2
 """Batches that a loader process prepares ahead (torch's default)."""
 
@@ -52,7 +54,8 @@ class Pace:
         rate: images per second over all rounds.
         busy: on CUDA the share of the time in which a kernel runs (None: the profiler saw none); on the CPU the time of
             this process on the processors, loader processes not among it, over threads times the time.
-        roofline: the time that the counted FLOP would take at the rates of matrix products, over the time.
+        roofline: the time that the counted FLOP would take at the rates of matrix products, over the time; a narrow
+            arithmetic at the rate of float32 where that is higher.
     """
 
     seconds: list[float]
@@ -140,7 +143,7 @@ def _rows(stage: StageRounds, question: Question, worker: Worker, rates: dict[st
     held = [read(round_, Clock(device)) for _ in range(question.rounds)]
     flop, peaks = read(round_, Flop(device)), read(round_, Peak(device))
     kernels = read(round_, Kernels(device)) if device.type == "cuda" else None
-    for arithmetic in Counter(name for part in flop for name in part):
+    for arithmetic in dict.fromkeys((_WIDE, *(name for part in flop for name in part))):
         if arithmetic not in rates:
             rates[arithmetic] = matmul_rate(device, arithmetic)
     for i, name in enumerate(stage.parts):
@@ -172,7 +175,15 @@ def _from_loaders(stage: StageRounds, question: Question, device: torch.device) 
 
 
 def _ideal(flop: Mapping[str, int], rates: Mapping[str, float]) -> float:
-    return sum(count / rates[arithmetic] for arithmetic, count in flop.items())
+    """Seconds at the rates of matrix products; a narrow arithmetic's is float32's at least, which it can be done in.
+
+    Processors without bfloat16 of their own multiply matrices in it many times slower than they convolve in it.
+    """
+    wide = rates[_WIDE]
+    return sum(
+        count / (max(rates[arithmetic], wide) if arithmetic in _NARROW else rates[arithmetic])
+        for arithmetic, count in flop.items()
+    )
 
 
 def _pace(rounds: Sequence[Spent], images: int, kernels: float | None, ideal: float) -> Pace:

@@ -7,7 +7,7 @@ from typing import Final
 from bissl_ray.leaderboard.configurations import Configuration, best_control, finite, gather
 from bissl_ray.leaderboard.marks import acts_as_identity, largest_change, unsolved
 from bissl_ray.leaderboard.statistics import estimate, paired_gain, with_ends
-from bissl_ray.store.schema import Row
+from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row
 from bissl_ray.winner import place
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing, Status, Step
 
@@ -23,13 +23,7 @@ _FROM_TRIAL: Final = (
     "negative_curvature",
     "embedding_std",
     "embedding_rank",
-    "lower_knn_before",
-    "lower_probe_before",
-    "lower_knn",
-    "lower_probe",
-    "cka_pretrained",
-    "distance_pretrained",
-    "alignment_seconds",
+    *ALIGNMENT_COLUMNS,
     "seconds",
     "gpu_seconds",
     "workers",

@@ -68,6 +68,12 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "schema_version": _INTEGER,
 }
 
+ALIGNMENT_COLUMNS: Final = (
+    *("lower_knn_before", "lower_probe_before", "lower_knn", "lower_probe"),
+    *("cka_pretrained", "distance_pretrained", "alignment_seconds"),
+)
+"""Of a trial: what `alignment_every` has measured, and the time that took."""
+
 REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
     "dataset": _TEXT,
     "sweep": _TEXT,

@@ -18,7 +18,7 @@ from bissl_ray.progress import SweepProgress, View
 from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.documents import git_state, versions
-from bissl_ray.store.schema import Row
+from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row
 from bissl_ray.sweep.searcher import InFlight
 from bissl_ray.training.files import SavedProgress
 from bissl_ray.training.order import Order
@@ -44,14 +44,8 @@ _RESULT_COLUMNS = (
     "implicit_change",
     "embedding_std",
     "embedding_rank",
-    "lower_knn_before",
-    "lower_probe_before",
-    "lower_knn",
-    "lower_probe",
-    "cka_pretrained",
-    "distance_pretrained",
+    *ALIGNMENT_COLUMNS,
     "moved",
-    "alignment_seconds",
     "alternations",
     "checkpoint",
     "objective_name",

@@ -24,7 +24,7 @@ def test_every_stage(tmp_path, precision) -> None:
         assert row["peak_bytes"] > 0 and precision in row["flop"]
         for pace in (row["fed"], row["held"]):
             assert len(pace["seconds"]) == 2 and pace["rate"] == pytest.approx(2 * row["images"] / sum(pace["seconds"]))
-            assert 0 < pace["busy"] < 1.2 and pace["roofline"] > 0  # a processor may multiply slower than it convolves
+            assert 0 < pace["busy"] < 1.2 and 0 < pace["roofline"] < 1
     lower, upper = (row["flop"] for row in measured["rows"][1:3])
     # The curvature is float32's in any precision.
     assert upper["float32"] > lower.get("float32", 0) / 2

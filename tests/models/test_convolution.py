@@ -57,9 +57,11 @@ def test_conversion_keeps_parameters_and_what_it_does_not_know():
     assert [type(child) for child in model] == [Convolution2d, nn.Conv2d, nn.ReLU]
     assert all(new is old for new, old in zip(model.parameters(), before, strict=True))
     images = torch.randn(2, 1, 7, 7)
-    # With gradients ours is another call, which some processors round otherwise.
-    torch.testing.assert_close(model(images), reference(images))
     with torch.no_grad():
         assert torch.equal(model(images), reference(images))
+    # With gradients the bias is a sum of its own, which is rounded by itself.
+    first = reference[0]
+    apart = nn.functional.conv2d(images, first.weight) + first.bias.view(1, -1, 1, 1)
+    assert torch.equal(model[0](images), apart)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(model(images), reference(images))

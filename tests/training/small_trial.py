@@ -1,6 +1,6 @@
 """A trial on the digits so small that it takes a fraction of a second, and what the tests compare of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,24 @@ def run(what: Order, worker: Worker | None = None, reports: Reports | None = Non
     worker = worker or alone(CPU)
     result = run_order(what, worker, Reports() if reports is None else reports)
     return untimed(result)
+
+
+def assert_ends_alike_wherever_stopped(
+    whole: Order, rows: list[dict[str, Any]], result: dict[str, Any], stops: Iterable[int]
+) -> None:
+    """Fail unless a trial that is stopped at a report and gone on with ends as the undisturbed one did, bit for bit.
+
+    It goes on where it was: nothing from before its last checkpoint is run again.
+    """
+    for stop_at in stops:
+        again = renamed(whole, f"stopped-at-{stop_at}")
+        with pytest.raises(TrialStoppedError):
+            run(again, reports=Reports(stop_at))
+        rest = Reports()
+        found = run(again, reports=rest)
+        assert without_clock(rest) == without_clock(rows[stop_at - 1 :])
+        assert found == {**result, "checkpoint": f"{again.folder}/finetuned.pt"}
+        assert_bit_equal(saved_models(again), saved_models(whole))
 
 
 def saved_models(what: Order) -> dict[str, torch.Tensor]:

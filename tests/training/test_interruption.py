@@ -9,6 +9,7 @@ from tests.training.small_trial import (
     START,
     Reports,
     assert_bit_equal,
+    assert_ends_alike_wherever_stopped,
     order,
     renamed,
     run,
@@ -39,16 +40,7 @@ def test_a_trial_stopped_at_any_report_ends_bit_equal(tmp_path, changes, stops):
     every = Reports()
     expected = run(whole, reports=every)
     assert len(every) == LAST
-    for stop_at in stops:
-        again = renamed(whole, f"stopped-at-{stop_at}")
-        with pytest.raises(TrialStoppedError):
-            run(again, reports=Reports(stop_at))
-        rest = Reports()
-        found = run(again, reports=rest)
-        # It goes on where it was: nothing from before the last checkpoint is run again.
-        assert without_clock(rest) == without_clock(every[stop_at - 1 :])
-        assert found == {**expected, "checkpoint": f"{again.folder}/finetuned.pt"}
-        assert_bit_equal(saved_models(again), saved_models(whole))
+    assert_ends_alike_wherever_stopped(whole, every, expected, stops)
 
 
 def test_a_trial_stopped_again_and_again_ends_bit_equal(tmp_path):

@@ -5,15 +5,34 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, Protocol, Self
 
-from bissl_ray.bilevel import AlternationReport
+from bissl_ray.bilevel import AlternationReport, CurvatureOperator, Level
 from bissl_ray.bilevel.joint import JointReport
 from bissl_ray.progress import Step
 from bissl_ray.training.account import Totals
 from bissl_ray.training.evaluation.alignment import AlignmentMeter
 from bissl_ray.training.evaluation.embeddings import measure_embeddings
 from bissl_ray.training.evaluation.statistics import MOST_BATCHES, reestimate_statistics
+from bissl_ray.training.lower_memory import pretext_step_loss
 from bissl_ray.training.stages.diagnosis import Diagnosis, TrialDiagnosedError
 from bissl_ray.training.trial import Trial
+
+
+def lower_level_of(trial: Trial, curvature: Callable[[Any], CurvatureOperator] | None = None) -> Level[Any]:
+    """The trial's θ, φ_P and L_P, and what its steps do beside.
+
+    Args:
+        trial: its models and settings.
+        curvature: as of `Level`.
+    """
+    models = trial.models
+    return Level(
+        models.lower,
+        models.pretext,
+        trial.pretext_loss,
+        after_step=partial(models.pretext.after_step, models.lower),
+        curvature=curvature,
+        step_loss=pretext_step_loss(trial, trial.settings.lower_batch),
+    )
 
 
 class Trainer(Protocol):

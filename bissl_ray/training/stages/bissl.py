@@ -1,14 +1,12 @@
 """The BiSSL stage: alternations of both levels, a report after each."""
 
-from functools import partial
 from statistics import fmean
 from typing import Any
 
 from bissl_ray.bilevel import AlternationReport, BilevelTrainer, Level
 from bissl_ray.training.account import Totals
 from bissl_ray.training.curvature import exact_curvature, proximity_weights
-from bissl_ray.training.lower_memory import pretext_step_loss
-from bissl_ray.training.stages.alternating import Alternating, run_alternations
+from bissl_ray.training.stages.alternating import Alternating, lower_level_of, run_alternations
 from bissl_ray.training.trial import Trial
 
 
@@ -27,14 +25,7 @@ def trainer_of(trial: Trial) -> BilevelTrainer[Any, Any]:
     settings, models = trial.settings, trial.models
     images = trial.data.curvature_images // trial.worker.world_size
     return BilevelTrainer(
-        Level(
-            models.lower,
-            models.pretext,
-            trial.pretext_loss,
-            after_step=partial(models.pretext.after_step, models.lower),
-            curvature=exact_curvature(settings, models, images, trial.replays),
-            step_loss=pretext_step_loss(trial, settings.lower_batch),
-        ),
+        lower_level_of(trial, exact_curvature(settings, models, images, trial.replays)),
         Level(models.upper, models.downstream, trial.downstream_loss),
         settings,
         proximity_weights(settings, models.lower),

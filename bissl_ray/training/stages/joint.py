@@ -1,12 +1,10 @@
 """The joint stage, in the place of BiSSL: pretext and labels on one backbone, or the pretext alone (issue 16)."""
 
-from functools import partial
 from typing import Any
 
 from bissl_ray.bilevel import Level
 from bissl_ray.bilevel.joint import JointTrainer
-from bissl_ray.training.lower_memory import pretext_step_loss
-from bissl_ray.training.stages.alternating import Alternating, run_alternations
+from bissl_ray.training.stages.alternating import Alternating, lower_level_of, run_alternations
 from bissl_ray.training.trial import Trial
 
 
@@ -24,13 +22,7 @@ def joint_trainer_of(trial: Trial) -> JointTrainer[Any, Any]:
     """The trainer of `train_jointly`, at its beginning."""
     settings, models = trial.settings, trial.models
     return JointTrainer(
-        Level(
-            models.lower,
-            models.pretext,
-            trial.pretext_loss,
-            after_step=partial(models.pretext.after_step, models.lower),
-            step_loss=pretext_step_loss(trial, settings.lower_batch),
-        ),
+        lower_level_of(trial),
         Level(models.lower, models.downstream, trial.downstream_loss),
         settings,
         settings.joint_weight if settings.method == "joint" else None,

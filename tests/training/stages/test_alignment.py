@@ -29,6 +29,7 @@ from tests.training.small_trial import (
     START,
     Reports,
     assert_bit_equal,
+    assert_ends_alike_wherever_stopped,
     changed,
     order,
     renamed,
@@ -143,14 +144,7 @@ def test_its_time_is_counted_apart(storage, monkeypatch):
 def test_an_interrupted_trial_measures_what_an_undisturbed_one_does(storage, measured, monkeypatch):
     save_always(monkeypatch)
     what, rows, result = measured
-    for stop_at in (1, 2, 3, 5):  # 4 is the first of fine-tuning
-        again = renamed(what, f"stopped-at-{stop_at}")
-        with pytest.raises(TrialStoppedError):
-            run(again, reports=Reports(stop_at))
-        rest = Reports()
-        found = run(again, reports=rest)
-        assert without_clock(rest) == without_clock(rows)[stop_at - 1 :]
-        assert found == {**result, "checkpoint": f"{again.folder}/finetuned.pt"}
+    assert_ends_alike_wherever_stopped(what, rows, result, (1, 2, 3, 5))  # 4 is the first of fine-tuning
 
 
 def test_without_what_it_started_from_it_cannot_go_on(storage, monkeypatch, tmp_path):

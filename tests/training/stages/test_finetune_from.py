@@ -5,13 +5,13 @@ import torch
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import load_checkpoint
-from bissl_ray.progress import TrialStoppedError
 from bissl_ray.training.files import read_tensors, write_tensors
 from bissl_ray.training.worker import Worker
 from tests.processes import run_workers
 from tests.training.small_trial import (
     Reports,
     assert_bit_equal,
+    assert_ends_alike_wherever_stopped,
     changed,
     order,
     renamed,
@@ -80,15 +80,8 @@ def test_a_resumed_run_ends_bit_equal(tmp_path, monkeypatch):
     # Held near its start, which is θ_D here: what is saved must not take θ for it.
     whole = order(tmp_path, finetune_epochs=2, finetune_l2_sp=1.0, **UPPER)
     every = Reports()
-    run(whole, reports=every)
-    for stop_at in (2, 3, 4, len(every)):
-        again = renamed(whole, f"stopped-at-{stop_at}")
-        with pytest.raises(TrialStoppedError):
-            run(again, reports=Reports(stop_at))
-        rest = Reports()
-        run(again, reports=rest)
-        assert without_clock(rest) == without_clock(every[stop_at - 1 :])
-        assert_bit_equal(saved_models(again), saved_models(whole))
+    result = run(whole, reports=every)
+    assert_ends_alike_wherever_stopped(whole, every, result, (2, 3, 4, len(every)))
 
 
 def rows_of(rank, workers, storage):

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from bissl_ray.progress import TrialStoppedError
 from bissl_ray.training.files import read_tensors
 from bissl_ray.training.stages.finetune import finetune
 from bissl_ray.training.trial import Trial
@@ -13,12 +12,11 @@ from tests.training.small_trial import (
     START,
     Reports,
     assert_bit_equal,
+    assert_ends_alike_wherever_stopped,
     order,
     renamed,
     run,
     save_always,
-    saved_models,
-    without_clock,
     write_start,
 )
 
@@ -83,15 +81,8 @@ def test_a_resumed_run_ends_bit_equal(tmp_path, monkeypatch):
     write_start(tmp_path)
     whole = order(tmp_path, **HEAD)
     every = Reports()
-    run(whole, reports=every)
-    for stop_at in (3, 4, len(every)):
-        again = renamed(whole, f"stopped-at-{stop_at}")
-        with pytest.raises(TrialStoppedError):
-            run(again, reports=Reports(stop_at))
-        rest = Reports()
-        run(again, reports=rest)
-        assert without_clock(rest) == without_clock(every[stop_at - 1 :])
-        assert_bit_equal(saved_models(again), saved_models(whole))
+    result = run(whole, reports=every)
+    assert_ends_alike_wherever_stopped(whole, every, result, (3, 4, len(every)))
 
 
 def heads(rank, workers, storage):

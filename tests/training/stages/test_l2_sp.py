@@ -15,13 +15,11 @@ from bissl_ray.training.worker import Worker
 from tests.processes import run_workers
 from tests.training.small_trial import (
     Reports,
-    assert_bit_equal,
+    assert_ends_alike_wherever_stopped,
     order,
     renamed,
     run,
     save_always,
-    saved_models,
-    without_clock,
     write_start,
 )
 
@@ -111,15 +109,8 @@ def test_a_resumed_run_is_held_near_the_same_start(tmp_path, monkeypatch):
     # Fine-tuning follows BiSSL in the same trial: its start is in no file but the trial's own.
     whole = order(tmp_path, finetune_epochs=2, finetune_l2_sp=2.0, finetune_lr=0.2)
     every = Reports()
-    run(whole, reports=every)
-    for stop_at in range(3, len(every) + 1, 2):
-        again = renamed(whole, f"stopped-at-{stop_at}")
-        with pytest.raises(TrialStoppedError):
-            run(again, reports=Reports(stop_at))
-        rest = Reports()
-        run(again, reports=rest)
-        assert without_clock(rest) == without_clock(every[stop_at - 1 :])
-        assert_bit_equal(saved_models(again), saved_models(whole))
+    result = run(whole, reports=every)
+    assert_ends_alike_wherever_stopped(whole, every, result, range(3, len(every) + 1, 2))
 
 
 def test_what_is_saved_without_it_is_as_before(tmp_path, monkeypatch):
