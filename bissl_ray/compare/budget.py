@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
+from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.settings import Settings
+from bissl_ray.controls import CONTROLS
 from bissl_ray.data.sampling import global_batch, steps_per_epoch
+from bissl_ray.leaderboard.configurations import Configuration, finite
 
 _VIEWS: Final = 2
 """Views of an unlabelled image, each of which passes the backbone."""
@@ -29,6 +33,16 @@ class TrainingImages:
     gradients: int
 
 
+def as_confirmed(chosen: Configuration) -> tuple[Settings, int]:
+    """The settings that a configuration's seeds ran with, and their products with the lower Hessian, a mean.
+
+    Args:
+        chosen: with one confirmation run at least.
+    """
+    products = [finite(row["hvps"]) or 0.0 for row in chosen.seeds]
+    return Settings.model_validate(settings_of_row(chosen.seeds[0])), round(fmean(products))
+
+
 def images_of_run(
     settings: Settings, sizes: Mapping[str, int], workers: int, control: str | None, products: int = 0
 ) -> TrainingImages:
@@ -38,7 +52,7 @@ def images_of_run(
         settings: of the run, as its row gives them.
         sizes: images by split, "train" and "pretext" among them.
         workers: that share the run.
-        control: what it is a run of, a name of `config.controls.CONTROLS`; None: BiSSL.
+        control: what it is a run of, a name of `controls.CONTROLS`; None: BiSSL.
         products: with the lower Hessian, in all.
     """
     train, pool = range(sizes["train"]), range(sizes["pretext"])
@@ -47,7 +61,7 @@ def images_of_run(
     head = settings.head_epochs * steps_per_epoch(train, settings.upper_batch, workers) * upper
     aligning = settings.alternations * settings.upper_steps * upper
     steps = settings.finetune_epochs * steps_per_epoch(train, settings.finetune_batch, workers)
-    if control in (None, "joint", "continued", "identity"):
+    if control is None or CONTROLS[control].aligns:
         extra = settings.finetune_extra_images
         # BiSSL takes the last batch of each alternation for the Hessian.
         drawn = settings.alternations * (settings.lower_steps + (settings.method == "bissl"))
@@ -57,7 +71,7 @@ def images_of_run(
         extra = settings.finetune_extra_images + (0 if control == "gradients" else aligning)
         unlabelled = gradients = aligning = 0
     finetuning = (steps + -(-extra // tuned)) * tuned
-    of_tuning = _FORWARD if control == "frozen" else 1
+    of_tuning = _FORWARD if settings.finetune_part == "head" else 1
     return TrainingImages(
         head + aligning + finetuning, unlabelled, round(_FORWARD * head + gradients + of_tuning * finetuning)
     )

@@ -5,18 +5,17 @@ fine-tuning runs, the seeds, the one look at the test split.
 """
 
 from collections.abc import Iterable, Iterator
-from statistics import fmean
 from typing import Final
 
-from bissl_ray.compare.budget import alignment_gradients
+from bissl_ray.compare.budget import alignment_gradients, as_confirmed
 from bissl_ray.config import SearchSpace, SettingValue
-from bissl_ray.config.fixing import held
+from bissl_ray.config.fixing import held, one_trial
 from bissl_ray.config.parameters import FloatParameter
 from bissl_ray.config.requests import Case, Comparison, SweepRequest
 from bissl_ray.config.settings import SolverSettings
-from bissl_ray.controls import PLAIN
+from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.errors import BadInputError
-from bissl_ray.leaderboard.configurations import best_bissl, finite, gather
+from bissl_ray.leaderboard.configurations import best_bissl, gather
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
 
@@ -33,16 +32,17 @@ def with_controls(comparison: Comparison, asked: Iterable[str]) -> Comparison:
     Raises:
         BadInputError: a control can't be made of a case's space.
     """
-    has = {case.control for case in comparison.cases}
-    names = [*dict.fromkeys(name for name in (*sorted(has), *asked) if name != PLAIN)]
-    if not names:
-        return comparison
-    begun = {case.sweep: case for case in comparison.cases}
+    wanted = {case.control for case in comparison.cases} | {*asked}
+    names = [name for name in CONTROLS if name in wanted and name != PLAIN]
+    begun = {case.sweep: case.request for case in comparison.cases}
     cases: list[Case] = []
     for case in comparison.cases:
         if case.control == PLAIN:
-            own = [_of_control(case, name) for name in names]
-            cases += [case, *(begun.get(control.sweep, control) for control in own)]
+            cases.append(case)
+            for request in (_of_control(case.request, name) for name in names):
+                # One that has begun stays as it was asked for, but for where its data lie.
+                asked_for = begun.get(request.name, request).model_copy(update={"data": request.data})
+                cases.append(Case(checkpoint=case.checkpoint, request=asked_for))
     return comparison.model_copy(update={"cases": tuple(cases)})
 
 
@@ -69,28 +69,14 @@ def as_it_runs(comparison: Comparison, case: Case, storage: str) -> SweepRequest
     if winner is None:
         raise BadInputError(f"{case.sweep}: {main.sweep} has no confirmed configuration, whose gradients it would take")
     request, sizes = case.request, read_sweep_document(storage, main.sweep).data
-    spent = [
-        alignment_gradients(
-            main.request.space.settings(_point(main.request.space, row)),
-            sizes,
-            request.workers_per_trial,
-            int(finite(row["hvps"]) or 0),
-        )
-        for row in winner.seeds
-    ]
-    extra = {"finetune_extra_images": round(fmean(spent))}
+    settings, products = as_confirmed(winner)
+    extra = {"finetune_extra_images": alignment_gradients(settings, sizes, request.workers_per_trial, products)}
     return request.model_copy(update={"space": held(request.space, extra, {})})
 
 
-def _point(space: SearchSpace, row: dict[str, SettingValue]) -> dict[str, SettingValue]:
-    return {name: row[f"param_{name}"] for name in space.parameters}
-
-
-def _of_control(case: Case, name: str) -> Case:
-    request = case.request.model_copy(
-        update={"name": f"{case.sweep}-{name}", "control": name, "space": _space(case.request.space, name)}
-    )
-    return Case(checkpoint=case.checkpoint, request=request)
+def _of_control(main: SweepRequest, name: str) -> SweepRequest:
+    changes = {"name": f"{main.name}-{name}", "control": name, "space": _space(main.space, name)}
+    return main.model_copy(update=changes)
 
 
 def _space(space: SearchSpace, name: str) -> SearchSpace:
@@ -126,12 +112,8 @@ def _without(space: SearchSpace, unread: Iterable[str], fixed: dict[str, Setting
     values = space.settings({}).model_dump()
     unread = [name for name in unread if name not in fixed]
     rest = [name for name in space.parameters if name not in unread and name not in fixed]
-    once = {} if rest else {"trials": 1, "finalists": 1, "finetune_runs": _tuning_runs(space), "early_stopping": False}
-    return held(space, {**{name: values[name] for name in _given(space, unread)}, **fixed}, once)
-
-
-def _tuning_runs(space: SearchSpace) -> int:
-    return space.protocol.finalists * space.protocol.finetune_runs
+    kept = {name: values[name] for name in _given(space, unread)}
+    return held(space, {**kept, **fixed}, {} if rest else one_trial(space))
 
 
 def _given(space: SearchSpace, names: Iterable[str]) -> Iterator[str]:

@@ -1,20 +1,16 @@
 """What the sweeps of a comparison have found, and what each side cost in images and gradients."""
 
-from collections.abc import Iterable
 from dataclasses import replace
-from statistics import fmean
 
-from bissl_ray.compare.budget import TrainingImages, images_of_run
+from bissl_ray.compare.budget import TrainingImages, as_confirmed, images_of_run
 from bissl_ray.compare.controls import main_case
-from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import Case, Comparison
-from bissl_ray.config.settings import Settings
 from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.leaderboard.comparison.cases import CaseFacts, ComparisonBoard, Pipeline
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
-from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
+from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, gather
 from bissl_ray.leaderboard.edges import edges_of_sweep
 from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.store import read_trials, to_rows
@@ -80,13 +76,8 @@ def _cost(chosen: Configuration, document: SweepDocument) -> TrainingImages:
     """What one confirmation run of a configuration draws and computes, by what its rows say."""
     row = chosen.seeds[0]
     control = row["control"] or (PLAIN if row["phase"] == "control" else None)
-    products = round(fmean(_numbers(seed["hvps"] for seed in chosen.seeds)))
-    settings = Settings.model_validate(settings_of_row(row))
+    settings, products = as_confirmed(chosen)
     return images_of_run(settings, document.data, document.request.workers_per_trial, control, products)
-
-
-def _numbers(values: Iterable[float | None]) -> list[float]:
-    return [finite(value) or 0.0 for value in values]
 
 
 def _finished(document: SweepDocument, storage: str) -> bool:

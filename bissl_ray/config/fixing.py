@@ -13,10 +13,14 @@ Values = Mapping[str, SettingValue]
 
 def one_configuration(space: SearchSpace, point: Values, pretraining: Values, protocol: Values) -> SearchSpace:
     """The space held at a point: what is left to search is fine-tuning, as long as before."""
-    plan = space.protocol
     own = {name: value for name, value in point.items() if name not in space.finetune_parameters}
-    one = {"trials": 1, "finalists": 1, "finetune_runs": plan.finalists * plan.finetune_runs, "early_stopping": False}
-    return held(space, {**own, **pretraining}, {**one, **protocol})
+    return held(space, {**own, **pretraining}, {**one_trial(space), **protocol})
+
+
+def one_trial(space: SearchSpace) -> dict[str, SettingValue]:
+    """The protocol's keys where there is nothing to search but fine-tuning, as long as before."""
+    runs = space.protocol.finalists * space.protocol.finetune_runs
+    return {"trials": 1, "finalists": 1, "finetune_runs": runs, "early_stopping": False}
 
 
 def held(space: SearchSpace, fixed: Values, protocol: Values) -> SearchSpace:

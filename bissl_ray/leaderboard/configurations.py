@@ -125,7 +125,7 @@ def best_control(configurations: Iterable[Configuration], sweep: tuple[str, str]
 
 
 def control_of(configurations: Iterable[Configuration], sweep: tuple[str, str]) -> str | None:
-    """What a sweep runs alone, for a comparison: a name of `config.controls`; None of one that runs BiSSL."""
+    """What a sweep runs alone, for a comparison: a name of `controls.CONTROLS`; None of one that runs BiSSL."""
     names = {c.head["control"] for c in configurations if c.sweep == sweep}
     return names.pop() if len(names) == 1 and names.isdisjoint({None, PLAIN}) else None
 

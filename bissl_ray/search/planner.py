@@ -115,7 +115,7 @@ class Planner:
             confirmed = self._confirmed_parents() + self._configurations_to_confirm()
         else:
             confirmed = (2 if self._only is None else 1) * min(p.finalists, explore)
-            tuned[Phase.CONFIRM] = p.finalists * p.finetune_runs
+            tuned[Phase.CONFIRM] = self._tuning_runs()
         return explore + sum(tuned.values()) + confirmed * p.seeds
 
     def step(self) -> Step:
@@ -249,8 +249,10 @@ class Planner:
 
     def _control_points(self) -> int:
         """Fine-tuning runs of the control: as many."""
-        if self._only == Kind.BISSL:
-            return 0
+        return 0 if self._only == Kind.BISSL else self._tuning_runs()
+
+    def _tuning_runs(self) -> int:
+        """Fine-tuning runs that the protocol asks for, or more where a sweep that was extended has had more."""
         return max(self._protocol.finalists * self._protocol.finetune_runs, self._finalist_points())
 
     def _configurations_to_confirm(self) -> int:

@@ -33,7 +33,7 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "phase": _TEXT,
     "step": _TEXT,  # as `words.Step` has it, never its look at the test split
     "parent": _TEXT,  # the trial that this run tunes or confirms; null for an explore trial
-    "control": _TEXT,  # what BiSSL is compared with, a name of `config.controls`; null for BiSSL
+    "control": _TEXT,  # what BiSSL is compared with, a name of `controls.CONTROLS`; null for BiSSL
     "origin": _TEXT,  # who proposed it, as `words.Origin` has it
     "seed": _INTEGER,
     "labels_per_class": _INTEGER,  # labelled training images of each class; null: all that the dataset gives

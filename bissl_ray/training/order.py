@@ -32,7 +32,7 @@ class Order(BaseModel):
         settings: every training setting: what the workers run, and what the trial's row says.
         seed: fixes initial heads, data order and augmentations.
         stages: names from `bissl_ray.training.pipeline.STAGES`, run in this order.
-        control: what BiSSL is compared with that this is a run of, a name of `config.controls`; None: BiSSL, or
+        control: what BiSSL is compared with that this is a run of, a name of `controls.CONTROLS`; None: BiSSL, or
             neither.
         start: path under the storage of the model file that the trial starts from; where the first stage is
             "pretrain", which starts from fresh weights, of the file that it writes.

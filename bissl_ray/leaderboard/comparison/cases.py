@@ -27,7 +27,7 @@ class CaseFacts:
         labelled: labelled images that one run of each pipeline trains on.
         unlabelled: images without labels likewise.
         gradients: gradient evaluations likewise, one image each.
-        control: what BiSSL is compared with, a name of `config.controls`.
+        control: what BiSSL is compared with, a name of `controls.CONTROLS`.
         of_control: name of the sweep that ran it; None: the same.
         labels: labelled training images of each class; None: all, or as many as the dataset has.
         read: lines that say what was read of the checkpoint and what matched.
@@ -84,7 +84,7 @@ class CaseResult:
         facts: which, and how far it is.
         split: that the scores are of: test once two seeds of both sides were looked at there, else validation.
         bissl: pretraining, BiSSL, fine-tuning.
-        control: what it is compared with: plain fine-tuning, or another of `config.controls`.
+        control: what it is compared with: plain fine-tuning, or another of `controls.CONTROLS`.
         gains: seed -> bissl - control.
         gain: their mean with its interval.
         tests: of the gains.
