@@ -75,13 +75,14 @@ def show_trial(asked: ShowOptions, trial: str) -> None:
     """Print one trial, as the verb `show`."""
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.config.settings import Settings
-    from bissl_ray.leaderboard import find_trial, read_board, render_trial
-    from bissl_ray.store import read_reports, to_rows
+    from bissl_ray.leaderboard import find_trial, render_trial, verdicts
+    from bissl_ray.store import read_reports, read_trials, to_rows
 
     with damage() as notes:
         row, children = find_trial(asked.storage, trial, asked.sweep)
         reports = to_rows(read_reports(asked.storage, row["dataset"], row["sweep"]))
-        (verdict,) = read_board(asked.storage, row["dataset"], row["sweep"]).verdicts
+        of_sweep = to_rows(read_trials(asked.storage, row["dataset"], row["sweep"]))
+        (verdict,) = verdicts(of_sweep, asked.storage)
     for note in notes:
         typer.echo(note, err=True)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}

@@ -69,17 +69,18 @@ class AlignmentMeter:
     which goes on after an interruption needs nothing kept.
     """
 
-    def __init__(self, trial: Trial, done: int) -> None:
+    def __init__(self, trial: Trial, done: int, beside_upper: bool = True) -> None:
         """Look at the backbone that the trial starts from, unless nothing is to be measured.
 
         Args:
-            trial: its models, in the stage "bissl".
+            trial: its models, in a stage of alternations.
             done: alternations that an earlier attempt has run; where there are none the start is judged, too.
+            beside_upper: whether there is an upper backbone for the lower one to be like.
 
         Raises:
             FileNotFoundError: what the trial starts from is not there.
         """
-        self._trial, self._every = trial, trial.settings.alignment_every
+        self._trial, self._every, self._beside_upper = trial, trial.settings.alignment_every, beside_upper
         if not self._every:
             return
         content = read_tensors(trial.order.storage, trial.order.start)
@@ -102,9 +103,9 @@ class AlignmentMeter:
         """Measure the backbones after an alternation, and bring the trial's totals up to date.
 
         Returns:
-            Columns of the alternation's report: lower_knn, lower_probe (objectives), cka_pretrained, cka_upper,
-            distance_pretrained, and alignment_seconds. Empty where this one is left out, and where features are not
-            finite: a trial is not ended by a look at it.
+            Columns of the alternation's report: lower_knn, lower_probe (objectives), cka_pretrained,
+            distance_pretrained, alignment_seconds, and cka_upper where there is an upper backbone. Empty where this one
+            is left out, and where features are not finite: a trial is not ended by a look at it.
         """
         if not self._every or not (alternation % self._every == 0 or alternation in (1, self._last)):
             return {}
@@ -136,16 +137,15 @@ class AlignmentMeter:
         validation = self._features(lower, "validation")
         knn_score, probe_score = frozen_fit(self._features(lower, "train"), validation, self._task, trial.metric)
         rows = compared_rows(validation)
-        return _agreed(
-            {
-                "lower_knn": knn_score,
-                "lower_probe": probe_score,
-                "cka_pretrained": linear_cka(rows, self._rows),
-                "cka_upper": linear_cka(rows, compared_rows(self._features(models.upper, "validation"))),
-                "distance_pretrained": relative_distance(lower, self._weights),
-            },
-            trial.worker.device,
-        )
+        found = {
+            "lower_knn": knn_score,
+            "lower_probe": probe_score,
+            "cka_pretrained": linear_cka(rows, self._rows),
+            "distance_pretrained": relative_distance(lower, self._weights),
+        }
+        if self._beside_upper:
+            found["cka_upper"] = linear_cka(rows, compared_rows(self._features(models.upper, "validation")))
+        return _agreed(found, trial.worker.device)
 
     def _features(self, backbone: Backbone, split: str) -> Features:
         with self._trial.autocast():

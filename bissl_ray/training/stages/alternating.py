@@ -81,7 +81,7 @@ def run_alternations(trial: Trial, how: Alternating, saved: Any) -> None:
         trainer.load_state_dict(saved["trainer"])
         diagnosis.load_state_dict(saved["diagnosis"])
         done = saved["alternations"]
-    meter = AlignmentMeter(trial, done)
+    meter = AlignmentMeter(trial, done, beside_upper=how.scored == "upper")
     looks = min(MOST_BATCHES, trial.data.labelled_steps(settings.upper_batch))
     # The same streams whatever the stage is called: BiSSL and what it is compared with see the same images.
     with (
@@ -102,10 +102,7 @@ def run_alternations(trial: Trial, how: Alternating, saved: Any) -> None:
             totals["embedding_std"], totals["embedding_rank"] = embeddings.std, embeddings.rank
             objective = totals["objective"] = trial.score(how.scored)
             measured = {"embedding_std": embeddings.std, "embedding_rank": embeddings.rank, "objective": objective}
-            aligned = meter.after(alternation)
-            if how.scored == "lower":
-                aligned.pop("cka_upper", None)  # there is no other backbone to be like
-            trial.account.report({"stage": how.stage, **asdict(report), **measured, **aligned})
+            trial.account.report({"stage": how.stage, **asdict(report), **measured, **meter.after(alternation)})
             reason = diagnosis.look(report, embeddings)
             if reason is not None:
                 raise TrialDiagnosedError(reason)
