@@ -21,7 +21,7 @@ from torch.utils.data import get_worker_info
 
 from bissl_ray.data.cache.news import OnStderr
 from bissl_ray.data.nested import each_tensor
-from bissl_ray.data.sockets import fits, private_folder
+from bissl_ray.data.sockets import BELOW_TEMPORARY, fits, private_folder
 from bissl_ray.progress import Note
 
 _PRELOADED: Final = [
@@ -29,8 +29,6 @@ _PRELOADED: Final = [
     *("bissl_ray.data.files.sources", "bissl_ray.data.photographs", "bissl_ray.data.augment.preloaded"),
 ]
 """What loader processes are forked with: importing torchvision and compiled code takes each over a second."""
-BELOW: Final = len("/pymp-12345678/listener-12345678")
-"""Bytes of the longest path that multiprocessing makes of the folder for temporary files."""
 
 
 def start_server() -> None:
@@ -96,10 +94,10 @@ def received(batch: Any) -> Any:
 @contextmanager
 def _room_for_sockets() -> Iterator[None]:
     """Let multiprocessing choose its folder, which it removes itself, where a socket's path isn't too long."""
-    if fits(tempfile.gettempdir(), BELOW):
+    if fits(tempfile.gettempdir(), BELOW_TEMPORARY):
         yield
         return
-    before, folder = tempfile.tempdir, private_folder(BELOW)
+    before, folder = tempfile.tempdir, private_folder(BELOW_TEMPORARY)
     tempfile.tempdir = folder
     try:
         util.Finalize(None, _remove, args=(folder,), exitpriority=-101)

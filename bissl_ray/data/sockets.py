@@ -10,6 +10,8 @@ from bissl_ray.errors import BadInputError
 
 LONGEST: Final = 103
 """Bytes of a socket's path that every system takes: Linux 107, macOS 103."""
+BELOW_TEMPORARY: Final = len("/pymp-12345678/listener-12345678")
+"""Bytes of the longest path that multiprocessing makes of the folder for temporary files."""
 _SHORT_PLACES: Final = ("/tmp", "/var/tmp")
 
 

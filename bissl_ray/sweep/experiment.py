@@ -2,8 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
@@ -64,25 +64,28 @@ def run_experiment(
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
         listener = None if embedded else _Listener(view, recorder)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
-        tune.run(
-            TrialRunner,
-            name="tune",
-            storage_path=place.shape.run_dir,
-            config={"shape": asdict(place.shape), "line": None if listener is None else listener.name},
-            resources_per_trial=group_resources(place.shape),
-            num_samples=-1,
-            search_alg=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
-            scheduler=ExploreASHA(request.space.protocol, request.space.largest("alternations"), place.slots, explored),
-            reuse_actors=True,
-            callbacks=[recorder] if listener is None else [recorder, listener],
-            stop=_Stopper(planner, stopped, budget, place.gpus),
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-            max_failures=0,
-            raise_on_failed_trial=False,
-            verbose=0,
-            progress_reporter=_Silent(),
-        )
+        with _no_snapshot_needed():
+            tune.run(
+                TrialRunner,
+                name="tune",
+                storage_path=place.shape.run_dir,
+                config={"shape": asdict(place.shape), "line": None if listener is None else listener.name},
+                resources_per_trial=group_resources(place.shape),
+                num_samples=-1,
+                search_alg=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
+                scheduler=ExploreASHA(
+                    request.space.protocol, request.space.largest("alternations"), place.slots, explored
+                ),
+                reuse_actors=True,
+                callbacks=[recorder] if listener is None else [recorder, listener],
+                stop=_Stopper(planner, stopped, budget, place.gpus),
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+                max_failures=0,
+                raise_on_failed_trial=False,
+                verbose=0,
+                progress_reporter=_Silent(),
+            )
         if listener is not None:
             listener.close()
         recorder.show()
@@ -126,6 +129,20 @@ def group_resources(shape: GroupShape) -> tune.PlacementGroupFactory:
 
 def _trial_name(trial: tune.experiment.Trial) -> str:
     return str(trial.config["trial"])
+
+
+@contextmanager
+def _no_snapshot_needed() -> Iterator[None]:
+    """Let Tune end without the snapshot of its state that it reads in the end, and nobody else ever.
+
+    It is copied into the storage in the background; where that fails, as on a full disk, Tune says so in a log and then
+    finds none. What ran is in Parquet.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("No experiment snapshot file"):
+            raise
 
 
 class _Stopper(tune.Stopper):  # type: ignore[misc]

@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bissl_ray.data.loader_processes import BELOW
-from bissl_ray.data.sockets import fits, private_folder, takes_files
+from bissl_ray.data.sockets import BELOW_TEMPORARY, fits, private_folder, takes_files
 from bissl_ray.errors import BadInputError
 
 _BELOW: Final = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.99")
@@ -72,7 +71,7 @@ def sockets_of_daemons(folder: str) -> Iterator[None]:
         folder: of `ray_folder`.
     """
     before = os.environ.get("TMPDIR")
-    if before is None or fits(before, BELOW):
+    if before is None or fits(before, BELOW_TEMPORARY):
         yield
         return
     os.environ["TMPDIR"] = folder

@@ -161,12 +161,23 @@ class Trend:
 
 @dataclass(frozen=True)
 class ComparisonBoard:
-    """What a comparison has found so far: cases against plain fine-tuning, each followed by those against others."""
+    """What a comparison has found so far: cases against plain fine-tuning, each followed by those against others.
+
+    Attributes:
+        name: of the comparison.
+        cases: its cases.
+        overall: each checkpoint over the datasets.
+        trends: over the checkpoints of each dataset.
+        rows: how many stored rows that was read from.
+        rows_sha256: their fingerprint (`stored.fingerprint`).
+    """
 
     name: str
     cases: Sequence[CaseResult]
     overall: Sequence[Overall]
     trends: Sequence[Trend]
+    rows: int
+    rows_sha256: str
 
     @property
     def against_plain(self) -> list[CaseResult]:

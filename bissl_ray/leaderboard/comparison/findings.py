@@ -24,7 +24,10 @@ def notes(board: ComparisonBoard) -> list[str]:
     """What a reader must know to take the figures rightly."""
     lines = [case.failures for case in board.cases if case.failures is not None]
     decided = [case for case in board.cases if case.outcome != "unconfirmed"]
-    about = [*_about_following(board.against_plain), *(_about_figures(decided) if decided else [])]
+    about = [
+        *_about_following(board.against_plain),
+        *([*_about_figures(decided), _about_rows(board)] if decided else []),
+    ]
     return [*lines, *about, *_about_edges(board.cases), *_about_checkpoints(board.against_plain)]
 
 
@@ -68,6 +71,10 @@ def _about_following(cases: Sequence[CaseResult]) -> list[str]:
 def _about_checkpoints(cases: Sequence[CaseResult]) -> list[str]:
     """What was read of each checkpoint, once for all datasets."""
     return list(dict.fromkeys(f"{case.facts.checkpoint}: {line}" for case in cases for line in case.facts.read))
+
+
+def _about_rows(board: ComparisonBoard) -> str:
+    return f"Of {board.rows} stored rows, fingerprint {board.rows_sha256[:12]}."
 
 
 def _about_cost(cases: Sequence[CaseResult]) -> str:

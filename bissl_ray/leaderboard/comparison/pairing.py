@@ -15,6 +15,7 @@ from bissl_ray.leaderboard.comparison.cases import (
 )
 from bissl_ray.leaderboard.comparison.following import gains_by_following
 from bissl_ray.leaderboard.comparison.significance import paired_tests
+from bissl_ray.leaderboard.comparison.stored import fingerprint
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
 from bissl_ray.leaderboard.statistics import estimate, paired_gain
 from bissl_ray.leaderboard.verdict import judge
@@ -31,6 +32,7 @@ def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) 
         facts: its cases; those of a dataset in the order of their checkpoints.
         trials: rows of their sweeps, as `to_rows(read_trials(...))` gives them.
     """
+    trials = list(trials)
     configurations = gather(trials)
     several = len({case.checkpoint for case in facts}) > 1
     cases = [_compare(case, configurations, several) for case in facts]
@@ -42,6 +44,8 @@ def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) 
         cases,
         [row for label in labels if (row := _overall(label, plain)) is not None],
         [trend for name in datasets for trend in _trends([case for case in plain if case.facts.dataset == name])],
+        len(trials),
+        fingerprint(trials),
     )
 
 

@@ -44,6 +44,8 @@ def comparison_json(board: ComparisonBoard) -> str:
     """Write every figure as JSON, unrounded: a row per case, the datasets together, the changes over checkpoints."""
     document = {
         "comparison": board.name,
+        "stored_rows": board.rows,
+        "stored_rows_sha256": board.rows_sha256,
         "rows": [
             {
                 **_flat(case),
