@@ -109,6 +109,7 @@ def test_to_the_board_a_configuration_with_failed_seeds_stands_behind_one_withou
     assert [row["trial"] for row in rank(rows)] == ["a", "control-f1", "b"]
 
 
+@pytest.mark.slow
 def test_planner_and_board_name_the_same_whatever_there_is(stored):
     named = set()
     for number in range(40):

@@ -76,6 +76,7 @@ def test_kernels_at_the_same_time_count_once(spans, length) -> None:
     assert covered(spans) == length
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16", "float64"])
 def test_a_rate_is_one_of_a_machine(arithmetic) -> None:
     assert 1e8 < matmul_rate(CPU, arithmetic) < 1e14

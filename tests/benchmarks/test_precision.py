@@ -17,6 +17,7 @@ def measured():
     return measure_precision(QUESTION)
 
 
+@pytest.mark.slow
 def test_each_runs_in_its_own_arithmetic(measured):
     expected = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
     rows = [row.precision for row in measured.rows]
@@ -31,6 +32,7 @@ def test_bfloat16_stays_near_float32_and_is_not_the_same(measured):
     assert len(first.losses) == 16 and len(first.curve) == 8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_curve(measured):
     assert [row.losses for row in measure_precision(QUESTION).rows] == [row.losses for row in measured.rows]
 

@@ -21,6 +21,7 @@ def two_alternations(worker, workers, numbers):
     return problem.states(), reports
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "numbers",
     [

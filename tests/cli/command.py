@@ -130,10 +130,10 @@ def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 
 def run(*arguments: object, cwd: Path, **extra: str) -> Done:
-    """Run `bissl-ray ARGUMENTS` to its end, at most five minutes."""
+    """Run `bissl-ray ARGUMENTS` to its end, at most ten minutes: a run that hangs, not one that is slow."""
     process = start(*arguments, cwd=cwd, **extra)
     try:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
     finally:
         process.kill()
     return Done(process.returncode, out, err)

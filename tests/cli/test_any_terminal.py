@@ -80,6 +80,7 @@ SAID = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoding", "command", "expected"), SAID)
 def test_a_verb_says_it_in_what_the_stream_holds(printed, encoding, command, expected):
     done = printed(encoding, *command.split())
@@ -126,6 +127,7 @@ def test_a_character_has_a_plain_stand_in_or_an_escape(character, plain):
     assert stand_in(character) == plain
 
 
+@pytest.mark.slow
 def test_every_character_that_is_printed_has_a_stand_in():
     texts = []
     of_what_is_read = {"scalars.py", "yaml_syntax.py", "split_words.py"}
@@ -159,6 +161,7 @@ def test_a_refusal_is_a_line_in_what_the_stream_holds(printed, encoding, command
 VERBS = ["leaderboard", "show t000 --sweep done", "datasets", "datasets --data-dir .", "spaces", "launch"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 @pytest.mark.parametrize("columns", [20, 40])
 @pytest.mark.parametrize("verb", [*VERBS, "compare --name cmp", "datasets check digits --quick", "sweep --help"])

@@ -94,6 +94,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "arguments", "expected"), CASES, ids=[" ".join(map(str, [verb, *given])) for verb, given, _ in CASES]
 )

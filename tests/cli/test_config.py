@@ -111,6 +111,7 @@ def test_what_config_refuses(arguments, said, here) -> None:
     assert done.code == 2 and said in done.err and done.err.count("\n") == 1 and done.out == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [["sweep"], ["leaderboard"], ["show", "t"], ["resume", "x"], ["train"], ["config"]])
 def test_a_wrong_key_stops_every_verb_that_reads_it(verb, here, project) -> None:
     (project / "bissl-ray.toml").write_text("storag = 'x'")

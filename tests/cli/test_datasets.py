@@ -60,6 +60,7 @@ def test_images_without_their_lists_are_not_all_of_sun397(here, tmp_path: Path) 
     assert not re.search(row, here("--data-dir", tmp_path).out, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_an_intact_copy_is_found_so(here, tmp_path: Path, name: str) -> None:
     done = here("check", name, "--data-dir", write_tiny(name, tmp_path))
@@ -217,6 +218,7 @@ def test_a_download_that_leaves_files_out_says_how_to_go_on(here, tmp_path: Path
     assert ("fetch the files by hand: https://" in done.err) == (not begun)
 
 
+@pytest.mark.slow
 def test_a_check_in_processes_of_its_own(tmp_path: Path) -> None:
     write_split_folder(tmp_path, {"train": 60, "test": 10})
     done = run("datasets", "check", "folder", "--data-dir", tmp_path, cwd=tmp_path)

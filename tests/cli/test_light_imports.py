@@ -10,6 +10,7 @@ from bissl_ray.data.loader_processes import _PRELOADED
 HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -22,6 +22,7 @@ def small(tmp_path: Path) -> Path:
     return tmp_path / "small.pt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretext", ["simclr", "byol"])
 @pytest.mark.parametrize("dataset", PUBLISHED)
 def test_the_published_settings_come_out(
@@ -64,6 +65,7 @@ def test_what_a_dry_run_prints_gives_the_same_settings_again(
     assert yaml.safe_load(first) == yaml.safe_load(second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -107,6 +109,7 @@ def test_an_unwritable_storage(tmp_path: Path, refused: Refused) -> None:
     assert (tmp_path / "file").read_text() == "in the way"
 
 
+@pytest.mark.slow
 def test_the_next_command_is_printed_and_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

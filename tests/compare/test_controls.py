@@ -1,5 +1,6 @@
 """Controls of a comparison beside plain fine-tuning: their cases, their spaces, and that each is tuned alike."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bissl_ray.config.controls import controls_of
 from bissl_ray.config.requests import Comparison, SweepRequest
 from bissl_ray.controls import CONTROLS
 from bissl_ray.errors import BadInputError
+from bissl_ray.leaderboard.comparison.render import comparison_json
 from bissl_ray.search.history import planner_of
 from bissl_ray.words import Kind, Phase
 from tests.compare.asking import options, prepared
@@ -120,6 +122,8 @@ def test_a_control_is_paired_with_bissl_over_seeds(tmp_path: Path) -> None:
     assert found.gains == pytest.approx({seed: score - 0.25 for seed, score in tested.items()})
     assert found.facts.finished and "for training from scratch on the test split" in found.sentence
     assert [case.facts.control for case in board.against_plain] == ["plain"]
+    told = {row["against"]: row["control"] for row in json.loads(comparison_json(board))["rows"]}
+    assert told["scratch"] == 0.25 and told["joint"] is None and 0 < told["plain"] < 1
 
 
 def test_as_many_gradients_as_bissl_took(tmp_path: Path) -> None:

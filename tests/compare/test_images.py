@@ -24,6 +24,7 @@ CONTROLS: dict[str | None, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("control", CONTROLS)
 def test_as_many_as_are_drawn(control: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: Counter[tuple[str, str]] = Counter()

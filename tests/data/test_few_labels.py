@@ -165,6 +165,7 @@ def test_a_class_with_few_images_is_named(tmp_path: Path) -> None:
     assert "--labels-per-class 9: class " in refusal(choice) and "training images; give" in refusal(choice)
 
 
+@pytest.mark.slow
 def test_scenes_may_have_a_smaller_pool() -> None:
     whole = open_data(DataChoice("digits_scenes"))
     size = len(whole.train) + 10

@@ -32,6 +32,7 @@ def test_every_dataset_has_a_tiny_copy() -> None:
     assert {*WRITERS, "digits", "digits_scenes"} == {*dataset_names()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", dataset_names())
 def test_test_images_are_in_no_other_split(tmp_path: Path, name: str) -> None:
     spec = get_dataset(name)

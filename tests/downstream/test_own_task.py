@@ -185,6 +185,7 @@ def test_a_metric_that_its_task_lacks_is_refused(tmp_path, monkeypatch):
         run(framed(tmp_path))
 
 
+@pytest.mark.slow
 def test_loader_processes_draw_the_same(splits):
     def drawn(processes, rank=0, world_size=1):
         worker = Worker(rank, world_size, CPU)

@@ -46,6 +46,7 @@ def load_by_the_card(card, folder, monkeypatch):
     return runpy.run_path(str(script))["model"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["safetensors", "pth"])
 @pytest.mark.parametrize(("backbone", "size", "keys"), FAMILIES)
 @torch.no_grad()
@@ -229,6 +230,7 @@ def test_the_configuration_of_a_file(tmp_path, monkeypatch, capsys):
     assert "is no checkpoint that a stage or a sweep wrote" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "said"),
     [

@@ -21,6 +21,7 @@ def smallest(name):
     return 2 * VITS.get(name, 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*backbone_names(), *TIMM, *UNGROUPED])
 def test_features_have_the_declared_width_and_every_parameter_a_part(name):
     backbone = on_meta(name)
@@ -74,6 +75,7 @@ def test_the_parts_of_a_convnext_are_those_of_timm():
     assert count == [timms.parameter_parts().count(part) for part in timms.parts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "last"),
     [("resnet18", 32, "fc"), ("resnext50_32x4d", 32, "fc"), ("vit_b_32", 64, "heads"), ("convnext_tiny", 32, None)],
@@ -163,6 +165,7 @@ def test_a_size_of_images_that_it_cannot_take(name, size, said):
         build_backbone(name, image_size=size)
 
 
+@pytest.mark.slow
 def test_models_of_timm_are_tried_before_anything_starts():
     check_twice_differentiable("timm/resnet18", 32)
     check_twice_differentiable(RESNETS[0], 8)

@@ -21,6 +21,7 @@ def layer(arguments):
     return Convolution2d(2, 4, **arguments).double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", SHAPES)
 def test_first_and_second_derivatives_against_finite_differences(arguments):
     module = layer(arguments)

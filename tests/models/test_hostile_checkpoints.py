@@ -151,6 +151,7 @@ def test_attributes_of_a_parameter_hide_nothing(tmp_path: Path, resnet) -> None:
     assert "NaN or infinity in 1 of its" in refusal(tmp_path / "hidden.pth")
 
 
+@pytest.mark.slow
 def test_names_can_not_move_the_cursor(tmp_path: Path) -> None:
     torch.save({"a\nbissl-ray: done \x1b[31m": torch.ones(1)}, tmp_path / "x.pth")
     assert "a\\nbissl-ray: done \\x1b[31m" in refusal(tmp_path / "x.pth")

@@ -104,6 +104,7 @@ def vicreg(state):
     return {"epoch": 1, "model": model, "optimizer": OPTIMIZER}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dress", "said"),
     [
@@ -156,6 +157,7 @@ def as_module(state):
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dress", "holds"),
     [
@@ -176,6 +178,7 @@ def test_a_file_with_pickled_settings_is_read_and_these_are_left_unread(tmp_path
     assert all(torch.equal(backbone.state_dict()[key], value) for key, value in resnet.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dress", "said"),
     [

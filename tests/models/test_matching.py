@@ -9,6 +9,7 @@ from bissl_ray.models import architecture_of, build_backbone, load_backbone
 from bissl_ray.models.vit import fitted_positions
 
 
+@pytest.mark.slow
 def test_a_part_is_refused_unless_it_is_allowed():
     torch.manual_seed(0)
     state = build_backbone("smallconv").state_dict()
@@ -41,11 +42,13 @@ def test_what_the_backbone_has_no_place_for_is_said_to_be_left_out():
     )
 
 
+@pytest.mark.slow
 def test_what_shares_nothing_is_refused_even_then():
     with pytest.raises(BadInputError, match="0 of its 20 tensors match"):
         load_backbone(build_backbone("smallconv"), {"a": torch.ones(1)}, "a.pth", allow_partial=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ours", "timms", "size"),
     [
@@ -98,6 +101,7 @@ def test_torchvisions_weights_for_another_size():
     assert (report.complete, report.heads) == (True, 2)
 
 
+@pytest.mark.slow
 def test_another_transformer_is_named():
     state = get_model("vit_b_32", weights=None, image_size=64).state_dict()
     with torch.device("meta"):

@@ -55,6 +55,7 @@ def assert_same(way, found, expected):
         assert torch.equal(one, other) if way == "blocks" else torch.allclose(one, other, rtol=EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretext", PRETEXTS)
 @pytest.mark.parametrize(("backbone", "way"), WAYS)
 def test_gradient_and_running_statistics_are_those_of_the_whole(backbone, way, pretext):

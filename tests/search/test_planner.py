@@ -185,6 +185,7 @@ def test_a_test_that_fails_is_not_asked_again():
 UNLUCKY = {"t001": "failed", "t002": "pruned", "control-f1": "failed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slots", "unlucky"), [(1, {}), (3, UNLUCKY)], ids=["all-complete", "some-fail"])
 def test_resuming_from_anywhere_ends_with_the_same_trials(slots, unlucky):
     def status(record):

@@ -15,6 +15,7 @@ BATCHES = dict.fromkeys(("pretrain_batch", "lower_batch", "upper_batch", "finetu
 SMALL = [f"{name}={value}" for name, value in {**TINY["fixed"], **BATCHES, "alternations": 1}.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "metrics"),
     [

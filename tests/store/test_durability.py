@@ -41,6 +41,7 @@ def test_rows_outlive_a_killed_process(storage):
     assert read_reports(storage)["alternation"].to_pylist() == list(range(ROWS))
 
 
+@pytest.mark.slow
 def test_readers_never_fail_nor_miss_a_row_while_a_writer_compacts(storage, start, open_writer):
     written, stop, troubles = [0], threading.Event(), []
 
@@ -159,6 +160,7 @@ def test_closing_says_what_is_lost_when_there_is_no_room_in_the_end(storage, sta
         writer.trial(start("b"))
 
 
+@pytest.mark.slow
 def test_two_writers_in_two_processes_do_not_disturb_each_other(storage):
     program = textwrap.dedent(f"""
         import sys

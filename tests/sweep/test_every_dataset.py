@@ -1,26 +1,23 @@
-"""A whole sweep through the command line on every dataset that needs a data folder, tiny in its real layout."""
+"""Whole sweeps through the command line on datasets in one data folder: one of each metric and of each way to read.
+
+A trial on every dataset, without Ray, is in tests/training/test_every_dataset.py.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bissl_ray.data import dataset_names, get_dataset
+from bissl_ray.data import get_dataset
 from bissl_ray.store import read_trials, to_rows
 from tests.cli.command import checkpoint, run, tiny_space
 from tests.conftest import RunningCluster, running_cluster
-from tests.data.tiny import WRITERS, write_tiny
+from tests.data.tiny import write_tiny
 
 pytestmark = pytest.mark.ray
-NAMES = [name for name in dataset_names() if not get_dataset(name).embedded]
-SHARING = [name for name in NAMES if name not in ("folder", "coco", "kmnist", "emnist")]
-"""Datasets that can lie in one data folder, each in a part of its own. The reader of Fashion-MNIST reads KMNIST and
-EMNIST, too."""
-COMMANDS = [SHARING[0::4], SHARING[1::4], SHARING[2::4], [*SHARING[3::4], "coco-shapes"], ["folder"]]
-
-
-def test_every_dataset_can_be_written_tiny() -> None:
-    assert set(WRITERS) == set(NAMES)
+SHARING = ["flowers", "svhn", "voc07", "coco-shapes"]
+"""Those of one data folder: files of images with a mean over classes, images in memory, several labels, boxes."""
+COMMANDS = [SHARING, ["folder"]]
 
 
 @pytest.fixture(scope="module")

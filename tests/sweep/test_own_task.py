@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ray
 def test_a_plugins_task_goes_from_the_space_to_the_board(tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
     fixed = {**TINY["fixed"], "image_size": 16, "lower_batch": 20}
-    protocol = {**TINY["protocol"], "trials": 2, "finalists": 1, "startup_trials": 1}
+    protocol = {**TINY["protocol"], "trials": 2, "finalists": 1, "finetune_runs": 1, "startup_trials": 1}
     space.write_text(yaml.safe_dump({**TINY, "dataset": "framed", "fixed": fixed, "protocol": protocol}))
     plugin = {"BISSL_RAY_PLUGINS": "tests.downstream.own_task", "PYTHONPATH": str(Path(__file__).parents[2])}
     unknown = run("sweep", "--space", space, "--name", "boxes", cwd=tmp_path)

@@ -15,6 +15,7 @@ def arguments(tmp_path):
     return ["sweep", "--space", tiny_space(tmp_path), "--pretrained", tmp_path / "moco.pth", "--dry-run"]
 
 
+@pytest.mark.slow
 def test_it_is_refused_and_says_how_to_allow_it(tmp_path, monkeypatch, capsys, arguments):
     monkeypatch.chdir(tmp_path)
     done = run_here(monkeypatch, capsys, *arguments)

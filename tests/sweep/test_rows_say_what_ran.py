@@ -25,7 +25,7 @@ SEARCHED = {
 def test_every_row_is_what_its_workers_ran(tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
     fixed = {name: value for name, value in TINY["fixed"].items() if name not in SEARCHED}
-    protocol = {**TINY["protocol"], "early_stopping": False}
+    protocol = {**TINY["protocol"], "trials": 4, "finetune_runs": 1, "early_stopping": False}
     content = {**TINY, "parameters": SEARCHED, "fixed": fixed, "known_good": [], "protocol": protocol}
     space.write_text(yaml.safe_dump(content))
     spied = tmp_path / "spied"

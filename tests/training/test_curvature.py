@@ -53,6 +53,7 @@ def assert_close(found, wanted):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * float(other.norm()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curvature", ["hessian", "gauss_newton"])
 @pytest.mark.parametrize("products", ["graph", "recompute"])
 def test_settings_choose_kind_batch_and_chunks(models, views, curvature, products):
@@ -119,6 +120,7 @@ def test_a_trial_runs_on_gauss_newton_in_chunks_of_a_smaller_batch(tmp_path):
     assert all(row["negative_curvature"] == 0 and row["ritz_min"] > 0 for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretext", pretext_names())
 def test_memory_is_estimated_for_every_pretext_task(pretext):
     estimates = [
@@ -128,6 +130,7 @@ def test_memory_is_estimated_for_every_pretext_task(pretext):
     assert all(0 < estimate.held < estimate.peak for estimate in estimates)
 
 
+@pytest.mark.slow
 def test_memory_shrinks_with_recomputation_chunks_workers_batch_and_gauss_newton():
     held, peak = {}, {}
     for name, changes, workers in (

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from bissl_ray.config.data_choice import DataChoice
@@ -37,6 +38,7 @@ def test_a_whole_trial_with_one_label_per_class(tmp_path: Path) -> None:
         assert metadata["split_fingerprint"] == open_data(DataChoice("digits")).labelled_fingerprint
 
 
+@pytest.mark.slow
 def test_pretraining_does_not_depend_on_labels(tmp_path: Path) -> None:
     models = []
     for number in (None, 1, 20):

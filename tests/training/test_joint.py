@@ -29,6 +29,7 @@ def of_method(storage, method, **changes):
     return renamed(order(storage, STAGES, method=method, **changes), method)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_it_reports_each_alternation_and_leaves_what_fine_tuning_starts_from(tmp_path, method):
     write_start(tmp_path)
@@ -45,6 +46,7 @@ def test_it_reports_each_alternation_and_leaves_what_fine_tuning_starts_from(tmp
     assert not torch.equal(aligned["backbone"][name], begun["backbone"][name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupted_trial_ends_as_an_undisturbed_one(tmp_path, monkeypatch, method):
     save_always(monkeypatch)
@@ -54,6 +56,7 @@ def test_an_interrupted_trial_ends_as_an_undisturbed_one(tmp_path, monkeypatch, 
     assert_ends_alike_wherever_stopped(whole, rows, result, (1, 2, 3, len(rows)))
 
 
+@pytest.mark.slow
 def test_more_pretraining_is_joint_training_of_no_weight(tmp_path):
     write_start(tmp_path)
     without, continued = of_method(tmp_path, "joint", joint_weight=0.0), of_method(tmp_path, "continued")
@@ -63,6 +66,7 @@ def test_more_pretraining_is_joint_training_of_no_weight(tmp_path):
     assert_bit_equal(saved_models(continued), saved_models(without))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_alignment_is_measured_as_of_bissl(tmp_path, method):
     write_start(tmp_path)

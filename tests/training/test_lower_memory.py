@@ -34,6 +34,7 @@ def test_ways_that_are_exact(backbone, ways):
     assert ways_to_spare(Models.build(chosen, CPU).lower) == ways
 
 
+@pytest.mark.slow
 def test_auto_takes_what_fits_and_says_so():
     chosen = settings(backbone="smallconv", image_size=32, lower_memory="auto")
     models = Models.build(chosen, CPU)
@@ -64,6 +65,7 @@ def test_an_unknown_backbone_with_batch_norm_is_refused_in_chunks_when_it_is_bui
         choose_way(chosen, with_batch_norm, 64, CPU, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretext", ["simclr", "byol"])
 def test_a_trial_in_blocks_is_bit_for_bit_the_whole_one(tmp_path, pretext):
     whole, blocks = one_for_each(tmp_path, "lower_memory", "whole", "blocks", pretext=pretext)

@@ -27,6 +27,7 @@ GIB = 2**30
 ENDLESS = {"pretext": "vicreg", "projector_width": 2, "projector_output": 2**23}
 
 
+@pytest.mark.slow
 def test_a_step_that_can_never_fit_ends_in_a_line(tmp_path):
     with pytest.raises(StageOutOfMemoryError) as caught:
         run(order(tmp_path, ("pretrain",), pretrain_batch=2, **ENDLESS))
@@ -38,6 +39,7 @@ def test_a_step_that_can_never_fit_ends_in_a_line(tmp_path):
     assert "\n" not in line
 
 
+@pytest.mark.slow
 def test_a_stage_by_itself_ends_as_a_run_that_failed_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(launch, "alone", lambda: alone(CPU))
     with pytest.raises(RunFailedError, match="stage pretrain ran out of memory"):

@@ -46,6 +46,7 @@ def problem(kind):
     return backbone, pretext.head_parameters(), lambda: pretext.loss(backbone, (first, second))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*pretext_names(), "classification"])
 def test_a_loss_under_autocast_is_float32_and_near_the_exact_one(kind):
     backbone, head, loss = problem(kind)
@@ -68,6 +69,7 @@ def test_a_loss_under_autocast_is_float32_and_near_the_exact_one(kind):
     assert gradient.norm().item() == pytest.approx(exact_gradient.norm().item(), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["whole", "blocks"])
 @pytest.mark.parametrize("stage", ["pretrain", "head", "bissl", "finetune"])
 def test_steps_of_every_stage_run_in_bfloat16_and_curvature_never(tmp_path, stage, way, monkeypatch):
@@ -141,6 +143,7 @@ def test_images_are_transformed_alike_inside_and_outside_of_autocast(tmp_path):
         assert torch.equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_whole_trial_in_bfloat16(tmp_path):
     exact, rounded = one_for_each(tmp_path, "precision", "float32", "bfloat16")
     rows = Reports()

@@ -37,6 +37,7 @@ def test_base_decay_and_a_parts_own_weight():
     ) == pytest.approx({"stem": 0.0, "layer1": 30.0, "layer2": 300.0, "layer3": 7.0, "layer4": 30000.0})
 
 
+@pytest.mark.slow
 def test_a_trial_holds_each_part_with_its_own_weight(tmp_path):
     write_start(tmp_path)
 

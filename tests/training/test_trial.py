@@ -34,6 +34,7 @@ def storage(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_seed_decides_everything(storage):
     first, again = renamed(order(storage), "first"), renamed(order(storage), "again")
     other = renamed(order(storage, seed=2), "other")
@@ -82,6 +83,7 @@ def test_no_solve_leaves_no_residual(storage):
     assert result["cg_residual"] is None
 
 
+@pytest.mark.slow
 def test_finetuning_in_a_trial_of_its_own_equals_it_at_the_end_of_the_whole(storage):
     # A finalist's fine-tuning search starts from aligned.pt; its confirmation runs all stages in one trial.
     whole = renamed(order(storage), "whole")
@@ -92,6 +94,7 @@ def test_finetuning_in_a_trial_of_its_own_equals_it_at_the_end_of_the_whole(stor
     assert_bit_equal(saved_models(alone_), finetuned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epochs", "extra", "marks"),
     [
@@ -120,6 +123,7 @@ def test_finetuning_takes_its_steps_and_reports_at_its_marks(storage, epochs, ex
     assert result["objective"] == rows[-1]["objective"]
 
 
+@pytest.mark.slow
 def test_the_controls_extra_steps_change_the_result_as_so_many_epochs_do(storage):
     # An upper level that sees 100 images is worth one epoch: these are the same run.
     def plain(**settings):
@@ -160,6 +164,7 @@ def _read_watched(folder, choice):
     return replace(splits, test=replace(splits.test, images=_Watched(splits.test.images.images)))
 
 
+@pytest.mark.slow
 def test_only_the_test_stage_reads_the_test_split(storage, monkeypatch):
     monkeypatch.setitem(registry.DATASETS, "watched", replace(digits.SPEC, name="watched", reader=_read_watched))
     TEST_READS.clear()

@@ -27,7 +27,7 @@ def test_a_group_outlives_what_happens_to_its_trials(tmp_path: Path, workers: in
         env=environment(BISSL_TEST=f"group-{os.getpid()}-{workers}"),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]

@@ -73,6 +73,7 @@ def test_a_folder_for_reading_only_is_refused(monkeypatch, place):
         check_this_machine()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["sweep", "sweep --dry-run", "pretrain", "leaderboard"])
 def test_a_current_folder_that_is_gone_is_refused(tmp_path, verb):
     code = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]); del sys.argv[1]; "
@@ -118,6 +119,7 @@ def test_what_stays_on_this_machine_goes_through_no_proxy(given, after):
     }
 
 
+@pytest.mark.slow
 def test_as_many_files_as_the_system_allows():
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1024)); "

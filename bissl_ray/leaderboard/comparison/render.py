@@ -83,7 +83,7 @@ def _flat(case: CaseResult) -> Row:
         "split": case.split,
         "outcome": case.outcome,
         **with_ends("bissl", case.bissl.score),
-        "control": facts.control,
+        "against": facts.control,
         "control_sweep": facts.of_control or facts.sweep,
         **with_ends("control", case.control.score),
         **with_ends("gain", case.gain),

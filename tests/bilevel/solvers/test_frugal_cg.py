@@ -39,6 +39,7 @@ def alternation(H, seed, known, tolerance, weights=1e-3, method="cg"):
     return [(v, solve(operator, pieces(v), weights, DAMPING, method, 20, tolerance, known)) for v in sides]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("weights", [1e-3, [0.001, 3.0, 0.2]])
 @pytest.mark.parametrize("tolerance", [0.005, 0.05])

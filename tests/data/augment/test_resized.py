@@ -34,6 +34,7 @@ def random_size(draw: random.Random, side: int) -> tuple[int, int]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most_pixels", [1, 1 << 14, 1 << 20])
 @pytest.mark.parametrize("side", [1, 8, 24, 96, 224])
 def test_a_batch_is_resized_as_its_crops_are_one_by_one(side, most_pixels, monkeypatch) -> None:
@@ -52,6 +53,7 @@ def test_a_batch_is_resized_as_its_crops_are_one_by_one(side, most_pixels, monke
     assert found.is_contiguous() and torch.equal(found, torch.stack(expected))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [32, 96])
 def test_the_weights_of_every_length_are_torchs(side: int) -> None:
     for length in range(1, 601):

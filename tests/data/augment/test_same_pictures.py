@@ -36,6 +36,7 @@ def several(found: Any) -> tuple[Tensor, ...]:
     return found if isinstance(found, tuple) else (found,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mirrors", [True, False])
 @pytest.mark.parametrize("side", [24, 32, 96])
 def test_the_same_seed_gives_torchvisions_views_to_one_255th(side: int, mirrors: bool) -> None:
@@ -103,6 +104,7 @@ def test_grey_blur_and_solarisation_are_torchvisions(drawn, theirs) -> None:
     assert (difference != 0).float().mean() < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [pretext_views, random_crop])
 @pytest.mark.parametrize("side", [24, 96])
 def test_a_batch_on_the_device_has_the_values_of_the_loaders(side: int, make: Any) -> None:

@@ -281,6 +281,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "damage", "told"), CASES)
 def test_damage_is_named(name, damage, told, tmp_path):
     folder = write_tiny(name, tmp_path)

@@ -364,6 +364,7 @@ def test_a_class_that_holds_a_train_among_others_is_a_class(tmp_path: Path) -> N
     assert FOLDER.open(tmp_path).class_names == ("animals", "vehicles")
 
 
+@pytest.mark.slow
 def test_what_the_check_says_of_a_folder(tmp_path: Path) -> None:
     from bissl_ray.config.data_choice import DataChoice
     from bissl_ray.data.checks.dataset import check_dataset

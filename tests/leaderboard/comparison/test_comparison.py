@@ -192,6 +192,7 @@ def test_table_fits_the_terminal(rows, width):
     assert ours.split()[:3] == ["20ep", "BiSSL", "82.7"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["one", "checkpoints", "datasets", "both"])
 def test_picture(rows, tmp_path: Path, shape):
     names = ["cars", "dtd"] if shape in ("datasets", "both") else ["cars"]

@@ -63,6 +63,7 @@ def of_alternations(rows):
     return [row for row in rows if row["stage"] == "bissl"]
 
 
+@pytest.mark.slow
 def test_training_does_not_depend_on_being_measured(storage, measured):
     what, rows, result = measured
     plain, plain_rows = renamed(order(storage, alternations=3), "plain"), Reports()
@@ -104,6 +105,7 @@ def test_each_alternation_is_judged_as_evaluate_would_judge_what_is_saved(storag
     }
 
 
+@pytest.mark.slow
 def test_what_does_not_move_is_as_before(storage):
     what, rows = renamed(order(storage, stages=("head", "bissl"), alignment_every=1, lower_lr=0.0), "still"), Reports()
     result = run(what, reports=rows)
@@ -113,6 +115,7 @@ def test_what_does_not_move_is_as_before(storage):
         assert 0 < row["cka_upper"] < 1  # which moved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("every", "alternations", "expected"), [(1, 2, [1, 2]), (2, 5, [1, 2, 4, 5]), (9, 3, [1, 3])])
 def test_the_first_and_the_last_are_always_measured(storage, every, alternations, expected):
     changes = {"alignment_every": every, "alternations": alternations, "cg_iterations": 0}
@@ -122,6 +125,7 @@ def test_the_first_and_the_last_are_always_measured(storage, every, alternations
     assert all(row["so_far"]["lower_knn"] is not None for row in rows)
 
 
+@pytest.mark.slow
 def test_its_time_is_counted_apart(storage, monkeypatch):
     real = alignment.AlignmentMeter._measured
     seen = []
@@ -147,6 +151,7 @@ def test_an_interrupted_trial_measures_what_an_undisturbed_one_does(storage, mea
     assert_ends_alike_wherever_stopped(what, rows, result, (1, 2, 3, 5))  # 4 is the first of fine-tuning
 
 
+@pytest.mark.slow
 def test_without_what_it_started_from_it_cannot_go_on(storage, monkeypatch, tmp_path):
     save_always(monkeypatch)
     write_start(tmp_path)

@@ -134,6 +134,7 @@ def suffering(tmp_path_factory):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUFFERING)
 def test_a_real_trial_that(suffering, name):
     what, rows = suffering(name), Reports()
@@ -147,6 +148,7 @@ def test_a_real_trial_that(suffering, name):
     assert (last["embedding_std"], last["embedding_rank"]) == (rows[-1]["embedding_std"], rows[-1]["embedding_rank"])
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_ends_where_it_would_have(suffering, monkeypatch):
     save_always(monkeypatch)
     what = suffering("never solves")
