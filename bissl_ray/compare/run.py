@@ -43,6 +43,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
     """
     from bissl_ray.preflight.data import DataFacts
     from bissl_ray.preflight.session import looking
+    from bissl_ray.preflight.steps import notes_on_steps
     from bissl_ray.preflight.sweeps import OF_THE_CHECKPOINT, CheckpointFacts, check_pretrained, check_request
     from bissl_ray.workers.place import Need
 
@@ -75,7 +76,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
             if not comparison.of_several_datasets:
                 facts.require_split(case.dataset)
             told = () if of_checkpoint is None else of_checkpoint.on_data(case.dataset, facts)
-            notes[case.sweep] = (f"data: {facts.in_words}", *told)
+            notes[case.sweep] = (f"data: {facts.in_words}", *told, *notes_on_steps(request, facts))
     return notes
 
 

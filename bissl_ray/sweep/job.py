@@ -6,6 +6,7 @@ from bissl_ray.config.requests import SweepRequest
 from bissl_ray.errors import BadInputError
 from bissl_ray.preflight.data import DataFacts
 from bissl_ray.preflight.session import Job
+from bissl_ray.preflight.steps import notes_on_steps
 from bissl_ray.preflight.sweeps import CheckpointFacts, check_pretrained, check_request
 from bissl_ray.store.documents import provenance
 from bissl_ray.store.paths import sweep_documents
@@ -42,7 +43,7 @@ def sweep_job(document: SweepDocument, budget: Budget | None, splits_optional: b
         known = facts.written_to(document, "begin a new sweep")
         if is_new:
             read = () if checkpoint is None else checkpoint.on_data(request.dataset, facts)
-            known = known.changed(read=read)
+            known = known.changed(read=(*read, *notes_on_steps(request, facts)))
         return facts, known.changed(start=_start_path(request, facts), **provenance())
 
     def suits(place: Place) -> None:
