@@ -62,11 +62,13 @@ def test_nothing_is_called_known_that_nobody_has_published(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(GUESSED))
-def test_small_images_begin_at_a_point_of_digits(name: str) -> None:
+def test_small_images_begin_at_the_point_of_fashion_mnist(name: str) -> None:
     space = load_search_space(name)
     (point,) = space.known_good
-    assert point == load_search_space("digits").known_good[0]
-    assert space.settings({}).image_size == (32 if name == "svhn" else 28)
+    assert point == load_search_space("fashion_mnist").known_good[0]
+    settings = space.settings(space.complete(point))
+    assert (settings.image_size, settings.damping) == (32 if name == "svhn" else 28, 0)
+    assert settings.curvature == "gauss_newton", "damping of its own size, and nothing negative"
 
 
 @pytest.mark.parametrize("name", shipped_spaces())

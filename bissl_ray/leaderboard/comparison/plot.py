@@ -47,8 +47,9 @@ def check_plot(path: Path) -> None:
 def write_plot(board: ComparisonBoard, path: Path) -> None:
     """Draw a comparison and write the picture whole.
 
-    One dataset: the scores of both pipelines over the checkpoints, and the gain below. Several: the gain of each over
-    the checkpoints, or over the datasets where there is one checkpoint. Small dots are seeds.
+    One dataset: the scores of both pipelines over the checkpoints, and the gain below; from one checkpoint against
+    several controls: the gain over each. Several datasets: the gain of each over the checkpoints, or over the datasets
+    where there is one checkpoint. Small dots are seeds.
 
     Args:
         board: a comparison with a gain in one case or more.
@@ -61,11 +62,12 @@ def write_plot(board: ComparisonBoard, path: Path) -> None:
     import matplotlib as mpl
 
     cases = [case for case in board.against_plain if case.gain is not None]
+    every = [case for case in board.cases if case.gain is not None]
     if not cases:
         raise BadInputError(f"--plot {path}: no seed has run to its end on both sides yet, there is nothing to draw")
     style: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     with mpl.rc_context(style | {"svg.fonttype": "none"}):
-        figure = _figure(cases)
+        figure = _against_each(every) if len(cases) == 1 < len(every) else _figure(cases)
         aside = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
         try:
             figure.savefig(aside, dpi=200)
@@ -111,6 +113,34 @@ def _figure(cases: Sequence[CaseResult]) -> "Figure":
             axes.set_visible(False)
     if any(case.split == "validation" for case in cases):
         title += " · hollow: validation split"
+    figure.suptitle(title, fontweight="bold", fontsize=10)
+    return figure
+
+
+def _against_each(cases: Sequence[CaseResult]) -> "Figure":
+    """The gain over every control of one case, a line each; its own colour where the interval leaves 0 out."""
+    from matplotlib.figure import Figure
+
+    metric = cases[0].metric
+    unit, ours = _unit(metric), cases[0].bissl.score
+    figure = Figure(figsize=(7.0, 1.2 + 0.42 * len(cases)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="black", linewidth=0.8)
+    for y, case in enumerate(cases):
+        assert case.gain is not None
+        colour = {"wins": _BISSL, "loses": _COLOURS[1]}.get(case.outcome, _FINETUNING)
+        mean, half = unit * case.gain.mean, abs(unit) * (case.gain.half_width or 0.0)
+        face = "white" if case.split == "validation" else colour
+        axes.errorbar(mean, y, xerr=half, fmt="o", color=colour, markerfacecolor=face, capsize=3, linewidth=1.4)
+        seeds = [unit * gain for gain in case.gains.values()]
+        axes.plot(seeds, [y + 0.18] * len(seeds), ".", color=colour, alpha=0.5, markersize=4)
+    scores = [None if case.control.score is None else metric.score(case.control.score.mean) for case in cases]
+    axes.set_yticks(range(len(cases)), [f"{case.against}  {score}" for case, score in zip(cases, scores, strict=True)])
+    axes.set_ylim(len(cases) - 0.5, -0.5)
+    hollow = " (hollow: validation split)" if any(case.split == "validation" for case in cases) else ""
+    axes.set_xlabel(f"BiSSL's gain{_one_split(cases)}, {'points' if metric.share else metric.title}{hollow}")
+    title = f"BiSSL{'' if ours is None else f' ({metric.score(ours.mean)})'}"
+    title += f" · {cases[0].facts.dataset} from {cases[0].facts.checkpoint}"
     figure.suptitle(title, fontweight="bold", fontsize=10)
     return figure
 

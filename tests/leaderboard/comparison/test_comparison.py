@@ -221,6 +221,19 @@ def test_picture_tells_the_splits_apart(rows, tmp_path: Path):
     assert "top-1 on the test split, %" in one and "hollow" not in one
 
 
+def test_picture_of_several_controls(rows, tmp_path: Path):
+    rows("cars", "joint", 0.01)
+    everything = rows("cars", "5ep", 0.03)
+    plain = facts("cars", "5ep")
+    others = [replace(plain, control="joint", of_control="c-cars-joint"), replace(plain, control="scratch")]
+    board = compare_cases("c", [plain, *others], everything)
+    write_plot(board, tmp_path / "gain.svg")
+    text = (tmp_path / "gain.svg").read_text()
+    for words in ("fine-tuning", "joint training", "training from scratch", "BiSSL's gain on the test split, points"):
+        assert words in text
+    assert "over the checkpoints" not in text and "cars from 5ep" in text
+
+
 def test_nothing_to_draw(tmp_path: Path):
     with pytest.raises(BadInputError, match="nothing to draw"):
         write_plot(compare_cases("c", [facts("cars", "x")], []), tmp_path / "gain.svg")
