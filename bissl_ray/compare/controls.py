@@ -12,7 +12,7 @@ from bissl_ray.config import SearchSpace, SettingValue
 from bissl_ray.config.fixing import held, one_trial
 from bissl_ray.config.parameters import FloatParameter
 from bissl_ray.config.requests import Case, Comparison, SweepRequest
-from bissl_ray.config.settings import SolverSettings
+from bissl_ray.config.settings import OF_THE_SOLVE, SolverSettings
 from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.configurations import best_bissl, gather
@@ -23,7 +23,6 @@ JOINT_WEIGHTS: Final = FloatParameter(type="float", low=0.03, high=30.0, log=Tru
 """Where joint training's weight is searched: the losses are of one size, and a weight of 30 is all but supervised."""
 _FEWEST_FOR_A_WEIGHT: Final = 4
 """Trials that joint training's weight is searched in where BiSSL is held at one configuration."""
-_OF_THE_SOLVE: Final = [name for name in SolverSettings.model_fields if not name.startswith("proximity_")]
 
 
 def with_controls(comparison: Comparison, asked: Iterable[str]) -> Comparison:
@@ -87,7 +86,7 @@ def _space(space: SearchSpace, name: str) -> SearchSpace:
         case "frozen":
             return held(space, {"finetune_part": "head"}, {})
         case "identity":
-            return _without(space, _OF_THE_SOLVE, {"solver": "identity"})
+            return _without(space, OF_THE_SOLVE, {"solver": "identity"})
         case "continued":
             return _without(space, _of_bissl(), {"method": "continued"})
     joint = _without(space, _of_bissl(), {"method": "joint"})

@@ -98,6 +98,10 @@ class LevelSettings(SettingsGroup):
     clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm at both levels; null: no clipping")
 
 
+WITHOUT_SYSTEM: Final = ("identity", "sama")
+"""Solvers that solve nothing, whatever the number of iterations."""
+
+
 class SolverSettings(SettingsGroup):
     """The implicit part M (M + H)⁻¹ v of the hypergradient: λ, H, and how the linear system is solved."""
 
@@ -161,12 +165,27 @@ class SolverSettings(SettingsGroup):
     @property
     def solves(self) -> bool:
         """Whether linear systems are solved at all, by products; else by the identity, or what stands for it."""
-        return self.solver not in ("identity", "sama") and self.cg_iterations > 0
+        return self.solver not in WITHOUT_SYSTEM and self.cg_iterations > 0
 
     @property
     def first_order(self) -> bool:
         """Whether the curvature is known by gradients alone, and no second derivative is taken."""
         return self.curvature_products == "difference" or self.solver == "f2sa"
+
+
+OF_THE_SOLVE: Final = tuple(name for name in SolverSettings.model_fields if not name.startswith("proximity_"))
+"""Settings that say how systems are solved, the solver among them."""
+
+
+def unread(point: Mapping[str, Any]) -> frozenset[str]:
+    """Settings of a point that nothing reads, because nothing is solved there: any value would have done as well.
+
+    Args:
+        point: values by setting; what it leaves out has its default.
+    """
+    if point.get("solver") in WITHOUT_SYSTEM:
+        return frozenset(OF_THE_SOLVE) - {"solver"}
+    return frozenset(OF_THE_SOLVE) - {"solver", "cg_iterations"} if point.get("cg_iterations") == 0 else frozenset()
 
 
 class BilevelSettings(SolverSettings, LevelSettings):

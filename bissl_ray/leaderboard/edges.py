@@ -34,21 +34,26 @@ class Edge:
 def edges(space: "SearchSpace", winner: Point | None, control: Point | None) -> list[Edge]:
     """Find what to widen in a space by the best points of a sweep that searched it.
 
-    Only what searched at all is looked at, and of plain fine-tuning what it searches; a range that ends where the
-    setting itself does (no momentum, no weight decay) has nothing to be widened to.
+    Only what searched at all is looked at, and what the best point reads (a first-order gradient has no damping), and of
+    plain fine-tuning what it searches; a range that ends where the setting itself does (no momentum, no weight decay) has
+    nothing to be widened to.
 
     Args:
         space: the sweep's.
         winner: settings of BiSSL's best configuration; None before there is one.
         control: of plain fine-tuning's best point, likewise.
     """
-    from bissl_ray.config.widening import edge_of, widened  # takes long to import; the board does without
+    from bissl_ray.config.settings import unread  # takes long to import; the board does without
+    from bissl_ray.config.widening import edge_of, widened
 
     protocol = space.protocol
     searched = {**space.parameters} if protocol.trials > 1 else {}
     tuned = space.finetune_parameters if protocol.finalists * protocol.finetune_runs > 1 else {}
+    idle = frozenset[str]() if winner is None else unread(winner)
     found = []
     for name, parameter in {**searched, **tuned}.items():
+        if name in idle:
+            continue
         points = {Kind.BISSL: winner, Kind.CONTROL: control if name in tuned else None}
         best = {kind: point[name] for kind, point in points.items() if point is not None and name in point}
         for end in ("low", "high"):

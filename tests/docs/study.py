@@ -33,7 +33,7 @@ def filled(page: str) -> str:
 def table(name: str) -> str:
     """One comparison: a line for each control of each case, and which stored rows it was read from."""
     found = json.loads((RESULTS / f"{name}.json").read_text())
-    lines = markdown_table([row for row in found["rows"] if row["gain"] is not None], _COLUMNS)
+    lines = markdown_table([row for row in found["rows"] if row["finished"] and row["gain"] is not None], _COLUMNS)
     return f"{lines}\n\nOf {found['stored_rows']} stored rows, fingerprint `{found['stored_rows_sha256'][:12]}`.\n"
 
 

@@ -51,6 +51,22 @@ def test_each_setting_at_an_edge_is_named_with_what_to_write_instead():
 
 
 @pytest.mark.parametrize(
+    ("solver", "iterations", "named"),
+    [
+        ("cg", 10, ["upper_lr", "cg_iterations", "damping"]),
+        ("identity", 10, ["upper_lr"]),
+        ("sama", 10, ["upper_lr"]),
+        ("cg", 0, ["upper_lr"]),
+    ],
+)
+def test_what_the_best_point_does_not_read_is_at_no_edge(solver, iterations, named):
+    damping = {"damping": {"type": "float", "low": 1.0, "high": 100.0, "log": True}}
+    winner = {"upper_lr": 0.0105, "cg_iterations": iterations, "damping": 99.0, "solver": solver}
+    found = edges(space(parameters={**SECTIONS["parameters"], **damping}), winner, None)
+    assert [edge.setting for edge in found] == named
+
+
+@pytest.mark.parametrize(
     ("winner", "control", "expected"),
     [
         (0.0152, 0.0158, [f"the best, 0.0152, {LOW}, and so does that of plain fine-tuning, 0.0158: {WIDER}"]),
