@@ -34,9 +34,9 @@ class Edge:
 def edges(space: "SearchSpace", winner: Point | None, control: Point | None) -> list[Edge]:
     """Find what to widen in a space by the best points of a sweep that searched it.
 
-    Only what searched at all is looked at, and what the best point reads (a first-order gradient has no damping), and of
-    plain fine-tuning what it searches; a range that ends where the setting itself does (no momentum, no weight decay) has
-    nothing to be widened to.
+    Only what searched at all is looked at, and what the best point reads (a first-order gradient has no damping); of
+    plain fine-tuning what it searches. A range that ends where the setting itself does (no momentum, no weight decay)
+    has nothing to be widened to.
 
     Args:
         space: the sweep's.
