@@ -40,7 +40,8 @@ def table(name: str) -> str:
 def gain(row: dict[str, Any]) -> str:
     """The gain over the control in points, with its interval; bold where the interval leaves 0 out."""
     low, high = row["gain_low"], row["gain_high"]
-    words = f"{100 * row['gain']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})".replace("-", "−")
+    mean, least, most = (f"{round(100 * value, 1) + 0:+.1f}".replace("-", "−") for value in (row["gain"], low, high))
+    words = f"{mean} ({least} to {most})"
     return f"**{words}**" if low > 0 or high < 0 else words
 
 

@@ -40,3 +40,4 @@ def test_a_gain_stands_out_where_its_interval_leaves_0_out() -> None:
     row = {"gain": 0.011, "gain_low": 0.001, "gain_high": 0.021}
     assert gain(row) == "**+1.1 (+0.1 to +2.1)**"
     assert gain({**row, "gain_low": -0.001}) == "+1.1 (−0.1 to +2.1)"
+    assert gain({**row, "gain": -0.0001, "gain_low": -0.02}) == "+0.0 (−2.0 to +2.1)"
