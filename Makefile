@@ -5,11 +5,11 @@ INSTALLED := .venv/.installed
 
 .PHONY: demo test fast gputest lint format types mutants clean
 
-## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 4 minutes on 2 cores, with the installation).
+## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 8 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
 	$(BIN)/bissl-ray sweep --dataset digits
 
-## Every test, those that start Ray included (under 25 minutes on 2 cores).
+## Every test, those that start Ray included (39 minutes on 2 cores, with lint and types; the aim is 25).
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray"
 	$(BIN)/pytest -n 2 --dist loadfile -m ray
