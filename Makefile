@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 demo: $(INSTALLED)
 	$(BIN)/bissl-ray sweep --dataset digits
 
-## Every test, those that start Ray included (39 minutes on 2 cores, with lint and types; the aim is 25).
+## Every test, those that start Ray included (38 minutes on 2 cores; the aim is 25).
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray"
 	$(BIN)/pytest -n 2 --dist loadfile -m ray
