@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 
 .PHONY: demo test fast gputest lint format types mutants clean
 
-## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 8 minutes on 2 cores, with the installation).
+## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 6 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
 	$(BIN)/bissl-ray sweep --dataset digits
 
