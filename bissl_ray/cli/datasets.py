@@ -7,7 +7,7 @@ import typer
 
 from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
-from bissl_ray.config.data_choice import DataPlaces
+from bissl_ray.config.data_choice import USED, DataPlaces
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _presence(spec: "DatasetSpec", data_dir: Path) -> str:
 
 
 @datasets.command()
-@takes(DataPlaces, leave_out={"pretext_dataset", "pretext_data_dir", "labels_per_class", "unlabelled_images"})
+@takes(DataPlaces, leave_out={"pretext_dataset", "pretext_data_dir", *USED})
 def check(
     folders: DataPlaces,
     filler: Filler,

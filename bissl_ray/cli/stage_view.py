@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from bissl_ray.config.addresses import without_secrets
-from bissl_ray.config.data_choice import COUNTS
+from bissl_ray.config.data_choice import USED
 from bissl_ray.metrics import in_words, of_objective
 from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
 from bissl_ray.words import ALIGNING
@@ -204,7 +204,7 @@ def _carried_on(asked: "StageOptions", request: "StageRequest", verb: str) -> li
     """What the next verb needs of what was typed; an evaluation asks its checkpoint for the settings."""
     own = {"--data-dir": asked.data_dir, "--splits-dir": asked.splits_dir}
     own |= {} if asked.storage == "./runs" else {"--storage": asked.storage}
-    own |= {f"--{name.replace('_', '-')}": str(getattr(asked, name)) for name in COUNTS if getattr(asked, name)}
+    own |= {f"--{name.replace('_', '-')}": str(getattr(asked, name)) for name in USED if getattr(asked, name)}
     assignments: Sequence[str] = ()
     if verb != "evaluate":
         point = None if asked.point is None else str(asked.point)

@@ -11,6 +11,7 @@ from bissl_ray.cli.filling import OF_CHECKPOINT, OF_DATA, Filler
 from bissl_ray.cli.filling_data import staying
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import damage, show_board
+from bissl_ray.config.data_choice import USED
 from bissl_ray.config.options import BoardOptions, ResumeOptions, SweepOptions, named_once
 from bissl_ray.config.said_once import Said
 from bissl_ray.errors import BadInputError
@@ -47,7 +48,7 @@ def sweep(
     raise typer.Exit(code)
 
 
-@takes(ResumeOptions, leave_out={"pretext_dataset", "labels_per_class", "unlabelled_images"})
+@takes(ResumeOptions, leave_out={"pretext_dataset", *USED})
 def resume(
     asked: ResumeOptions, filler: Filler, name: Annotated[str, typer.Argument(help="The sweep's name.")]
 ) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from bissl_ray.compare.starts import Start, case_label, started_from
-from bissl_ray.config.data_choice import FOLDERS, DataPlaces
+from bissl_ray.config.data_choice import FOLDERS, USED, DataPlaces
 from bissl_ray.config.fixing import held
 from bissl_ray.config.flags import flag_of
 from bissl_ray.config.options import CompareOptions
@@ -38,9 +38,10 @@ def joined(known: Comparison | None, asked: Comparison) -> Comparison:
             )
     datasets = list(dict.fromkeys(case.dataset for case in cases.values()))
 
-    def place(case: Case) -> tuple[int, float, int]:
-        epochs = case.request.space.settings({}).pretrain_epochs if case.request.pretrained is None else 0
-        return datasets.index(case.dataset), case.request.data.labels_per_class or math.inf, epochs
+    def place(case: Case) -> tuple[int, float, int, int]:
+        data, own = case.request.data, case.request.pretrained is None
+        epochs = case.request.space.settings({}).pretrain_epochs if own else 0
+        return datasets.index(case.dataset), data.labels_per_class or math.inf, data.label_draw or 0, epochs
 
     return Comparison(name=asked.name, cases=tuple(sorted(cases.values(), key=place)))
 
@@ -69,8 +70,8 @@ def extended(known: Comparison, starts: Sequence[Start], asked: CompareOptions) 
             f"comparison {known.name} has begun, and {flags} would change it: leave the options out to go on with it, "
             "or name what to add with --dataset or --pretrained"
         )
-    kinds = dict.fromkeys((case.dataset, case.request.data.labels_per_class) for case in here.cases)
-    cases = [_from(here, dataset, labels, start, partial) for dataset, labels in kinds for start in starts]
+    kinds = dict.fromkeys(_kind(case) for case in here.cases)
+    cases = [_from(here, kind, start, partial) for kind in kinds for start in starts]
     return joined(here, Comparison(name=known.name, cases=tuple(cases)))
 
 
@@ -106,13 +107,18 @@ def _has(case: Case, name: str, value: Any) -> bool:
     return bool(getattr(request.data, name) == (absolute_path(value) if name in FOLDERS else value))
 
 
-def _from(comparison: Comparison, dataset: str, labels: int | None, start: Start, allow_partial: bool) -> Case:
-    """A case from a checkpoint, the rest as the dataset's other cases have it."""
-    mains = [case for case in comparison.cases if case.dataset == dataset and case.control == PLAIN]
-    own = [case for case in mains if case.request.data.labels_per_class == labels]
-    model = next((case for case in own if case.checkpoint == case_label(start, labels)), own[0]).request
+def _kind(case: Case) -> tuple[object, ...]:
+    """What a comparison has further starts for: its data, but for where they lie."""
+    data = case.request.data
+    return data.dataset, *(getattr(data, name) for name in USED)
+
+
+def _from(comparison: Comparison, kind: tuple[object, ...], start: Start, allow_partial: bool) -> Case:
+    """A case from a checkpoint, the rest as the other cases of its kind have it."""
+    own = [case for case in comparison.cases if _kind(case) == kind and case.control == PLAIN]
+    model = next((case for case in own if case.checkpoint == case_label(start, case.request.data)), own[0]).request
     space = model.space
     if start.epochs not in (None, space.settings({}).pretrain_epochs):
         space = held(space, {"pretrain_epochs": start.epochs}, {})
     request = started_from(model, comparison.name, start, allow_partial).model_copy(update={"space": space})
-    return Case(checkpoint=case_label(start, request.data.labels_per_class), request=request)
+    return Case(checkpoint=case_label(start, request.data), request=request)

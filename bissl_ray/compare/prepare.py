@@ -83,7 +83,7 @@ def _of_datasets(asked: CompareOptions, name: str, of_dataset: OfDataset) -> Com
                 space = one_configuration(base, _known_good(base, given), pretraining, plan)
             else:
                 space = held(base, {**given, **pretraining}, {**plan, "trials": asked.trials})
-            label = case_label(start, own.labels_per_class)
+            label = case_label(start, own)
             sweep = SweepOptions(
                 dataset=chosen,
                 space=space,
@@ -122,7 +122,7 @@ def _of_winner(asked: CompareOptions, name: str, storage: str, starts: Sequence[
         pretraining = {} if start.epochs is None else {"pretrain_epochs": start.epochs}
         started = started_from(request, check_name("comparison", name), start, asked.allow_partial)
         held_at = one_configuration(space, point, pretraining, fresh)
-        label = case_label(start, request.data.labels_per_class)
+        label = case_label(start, request.data)
         cases.append(Case(checkpoint=label, request=started.model_copy(update={"space": held_at})))
     return Comparison(name=name, cases=tuple(cases))
 

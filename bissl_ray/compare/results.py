@@ -41,6 +41,7 @@ def _facts(
         control=case.control,
         of_control=case.sweep,
         labels=case.request.data.labels_per_class,
+        draw=case.request.data.label_draw,
     )
     documents = {name: read_sweep_document(storage, name) for name in {main.sweep, case.sweep} & begun}
     if main.sweep not in documents:

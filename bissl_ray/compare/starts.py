@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from bissl_ray.config.addresses import without_secrets
+from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.how_to_write import number_hint, whole_hint
 from bissl_ray.config.options import CompareOptions
 from bissl_ray.config.requests import CheckpointChoice, SweepRequest
 from bissl_ray.config.scalars import read_plain
 from bissl_ray.errors import BadInputError
+from bissl_ray.leaderboard.comparison.cases import draw_suffix
 from bissl_ray.preflight.sources.address import label_of, named
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -65,9 +67,10 @@ def starts_of(asked: CompareOptions) -> list[Start]:
     return found
 
 
-def case_label(start: Start, labels_per_class: int | None) -> str:
-    """How tables call a case, and how its sweep's name ends: by its start, and the number of labels where it is set."""
-    return start.label if labels_per_class is None else f"{start.label}-{labels_per_class}labels"
+def case_label(start: Start, data: DataPlaces) -> str:
+    """How tables call a case, and how its sweep's name ends: by its start, the number of labels and their draw."""
+    labels = "" if data.labels_per_class is None else f"-{data.labels_per_class}labels"
+    return f"{start.label}{labels}{draw_suffix(data.label_draw)}"
 
 
 def case_name(comparison: str, dataset: str, label: str) -> str:
@@ -91,7 +94,7 @@ def started_from(request: SweepRequest, comparison: str, start: Start, allow_par
         same = own if own is not None and own.file == file else CheckpointChoice(file=file)
         head, partial = named(start.head) or same.head, allow_partial or same.allow_partial
         pretrained = CheckpointChoice(file=file, head=head, allow_partial=partial)
-    name = case_name(comparison, request.dataset, case_label(start, request.data.labels_per_class))
+    name = case_name(comparison, request.dataset, case_label(start, request.data))
     return request.model_copy(update={"name": name, "pretrained": pretrained})
 
 

@@ -35,6 +35,9 @@ class DataPlaces:
         least=1,
         once="unlabelled-images",
     )
+    label_draw: int | None = flag(
+        "Another draw of the images with labels: 1, 2, ... [the split's own]", metavar="N", least=1
+    )
 
     def absolute(self) -> Self:
         """The same with paths that processes in other folders find."""
@@ -52,8 +55,8 @@ class DataPlaces:
 FOLDERS = ("data_dir", "splits_dir", "pretext_data_dir")
 """Of `DataPlaces`: what may change while the data stay what they are."""
 
-COUNTS = ("labels_per_class", "unlabelled_images")
-"""Of `DataPlaces`: how many of the training images are used."""
+USED = ("labels_per_class", "unlabelled_images", "label_draw")
+"""Of `DataPlaces`: which of the training images are used."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 One shuffled order of the training images, drawn from the split's seed, decides both: the labelled images of a class are
 its first in that order, and the pool is the order's beginning, the labelled ones always among it. So what is drawn for
 a small number is a part of what is drawn for a larger one; and where the pool's share reaches past the labelled images,
-as it mostly does, it is the same pool for every number of labels. Validation and test stay whole.
+as it mostly does, it is the same pool for every number of labels. Another draw of the labels takes others of the same
+pool. Validation and test stay whole.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,18 +36,7 @@ def with_few_labels(splits: DatasetSplits, spec: DatasetSpec, choice: DataChoice
         return replace(splits, labelled_pool=None)
     _refuse_none("--labels-per-class", wanted)
     classes = _classes(known.targets, splits, spec, wanted)
-    chosen = np.zeros(len(classes), dtype=bool)
-    order = _order(len(classes), choice)
-    for number in range(splits.classes or 0):
-        own = order[classes[order] == number]
-        if len(own) < wanted:
-            name = number if splits.class_names is None else splits.class_names[number]
-            raise BadInputError(
-                f"--labels-per-class {wanted}: class {name} of {spec.title} has {len(own):,} training images; give "
-                f"{len(own):,} or fewer, or leave it out to take all labels"
-            )
-        chosen[own[:wanted]] = True
-    labelled = np.flatnonzero(chosen)
+    labelled = _first_of_each_class(_order(len(classes), choice), classes, splits, spec, wanted, "training images")
     return replace(
         splits,
         train=known.select(labelled.tolist()),
@@ -103,6 +93,64 @@ def with_few_unlabelled(
         fingerprint=_marked(splits.fingerprint, "pretext", pool),
         pretext_fingerprint=_marked(splits.of_pretext, "pretext", pool),
     )
+
+
+def with_another_draw(
+    splits: DatasetSplits, whole: DatasetSplits, spec: DatasetSpec, choice: DataChoice
+) -> DatasetSplits:
+    """Give the labels to other images of the pool, which does not change; nor do validation and test.
+
+    So runs over several draws start from the same checkpoint, and differ in nothing but which images have labels.
+
+    Args:
+        splits: as the two above leave them.
+        whole: the same as the dataset's reader gives them.
+        spec: the dataset's facts.
+        choice: `label_draw`, an order of its own of the images; None: the splits stay as they are.
+
+    Raises:
+        BadInputError: no number of labels is given, or a class has fewer images in the pool.
+    """
+    draw, wanted = choice.label_draw, choice.labels_per_class
+    if draw is None:
+        return splits
+    _refuse_none("--label-draw", draw)
+    if wanted is None:
+        raise BadInputError(f"--label-draw {draw} draws some of the labels: add --labels-per-class N, or leave it out")
+    known = whole.train if whole.labelled_pool is None else whole.labelled_pool
+    classes = _classes(known.targets, splits, spec, wanted)
+    order, among = (
+        permutation(len(known), choice.split_seed, f"{choice.dataset} labels, draw {draw}"),
+        "training images",
+    )
+    if choice.pretext == choice.dataset and choice.unlabelled_images is not None:
+        seen = {splits.pretext.name(place) for place in range(len(splits.pretext))}
+        order = order[np.fromiter((known.images.name(index) in seen for index in order.tolist()), bool, len(order))]
+        among = f"of the {choice.unlabelled_images:,} images of --unlabelled-images"
+    labelled = _first_of_each_class(order, classes, splits, spec, wanted, among)
+    return replace(
+        splits,
+        train=known.select(labelled.tolist()),
+        fingerprint=_marked(splits.fingerprint, "train", labelled),
+        labelled_fingerprint=_marked(splits.labelled_fingerprint, "train", labelled),
+    )
+
+
+def _first_of_each_class(
+    order: Indices, classes: Indices, splits: DatasetSplits, spec: DatasetSpec, wanted: int, among: str
+) -> Indices:
+    """The places of the first images of each class in an order; `among` says in words what that is of."""
+    chosen = np.zeros(len(classes), dtype=bool)
+    for number in range(splits.classes or 0):
+        own = order[classes[order] == number]
+        if len(own) < wanted:
+            name = number if splits.class_names is None else splits.class_names[number]
+            raise BadInputError(
+                f"--labels-per-class {wanted}: class {name} of {spec.title} has {len(own):,} {among}; give "
+                f"{len(own):,} or fewer, or leave it out to take all labels"
+            )
+        chosen[own[:wanted]] = True
+    return np.flatnonzero(chosen)
 
 
 def _classes(targets: Sequence[Target], splits: DatasetSplits, spec: DatasetSpec, wanted: int) -> Indices:

@@ -19,7 +19,8 @@ def open_data(choice: DataChoice) -> DatasetSplits:
         BadInputError: not there, incomplete, damaged, or targets that don't fit; or the pretext might see images that
             are for validation or test; or more labels or images are asked for than there are.
     """
-    from bissl_ray.data.few_labels import with_few_labels, with_few_unlabelled  # numpy; the registry costs nothing
+    # It takes numpy; the registry costs nothing.
+    from bissl_ray.data.few_labels import with_another_draw, with_few_labels, with_few_unlabelled
 
     spec, pretext_spec = get_dataset(choice.dataset), get_dataset(choice.pretext)
     _refuse_a_second_folder(choice)
@@ -28,7 +29,8 @@ def open_data(choice: DataChoice) -> DatasetSplits:
     splits = with_few_labels(whole, spec, choice)
     if choice.pretext != choice.dataset:
         splits = _with_pretext_of(choice, splits)
-    return with_few_unlabelled(splits, whole, pretext_spec, choice)
+    splits = with_few_unlabelled(splits, whole, pretext_spec, choice)
+    return with_another_draw(splits, whole, spec, choice)
 
 
 def _with_pretext_of(choice: DataChoice, splits: DatasetSplits) -> DatasetSplits:

@@ -39,7 +39,7 @@ _BEFORE: Final = (
     Column("#", 100, lambda row: "" if row["rank"] is None else str(row["rank"])),
     Column("trial", 99, lambda row: _marked(row), number=False),
     Column("sweep", 60, lambda row: row["sweep"], number=False),
-    Column("labels", 88, lambda row: setting(row["labels_per_class"]), key="labels_per_class"),
+    Column("labels", 88, lambda row: _labels(row), key="labels_per_class"),
     Column("status", 90, lambda row: describe_status(row), number=False),
     Column("score %", 98, lambda row: _metric(row).score(row["objective"], unit=""), key="objective"),
     Column("±", 80, lambda row: _half_width(row, "objective")),
@@ -72,6 +72,11 @@ def describe_status(row: Row) -> str:
     if row["kind"] == Kind.CONTROL:
         return Kind.CONTROL if row["control"] in (None, PLAIN) else CONTROLS[row["control"]].title
     return Standing.CONFIRMED if row["standing"] == Standing.CONFIRMED else str(row["status"])
+
+
+def _labels(row: Row) -> str:
+    draw = row["label_draw"]
+    return f"{setting(row['labels_per_class'])}{'' if draw is None else f' (draw {draw})'}"
 
 
 def _marked(row: Row) -> str:

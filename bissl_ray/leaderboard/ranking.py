@@ -17,6 +17,7 @@ _FROM_TRIAL: Final = (
     "status_reason",
     "origin",
     "labels_per_class",
+    "label_draw",
     "alternations",
     "hvps",
     "cg_residual",

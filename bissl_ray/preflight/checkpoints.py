@@ -139,16 +139,19 @@ def _notes_on_labels(source: str, made: Mapping[str, Any], dataset: str, facts: 
     if trained is None or made.get("dataset") != dataset or facts.labelled_fingerprint == made.get(_LABELLED):
         return []
     then, now = made.get("labels_per_class"), facts.labels_per_class
-    if then == now:
+    draws = made.get("label_draw"), facts.label_draw
+    if then == now and draws[0] == draws[1]:
         return []
-    more = "" if then is not None and (now is None or then < now) else ": it knows labels that are left out here"
-    return [f"{source} was {trained} {_labels(then)}, not {_labels(now)} as here{more}"]
+    # A smaller number is a part of a larger one of the same draw, and any is a part of all.
+    a_part = then is not None and (now is None or (then < now and draws[0] == draws[1]))
+    more = "" if a_part else ": it knows labels that are left out here"
+    return [f"{source} was {trained} {_labels(then, draws[0])}, not {_labels(now, draws[1])} as here{more}"]
 
 
-def _labels(per_class: int | None) -> str:
-    return (
-        "every labelled image" if per_class is None else f"{per_class} labelled image{'s' * (per_class > 1)} per class"
-    )
+def _labels(per_class: int | None, draw: int | None) -> str:
+    if per_class is None:
+        return "every labelled image"
+    return f"{per_class} labelled image{'s' * (per_class > 1)} per class{'' if draw is None else f' (draw {draw})'}"
 
 
 def _made_with_another_split(made: Mapping[str, Any], dataset: str, facts: DataFacts) -> bool:

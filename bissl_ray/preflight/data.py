@@ -33,6 +33,7 @@ class DataFacts:
         validation_from: where validation came from, in words.
         without_split: the folder of index files that has none of this dataset; None: it has, or none was given.
         labels_per_class: labelled training images of each class, where so many were asked for.
+        label_draw: which further draw of them; None: the split's own.
         class_names: of each class, by its label; None where the files have none.
         own: whether it is a folder of a person's own, whose classes are worth a look.
         notes: what else is.
@@ -47,6 +48,7 @@ class DataFacts:
     validation_from: str
     without_split: str | None
     labels_per_class: int | None = None
+    label_draw: int | None = None
     class_names: tuple[str, ...] | None = None
     own: bool = False
     notes: tuple[str, ...] = ()
@@ -54,7 +56,8 @@ class DataFacts:
     @property
     def in_words(self) -> str:
         """Classes, images, where validation came from, and fingerprint, for a line."""
-        labelled = "" if self.labels_per_class is None else f" ({self.labels_per_class} per class)"
+        draw = "" if self.label_draw is None else f", draw {self.label_draw}"
+        labelled = "" if self.labels_per_class is None else f" ({self.labels_per_class} per class{draw})"
         sizes = ", ".join(f"{count} {name}{labelled * (name == 'train')}" for name, count in self.sizes.items())
         validation = f"validation {self.validation_from}"
         if self.without_split is not None:
@@ -130,6 +133,7 @@ def inspect_data(data: DataChoice, decoding: Decoding = AS_SHOWN) -> DataFacts:
         validation_from=splits.validation_from,
         without_split=data.splits_dir if lacking else None,
         labels_per_class=data.labels_per_class,
+        label_draw=data.label_draw,
         class_names=splits.class_names,
         own=own,
         notes=tuple(finding.text for finding in folders_in_classes(splits)) if own and spec.task in LABELS else (),

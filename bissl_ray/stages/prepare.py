@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bissl_ray.config import load_search_space
 from bissl_ray.config.columns import settings_of_row
-from bissl_ray.config.data_choice import COUNTS, DataChoice, DataPlaces
+from bissl_ray.config.data_choice import USED, DataChoice, DataPlaces
 from bissl_ray.config.options import StageOptions
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import StageName, StageRequest, Way
@@ -140,5 +140,5 @@ def _of_checkpoint(
     # Without the files the split is another, which is said when the fingerprints are compared.
     if splits_dir is not None and not holds_split(Path(splits_dir), asked.dataset or dataset):
         splits_dir = None
-    counts = {name: made.get(name) for name in COUNTS} if asked.dataset in (None, dataset) else {}
-    return resolved, DataChoice(dataset, made.get("split_seed", 0), splits_dir=splits_dir, **counts)
+    used = {name: made.get(name) for name in USED} if asked.dataset in (None, dataset) else {}
+    return resolved, DataChoice(dataset, made.get("split_seed", 0), splits_dir=splits_dir, **used)

@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from bissl_ray.config import load_search_space
-from bissl_ray.config.data_choice import COUNTS, DataPlaces
+from bissl_ray.config.data_choice import USED, DataPlaces
 from bissl_ray.config.options import StageOptions
 from bissl_ray.config.requests import StageName
 from bissl_ray.leaderboard import find_trial
@@ -34,7 +34,7 @@ def stated(stage: StageName, asked: StageOptions) -> tuple[str | None, frozenset
     if stage == "evaluate" and asked.space is None and asked.point is None:
         made = _made(asked)
         if "settings" in made:
-            return made.get("dataset"), frozenset({"space", "splits_dir", *COUNTS})
+            return made.get("dataset"), frozenset({"space", "splits_dir", *USED})
     if asked.space is not None:
         return load_search_space(asked.space).dataset, frozenset()
     return None if asked.dataset is not None else _made(asked).get("dataset"), frozenset()

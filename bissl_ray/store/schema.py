@@ -37,6 +37,7 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "origin": _TEXT,  # who proposed it, as `words.Origin` has it
     "seed": _INTEGER,
     "labels_per_class": _INTEGER,  # labelled training images of each class; null: all that the dataset gives
+    "label_draw": _INTEGER,  # which further draw of these; null: the split's own
     "objective": _REAL,  # larger is better, a fraction of one
     "objective_name": _TEXT,
     "test_metric": _REAL,

@@ -93,6 +93,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "origin": record.origin,
                 "seed": record.seed,
                 "labels_per_class": order.data.labels_per_class,
+                "label_draw": order.data.label_draw,
                 "started_at": datetime.now(UTC),
                 "git": git_state(),
                 "versions": versions(),

@@ -61,8 +61,8 @@ def run_sweep(dataset: str | None = None, *, view: View | None = None, **options
         view: shows progress; None shows nothing.
         options: what else is asked for, by the attributes of `bissl_ray.config.options.SweepOptions`: storage, space,
             overrides, trials, budget, name, data_dir, splits_dir, pretext_dataset, pretext_data_dir, labels_per_class,
-            unlabelled_images, pretrained, pretrained_head, allow_partial, pretrain, workers_per_trial, gpus_per_worker,
-            address.
+            unlabelled_images, label_draw, pretrained, pretrained_head, allow_partial, pretrain, workers_per_trial,
+            gpus_per_worker, address.
 
     Returns:
         How it ended. Results: `bissl_ray.load_trials(storage)`.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from bissl_ray.config.data_choice import COUNTS
+from bissl_ray.config.data_choice import USED
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.preflight.session import session
@@ -26,7 +26,7 @@ _OF_THE_MAKING: Final = (
     "fingerprint",
     "labelled_fingerprint",
     "split_fingerprint",
-    *COUNTS,
+    *USED,
 )
 _LEAST_SHARE: Final = 32
 """Images of a pretraining step that a worker is worth its start and its part in every collective for."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from bissl_ray.config.data_choice import COUNTS
+from bissl_ray.config.data_choice import USED
 from bissl_ray.config.settings import Settings
 from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import Scores, judged_by
@@ -198,7 +198,7 @@ class Trial:
             "pretext_dataset": order.data.pretext_dataset,
             "split_seed": order.data.split_seed,
             "splits_dir": order.data.splits_dir,
-            **{name: getattr(order.data, name) for name in COUNTS},
+            **{name: getattr(order.data, name) for name in USED},
             "fingerprint": splits.fingerprint,
             "labelled_fingerprint": splits.labelled_fingerprint,
             "split_fingerprint": splits.of_split,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bissl_ray.cli.filling import OF_DATA
-from bissl_ray.config.data_choice import COUNTS, DataChoice
+from bissl_ray.config.data_choice import USED, DataChoice
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.options import StageOptions, SweepOptions
 from bissl_ray.stages.prepare import prepare_stage
@@ -41,9 +41,15 @@ def test_clothes_of_debian(here, tmp_path: Path) -> None:
     assert "230 pretext, 30 train (3 per class), 10 validation, 30 test images" in done.out
 
 
+def test_another_draw_is_said(here) -> None:
+    done = here("sweep", "--dataset", "digits", *FEW, "--label-draw", "2", "--dry-run")
+    assert done.code == 0 and "30 train (3 per class, draw 2), 300 validation" in done.out, done
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("--label-draw", "2"), "--label-draw 2 draws some of the labels: add --labels-per-class N"),
         (("--labels-per-class", "90"), "class 0 of Digits has 89 training images; give 89 or fewer"),
         (("--labels-per-class", "10", "--unlabelled-images", "99"), "100 images of Digits are labelled"),
     ],
@@ -75,10 +81,10 @@ def test_a_request_keeps_them_and_one_of_before_has_none(tmp_path: Path) -> None
     again = SweepDocument.from_any_version(document.model_dump(mode="json"))
     assert again.request.data == DataChoice("digits", labels_per_class=3, unlabelled_images=600)
     content = document.model_dump(mode="json")
-    for name in COUNTS:
+    for name in USED:
         del content["request"]["data"][name]
     assert SweepDocument.from_any_version(content).request.data == DataChoice("digits")
-    assert {*COUNTS} <= {each.name for each in fields(DataChoice)}
+    assert {*USED} <= {each.name for each in fields(DataChoice)}
 
 
 def test_a_stages_name_stands_for_its_number_of_labels(tmp_path: Path) -> None:
@@ -87,6 +93,8 @@ def test_a_stages_name_stands_for_its_number_of_labels(tmp_path: Path) -> None:
     again, _ = prepare_stage("pretrain", replace(asked, labels_per_class=10))
     assert first.difference(first) is None
     assert again.difference(first) == "labels_per_class 10 instead of 3"
+    other, _ = prepare_stage("pretrain", replace(asked, label_draw=1))
+    assert other.difference(first) == "label_draw 1 instead of nothing (null)"
 
 
 def test_the_next_stage_is_told(here, tmp_path: Path) -> None:

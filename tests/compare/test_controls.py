@@ -161,3 +161,15 @@ def test_few_labels_make_cases_of_their_own(tmp_path: Path) -> None:
         f"{length}ep-{labels}labels" for labels in (1, 3) for length in (5, 20)
     ]
     assert prepare_comparison(options(), "c", str(tmp_path), longer) == longer
+
+
+def test_draws_of_the_labels_make_cases_of_their_own(tmp_path: Path) -> None:
+    first = prepared("c", ["digits"], STARTS[:1], labels_per_class=3)
+    asked = options(STARTS[:1], datasets=["digits"], labels_per_class=3, label_draw=2)
+    both = prepare_comparison(asked, "c", str(tmp_path), first)
+    assert [case.checkpoint for case in both.cases] == ["5ep-3labels", "5ep-3labels-draw2"]
+    assert [case.request.data.label_draw for case in both.cases] == [None, 2]
+    longer = prepare_comparison(options(STARTS[1:]), "c", str(tmp_path), both)
+    assert [case.checkpoint for case in longer.cases] == [
+        f"{length}ep-3labels{draw}" for draw in ("", "-draw2") for length in (5, 20)
+    ]

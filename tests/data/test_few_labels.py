@@ -171,3 +171,48 @@ def test_scenes_may_have_a_smaller_pool() -> None:
     size = len(whole.train) + 10
     splits = open_data(DataChoice("digits_scenes", unlabelled_images=size))
     assert len(splits.pretext) == size and set(names(whole.train)) < set(names(splits.pretext))
+
+
+def test_another_draw_labels_other_images_of_the_same_pool(choice: DataChoice) -> None:
+    """Nested and balanced as the first draw is; whatever the pretext and the held-out images are, they stay."""
+    own, first, again = (labelled(1, choice, label_draw=draw) for draw in (None, 1, 1))
+    several = [labelled(1, choice, label_draw=draw) for draw in range(1, 5)]
+    assert names(first.train) == names(again.train) and first.fingerprint == again.fingerprint
+    assert len({splits.fingerprint for splits in [own, *several]}) == 5
+    assert len({splits.labelled_fingerprint for splits in [own, *several]}) == 5
+    assert len({frozenset(names(splits.train)) for splits in [own, *several]}) > 1
+    for splits in several:
+        assert np.bincount(splits.train.targets).tolist() == [1] * splits.classes
+        assert (splits.of_pretext, splits.of_split) == (own.of_pretext, own.of_split)
+        for part in ("pretext", "validation", "test"):
+            assert names(splits.images(part)) == names(own.images(part))
+    assert set(names(first.train)) < set(names(labelled(3, choice, label_draw=1).train))
+
+
+def test_another_draw_is_of_a_smaller_pool() -> None:
+    """So that all draws start from the same pretraining, whose pretext has seen each labelled image."""
+    own = labelled(3, unlabelled_images=200)
+    for draw in range(1, 6):
+        splits = labelled(3, unlabelled_images=200, label_draw=draw)
+        assert splits.of_pretext == own.of_pretext and names(splits.pretext) == names(own.pretext)
+        assert set(names(splits.train)) <= set(names(own.pretext)) and names(splits.train) != names(own.train)
+
+
+def test_another_draw_beside_another_datasets_pretext(tmp_path: Path) -> None:
+    other = replace(DIGITS, data_dir=str(write_tiny("cars", tmp_path)), pretext_dataset="cars", unlabelled_images=4)
+    assert names(labelled(3, other, label_draw=2).train) == names(labelled(3, label_draw=2).train)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"label_draw": 2}, "--label-draw 2 draws some of the labels: add --labels-per-class N, or leave it out"),
+        ({"label_draw": 0, "labels_per_class": 3}, "--label-draw 0: expected 1 or more"),
+    ],
+)
+def test_draws_that_cannot_be(changes: dict[str, object], told: str) -> None:
+    assert refusal(replace(DIGITS, **changes)).startswith(told)
+
+
+def test_a_pool_with_labels_throughout_has_one_draw() -> None:
+    assert names(labelled(10, unlabelled_images=100, label_draw=1).train) == names(labelled(10).train)

@@ -63,11 +63,11 @@ def test_a_checkpoint_that_saw_labels_is_no_self_supervised_one(facts: DataFacts
         notes_on_pretrained("a.pt", made(1, "aligned"), "digits", facts)
 
 
-def few(number: int | None, seed: int = 0, model: str = "aligned") -> dict[str, Any]:
+def few(number: int | None, seed: int = 0, model: str = "aligned", draw: int | None = None) -> dict[str, Any]:
     """Metadata of a checkpoint of ours that was made with so many labels."""
-    splits = open_data(DataChoice("digits", split_seed=seed, labels_per_class=number))
+    splits = open_data(DataChoice("digits", split_seed=seed, labels_per_class=number, label_draw=draw))
     marks = {"labelled_fingerprint": splits.labelled_fingerprint, "split_fingerprint": splits.of_split}
-    return made(seed, model, labels_per_class=number, **marks)
+    return made(seed, model, labels_per_class=number, label_draw=draw, **marks)
 
 
 def test_fewer_labels_are_the_same_split() -> None:
@@ -91,3 +91,14 @@ def test_labels_that_a_model_knows_and_that_are_left_out_here_are_noted() -> Non
         (note,) = notes_on_data("a.pt", metadata, "digits", facts)
         assert note == f"a.pt was aligned with {then}, not 3 {here}: it knows labels that are left out here"
     assert len(notes_on_pretrained("a.pt", few(10, model="finetuned"), "digits", facts)) == 2
+
+
+def test_labels_of_another_draw_are_others() -> None:
+    facts = inspect_data(DataChoice("digits", labels_per_class=3, label_draw=2))
+    here = "not 3 labelled images per class (draw 2) as here: it knows labels that are left out here"
+    for known, then in ((few(3), ""), (few(3, draw=1), " (draw 1)")):
+        (note,) = notes_on_data("a.pt", known, "digits", facts)
+        assert note == f"a.pt was aligned with 3 labelled images per class{then}, {here}"
+    assert notes_on_data("a.pt", few(3, draw=2), "digits", facts) == []
+    (note,) = notes_on_data("a.pt", few(1, draw=2), "digits", facts)
+    assert "knows labels" not in note

@@ -14,6 +14,11 @@ from bissl_ray.metrics import Metric, of_objective
 Pipeline = Literal["bissl", "control"]
 
 
+def draw_suffix(draw: int | None) -> str:
+    """How the label of a case ends that is of a further draw of the labels."""
+    return "" if draw is None else f"-draw{draw}"
+
+
 @dataclass(frozen=True)
 class CaseFacts:
     """What a comparison knows of one of its sweeps beyond the rows of the store.
@@ -30,6 +35,7 @@ class CaseFacts:
         control: what BiSSL is compared with, a name of `controls.CONTROLS`.
         of_control: name of the sweep that ran it; None: the same.
         labels: labelled training images of each class; None: all, or as many as the dataset has.
+        draw: which further draw of these; None: the split's own.
         read: lines that say what was read of the checkpoint and what matched.
         edges: lines on settings whose best value lies at the edge of what was searched.
     """
@@ -45,8 +51,14 @@ class CaseFacts:
     control: str = PLAIN
     of_control: str | None = None
     labels: int | None = None
+    draw: int | None = None
     read: Sequence[str] = ()
     edges: Sequence[str] = ()
+
+    @property
+    def of_every_draw(self) -> str:
+        """The checkpoint's label as all draws of the labels have it."""
+        return self.checkpoint.removesuffix(draw_suffix(self.draw))
 
 
 @dataclass(frozen=True)
@@ -143,6 +155,27 @@ class Overall:
 
 
 @dataclass(frozen=True)
+class OverDraws:
+    """One dataset from one checkpoint against one control, over several draws of the images with labels.
+
+    An interval over seeds tells of training's chance alone; this one tells of which images had labels as well.
+
+    Attributes:
+        dataset: its name.
+        checkpoint: its label, without the draw.
+        control: a name of `controls.CONTROLS`.
+        gain: mean of the draws' gains with its interval over draws.
+        tests: of the draws' gains.
+    """
+
+    dataset: str
+    checkpoint: str
+    control: str
+    gain: Estimate
+    tests: PairedTests
+
+
+@dataclass(frozen=True)
 class Trend:
     """How the gain on one dataset changes from the first checkpoint to the last.
 
@@ -167,6 +200,7 @@ class ComparisonBoard:
         name: of the comparison.
         cases: its cases.
         overall: each checkpoint over the datasets.
+        draws: each dataset, checkpoint and control over the draws of the labels.
         trends: over the checkpoints of each dataset.
         rows: how many stored rows that was read from.
         rows_sha256: their fingerprint (`stored.fingerprint`).
@@ -175,6 +209,7 @@ class ComparisonBoard:
     name: str
     cases: Sequence[CaseResult]
     overall: Sequence[Overall]
+    draws: Sequence[OverDraws]
     trends: Sequence[Trend]
     rows: int
     rows_sha256: str

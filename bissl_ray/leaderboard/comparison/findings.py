@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bissl_ray.controls import PLAIN
-from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard, Overall, Side, Trend
+from bissl_ray.controls import CONTROLS, PLAIN
+from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard, Overall, OverDraws, Side, Trend
 from bissl_ray.leaderboard.comparison.following import in_words
 from bissl_ray.leaderboard.comparison.significance import FEWEST_FOR_RANKS, holm
 from bissl_ray.leaderboard.numbers import duration, probability
@@ -14,10 +14,11 @@ _SURPRISING: Final = 0.05
 
 
 def findings(board: ComparisonBoard) -> list[str]:
-    """Sentences on how the gain changes over checkpoints, and on all datasets together."""
+    """Sentences on how the gain changes over checkpoints, on all datasets together, and on all draws of the labels."""
     metrics = {case.facts.dataset: case.metric for case in board.against_plain if case.gain is not None}
     trends = [_of_trend(trend, metrics[trend.dataset]) for trend in board.trends]
-    return [*trends, *(_of_overall(overall, next(iter(metrics.values()))) for overall in board.overall)]
+    overall = [_of_overall(one, next(iter(metrics.values()))) for one in board.overall]
+    return [*trends, *overall, *(_over_draws(one, metrics[one.dataset]) for one in board.draws)]
 
 
 def notes(board: ComparisonBoard) -> list[str]:
@@ -101,6 +102,17 @@ def _of_trend(trend: Trend, metric: Metric) -> str:
     return (
         f"From {trend.first} to {trend.last} the gain on {trend.dataset} {word}: {mean} "
         f"({interval}{change.n} seed{'' if change.n == 1 else 's'})."
+    )
+
+
+def _over_draws(over: OverDraws, metric: Metric) -> str:
+    gain, tests = over.gain, over.tests
+    mean = metric.gain(gain.mean, unit=" points")
+    against = "plain fine-tuning" if over.control == PLAIN else CONTROLS[over.control].title
+    return (
+        f"Over {gain.n} draws of the labels on {over.dataset} from {over.checkpoint}: {mean} on average against "
+        f"{against} (95% interval over draws {metric.gain(gain.low)} to {metric.gain(gain.high)}); better in "
+        f"{tests.positive}, worse in {tests.negative}."
     )
 
 

@@ -9,6 +9,7 @@ from bissl_ray.leaderboard.comparison.cases import (
     CaseResult,
     ComparisonBoard,
     Overall,
+    OverDraws,
     Pipeline,
     Side,
     Trend,
@@ -43,6 +44,7 @@ def compare_cases(name: str, facts: Sequence[CaseFacts], trials: Iterable[Row]) 
         name,
         cases,
         [row for label in labels if (row := _overall(label, plain)) is not None],
+        list(_over_draws(cases)),
         [trend for name in datasets for trend in _trends([case for case in plain if case.facts.dataset == name])],
         len(trials),
         fingerprint(trials),
@@ -112,19 +114,34 @@ def _side(
 
 
 def _overall(label: str, cases: Sequence[CaseResult]) -> Overall | None:
-    own = [case for case in cases if case.facts.checkpoint == label and case.gain is not None]
-    # Figures of unlike units have no mean.
-    if len({case.split for case in own}) > 1 or len({case.unit for case in own}) > 1:
-        return None
-    means = [case.gain.mean for case in own if case.gain is not None]
+    means = _means([case for case in cases if case.facts.checkpoint == label])
     gain = estimate(means)
     return None if gain is None or gain.n < 2 else Overall(label, gain, paired_tests(means))
 
 
+def _over_draws(cases: Sequence[CaseResult]) -> Iterator[OverDraws]:
+    alike: dict[tuple[str, str, str], list[CaseResult]] = {}
+    for case in cases:
+        alike.setdefault((case.facts.dataset, case.facts.of_every_draw, case.facts.control), []).append(case)
+    for of_one, own in alike.items():
+        means = _means(own)
+        gain = estimate(means)
+        if gain is not None and gain.n > 1:
+            yield OverDraws(*of_one, gain, paired_tests(means))
+
+
+def _means(cases: Sequence[CaseResult]) -> list[float]:
+    """The mean gain of each case that has one; none where they are of unlike splits or units, which have no mean."""
+    own = [case for case in cases if case.gain is not None]
+    if len({case.split for case in own}) > 1 or len({case.unit for case in own}) > 1:
+        return []
+    return [case.gain.mean for case in own if case.gain is not None]
+
+
 def _trends(cases: Sequence[CaseResult]) -> Iterator[Trend]:
-    """Over the checkpoints of a dataset, for each number of labels that it has several of."""
-    for labels in dict.fromkeys(case.facts.labels for case in cases):
-        own = [case for case in cases if case.facts.labels == labels and case.gain is not None]
+    """Over the checkpoints of a dataset, for each number and draw of labels that it has several of."""
+    for labels in dict.fromkeys((case.facts.labels, case.facts.draw) for case in cases):
+        own = [case for case in cases if (case.facts.labels, case.facts.draw) == labels and case.gain is not None]
         if len(own) > 1 and own[0].split == own[-1].split:
             change = paired_gain(own[-1].gains, own[0].gains)
             if change is not None:

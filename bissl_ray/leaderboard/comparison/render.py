@@ -41,7 +41,7 @@ def comparison_markdown(board: ComparisonBoard) -> str:
 
 
 def comparison_json(board: ComparisonBoard) -> str:
-    """Write every figure as JSON, unrounded: a row per case, the datasets together, the changes over checkpoints."""
+    """Write every figure as JSON, unrounded: a row per case, all datasets, all draws, the changes over checkpoints."""
     document = {
         "comparison": board.name,
         "stored_rows": board.rows,
@@ -55,6 +55,7 @@ def comparison_json(board: ComparisonBoard) -> str:
             for case in board.cases
         ],
         "overall": [asdict(overall) for overall in board.overall],
+        "draws": [asdict(draws) for draws in board.draws],
         "trends": [asdict(trend) for trend in board.trends],
         "findings": findings(board),
         "notes": notes(board),
@@ -77,6 +78,7 @@ def _flat(case: CaseResult) -> Row:
         "dataset": facts.dataset,
         "checkpoint": facts.checkpoint,
         "labels_per_class": facts.labels,
+        "label_draw": facts.draw,
         "sweep": facts.sweep,
         "finished": facts.finished,
         "metric": facts.metric,

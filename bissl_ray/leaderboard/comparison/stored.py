@@ -8,7 +8,18 @@ from typing import Final
 from bissl_ray.store.schema import Row
 from bissl_ray.words import PARAMETER_PREFIX
 
-_TOLD: Final = ("dataset", "trial", "parent", "phase", "step", "control", "status", "seed", "labels_per_class")
+_TOLD: Final = (
+    "dataset",
+    "trial",
+    "parent",
+    "phase",
+    "step",
+    "control",
+    "status",
+    "seed",
+    "labels_per_class",
+    "label_draw",
+)
 _FOUND: Final = ("objective_name", "objective", "test_metric", "alternations", "hvps")
 
 

@@ -251,3 +251,26 @@ def test_a_picture_that_can_not_be_written(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("bissl_ray.leaderboard.comparison.plot.find_spec", lambda name: None)
     with pytest.raises(BadInputError, match=r"pip install 'bissl-ray\[plot\]'"):
         check_plot(tmp_path / "gain.svg")
+
+
+def test_draws_of_the_labels_are_told_together(rows):
+    """The interval is over draws, by the t distribution of two degrees of freedom: 4.303 standard errors."""
+    labels = ["x-3labels", "x-3labels-draw1", "x-3labels-draw2"]
+    for label, gain in zip(labels, (0.01, 0.02, 0.06), strict=True):
+        everything = rows("cars", label, gain)
+    cases = [
+        replace(facts("cars", label), labels=3, draw=draw) for draw, label in zip((None, 1, 2), labels, strict=True)
+    ]
+    board = compare_cases("c", [*cases, replace(facts("cars", "y"), finished=False)], everything)
+    (draws,) = board.draws
+    assert (draws.dataset, draws.checkpoint, draws.control) == ("cars", "x-3labels", "plain")
+    error = (0.0007 / 3) ** 0.5  # of three, whose squares about the mean sum to 0.0014
+    assert draws.gain.mean == pytest.approx(0.03) and draws.gain.n == draws.tests.positive == 3
+    assert draws.gain.half_width == pytest.approx(4.303 * error, rel=1e-3)
+    assert findings(board) == [
+        "Over 3 draws of the labels on cars from x-3labels: +3.0 points on average against plain fine-tuning (95% "
+        "interval over draws -3.6 to +9.6); better in 3, worse in 0."
+    ]
+    found = json.loads(comparison_json(board))
+    assert [row["label_draw"] for row in found["rows"]] == [None, 1, 2, None]
+    assert found["draws"][0]["gain"]["mean"] == pytest.approx(0.03) and found["trends"] == []
