@@ -82,6 +82,7 @@ REPORT_COLUMNS: Final[dict[str, pa.DataType]] = {
     "stage": _TEXT,
     "alternation": _INTEGER,  # null in fine-tuning
     "epoch": _INTEGER,  # null in bissl and joint
+    "finetune_step": _INTEGER,  # of which an epoch may have several reports; null outside fine-tuning
     "objective": _REAL,
     "objective_name": _TEXT,
     "lower_loss": _REAL,
@@ -123,7 +124,7 @@ COLUMNS: Final[Mapping[RowKind, dict[str, pa.DataType]]] = {"trials": TRIAL_COLU
 
 KEYS: Final[Mapping[RowKind, tuple[str, ...]]] = {
     "trials": ("dataset", "sweep", "trial"),
-    "reports": ("dataset", "sweep", "trial", "stage", "alternation", "epoch"),
+    "reports": ("dataset", "sweep", "trial", "stage", "alternation", "epoch", "finetune_step"),
 }
 """What makes two rows the same one."""
 

@@ -67,12 +67,14 @@ def test_reports_keep_the_newest_of_an_alternation(storage, start, open_writer):
         for alternation, objective in ((1, 0.1), (2, 0.2), (2, 0.25)):
             writer.report({"trial": "a", "stage": "bissl", "alternation": alternation, "objective": objective})
             writer.flush()
-        writer.report({"trial": "a", "stage": "finetune", "epoch": 1, "train_loss": 2.0})
+        for step, loss in ((2, 2.5), (4, 2.0)):  # two looks within an epoch are two rows
+            writer.report({"trial": "a", "stage": "finetune", "epoch": 1, "finetune_step": step, "train_loss": loss})
     reports = read_reports(storage).to_pylist()
-    assert [(r["alternation"], r["epoch"], r["objective"]) for r in reports] == [
-        (1, None, 0.1),
-        (2, None, 0.25),
-        (None, 1, None),
+    assert [(r["alternation"], r["epoch"], r["objective"], r["train_loss"]) for r in reports] == [
+        (1, None, 0.1, None),
+        (2, None, 0.25, None),
+        (None, 1, None, 2.5),
+        (None, 1, None, 2.0),
     ]
 
 

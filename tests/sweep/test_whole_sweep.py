@@ -114,8 +114,13 @@ def test_reports_tell_the_curve_and_the_solver(finished: FinishedSweep) -> None:
         # Two solves of at most two iterations, and a product more where an answer's residual had to be measured.
         assert row["stage"] == "bissl" and 1 <= row["hvps"] <= 2 * 3 and row["cg_residual"] > 0
         assert row["ritz_min"] <= row["ritz_max"] and -1 <= row["hypergradient_cosine"] <= 1
-    trial = next(row for row in rows_of(finished.storage) if row["trial"] == "t000")
+    trials = rows_of(finished.storage)
+    trial = next(row for row in trials if row["trial"] == "t000")
     assert trial["hvps"] == sum(row["hvps"] for row in reports)
+    # Ten looks at the ten steps of two epochs: none takes another's place.
+    tuned = next(row["trial"] for row in trials if row["step"] == "tuning" and row["phase"] == "confirm")
+    curve = [row["finetune_step"] for row in to_rows(read_reports(finished.storage)) if row["trial"] == tuned]
+    assert curve == list(range(1, 11))
 
 
 def test_other_readers_agree(finished: FinishedSweep) -> None:

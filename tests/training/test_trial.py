@@ -119,6 +119,7 @@ def test_finetuning_takes_its_steps_and_reports_at_its_marks(storage, epochs, ex
     result = run(changed(renamed(what, f"marks-{epochs}-{extra}"), with_upper_budget=extra > 0), reports=rows)
     per_epoch = 100 // 20
     assert [row["epoch"] for row in rows] == [math.ceil(mark / per_epoch) for mark in marks]
+    assert [row["finetune_step"] for row in rows] == marks
     assert all(row["stage"] == "finetune" and math.isfinite(row["train_loss"]) for row in rows)
     assert result["objective"] == rows[-1]["objective"]
 

@@ -44,7 +44,7 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
     def report(loss: float) -> None:
         # Even a mean of equal numbers may round: what stands still is left alone.
         average_statistics(*([] if still else [models.lower]), models.downstream)
-        row = {"stage": "finetune", "epoch": run.epoch, "train_loss": loss}
+        row = {"stage": "finetune", "epoch": run.epoch, "finetune_step": run.step, "train_loss": loss}
         if start is not None:
             row["moved"] = trial.account.totals["moved"] = relative_distance(models.lower, start)
         row["objective"] = trial.account.totals["objective"] = trial.score("lower")
