@@ -205,6 +205,13 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
         "the dataset's own",
     )
 
+    explore_by: Literal["upper", "lower_knn", "lower_probe"] = Field(
+        "upper",
+        description="whose figure it is after an alternation: the upper model's; or the lower backbone's as it is, "
+        "frozen, by the votes of neighbours or a linear probe of the labelled training images, as alignment_every "
+        "measures them (of at most 5,000 validation images)",
+    )
+
     method: Literal["bissl", "joint", "continued"] = Field(
         "bissl",
         description="what comes between the head's warm-up and fine-tuning: BiSSL; or, to compare it with, joint: both "

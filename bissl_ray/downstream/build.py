@@ -80,9 +80,10 @@ def check_task(spec: DatasetSpec, settings: Settings) -> None:
     """Refuse settings that a dataset's task can't be built or judged with (raises BadInputError)."""
     judged_by(spec, settings.objective)
     task = downstream_task(spec.task)
-    if settings.alignment_every and not issubclass(task, LinearTask):
-        raise BadInputError(
-            f"alignment_every is {settings.alignment_every}, and {spec.title} has the task {spec.task}: the alignment "
-            "is measured by neighbours and linear probes, which judge only by classes of images; set it to 0"
-        )
+    for name, unasked in (("alignment_every", 0), ("explore_by", "upper")):
+        if getattr(settings, name) != unasked and not issubclass(task, LinearTask):
+            raise BadInputError(
+                f"{name} is {getattr(settings, name)}, and {spec.title} has the task {spec.task}: neighbours and "
+                f"linear probes judge only by classes of images; set it to {unasked}"
+            )
     task.check(spec, settings)

@@ -21,7 +21,7 @@ from bissl_ray.training.pipeline import STAGES
 OF_THE_CHECKPOINT = ("backbone", "pretext", "image_size", "projector_width", "projector_output")
 """Settings that a pretrained checkpoint fixes."""
 
-OF_THE_BOARD = ("objective",)
+OF_THE_BOARD = ("objective", "explore_by")
 """Settings that say what trials are compared by."""
 
 OF_THE_DATA = ("cache_side", "exif_orientation")

@@ -31,10 +31,12 @@ def filled(page: str) -> str:
 
 
 def table(name: str) -> str:
-    """One comparison: a line for each control of each case, and which stored rows it was read from."""
+    """One comparison: a line for each control of each case, what all draws say together, which stored rows it is of."""
     found = json.loads((RESULTS / f"{name}.json").read_text())
     lines = markdown_table([row for row in found["rows"] if row["finished"] and row["gain"] is not None], _COLUMNS)
-    return f"{lines}\n\nOf {found['stored_rows']} stored rows, fingerprint `{found['stored_rows_sha256'][:12]}`.\n"
+    overall = [re.sub(r"(?<=[ (])-(?=\d)", "−", line) for line in found["findings"] if line.startswith("Over ")]
+    rows = f"Of {found['stored_rows']} stored rows, fingerprint `{found['stored_rows_sha256'][:12]}`.\n"
+    return "\n\n".join([lines, *overall, rows])
 
 
 def gain(row: dict[str, Any]) -> str:
@@ -45,12 +47,17 @@ def gain(row: dict[str, Any]) -> str:
     return f"**{words}**" if low > 0 or high < 0 else words
 
 
+def _labels(row: dict[str, Any]) -> str:
+    draw = row.get("label_draw")  # exported before there were draws: the split's own
+    return f"{row['labels_per_class']}{'' if draw is None else f', draw {draw}'}"
+
+
 def _ratio(row: dict[str, Any]) -> str:
     return f"{row['bissl_gradients'] / row['control_gradients']:.2g}x"
 
 
 _COLUMNS = [
-    Column("labels per class", 1, lambda row: str(row["labels_per_class"])),
+    Column("labels per class", 1, lambda row: _labels(row)),
     Column("from", 1, lambda row: row["checkpoint"].split("-")[0], number=False),
     Column("against", 1, lambda row: CONTROLS[row["against"]].title, number=False),
     Column("BiSSL", 1, lambda row: percent(row["bissl"])),

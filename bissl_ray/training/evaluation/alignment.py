@@ -3,7 +3,7 @@
 The question behind the analysis in arXiv 2410.02387, with figures that need no fine-tuning (issue 16).
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -47,9 +47,34 @@ def frozen_fit(
     Returns:
         Objectives of the vote of the 20 nearest neighbours (of fewer training images, all) and of a linear probe.
     """
+    given = (train, validation, task, metric, group)
+    return _by_votes(*given), _by_probe(*given)
+
+
+def _by_votes(train: Features, validation: Features, task: LinearTask, metric: Metric, group: Group) -> float:
     (votes,) = knn(train, validation, task, NEIGHBOURS[:1], group=group)
+    return metric.objective(votes[metric.name])
+
+
+def _by_probe(train: Features, validation: Features, task: LinearTask, metric: Metric, group: Group) -> float:
     probe = linear_probe(train, validation, task, metric.name, (_PENALTY,), group)
-    return metric.objective(votes[metric.name]), metric.objective(probe.validation[_PENALTY])
+    return metric.objective(probe.validation[_PENALTY])
+
+
+def frozen_objective(trial: Trial, way: Literal["lower_knn", "lower_probe"]) -> float:
+    """What a trial's lower backbone is worth as it is, as an objective: the column of that name (collective).
+
+    Judged as `AlignmentMeter` does, whose figure of the same alternation it is.
+
+    Raises:
+        FloatingPointError: features are not finite; the same on every worker.
+    """
+    lower = _as_saved(trial, trial.models.backbone_of({"backbone": trial.models.lower.state_dict()}))
+    train, validation = (_features(trial, lower, split) for split in ("train", "validation"))
+    judge = _by_votes if way == "lower_knn" else _by_probe
+    (found,) = _agreed({way: judge(train, validation, _task(trial), trial.metric, None)}, trial.worker.device).values()
+    assert found is not None, "shares of whole images are numbers"
+    return found
 
 
 def compared_rows(features: Features, group: Group = None) -> Tensor:
@@ -90,12 +115,12 @@ class AlignmentMeter:
         with trial.account.apart():
             start = trial.models.backbone_of(content)
             self._weights = weights_of(start)
-            self._reestimate(start)
-            validation = self._features(start, "validation")
+            start = _as_saved(trial, start)
+            validation = _features(trial, start, "validation")
             self._rows = compared_rows(validation)
             if not done:
                 names = ("lower_knn_before", "lower_probe_before")
-                fit = frozen_fit(self._features(start, "train"), validation, self._task, trial.metric)
+                fit = frozen_fit(_features(trial, start, "train"), validation, _task(trial), trial.metric)
                 judged = _agreed(dict(zip(names, fit, strict=True)), trial.worker.device)
                 trial.account.totals.update(judged)  # type: ignore[typeddict-item]
 
@@ -124,18 +149,11 @@ class AlignmentMeter:
     def _last(self) -> int:
         return self._trial.settings.alternations
 
-    @property
-    def _task(self) -> LinearTask:
-        task = self._trial.models.downstream
-        assert isinstance(task, LinearTask), "refused by check_task"
-        return task
-
     def _measured(self) -> dict[str, float | None]:
         trial, models = self._trial, self._trial.models
-        lower = models.backbone_of({"backbone": models.lower.state_dict()})
-        self._reestimate(lower)
-        validation = self._features(lower, "validation")
-        knn_score, probe_score = frozen_fit(self._features(lower, "train"), validation, self._task, trial.metric)
+        lower = _as_saved(trial, models.backbone_of({"backbone": models.lower.state_dict()}))
+        validation = _features(trial, lower, "validation")
+        knn_score, probe_score = frozen_fit(_features(trial, lower, "train"), validation, _task(trial), trial.metric)
         rows = compared_rows(validation)
         found = {
             "lower_knn": knn_score,
@@ -144,22 +162,30 @@ class AlignmentMeter:
             "distance_pretrained": relative_distance(lower, self._weights),
         }
         if self._beside_upper:
-            found["cka_upper"] = linear_cka(rows, compared_rows(self._features(models.upper, "validation")))
+            found["cka_upper"] = linear_cka(rows, compared_rows(_features(trial, models.upper, "validation")))
         return _agreed(found, trial.worker.device)
 
-    def _features(self, backbone: Backbone, split: str) -> Features:
-        with self._trial.autocast():
-            return extract_features(backbone, self._task, self._trial.data.evaluation(split, _MOST_IMAGES))
 
-    def _reestimate(self, backbone: Backbone) -> None:
-        if not norms_of(backbone):
-            return
-        trial = self._trial
+def _task(trial: Trial) -> LinearTask:
+    task = trial.models.downstream
+    assert isinstance(task, LinearTask), "refused by check_task"
+    return task
+
+
+def _features(trial: Trial, backbone: Backbone, split: str) -> Features:
+    with trial.autocast():
+        return extract_features(backbone, _task(trial), trial.data.evaluation(split, _MOST_IMAGES))
+
+
+def _as_saved(trial: Trial, backbone: Backbone) -> Backbone:
+    """The backbone itself, its running statistics taken afresh on views of the pretext pool, always the same ones."""
+    if norms_of(backbone):
         batches = trial.data.pretext_batches("alignment", trial.settings.lower_batch, 0)
         with batches as views, trial.autocast():
             reestimate_statistics(
                 [backbone], lambda batch: trial.models.pretext.features(backbone, batch), views, _BATCHES
             )
+    return backbone
 
 
 def _agreed(figures: dict[str, float], device: torch.device) -> dict[str, float | None]:

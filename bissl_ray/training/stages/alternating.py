@@ -9,7 +9,7 @@ from bissl_ray.bilevel import AlternationReport, CurvatureOperator, Level
 from bissl_ray.bilevel.joint import JointReport
 from bissl_ray.progress import Step
 from bissl_ray.training.account import Totals
-from bissl_ray.training.evaluation.alignment import AlignmentMeter
+from bissl_ray.training.evaluation.alignment import AlignmentMeter, frozen_objective
 from bissl_ray.training.evaluation.embeddings import measure_embeddings
 from bissl_ray.training.evaluation.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.lower_memory import pretext_step_loss
@@ -56,7 +56,7 @@ class Alternating:
         stage: its name, as reports have it.
         trainer: takes the steps.
         unlabelled_drawn: batches of the pretext that an alternation takes.
-        scored: the backbone whose score with φ_D is the objective.
+        scored: the backbone whose score with φ_D is the objective, unless `explore_by` says otherwise.
         add_up: brings what the trial has come to up to date by an alternation's report.
     """
 
@@ -100,7 +100,10 @@ def run_alternations(trial: Trial, how: Alternating, saved: Any) -> None:
             how.add_up(totals, report)
             totals["alternations"] = report.alternation
             totals["embedding_std"], totals["embedding_rank"] = embeddings.std, embeddings.rank
-            objective = totals["objective"] = trial.score(how.scored)
+            way = settings.explore_by
+            objective = totals["objective"] = (
+                trial.score(how.scored) if way == "upper" else frozen_objective(trial, way)
+            )
             measured = {"embedding_std": embeddings.std, "embedding_rank": embeddings.rank, "objective": objective}
             trial.account.report({"stage": how.stage, **asdict(report), **measured, **meter.after(alternation)})
             reason = diagnosis.look(report, embeddings)

@@ -13,7 +13,8 @@ from bissl_ray.training.trial import Trial
 def align(trial: Trial, saved: Any) -> None:
     """Align the backbone with the downstream task, as `run_alternations` does.
 
-    The objective reported after each alternation is the validation metric of the upper model (θ_D, φ_D).
+    The objective reported after each alternation is the validation metric of the upper model (θ_D, φ_D), or of θ frozen
+    (`explore_by`).
     """
     # Each alternation draws one lower batch more than it has steps: the one that the Hessian is taken on.
     drawn = trial.settings.lower_steps + 1

@@ -11,8 +11,8 @@ from bissl_ray.training.trial import Trial
 def train_jointly(trial: Trial, saved: Any) -> None:
     """Train θ on both losses, or on the pretext's alone while φ_D keeps up, as `run_alternations` does.
 
-    The objective reported after each alternation is the validation metric of (θ, φ_D). As many images of both kinds are
-    drawn as BiSSL draws for its steps, from the streams that BiSSL draws from.
+    The objective reported after each alternation is the validation metric of (θ, φ_D), or of θ frozen (`explore_by`).
+    As many images of both kinds are drawn as BiSSL draws for its steps, from the streams that BiSSL draws from.
     """
     drawn, trainer = trial.settings.lower_steps, joint_trainer_of(trial)
     run_alternations(trial, Alternating("joint", trainer, drawn, "lower"), saved)

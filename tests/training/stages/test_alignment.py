@@ -106,6 +106,29 @@ def test_each_alternation_is_judged_as_evaluate_would_judge_what_is_saved(storag
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", ["lower_knn", "lower_probe"])
+def test_what_is_measured_may_be_the_objective(storage, measured, way):
+    """And nothing else changes by that, whether or not the rest is measured as well."""
+    _, rows, _ = measured
+    own, found = Reports(), renamed(order(storage, alternations=3, explore_by=way), way)
+    run(found, reports=own)
+    expected = [row[way] for row in of_alternations(rows)]
+    assert [row["objective"] for row in of_alternations(own)] == expected
+    assert expected != [row["objective"] for row in of_alternations(rows)]
+    assert [row["upper_loss"] for row in of_alternations(own)] == [row["upper_loss"] for row in of_alternations(rows)]
+    # Fine-tuning is judged as ever.
+    assert [row["objective"] for row in own[3:]] == [row["objective"] for row in rows[3:]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["joint", "continued"])
+def test_what_stands_in_the_place_of_bissl_is_judged_so_too(storage, method):
+    rows, changes = Reports(), {"explore_by": "lower_probe", "alignment_every": 1, "method": method}
+    run(renamed(order(storage, stages=("head", "joint"), **changes), method), reports=rows)
+    assert [row["objective"] for row in rows] == [row["lower_probe"] for row in rows] and len(rows) == 2
+
+
+@pytest.mark.slow
 def test_what_does_not_move_is_as_before(storage):
     what, rows = renamed(order(storage, stages=("head", "bissl"), alignment_every=1, lower_lr=0.0), "still"), Reports()
     result = run(what, reports=rows)
@@ -179,7 +202,9 @@ def test_a_task_without_classes_is_refused_in_a_line():
     check_task(registry.get_dataset("digits_scenes"), settings())
     with pytest.raises(BadInputError, match=r"alignment_every is 2, and .* has the task detection.*set it to 0"):
         check_task(registry.get_dataset("digits_scenes"), settings(alignment_every=2))
-    check_task(registry.get_dataset("digits"), settings(alignment_every=2))
+    with pytest.raises(BadInputError, match=r"explore_by is lower_knn, and .* has the task detection.*set it to upper"):
+        check_task(registry.get_dataset("digits_scenes"), settings(explore_by="lower_knn"))
+    check_task(registry.get_dataset("digits"), settings(alignment_every=2, explore_by="lower_probe"))
 
 
 def test_a_backbone_that_broke_is_not_what_ends_the_trial(storage, monkeypatch):
@@ -237,7 +262,9 @@ def test_two_workers_measure_what_one_does():
 
 def _whole(rank, world_size, storage):
     rows = Reports()
-    run(order(storage, stages=("bissl",), alignment_every=1), Worker(rank, world_size, CPU), rows)
+    what = order(storage, stages=("bissl",), alignment_every=1, explore_by="lower_probe")
+    run(what, Worker(rank, world_size, CPU), rows)
+    assert all(row["objective"] == row["lower_probe"] for row in rows)
     return [{name: row[name] for name in MEASURED} for row in rows]
 
 
