@@ -1,8 +1,9 @@
-"""The tables of docs/does-it-pay.md, from the comparisons that lie beside it as `compare --format json` wrote them.
+"""The tables of docs/does-it-pay.md, from what lies beside it: points, and what `compare --format json` wrote.
 
 `python -m tests.docs.study --write` brings the page up to date; the test beside this holds it.
 """
 
+import csv
 import json
 import re
 import sys
@@ -17,6 +18,7 @@ from bissl_ray.leaderboard.render import markdown_table
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "does-it-pay.md"
 RESULTS = ROOT / "docs" / "study"
+_POINTS = re.compile(r"(<!-- points -->\n).*?(<!-- /points -->)", re.S)
 _BLOCK = re.compile(r"(<!-- study: (\w+) -->\n).*?(<!-- /study -->)", re.S)
 
 
@@ -27,7 +29,8 @@ def names() -> list[str]:
 
 def filled(page: str) -> str:
     """The page with every table as the results have it."""
-    return _BLOCK.sub(lambda match: f"{match[1]}\n{table(match[2])}\n{match[3]}", page)
+    page = _BLOCK.sub(lambda match: f"{match[1]}\n{table(match[2])}\n{match[3]}", page)
+    return _POINTS.sub(lambda match: f"{match[1]}\n{correlations()}\n\n{match[2]}", page)
 
 
 def table(name: str) -> str:
@@ -37,6 +40,34 @@ def table(name: str) -> str:
     overall = [re.sub(r"(?<=[ (])-(?=\d)", "−", line) for line in found["findings"] if line.startswith("Over ")]
     rows = f"Of {found['stored_rows']} stored rows, fingerprint `{found['stored_rows_sha256'][:12]}`.\n"
     return "\n\n".join([lines, *overall, rows])
+
+
+def correlations() -> str:
+    """How far three figures of 20 alternations order points as fine-tuning does afterwards: Spearman's ρ."""
+    from scipy.stats import spearmanr
+
+    with (RESULTS / "points.csv").open() as file:
+        points = [row for row in csv.DictReader(file) if row["alternations"] == "20"]
+    after = [name for name in points[0] if name.startswith("finetuned_")]
+    judged = {"upper": "upper model", "lower_knn": "neighbours of θ", "lower_probe": "linear probe of θ"}
+    rows = []
+    for figure, title in judged.items():
+        given = [float(row[figure]) for row in points]
+        rhos = [float(spearmanr(given, [float(row[name]) for row in points]).statistic) for name in after]
+        rows.append({"title": title, "low": min(given), "high": max(given), "rhos": rhos})
+    columns = [
+        Column("judged by", 1, lambda row: row["title"], number=False),
+        Column("from, to", 1, lambda row: f"{percent(row['low'])} to {percent(row['high'])}"),
+        *(
+            Column(f"ρ with fine-tuned at {name.partition('_')[2]}", 1, lambda row, i=i: _signed(row["rhos"][i]))
+            for i, name in enumerate(after)
+        ),
+    ]
+    return f"{markdown_table(rows, columns)}\n\nOf {len(points)} points, one seed each.\n".rstrip()
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def gain(row: dict[str, Any]) -> str:

@@ -15,6 +15,10 @@ def test_every_table_is_what_was_found() -> None:
     assert filled(TEXT) == TEXT, "results have changed: python -m tests.docs.study --write"
 
 
+def test_ranks_of_points_are_told() -> None:
+    assert "<!-- points -->\n\n| judged by |" in TEXT and "Of 24 points" in TEXT
+
+
 def test_every_comparison_has_its_table_and_a_command() -> None:
     assert re.findall(r"<!-- study: (\w+) -->", TEXT) and names()
     for name in names():
