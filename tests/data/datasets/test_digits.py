@@ -1,10 +1,15 @@
 """Digits: the splits are what the module says, and no image leaks from one to another."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from bissl_ray.data import DatasetSplits, SplitChoice, get_dataset
+from bissl_ray.data.datasets import digits
 from bissl_ray.data.spec import Images, Labelled
 from tests.data.batches import image_at
 
@@ -57,3 +62,21 @@ def test_another_seed_draws_another_split_but_keeps_the_test_images(splits: Data
     assert pictures(other.test) == pictures(splits.test)
     assert pictures(other.validation) != pictures(splits.validation)
     assert pictures(other.train) != pictures(splits.train)
+
+
+@pytest.mark.parametrize("file", [digits._FILE, ("elsewhere.csv.gz",)])
+def test_scans_are_those_of_scikit_learn_wherever_it_keeps_them(
+    monkeypatch: pytest.MonkeyPatch, file: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(digits, "_FILE", file)
+    grey, labels = digits.read_scans()
+    expected = load_digits()
+    assert np.array_equal(grey, expected.images) and np.array_equal(labels, expected.target)
+    assert grey.dtype == labels.dtype == np.int64 and expected.target_names.tolist() == list(range(10))
+
+
+def test_opening_them_does_not_import_scikit_learn() -> None:
+    script = "import sys\nfrom bissl_ray.data import DataChoice, open_data\nopen_data(DataChoice('digits'))\n"
+    script += "assert 'sklearn' not in sys.modules and 'pandas' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

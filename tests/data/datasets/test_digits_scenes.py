@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sklearn.datasets
 import torch
 
 from bissl_ray.data import DatasetSplits, SplitChoice, get_dataset
-from bissl_ray.data.datasets.digits import split_scans
+from bissl_ray.data.datasets import digits
 from bissl_ray.data.datasets.scene_drawing import SIDE, Drawn, draw_scenes
 from bissl_ray.data.files.sources import leaves
 from bissl_ray.data.objects import Objects
@@ -26,7 +25,7 @@ def splits() -> DatasetSplits:
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Drawn]:
-    return list(draw_scenes(split_scans(SplitChoice(), "digits").grey, 200, "these tests"))
+    return list(draw_scenes(digits.split_scans(SplitChoice(), "digits").grey, 200, "these tests"))
 
 
 def pixels(splits: DatasetSplits, split: str) -> bytes:
@@ -69,10 +68,10 @@ def test_every_class_is_shown_about_as_often(splits: DatasetSplits, part: str) -
 def test_no_scan_is_in_two_splits(
     splits: DatasetSplits, monkeypatch: pytest.MonkeyPatch, own: str, changed: set[str]
 ) -> None:
-    digits, scans = sklearn.datasets.load_digits(), split_scans(SplitChoice(), "digits")
+    (grey, labels), scans = digits.read_scans(), digits.split_scans(SplitChoice(), "digits")
     # Turned by half, the scans for one purpose change the scenes for that purpose, and no others.
-    digits.images[getattr(scans, own)] = digits.images[getattr(scans, own), ::-1, ::-1].copy()
-    monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: digits)
+    grey[getattr(scans, own)] = grey[getattr(scans, own), ::-1, ::-1].copy()
+    monkeypatch.setattr(digits, "read_scans", lambda: (grey, labels))
     other = SCENES.open(None)
     assert {split for split in SPLITS if pixels(other, split) != pixels(splits, split)} == changed
     assert other.fingerprint != splits.fingerprint and other.labelled_fingerprint != splits.labelled_fingerprint
@@ -110,7 +109,7 @@ def test_two_to_five_digits_that_hardly_overlap(drawn: list[Drawn]) -> None:
 
 
 def test_every_scan_is_shown_before_any_is_shown_again() -> None:
-    grey = split_scans(SplitChoice(), "digits").grey[:20]
+    grey = digits.split_scans(SplitChoice(), "digits").grey[:20]
     shown = [number for scene in draw_scenes(grey, 40, "in turn") for number in scene.scans]
     counts = np.bincount(shown, minlength=20)
     assert counts.min() >= counts.max() - 3 > 0, "but for the few that found no room"
