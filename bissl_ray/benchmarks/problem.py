@@ -11,7 +11,7 @@ from bissl_ray.benchmarks.settings import bench_settings
 from bissl_ray.benchmarks.short_training import Batch, batches_on, fit_head, pretrain, slope
 from bissl_ray.bilevel import LowerHessian
 from bissl_ray.config.names import RESNETS
-from bissl_ray.config.settings import Settings
+from bissl_ray.config.settings import LevelSettings, Settings
 from bissl_ray.data import get_dataset
 from bissl_ray.data.loaders import OfPair, Samples
 from bissl_ray.data.sampling import Stream
@@ -21,6 +21,7 @@ from bissl_ray.models import Backbone, build_backbone
 from bissl_ray.models.checkpoints import load_checkpoint
 from bissl_ray.models.matching import load_backbone
 from bissl_ray.models.timm_backbone import NormAct2d
+from bissl_ray.optim.lars import LARS, lower_parameter_groups
 from bissl_ray.parallel import frozen_statistics
 from bissl_ray.pretext import SimCLR
 from bissl_ray.training.clock import now
@@ -108,6 +109,18 @@ class Problem:
     def hessian(self) -> LowerHessian:
         """The Hessian of `loss`, from one graph."""
         return LowerHessian(self.loss(), self.params)
+
+    def trust_ratios(self) -> list[Tensor]:
+        """LARS's ratio of each parameter at the loss's gradient, as a lower step has it (collective)."""
+        settings, stepping = LevelSettings(), self.apart()
+        named = stepping.backbone.named_parameters()
+        groups = lower_parameter_groups(named, settings.lower_weight_decay, settings.exclude_bias_and_norm)
+        optimizer = LARS(groups, lr=0.0)
+        with stepping.hessian() as H:
+            for parameter, gradient in zip(stepping.params, H.gradient, strict=True):
+                parameter.grad = gradient.detach()
+        optimizer.step()
+        return optimizer.ratios(stepping.params)
 
     def judged(self) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """What the loss judges, with its graph, and the criterion of it: their composition is the loss."""

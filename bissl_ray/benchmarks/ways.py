@@ -40,7 +40,7 @@ class Way:
 
 
 def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
-    """What is measured, in order; the first row is what the others are compared with.
+    """What is measured, in order (collective); the first row is what the others are compared with.
 
     Args:
         problem: the linear systems.
@@ -58,6 +58,13 @@ def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
 
     def differenced() -> CurvatureOperator:
         return DifferencedCurvature([displaced.loss], displaced.params)
+
+    ratios = problem.trust_ratios()
+
+    def adapted() -> CurvatureOperator:
+        operator = problem.hessian()
+        operator.adaptation = ratios
+        return operator
 
     displaced = problem.apart()
     whole, half = problem.hessian, problem.half().hessian
@@ -88,5 +95,7 @@ def ways(problem: Problem, torchs_layers: bool, compiled: bool) -> list[Way]:
         # Of differences, what comes before the products is a forward pass; f2sa takes a gradient there too.
         Way("  products by differences", differenced, per_graph=1 / 3),
         Way(f"F2SA ({ITERATIONS})", differenced, "f2sa", stops=False, per_product=1.0, per_graph=4 / 3),
+        # Its trust ratios are those of the lower level's last step, which is taken anyhow.
+        Way("SAMA", adapted, "sama", stops=False, recycles=False, per_graph=0.0),
         Way("identity", whole, "identity", stops=False, recycles=False, per_graph=0.0),
     ]
