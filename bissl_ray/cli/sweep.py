@@ -175,7 +175,7 @@ def _show_plan(asked: SweepOptions, said: Sequence[str]) -> None:
     facts, notes = rehearse_sweep(request, asked)
     plan = request.space.protocol
     finalists = min(plan.finalists, plan.trials)
-    tuned = plan.finalists * plan.finetune_runs
+    tuned = plan.finalists * plan.finetune_runs * plan.finetune_seeds
     confirmed = finalists * plan.seeds
     typer.echo(to_yaml(request.space))
     typer.echo(f"# data: {facts.in_words}")

@@ -109,7 +109,8 @@ def _plan_of_case(case: Case) -> list[str]:
     else:
         what = control.words
     searched = ", ".join(space.finetune_parameters) or "nothing searched"
-    tuned, confirmed = plan.finalists * plan.finetune_runs, min(plan.finalists, plan.trials) * plan.seeds
+    tuned = plan.finalists * plan.finetune_runs * plan.finetune_seeds
+    confirmed = min(plan.finalists, plan.trials) * plan.seeds
     runs = f"{tuned} fine-tuning run{'' if tuned == 1 else 's'}"
     name, sides = ("BiSSL", "each side") if case.control == PLAIN else (control.title, "of its own")
     return [

@@ -50,7 +50,7 @@ def tuned_once(space: SearchSpace) -> SearchSpace:
     """
     if space.finetune_parameters:
         return space
-    once = {"finetune_runs": 1} if space.parameters else {"finetune_runs": 1, "finalists": 1}
+    once = {"finetune_runs": 1, "finetune_seeds": 1, **({} if space.parameters else {"finalists": 1})}
     why = {f"protocol.{name}": "nothing to search in fine-tuning" for name in once}
     protocol = space.protocol.model_copy(update=once)
     return space.model_copy(update={"protocol": protocol, "sources": {**space.sources, **why}})

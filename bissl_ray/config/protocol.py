@@ -19,7 +19,14 @@ class Protocol(BaseModel):
         3, ge=1, description="best explore trials that go on to fine-tuning; fewer where fewer completed"
     )
     finetune_runs: int = Field(
-        4, ge=1, description="fine-tuning runs per finalist; the control gets finalists times as many"
+        4, ge=1, description="points of the fine-tuning search per finalist; the control gets finalists times as many"
+    )
+    finetune_seeds: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="runs of each of these points, of BiSSL and the control alike, on seeds of their own: the point "
+        "with the best mean goes on. One run is a lottery where labels are few (docs/does-it-pay.md)",
     )
     seeds: int = Field(5, ge=2, description="seeds of the confirmation; at least 2, or there is no interval to report")
     first_seed: int = Field(

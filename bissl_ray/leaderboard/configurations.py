@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from bissl_ray.controls import PLAIN
 from bissl_ray.leaderboard.statistics import Estimate, estimate
@@ -54,8 +55,16 @@ class Configuration:
 
     @property
     def explored(self) -> float | None:
-        """Objective of the head by itself; None where it has none yet, or failed."""
-        return finite(self.head["objective"]) if self.head["status"] != Status.FAILED else None
+        """Objective of the head by itself; None where it has none yet, or failed.
+
+        Of a fine-tuning point of the control that ran on several seeds, the mean of those that have one.
+        """
+        if self.head["status"] == Status.FAILED:
+            return None
+        runs = (self.head, *self.tuning) if self.head["step"] == Step.TUNING else (self.head,)
+        scores = [finite(run["objective"]) for run in runs if run["status"] != Status.FAILED]
+        known = [score for score in scores if score is not None]
+        return fmean(known) if known else None
 
     @property
     def objective_name(self) -> str | None:

@@ -9,7 +9,7 @@ seeds, the same number of labelled optimisation steps in every run.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from bissl_ray.config.parameters import Point
 from bissl_ray.config.protocol import Protocol as SweepProtocol
@@ -61,6 +61,10 @@ class Plan:
     def key(self) -> tuple[str, bool]:
         """What tells it from any other plan in flight: the trial, and whether it is its test."""
         return self.record.trial, self.step == Step.TEST
+
+
+_FURTHER_SEEDS: Final = 2_000_000
+"""From here on further runs of a fine-tuning point are numbered: no confirmation may repeat a run that chose it."""
 
 
 class Planner:
@@ -115,8 +119,8 @@ class Planner:
             confirmed = self._confirmed_parents() + self._configurations_to_confirm()
         else:
             confirmed = (2 if self._only is None else 1) * min(p.finalists, explore)
-            tuned[Phase.CONFIRM] = self._tuning_runs()
-        return explore + sum(tuned.values()) + confirmed * p.seeds
+            tuned[Phase.CONFIRM] = self._tuning_points()
+        return explore + sum(tuned.values()) * p.finetune_seeds + confirmed * p.seeds
 
     def step(self) -> Step:
         """The earliest step of the sweep that something running, or else next, belongs to."""
@@ -171,14 +175,24 @@ class Planner:
 
     def _control_tuning(self) -> Iterator[Plan]:
         for i, point in enumerate(self._finetune_points(self._control_points())):
-            yield from self._new(f"{Phase.CONTROL}-f{i}", Phase.CONTROL, Step.TUNING, None, 0, point)
+            yield from self._tuning(f"{Phase.CONTROL}-f{i}", Phase.CONTROL, None, point)
 
     def _finalist_tuning(self) -> Iterator[Plan]:
         for finalist, numbers in self._points_per_finalist().items():
             points = self._finetune_points(max(numbers) + 1)
             for i in numbers:
                 point = {**self.records[finalist].point, **points[i]}
-                yield from self._new(f"{finalist}-f{i}", Phase.CONFIRM, Step.TUNING, finalist, 0, point)
+                yield from self._tuning(f"{finalist}-f{i}", Phase.CONFIRM, finalist, point)
+
+    def _tuning(self, name: str, phase: Phase, parent: str | None, point: Point) -> Iterator[Plan]:
+        """A point's runs; of the control, which has no finalist, the first is the parent of the others."""
+        yield from self._new(name, phase, Step.TUNING, parent, 0, point)
+        for s, run in enumerate(self._runs_of(name)[1:], start=_FURTHER_SEEDS):
+            yield from self._new(run, phase, Step.TUNING, parent or name, s, point)
+
+    def _runs_of(self, name: str) -> list[str]:
+        """Names of a fine-tuning point's runs, by that of its first."""
+        return [name, *(f"{name}-r{s}" for s in range(1, self._protocol.finetune_seeds))]
 
     def _seeds(self, phase: Phase, configurations: Iterable[tuple[str, Point]]) -> Iterator[Plan]:
         first = self._protocol.first_seed
@@ -204,18 +218,31 @@ class Planner:
     def _tuned_finalists(self) -> list[tuple[str, Point]]:
         chosen = []
         for finalist, numbers in self._points_per_finalist().items():
-            runs = [self.records.get(f"{finalist}-f{i}") for i in numbers]
-            best = _best([run for run in runs if run is not None and run.scored])
-            if best and all(run is not None and run.ended for run in runs):
+            best = self._best_points([f"{finalist}-f{i}" for i in numbers])
+            if best:
                 chosen.append((finalist, best[0].point))
         return chosen
 
     def _best_control_tunings(self) -> list[tuple[str, Point]]:
-        runs = self._of(Phase.CONTROL, Step.TUNING)
-        if not self._explore_ended() or len(runs) < self._control_points() or any(not run.ended for run in runs):
+        points = [run.trial for run in self._of(Phase.CONTROL, Step.TUNING) if self._is_first(run)]
+        if not self._explore_ended() or len(points) < self._control_points():
             return []
-        best = _best([run for run in runs if run.scored])
+        best = self._best_points(points)
         return [(run.trial, run.point) for run in best[: self._configurations_to_confirm()]]
+
+    def _best_points(self, names: Iterable[str]) -> list[Record]:
+        """The first runs of fine-tuning points, the best mean first; empty while any of their runs is to come.
+
+        A point that failed on a seed comes after those that failed on fewer.
+        """
+        every = {name: [self.records.get(run) for run in self._runs_of(name)] for name in names}
+        if not all(run is not None and run.ended for runs in every.values() for run in runs):
+            return []
+        scores = {
+            name: [run.objective for run in runs if run is not None and run.scored] for name, runs in every.items()
+        }
+        contenders = [Contender(name, [s for s in own if s is not None]) for name, own in scores.items()]
+        return [self.records[contender.name] for contender in sorted(contenders, key=place) if contender.scores]
 
     def confirmed(self, phase: Literal[Phase.CONFIRM, Phase.CONTROL]) -> list[Record]:
         """The finished confirmation runs of the best configuration: BiSSL's winner, or the control's."""
@@ -243,16 +270,20 @@ class Planner:
         return share_points(names, before, self._protocol.finalists, self._protocol.finetune_runs)
 
     def _finalist_points(self) -> int:
-        """Fine-tuning runs of BiSSL's side: those that were, and those still to come."""
+        """Fine-tuning points of BiSSL's side: those that were, and those still to come."""
         due = {f"{finalist}-f{i}" for finalist, numbers in self._points_per_finalist().items() for i in numbers}
-        return len(due | {record.trial for record in self._of(Phase.CONFIRM, Step.TUNING)})
+        return len(due | {run.trial for run in self._of(Phase.CONFIRM, Step.TUNING) if self._is_first(run)})
+
+    def _is_first(self, run: Record) -> bool:
+        """Whether a fine-tuning run is its point's first: the others have further seeds."""
+        return run.seed == self._protocol.seed
 
     def _control_points(self) -> int:
-        """Fine-tuning runs of the control: as many."""
-        return 0 if self._only == Kind.BISSL else self._tuning_runs()
+        """Fine-tuning points of the control: as many."""
+        return 0 if self._only == Kind.BISSL else self._tuning_points()
 
-    def _tuning_runs(self) -> int:
-        """Fine-tuning runs that the protocol asks for, or more where a sweep that was extended has had more."""
+    def _tuning_points(self) -> int:
+        """Fine-tuning points that the protocol asks for, or more where a sweep that was extended has had more."""
         return max(self._protocol.finalists * self._protocol.finetune_runs, self._finalist_points())
 
     def _configurations_to_confirm(self) -> int:

@@ -43,6 +43,15 @@ def test_a_run_that_is_not_finished_or_diverged_does_not_count(explore, seeds, s
     assert diverged["rank"] is None and diverged["objective"] is None
 
 
+def test_a_point_of_the_control_is_worth_the_mean_of_its_runs(control, stored):
+    """Its further runs are no points of their own, and their time is counted; one that failed leaves the others."""
+    further = [{**control(f"k0-r{s}", score), "parent": "k0"} for s, score in ((1, 0.60), (2, 0.54))]
+    rows = stored([control("k0", 0.66), *further, {**control("k0-r3", None), "parent": "k0", "status": "failed"}])
+    (row,) = rank(rows)
+    assert row["trial"] == "k0" and row["objective"] == pytest.approx(0.60)
+    assert row["total_seconds"] == 4 * 50
+
+
 def test_each_dataset_and_each_sweep_has_its_own_control(explore, seeds, control, stored):
     stored([explore("a", 0.5), *seeds("a", {0: 0.7}), control("k", 0.6), *seeds("k", {0: 0.5}, phase="control")])
     stored([explore("a", 0.4), *seeds("a", {0: 0.8})], sweep="second")

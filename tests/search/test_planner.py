@@ -75,6 +75,50 @@ def test_choices_of_what_follows_the_alignment_are_the_same_for_both_and_spread_
         assert tuple(record.point[name] for name in follows) in sides[0]
 
 
+def means(runs):
+    """Mean objective of each fine-tuning point of some runs, by (parent of BiSSL's, learning rate, weight decay)."""
+    found = {}
+    for run in runs:
+        parent = run.parent if run.phase == "confirm" else None
+        found.setdefault((parent, *(run.point[name] for name in FINETUNE)), []).append(run.objective)
+    assert {len(scores) for scores in found.values()} == {3}
+    return {key: sum(scores) / 3 for key, scores in found.items()}
+
+
+@pytest.mark.parametrize("slots", [1, 3, 50])
+def test_points_that_ran_on_several_seeds_are_chosen_by_their_mean(slots):
+    sweep = WholeSweep(space({"finetune_seeds": 3}), slots, seed=slots)
+    expected = sweep.planner.expected
+    sweep.run()
+    assert len(sweep.records) == expected == TRIALS + 2 * FINALISTS * (RUNS * 3 + SEEDS)
+    for phase in ("confirm", "control"):
+        runs, seeds = sweep.of(phase, "tuning"), sweep.of(phase, "seeds")
+        assert len(runs) == FINALISTS * RUNS * 3
+        # No confirmation repeats a run that had a part in the choice.
+        assert len({run.seed for run in runs}) == 3 and not {run.seed for run in runs} & {run.seed for run in seeds}
+        by_mean = means(runs)
+        confirmed = {(r.parent, *(r.point[name] for name in FINETUNE)) for r in seeds}
+        if phase == "confirm":
+            best = {
+                parent: max((m, key) for key, m in by_mean.items() if key[0] == parent)[1] for parent, *_ in by_mean
+            }
+            assert confirmed == set(best.values())
+        else:
+            best = sorted(by_mean, key=by_mean.get)[-FINALISTS:]
+            assert {(None, *point) for _, *point in confirmed} == set(best)
+            assert all(sweep.records[parent].parent is None for parent, *_ in confirmed)
+    assert tuned(sweep.of("confirm", "tuning")) == tuned(sweep.of("control", "tuning"))
+
+
+def test_a_point_that_failed_on_a_seed_comes_after_those_that_did_not():
+    sweep = WholeSweep(
+        space({"finetune_seeds": 2}), status=lambda r: "failed" if r.trial.endswith("f0-r1") else "complete"
+    )
+    points = {record.trial: record for record in sweep.run().of("control", "tuning")}
+    chosen = {record.parent for record in sweep.of("control", "seeds")}
+    assert "control-f0" in points and len(chosen) == FINALISTS and "control-f0" not in chosen
+
+
 @pytest.mark.parametrize("slots", [1, 4])
 def test_only_winner_and_control_are_tested_and_once(slots):
     sweep = WholeSweep(space(), slots).run()
@@ -186,16 +230,21 @@ UNLUCKY = {"t001": "failed", "t002": "pruned", "control-f1": "failed"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("slots", "unlucky"), [(1, {}), (3, UNLUCKY)], ids=["all-complete", "some-fail"])
-def test_resuming_from_anywhere_ends_with_the_same_trials(slots, unlucky):
+@pytest.mark.parametrize(
+    ("slots", "unlucky", "tuning_seeds"),
+    [(1, {}, 1), (3, UNLUCKY, 1), (3, {**UNLUCKY, "control-f2-r1": "failed"}, 2)],
+    ids=["all-complete", "some-fail", "several-seeds"],
+)
+def test_resuming_from_anywhere_ends_with_the_same_trials(slots, unlucky, tuning_seeds):
     def status(record):
         return unlucky.get(record.trial, "complete")
 
-    whole = WholeSweep(space(), slots, seed=1, status=status).run()
+    asked = space({"finetune_seeds": tuning_seeds})
+    whole = WholeSweep(asked, slots, seed=1, status=status).run()
     assert len(whole.snapshots) > 2 * len(whole.records)
     for number, records in enumerate([[], *whole.snapshots]):
         before = copy.deepcopy({r.trial: r for r in records})
-        resumed = WholeSweep(space(), slots, seed=number, status=status, records=from_store(records, whole.space))
+        resumed = WholeSweep(asked, slots, seed=number, status=status, records=from_store(records, whole.space))
         resumed.run()
         assert resumed.outcome() == whole.outcome()
         # Nothing that had ended is run again, nothing that had been proposed is proposed again.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Final
 
 from bissl_ray.leaderboard.configurations import finite
@@ -15,15 +16,17 @@ _FINETUNING: Final = f"{PARAMETER_PREFIX}finetune_"
 
 @dataclass(frozen=True)
 class Following:
-    """One point of the fine-tuning search that both sides ran, once each, under the same seed.
+    """One point of the fine-tuning search that both sides ran, under the same seeds.
 
     Attributes:
         point: the settings of fine-tuning that differ between the points, by name.
-        gain: BiSSL's objective less the control's, on the validation split; a fraction.
+        gain: BiSSL's mean objective less the control's, on the validation split; a fraction.
+        runs: of the side that finished fewer.
     """
 
     point: dict[str, Any]
     gain: float
+    runs: int = 1
 
 
 def gains_by_following(trials: Iterable[Row]) -> list[Following]:
@@ -32,20 +35,23 @@ def gains_by_following(trials: Iterable[Row]) -> list[Following]:
     Args:
         trials: rows of the sweep; where several finalists of BiSSL ran a point, the first counts.
     """
-    tuned: dict[Phase, dict[tuple[Any, ...], Row]] = {Phase.CONFIRM: {}, Phase.CONTROL: {}}
+    tuned: dict[Phase, dict[tuple[Any, ...], list[Row]]] = {Phase.CONFIRM: {}, Phase.CONTROL: {}}
     columns: list[str] = []
     for row in trials:
         columns = columns or sorted(name for name in row if name.startswith(_FINETUNING))
         scored = row["status"] == Status.COMPLETE and finite(row["objective"]) is not None
         if row["step"] == Step.TUNING and row["phase"] in tuned and scored:
-            tuned[Phase(row["phase"])].setdefault(tuple(row[name] for name in columns), row)
+            runs = tuned[Phase(row["phase"])].setdefault(tuple(row[name] for name in columns), [])
+            if row["phase"] == Phase.CONTROL or not runs or runs[0]["parent"] == row["parent"]:
+                runs.append(row)
     ours, theirs = tuned[Phase.CONFIRM], tuned[Phase.CONTROL]
     shared = [key for key in ours if key in theirs]
     varying = [name for place, name in enumerate(columns) if len({key[place] for key in shared}) > 1]
     found = [
         Following(
-            {name.removeprefix(PARAMETER_PREFIX): ours[key][name] for name in varying},
-            ours[key]["objective"] - theirs[key]["objective"],
+            {name.removeprefix(PARAMETER_PREFIX): ours[key][0][name] for name in varying},
+            fmean(row["objective"] for row in ours[key]) - fmean(row["objective"] for row in theirs[key]),
+            min(len(ours[key]), len(theirs[key])),
         )
         for key in shared
     ]
@@ -61,4 +67,6 @@ def in_words(following: Sequence[Following], metric: Metric) -> str | None:
     points = ", ".join(
         f"{' '.join(setting(one.point[name]) for name in told)}: {metric.gain(one.gain)}" for one in following
     )
-    return f"Gain by the {' and '.join(told)} of the fine-tuning that follows (validation, one run each): {points}."
+    fewest = min(one.runs for one in following)
+    runs = "one run" if fewest == 1 else f"{fewest} runs"
+    return f"Gain by the {' and '.join(told)} of the fine-tuning that follows (validation, {runs} each): {points}."

@@ -14,6 +14,7 @@ def tuning(phase: str, rate: float, objective: float | None, **more: Any) -> dic
     return {
         "step": "tuning",
         "phase": phase,
+        "parent": "t000" if phase == "confirm" else None,
         "status": "complete",
         "objective": objective,
         "param_finetune_lr": rate,
@@ -34,7 +35,7 @@ def test_both_sides_are_paired_at_the_points_that_both_ran() -> None:
         *both(0.1, None, 0.6),
         *both(0.02, float("nan"), 0.6),
         tuning("confirm", 0.003, 0.9),
-        tuning("confirm", 0.01, 0.1),  # a second finalist at a point that another has had
+        tuning("confirm", 0.01, 0.1, parent="t001"),  # a second finalist at a point that another has had
         {**tuning("control", 0.001, 0.1), "step": "seeds"},
         {**tuning("control", 0.05, 0.1), "status": "failed"},
     ]
@@ -44,6 +45,19 @@ def test_both_sides_are_paired_at_the_points_that_both_ran() -> None:
     assert in_words(found, TOP1) == (
         "Gain by the finetune_lr of the fine-tuning that follows (validation, one run each): 0.001: +1.4, 0.01: +0.5."
     )
+
+
+def test_of_several_runs_the_means_are_compared() -> None:
+    rows = [
+        *both(0.01, 0.70, 0.69),
+        *both(0.01, 0.72, 0.69, parent="t000"),
+        *both(0.02, 0.70, 0.74),
+        *both(0.02, 0.70, 0.70),
+        tuning("confirm", 0.02, 0.1, parent="t001"),
+    ]
+    found = gains_by_following(rows)
+    assert [one.gain for one in found] == pytest.approx([0.02, -0.02]) and [one.runs for one in found] == [2, 2]
+    assert "(validation, 2 runs each): 0.01: +2.0, 0.02: -2.0." in (in_words(found, TOP1) or "")
 
 
 def test_what_else_differs_is_told_too_but_for_the_decay() -> None:
