@@ -1,4 +1,4 @@
-"""n workers do what one process does: derivatives, and ten alternations, with either kind of batch norm.
+"""n workers do what one process does: derivatives, and alternations (two workers ten), with either kind of batch norm.
 
 With synchronised statistics, the one process runs the whole batch through the network. With each worker's own, it runs
 every share on its own (`PerWorkerSimulation`). What must be equal is the same in both cases: losses, derivatives and
@@ -21,6 +21,8 @@ from tests.processes import run_workers
 pytestmark = pytest.mark.slow
 MODES = ("synchronised", "per_worker")
 EXACT = 1e-9
+ALTERNATIONS = {2: NUMBERS["alternations"], 4: 3}
+"""By workers: four take as long for three, on two cores, as two for ten."""
 
 
 def flat(tensors):
@@ -48,9 +50,9 @@ def derivatives(problem):
     }
 
 
-def course(problem):
-    """Derivatives at the start, and the reports of ten alternations."""
-    return derivatives(problem), [dataclasses.asdict(problem.alternate()) for _ in range(NUMBERS["alternations"])]
+def course(problem, workers):
+    """Derivatives at the start, and the reports of alternations."""
+    return derivatives(problem), [dataclasses.asdict(problem.alternate()) for _ in range(ALTERNATIONS[workers])]
 
 
 def every_course(worker, workers):
@@ -58,7 +60,7 @@ def every_course(worker, workers):
     for pretext in pretext_names():
         for mode in MODES:
             problem = WorkerProblem(pretext, mode, worker, workers)
-            found[pretext, mode] = (*course(problem), problem.states())
+            found[pretext, mode] = (*course(problem, workers), problem.states())
     return found
 
 
@@ -73,9 +75,9 @@ def one_process(pretext, mode, workers):
     """Derivatives, reports, and for each worker the states it should have."""
     if mode == "synchronised":
         problem = WorkerProblem(pretext, mode)
-        return (*course(problem), [problem.states()] * workers)
+        return (*course(problem, workers), [problem.states()] * workers)
     problem = PerWorkerSimulation(pretext, workers)
-    return (*course(problem), [problem.states_of(worker) for worker in range(workers)])
+    return (*course(problem, workers), [problem.states_of(worker) for worker in range(workers)])
 
 
 # What is zero but for rounding: SimSiam's predictor sees embeddings whose mean batch norm has taken out.
@@ -115,7 +117,7 @@ def test_derivatives_equal_those_of_one_process(workers, pretext, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("pretext", pretext_names())
-def test_ten_alternations_equal_those_of_one_process(workers, pretext, mode):
+def test_alternations_equal_those_of_one_process(workers, pretext, mode):
     _, reports, states = one_process(pretext, mode, len(workers))
     for worker, state in zip(workers, states, strict=True):
         assert_equal(worker[pretext, mode][1], reports)

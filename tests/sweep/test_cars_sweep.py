@@ -32,7 +32,7 @@ def test_cars_from_a_published_checkpoint(tmp_path: Path) -> None:
             "finetune_batch": 8,
             "loader_processes": 1,
         },
-        protocol={"trials": 2, "finalists": 1, "finetune_runs": 1},
+        protocol={"trials": 2, "finalists": 1, "finetune_runs": 1, "finetune_seeds": 2},
     )
     done = run(
         *("sweep", "--dataset", "cars", "--space", space, "--data-dir", "data", "--pretrained", "ssl.pth"),
@@ -42,7 +42,11 @@ def test_cars_from_a_published_checkpoint(tmp_path: Path) -> None:
     assert done.code == 0, done
     assert "no pretext head" in done.out
     rows = to_rows(read_trials(tmp_path / "runs", "cars"))
-    assert len(rows) == 2 + 2 + 4 and {row["status"] for row in rows} == {"complete"}
+    assert len(rows) == 2 + 4 + 4 and {row["status"] for row in rows} == {"complete"}
+    # Two runs of the one point, on seeds that confirm nothing.
+    tuned = {(row["phase"], row["seed"]) for row in rows if row["step"] == "tuning"}
+    assert tuned == {(phase, seed) for phase in ("confirm", "control") for seed in (0, 2_000_000)}
+    assert not {row["seed"] for row in rows if row["step"] == "seeds"} & {seed for _, seed in tuned}
     assert all(0 <= row["test_metric"] <= 1 for row in rows if row["step"] == "seeds")
     aligned = torch.load(tmp_path / "runs/sweeps/cars-tiny/checkpoints/t000/aligned.pt", weights_only=True)
     assert {"conv1.weight", "layer4.1.bn2.running_var"} <= aligned["backbone"].keys()
