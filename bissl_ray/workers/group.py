@@ -17,11 +17,9 @@ from ray import tune
 from bissl_ray.progress import Report, TrialEnded
 from bissl_ray.store.schema import Row
 from bissl_ray.training.order import Order
-from bissl_ray.workers.loop import Call, call_actor, call_here, worker_loop
-from bissl_ray.workers.mailbox import Answer, Mailbox, Message
+from bissl_ray.workers.mailbox import Answer, Call, Mailbox, Message, call_actor, call_here
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.shape import GroupShape
-from bissl_ray.workers.train_run import torch_trainer
 
 OVER: Final = "over"
 """Key of a trial's last result: "complete", "pruned" or "failed". A trial that ends without one was stopped."""
@@ -101,6 +99,11 @@ class WorkerGroup:
     def _fit(self) -> None:
         shape = self._shape
         try:
+            # torch takes seconds to import. Until an actor is up, Tune gives its trial to any other that becomes free
+            # and throws the new one away: where trials are short, one group would do all the work.
+            from bissl_ray.workers.loop import worker_loop
+            from bissl_ray.workers.train_run import torch_trainer
+
             torch_trainer(
                 worker_loop,
                 {

@@ -4,7 +4,7 @@ import contextlib
 import gc
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import torch
@@ -15,13 +15,10 @@ from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.worker import Worker, from_ray_train, lost_a_peer
-from bissl_ray.workers.mailbox import Answer, HandedOut, Mailbox
+from bissl_ray.workers.mailbox import Answer, Call, HandedOut
 
 if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
-
-Call = Callable[..., Any]
-"""`call(method, *arguments)` on the mailbox, wherever it lives: `call_here` or `call_actor`, with where that is."""
 
 _WAIT_S: Final = 5.0
 _MEMORY_SLACK_BYTES: Final = 256 * 2**20
@@ -29,18 +26,6 @@ _MEMORY_SLACK_BYTES: Final = 256 * 2**20
 
 class MemoryNotReturnedError(RuntimeError):
     """Device memory of an ended trial did not come back; the group is restarted."""
-
-
-def call_here(mailbox: Mailbox, method: str, *arguments: Any) -> Any:
-    """Call a mailbox of this process."""
-    return getattr(mailbox, method)(*arguments)
-
-
-def call_actor(actor: Any, method: str, *arguments: Any) -> Any:
-    """Call a mailbox that lives in an actor."""
-    import ray
-
-    return ray.get(getattr(actor, method).remote(*arguments))
 
 
 class LoopConfig(TypedDict):

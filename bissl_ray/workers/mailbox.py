@@ -8,14 +8,17 @@ through an actor that takes no CPU.
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bissl_ray.progress import Report, TrialEnded
 
 if TYPE_CHECKING:
     from bissl_ray.training.order import Order
 
+Call = Callable[..., Any]
+"""`call(method, *arguments)` on the mailbox, wherever it lives: `call_here` or `call_actor`, with where that is."""
 Answer = Literal["continue", "stop"]
 Message = Report | TrialEnded
 """What a group says of its trial."""
@@ -146,3 +149,15 @@ class Mailbox:
 
     def _open_trial(self) -> _Trial | None:
         return self._trial if self._trial is not None and not self._trial.over else None
+
+
+def call_here(mailbox: Mailbox, method: str, *arguments: Any) -> Any:
+    """Call a mailbox of this process."""
+    return getattr(mailbox, method)(*arguments)
+
+
+def call_actor(actor: Any, method: str, *arguments: Any) -> Any:
+    """Call a mailbox that lives in an actor."""
+    import ray
+
+    return ray.get(getattr(actor, method).remote(*arguments))

@@ -42,6 +42,8 @@ def test_nothing_heavy_is_imported(arguments: list[str], tmp_path) -> None:
     [
         # The actor that holds messages is a process of its own for each run.
         (["bissl_ray.workers.message_line"], "torch", "ray"),
+        # While the actor that owns a group starts, its trial may be given to another, and it is thrown away.
+        (["bissl_ray.workers.group"], "torch", "ray.tune"),
         # Every process of a job imports this as it starts, Ray's own among them.
         (["bissl_ray.workers.environment"], "torch", "bissl_ray.plugins"),
         # The fork server passes silently over a module that isn't there, and every loader process would import it.
