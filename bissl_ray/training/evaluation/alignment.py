@@ -67,13 +67,14 @@ def frozen_objective(trial: Trial, way: Literal["lower_knn", "lower_probe"]) -> 
     Judged as `AlignmentMeter` does, whose figure of the same alternation it is.
 
     Raises:
-        FloatingPointError: features are not finite; the same on every worker.
+        FloatingPointError: features or the figure are not finite; the same on every worker.
     """
     lower = _as_saved(trial, trial.models.backbone_of({"backbone": trial.models.lower.state_dict()}))
     train, validation = (_features(trial, lower, split) for split in ("train", "validation"))
     judge = _by_votes if way == "lower_knn" else _by_probe
     (found,) = _agreed({way: judge(train, validation, _task(trial), trial.metric, None)}, trial.worker.device).values()
-    assert found is not None, "shares of whole images are numbers"
+    if found is None:
+        raise FloatingPointError(f"the {way} of the validation split is not a number")
     return found
 
 
