@@ -1,6 +1,10 @@
 """Numbers as the board writes them: shares in percent, settings in three digits."""
 
+from collections.abc import Callable
 from typing import Any
+
+from bissl_ray.leaderboard.statistics import Estimate
+from bissl_ray.metrics import Metric
 
 
 def percent(fraction: float | None) -> str:
@@ -57,3 +61,11 @@ def setting(value: Any, digits: int = 3) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def with_half(value: Estimate | None, written: Callable[[float], str], metric: Metric) -> str:
+    """A mean with half the width of its interval: 94.7 ± 1.1."""
+    if value is None:
+        return ""
+    half = value.half_width
+    return written(value.mean) if half is None else f"{written(value.mean)} ± {metric.spread(half)}"

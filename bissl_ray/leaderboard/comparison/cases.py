@@ -104,6 +104,7 @@ class CaseResult:
         sentence: the outcome in words.
         failures: on how many seeds either side failed, in a sentence; None where none did.
         following: the gain by the fine-tuning that follows, against plain fine-tuning.
+        frozen: the gain with none: what the aligned backbone is worth as it is, against the pretrained one.
     """
 
     facts: CaseFacts
@@ -117,6 +118,7 @@ class CaseResult:
     sentence: str
     failures: str | None
     following: Sequence[Following] = ()
+    frozen: Estimate | None = None
 
     @property
     def against(self) -> str:

@@ -61,7 +61,7 @@ def _about_edges(cases: Sequence[CaseResult]) -> list[str]:
 
 def _about_following(cases: Sequence[CaseResult]) -> list[str]:
     """How the gain changes with the fine-tuning that follows; with the case's name where there are several."""
-    told = [(case.facts, in_words(case.following, case.metric)) for case in cases]
+    told = [(case.facts, in_words(case.frozen, case.following, case.metric)) for case in cases]
     return [
         line if len(cases) == 1 else f"{facts.dataset} from {facts.checkpoint}: {line}"
         for facts, line in told

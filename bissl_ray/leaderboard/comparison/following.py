@@ -1,12 +1,12 @@
-"""The gain against what fine-tuning follows: where both sides were tuned at the same points (issue 16)."""
+"""The gain against how much fine-tuning follows, from none on: where both sides stand at the same points (issue 16)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Final
 
-from bissl_ray.leaderboard.configurations import finite
-from bissl_ray.leaderboard.numbers import setting
+from bissl_ray.leaderboard.configurations import Configuration, finite
+from bissl_ray.leaderboard.numbers import setting, with_half
+from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 from bissl_ray.metrics import Metric
 from bissl_ray.store.schema import Row
 from bissl_ray.words import PARAMETER_PREFIX, Phase, Status, Step
@@ -20,17 +20,15 @@ class Following:
 
     Attributes:
         point: the settings of fine-tuning that differ between the points, by name.
-        gain: BiSSL's mean objective less the control's, on the validation split; a fraction.
-        runs: of the side that finished fewer.
+        gain: BiSSL's objective less the control's, on the validation split; a fraction, paired over seeds.
     """
 
     point: dict[str, Any]
-    gain: float
-    runs: int = 1
+    gain: Estimate
 
 
 def gains_by_following(trials: Iterable[Row]) -> list[Following]:
-    """Pair the tuning runs of a sweep by their fine-tuning settings, in the order of the learning rate.
+    """Pair the tuning runs of a sweep by their fine-tuning settings and seeds, in the order of the learning rate.
 
     Args:
         trials: rows of the sweep; where several finalists of BiSSL ran a point, the first counts.
@@ -45,28 +43,46 @@ def gains_by_following(trials: Iterable[Row]) -> list[Following]:
             if row["phase"] == Phase.CONTROL or not runs or runs[0]["parent"] == row["parent"]:
                 runs.append(row)
     ours, theirs = tuned[Phase.CONFIRM], tuned[Phase.CONTROL]
-    shared = [key for key in ours if key in theirs]
-    varying = [name for place, name in enumerate(columns) if len({key[place] for key in shared}) > 1]
+    gains = {
+        key: gain
+        for key in ours
+        if key in theirs and (gain := paired_gain(_by_seed(ours[key]), _by_seed(theirs[key]))) is not None
+    }
+    varying = [name for place, name in enumerate(columns) if len({key[place] for key in gains}) > 1]
     found = [
-        Following(
-            {name.removeprefix(PARAMETER_PREFIX): ours[key][0][name] for name in varying},
-            fmean(row["objective"] for row in ours[key]) - fmean(row["objective"] for row in theirs[key]),
-            min(len(ours[key]), len(theirs[key])),
-        )
-        for key in shared
+        Following({name.removeprefix(PARAMETER_PREFIX): ours[key][0][name] for name in varying}, gain)
+        for key, gain in gains.items()
     ]
     return sorted(found, key=lambda one: one.point.get("finetune_lr") or 0.0)
 
 
-def in_words(following: Sequence[Following], metric: Metric) -> str | None:
-    """The gains in a line; None with fewer than two points, which say nothing of how they change."""
-    if len(following) < 2:
+def gain_frozen(bissl: Configuration | None) -> Estimate | None:
+    """How much better than the pretrained one the aligned backbone fits the task as it is, over confirmation seeds.
+
+    By the linear probe of the validation split that `alignment_every` measures; None where nothing was measured.
+
+    Args:
+        bissl: the configuration that was confirmed.
+    """
+    pairs = [] if bissl is None else [(run["lower_probe_before"], run["lower_probe"]) for run in bissl.seeds]
+    known = [(before, after) for before, after in pairs if finite(before) is not None and finite(after) is not None]
+    return estimate([after - before for before, after in known])
+
+
+def in_words(frozen: Estimate | None, following: Sequence[Following], metric: Metric) -> str | None:
+    """The gains in a line; None with fewer than two, which say nothing of how they change."""
+    if len(following) + (frozen is not None) < 2:
         return None
     # A weight decay beside the rate makes no difference that a reader asks for first.
     told = [name for name in following[0].point if name != "finetune_weight_decay"] or list(following[0].point)
-    points = ", ".join(
-        f"{' '.join(setting(one.point[name]) for name in told)}: {metric.gain(one.gain)}" for one in following
-    )
-    fewest = min(one.runs for one in following)
-    runs = "one run" if fewest == 1 else f"{fewest} runs"
-    return f"Gain by the {' and '.join(told)} of the fine-tuning that follows (validation, {runs} each): {points}."
+    names = [" ".join(setting(one.point[name]) for name in told) or "as tuned" for one in following]
+    points = [f"{name}: {with_half(one.gain, metric.gain, metric)}" for name, one in zip(names, following, strict=True)]
+    fewest = min(one.gain.n for one in following)
+    runs = "one run" if fewest == 1 else f"{fewest} seeds"
+    by = f"by the {' and '.join(told)} of the fine-tuning that follows" if told else "with the fine-tuning that follows"
+    none = [] if frozen is None else [f"none, a probe of the frozen backbone: {with_half(frozen, metric.gain, metric)}"]
+    return f"Gain {by} (validation, {runs} each): {', '.join([*none, *points])}."
+
+
+def _by_seed(runs: Iterable[Row]) -> dict[int, float]:
+    return {run["seed"]: run["objective"] for run in runs}

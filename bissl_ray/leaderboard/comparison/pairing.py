@@ -14,7 +14,7 @@ from bissl_ray.leaderboard.comparison.cases import (
     Side,
     Trend,
 )
-from bissl_ray.leaderboard.comparison.following import gains_by_following
+from bissl_ray.leaderboard.comparison.following import gain_frozen, gains_by_following
 from bissl_ray.leaderboard.comparison.significance import paired_tests
 from bissl_ray.leaderboard.comparison.stored import fingerprint
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
@@ -82,6 +82,7 @@ def _compare(case: CaseFacts, configurations: list[Configuration], several: bool
         sentence=sentence,
         failures=verdict.failures,
         following=gains_by_following(run for c in of_sweep for run in c.runs) if case.control == PLAIN else [],
+        frozen=gain_frozen(ours) if case.control == PLAIN else None,
     )
 
 

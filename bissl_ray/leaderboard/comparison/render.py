@@ -12,10 +12,9 @@ from bissl_ray.controls import PLAIN
 from bissl_ray.leaderboard.columns import Column
 from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard, Side
 from bissl_ray.leaderboard.comparison.findings import findings, notes
-from bissl_ray.leaderboard.numbers import count, duration, probability
+from bissl_ray.leaderboard.numbers import count, duration, probability, with_half
 from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, fitting_table, markdown_table
-from bissl_ray.leaderboard.statistics import Estimate, with_ends
-from bissl_ray.metrics import Metric
+from bissl_ray.leaderboard.statistics import with_ends
 from bissl_ray.store.schema import Row
 
 
@@ -50,7 +49,10 @@ def comparison_json(board: ComparisonBoard) -> str:
             {
                 **_flat(case),
                 "gain_by_seed": dict(case.gains),
-                "gain_by_finetuning": [asdict(one) for one in case.following],
+                **with_ends("gain_frozen", case.frozen),
+                "gain_by_finetuning": [
+                    {"point": one.point, **with_ends("gain", one.gain), "runs": one.gain.n} for one in case.following
+                ],
             }
             for case in board.cases
         ],
@@ -131,7 +133,7 @@ def _columns(cases: Sequence[CaseResult]) -> list[Column]:
     metric = cases[0].metric
 
     def score(side: Side) -> str:
-        return _with_half(side.score, partial(metric.score, unit=""), metric)
+        return with_half(side.score, partial(metric.score, unit=""), metric)
 
     def of_case(text: Callable[[CaseResult], str]) -> Callable[[Row], str]:
         return lambda row: text(row["case"]) if row["first"] else ""
@@ -146,7 +148,7 @@ def _columns(cases: Sequence[CaseResult]) -> list[Column]:
         Column("from", 99, of_case(lambda case: case.facts.checkpoint), number=False),
         Column("pipeline", 100, lambda row: row["pipeline"], number=False),
         Column(f"{metric.title}{' %' if metric.share else ''}", 98, of_side(score)),
-        Column("BiSSL's gain", 97, of_pair(lambda case: _with_half(case.gain, metric.gain, metric))),
+        Column("BiSSL's gain", 97, of_pair(lambda case: with_half(case.gain, metric.gain, metric))),
         Column("p", 84, of_pair(lambda case: probability(case.tests.t))),
         Column("Wilcoxon p", 60, of_pair(lambda case: probability(case.tests.wilcoxon))),
         Column("seeds", 40, of_pair(lambda case: str(case.tests.n or ""))),
@@ -158,14 +160,6 @@ def _columns(cases: Sequence[CaseResult]) -> list[Column]:
     ]
     rows = _rows(cases)
     return [column for column in every if column.priority >= 90 or any(column.cell(row) for row in rows)]
-
-
-def _with_half(value: Estimate | None, written: Callable[[float], str], metric: Metric) -> str:
-    """A mean with half the width of its interval: 94.7 ± 1.1."""
-    if value is None:
-        return ""
-    half = value.half_width
-    return written(value.mean) if half is None else f"{written(value.mean)} ± {metric.spread(half)}"
 
 
 def _title(board: ComparisonBoard, cases: Sequence[CaseResult]) -> str:
