@@ -7,7 +7,7 @@ fine-tuning runs, the seeds, the one look at the test split.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bissl_ray.compare.budget import alignment_gradients, as_confirmed
+from bissl_ray.compare.confirmed import as_confirmed
 from bissl_ray.config import SearchSpace, SettingValue
 from bissl_ray.config.fixing import held, one_trial
 from bissl_ray.config.parameters import FloatParameter
@@ -16,6 +16,7 @@ from bissl_ray.config.settings import OF_THE_SOLVE, SolverSettings
 from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.configurations import best_bissl, gather
+from bissl_ray.search.cost import alignment_gradients
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
 

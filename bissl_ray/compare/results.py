@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bissl_ray.compare.budget import TrainingImages, as_confirmed, images_of_run
+from bissl_ray.compare.confirmed import as_confirmed
 from bissl_ray.compare.controls import main_case
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import Case, Comparison
@@ -12,6 +12,7 @@ from bissl_ray.leaderboard.comparison.cases import CaseFacts, ComparisonBoard, P
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, gather
 from bissl_ray.leaderboard.edges import edges_of_sweep
+from bissl_ray.search.cost import TrainingImages, images_of_run
 from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document

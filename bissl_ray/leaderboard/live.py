@@ -89,7 +89,7 @@ class LiveBoard:
             parts.append(Text(progress.doing, style="dim"))
         if progress.trouble is not None:
             parts.append(Text(progress.trouble, style="bold red"))
-        rows = rank(progress.trials)[: self._console.height]
+        rows = rank(progress.trials())[: self._console.height]
         notes = [Text(line, style="dim") for line in marks_explained(rows)]
         taken = len(self._console.render_lines(Group(*parts, *notes), pad=False)) + _AROUND_ROWS
         rows = rows[: max(self._console.height - taken, 1)]
@@ -112,8 +112,7 @@ def _counts(progress: SweepProgress) -> list[str]:
 
 
 def _metric(progress: SweepProgress) -> Metric:
-    names = (row["objective_name"] for row in progress.trials)
-    return of_objective(next((name for name in names if name is not None), None))
+    return of_objective(progress.objective_name)
 
 
 def _line(progress: SweepProgress) -> str:

@@ -1,6 +1,6 @@
 """The events of a run, from a worker to a terminal. Views draw them, and do nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -98,7 +98,8 @@ class SweepProgress:
         elapsed: seconds since the sweep began.
         left: seconds that remain, by estimate; None while unknown.
         best: trial and objective of the best so far; None before there is one.
-        trials: rows of trials as the store has them, for the table.
+        objective_name: what the objective is called; None before there is one.
+        trials: gives rows of trials as the store has them, for the table; asked where one is drawn.
         trouble: one line on what the person should see to, such as a full disk; None if all is well.
         doing: what the runs wait for before they begin, such as images that are decoded; None: nothing.
     """
@@ -112,7 +113,8 @@ class SweepProgress:
     elapsed: float = 0.0
     left: float | None = None
     best: tuple[str, float] | None = None
-    trials: Sequence[dict[str, Any]] = field(default_factory=list)
+    objective_name: str | None = None
+    trials: Callable[[], Sequence[dict[str, Any]]] = list
     trouble: str | None = None
     doing: str | None = None
 

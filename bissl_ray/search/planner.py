@@ -6,69 +6,30 @@ at the same (learning rate, weight decay) points, the same number of configurati
 seeds, the same number of labelled optimisation steps in every run.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import count
-from typing import Final, Literal, Protocol
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import Final, Literal
 
 from bissl_ray.config.parameters import Point
 from bissl_ray.config.protocol import Protocol as SweepProtocol
+from bissl_ray.search.ledger import Ledger
+from bissl_ray.search.plans import STAGES, TEST_STAGES, Plan, Proposer, RunKind
 from bissl_ray.search.records import Record
 from bissl_ray.search.shares import share_points
 from bissl_ray.winner import Contender, place, winner
 from bissl_ray.words import Kind, Origin, Phase, Step
 
-STAGES: dict[tuple[Phase, Step], tuple[str, ...]] = {
-    (Phase.EXPLORE, Step.SEARCH): ("head", "bissl"),
-    (Phase.CONFIRM, Step.TUNING): ("finetune",),
-    (Phase.CONFIRM, Step.SEEDS): ("head", "bissl", "finetune"),
-    (Phase.CONTROL, Step.TUNING): ("head", "finetune"),
-    (Phase.CONTROL, Step.SEEDS): ("head", "finetune"),
-}
-"""Stages of the pipeline that a trial runs."""
-TEST_STAGES = ("test",)
 _ORDER = tuple(Step)
-
-
-class Proposer(Protocol):
-    """Where explore points come from: Optuna in a sweep."""
-
-    def ask(self, trial: str) -> tuple[Point, str]:
-        """Return a point for this trial, and who proposed it."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One thing to run: a trial, or the test of a finished one.
-
-    Attributes:
-        record: of the trial.
-        stages: of the pipeline, in order; TEST_STAGES for a test.
-        start: trial whose final models it starts from; None: the pretrained checkpoint.
-    """
-
-    record: Record
-    stages: tuple[str, ...]
-    start: str | None
-
-    @property
-    def step(self) -> Step:
-        """The step of the sweep that it belongs to."""
-        return Step.TEST if self.stages == TEST_STAGES else self.record.step
-
-    @property
-    def key(self) -> tuple[str, bool]:
-        """What tells it from any other plan in flight: the trial, and whether it is its test."""
-        return self.record.trial, self.step == Step.TEST
-
-
 _FURTHER_SEEDS: Final = 2_000_000
 """From here on further runs of a fine-tuning point are numbered: no confirmation may repeat a run that chose it."""
 
 
 class Planner:
-    """Decides what runs next. `next` is asked whenever a worker group is free."""
+    """Decides what runs next. `next` is asked whenever a worker group is free.
+
+    However many trials there have been, no question takes longer for it.
+    """
 
     def __init__(
         self,
@@ -91,17 +52,25 @@ class Planner:
         self._protocol = protocol
         self._only = only
         self._proposer = proposer
-        self._finetune_points = finetune_points
-        self.records: dict[str, Record] = {record.trial: record for record in records}
+        self._finetune_points = cache(finetune_points)
+        self.ledger = Ledger(records)
+        """All trials; `records` are those by name."""
+        self._finalists: list[Record] | None = None
         self._in_flight: dict[tuple[str, bool], Plan] = {}
         self.exploring = True
         """Set to False when the budget is spent: no further explore trial is proposed."""
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """All trials, in the order in which they were proposed."""
+        return self.ledger.records
 
     # What happened
 
     def ended(self, plan: Plan) -> None:
         """Say that a plan's run is over (its record has been updated)."""
         self._in_flight.pop(plan.key, None)
+        self.ledger.has_run(plan.record)
 
     @property
     def finished(self) -> bool:
@@ -111,16 +80,46 @@ class Planner:
     @property
     def expected(self) -> int:
         """How many trials the sweep will have had at its end, as far as is known now."""
+        return sum(self._expected().values())
+
+    def to_come(self) -> Counter[RunKind]:
+        """Runs that have not begun, looks at the test split among them, as far as is known now."""
+        looks = Counter(plan.record.phase for plan in self._test())
+        begun = {key[0] for key in self._in_flight}
+        waiting = Counter((r.phase, r.step) for r in self.ledger.open.values() if r.trial not in begun)
+        coming: Counter[RunKind] = Counter(waiting)
+        for (phase, step), number in self._expected().items():
+            coming[phase, step] += max(number - len(self.ledger.of(phase, step)), 0)
+        ran_to_seeds = any(coming.values()) or bool(self.ledger.open)
+        for phase in self._sides():
+            # Before all has run it is not known who is looked at; as many as have a seed, unless some fail.
+            coming[phase, Step.TEST] = self._protocol.seeds if ran_to_seeds else looks[phase]
+        return +coming
+
+    def _expected(self) -> Counter[RunKind]:
         p = self._protocol
-        explored = self._of(Phase.EXPLORE)
-        explore = max(p.trials, len(explored)) if self.exploring and self._explores else len(explored)
-        tuned = {Phase.CONTROL: self._control_points(), Phase.CONFIRM: self._finalist_points()}
+        explored = len(self.ledger.of(Phase.EXPLORE, Step.SEARCH))
+        explore = max(p.trials, explored) if self.exploring and self._explores else explored
         if self._explore_ended():
-            confirmed = self._confirmed_parents() + self._configurations_to_confirm()
+            tuned, confirmed = self._finalist_points(), self._confirmed_parents()
+            of_control = self._configurations_to_confirm()
         else:
-            confirmed = (2 if self._only is None else 1) * min(p.finalists, explore)
-            tuned[Phase.CONFIRM] = self._tuning_points()
-        return explore + sum(tuned.values()) * p.finetune_seeds + confirmed * p.seeds
+            tuned = self._tuning_points()
+            confirmed = of_control = min(p.finalists, explore)
+            of_control *= self._only is None
+        return Counter(
+            {
+                (Phase.EXPLORE, Step.SEARCH): explore,
+                (Phase.CONTROL, Step.TUNING): self._control_points() * p.finetune_seeds,
+                (Phase.CONFIRM, Step.TUNING): tuned * p.finetune_seeds,
+                (Phase.CONTROL, Step.SEEDS): of_control * p.seeds,
+                (Phase.CONFIRM, Step.SEEDS): confirmed * p.seeds,
+            }
+        )
+
+    def _sides(self) -> list[Phase]:
+        sides = {Phase.CONFIRM: Kind.BISSL, Phase.CONTROL: Kind.CONTROL}
+        return [phase for phase, kind in sides.items() if self._only in (None, kind)]
 
     def step(self) -> Step:
         """The earliest step of the sweep that something running, or else next, belongs to."""
@@ -138,7 +137,7 @@ class Planner:
             point, origin = self._proposer.ask(plan.record.trial)
             plan.record.point.update(point)
             plan.record.origin = origin
-        self.records[plan.record.trial] = plan.record
+        self.ledger.add(plan.record)
         self._in_flight[plan.key] = plan
         return plan
 
@@ -156,12 +155,12 @@ class Planner:
         yield from self._test()
 
     def _interrupted(self) -> Iterator[Plan]:
-        for record in self.records.values():
-            if not record.ended and (record.trial, False) not in self._in_flight:
+        for record in list(self.ledger.open.values()):
+            if (record.trial, False) not in self._in_flight:
                 yield self._plan(record)
 
     def _explore_open(self) -> bool:
-        return self.exploring and self._explores and len(self._of(Phase.EXPLORE)) < self._protocol.trials
+        return self.exploring and self._explores and len(self._explored) < self._protocol.trials
 
     @property
     def _explores(self) -> bool:
@@ -169,8 +168,7 @@ class Planner:
 
     def _explore(self) -> Iterator[Plan]:
         if self._explore_open():
-            # Not simply their number: of trials proposed together, a crash may have kept a later one only.
-            name = next(name for i in count() if (name := f"t{i:03d}") not in self.records)
+            name = self.ledger.new_name()
             yield self._plan(Record(name, Phase.EXPLORE, Step.SEARCH, None, self._protocol.seed, {}, "?"))
 
     def _control_tuning(self) -> Iterator[Plan]:
@@ -201,7 +199,7 @@ class Planner:
                 yield from self._new(f"{parent}-s{s}", phase, Step.SEEDS, parent, s, point)
 
     def _test(self) -> Iterator[Plan]:
-        if all(record.ended for record in self.records.values()):
+        if not self.ledger.open:
             for record in [*self.confirmed(Phase.CONFIRM), *self.confirmed(Phase.CONTROL)]:
                 plan = Plan(record, TEST_STAGES, start=record.trial)
                 if record.test_metric is None and plan.key not in self._in_flight:
@@ -212,8 +210,11 @@ class Planner:
     def finalists(self) -> list[Record]:
         """The best explore trials, once all of them have ended."""
         if not self._explore_ended():
+            self._finalists = None
             return []
-        return _best([record for record in self._of(Phase.EXPLORE) if record.scored])[: self._protocol.finalists]
+        if self._finalists is None:
+            self._finalists = self.ledger.best(self._protocol.finalists)
+        return self._finalists
 
     def _tuned_finalists(self) -> list[tuple[str, Point]]:
         chosen = []
@@ -224,7 +225,7 @@ class Planner:
         return chosen
 
     def _best_control_tunings(self) -> list[tuple[str, Point]]:
-        points = [run.trial for run in self._of(Phase.CONTROL, Step.TUNING) if self._is_first(run)]
+        points = [run.trial for run in self.ledger.of(Phase.CONTROL, Step.TUNING) if self._is_first(run)]
         if not self._explore_ended() or len(points) < self._control_points():
             return []
         best = self._best_points(points)
@@ -247,7 +248,7 @@ class Planner:
     def confirmed(self, phase: Literal[Phase.CONFIRM, Phase.CONTROL]) -> list[Record]:
         """The finished confirmation runs of the best configuration: BiSSL's winner, or the control's."""
         runs: dict[str, list[Record]] = {}
-        for record in self._of(phase, Step.SEEDS):
+        for record in self.ledger.of(phase, Step.SEEDS):
             if record.scored and record.parent is not None:
                 runs.setdefault(record.parent, []).append(record)
         best = winner(Contender(name, [run.objective or 0.0 for run in own]) for name, own in runs.items())
@@ -255,24 +256,27 @@ class Planner:
 
     # Small helpers
 
-    def _of(self, phase: Phase, step: Step | None = None) -> list[Record]:
-        return [r for r in self.records.values() if r.phase == phase and (step is None or r.step == step)]
+    @property
+    def _explored(self) -> list[Record]:
+        return self.ledger.of(Phase.EXPLORE, Step.SEARCH)
 
     def _explore_ended(self) -> bool:
-        return not self._explore_open() and all(record.ended for record in self._of(Phase.EXPLORE))
+        return not self._explore_open() and not self.ledger.still_open(Phase.EXPLORE)
 
     # As many on both sides
 
     def _points_per_finalist(self) -> dict[str, list[int]]:
         """Numbers of the fine-tuning points that each finalist is to try."""
-        before = list(dict.fromkeys(r.parent for r in self._of(Phase.CONFIRM, Step.TUNING) if r.parent is not None))
+        before = list(
+            dict.fromkeys(r.parent for r in self.ledger.of(Phase.CONFIRM, Step.TUNING) if r.parent is not None)
+        )
         names = [finalist.trial for finalist in self.finalists()]
         return share_points(names, before, self._protocol.finalists, self._protocol.finetune_runs)
 
     def _finalist_points(self) -> int:
         """Fine-tuning points of BiSSL's side: those that were, and those still to come."""
         due = {f"{finalist}-f{i}" for finalist, numbers in self._points_per_finalist().items() for i in numbers}
-        return len(due | {run.trial for run in self._of(Phase.CONFIRM, Step.TUNING) if self._is_first(run)})
+        return len(due | {run.trial for run in self.ledger.of(Phase.CONFIRM, Step.TUNING) if self._is_first(run)})
 
     def _is_first(self, run: Record) -> bool:
         """Whether a fine-tuning run is its point's first: the others have further seeds."""
@@ -295,7 +299,7 @@ class Planner:
 
     def _confirmed_parents(self) -> int:
         finalists = {finalist.trial for finalist in self.finalists()}
-        return len(finalists | {record.parent for record in self._of(Phase.CONFIRM, Step.SEEDS)})
+        return len(finalists | {record.parent for record in self.ledger.of(Phase.CONFIRM, Step.SEEDS)})
 
     def _new(self, name: str, phase: Phase, step: Step, parent: str | None, seed: int, point: Point) -> Iterator[Plan]:
         """A trial that hasn't been yet; its seed is counted from the protocol's."""
@@ -306,8 +310,3 @@ class Planner:
     def _plan(self, record: Record) -> Plan:
         start = record.parent if (record.phase, record.step) == (Phase.CONFIRM, Step.TUNING) else None
         return Plan(record, STAGES[record.phase, record.step], start)
-
-
-def _best(records: list[Record]) -> list[Record]:
-    """Sort single runs, the best first."""
-    return sorted(records, key=lambda record: place(Contender(record.trial, explored=record.objective)))

@@ -26,6 +26,7 @@ class Record:
         objective: validation metric, in [0, 1]; None until reported.
         test_metric: the same metric on the test split; None unless this run was looked at there.
         curve: objective after each alternation.
+        seconds: that it has taken; None where that is not known.
     """
 
     trial: str
@@ -39,6 +40,7 @@ class Record:
     objective: float | None = None
     test_metric: float | None = None
     curve: dict[int, float] = field(default_factory=dict)
+    seconds: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -66,6 +68,7 @@ def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Ma
             status=Status(row["status"]),
             objective=row["objective"],
             test_metric=row["test_metric"],
+            seconds=row["seconds"],
         )
     for row in reports:
         known = records.get(row["trial"])

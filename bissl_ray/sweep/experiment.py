@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from ray import tune
@@ -17,15 +17,18 @@ from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import Decoding, Note, View
+from bissl_ray.search.cost import work_of
+from bissl_ray.search.forecast import Forecast
 from bissl_ray.search.history import control_settings, planner_of
-from bissl_ray.search.planner import Plan, Planner
+from bissl_ray.search.planner import Planner
+from bissl_ray.search.plans import Plan, RunKind
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.training.order import Order, of_method
-from bissl_ray.words import Phase, Step
+from bissl_ray.words import Phase, Status, Step
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.message_line import MessageLine
@@ -58,7 +61,7 @@ def run_experiment(
     planner, proposals = planner_of(request, storage)
     with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
         flight = InFlight(planner, proposals, writer, place.slots)
-        recorder = Recorder(flight, view, stopped.ask)
+        recorder = Recorder(flight, forecast_of(document, planner), view, stopped.ask)
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
@@ -88,8 +91,24 @@ def run_experiment(
             )
         if listener is not None:
             listener.close()
-        recorder.show()
+        recorder.draw()
     return planner
+
+
+def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
+    """What is known of a sweep's time: the work of its runs, and what those took that have ended."""
+    request = document.request
+    space = request.space
+
+    def work(kind: RunKind) -> float:
+        settings = control_settings(space, {}) if kind[0] == Phase.CONTROL else space.settings({})
+        return work_of(kind, settings, document.data, request.workers_per_trial)
+
+    forecast = Forecast(space.largest("alternations"), cache(work))
+    for record in planner.records.values():
+        if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
+            forecast.learn((record.phase, record.step), record.seconds, max(record.curve, default=0))
+    return forecast
 
 
 def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:

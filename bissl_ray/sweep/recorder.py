@@ -4,17 +4,17 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from statistics import fmean
-from typing import Any
+from typing import Any, Final
 
 from ray import tune
 from ray.tune.experiment import Trial
 
 from bissl_ray.config.columns import to_columns
 from bissl_ray.progress import SweepProgress, View
+from bissl_ray.search.forecast import Forecast, Underway
 from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.documents import git_state, versions
@@ -27,6 +27,8 @@ from bissl_ray.workers.group import OVER
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
 
 _STORAGE_FULL = re.compile(r"No space left on device|Disk quota exceeded|QuotaExceeded")
+_PAUSES: Final = 10
+"""Times that drawing took, from one picture to the next."""
 _PHASES = {
     Step.SEARCH: "exploring",
     Step.TUNING: "searching fine-tuning",
@@ -55,11 +57,12 @@ _RESULT_COLUMNS = (
 class Recorder(tune.Callback):  # type: ignore[misc]
     """Hears of every start, report and end, in the driver."""
 
-    def __init__(self, flight: InFlight, view: View, give_up: Callable[[str], None]):
+    def __init__(self, flight: InFlight, forecast: Forecast, view: View, give_up: Callable[[str], None]):
         """Set up.
 
         Args:
             flight: the sweep under way.
+            forecast: says how long it still takes; learns from every run.
             view: shows progress.
             give_up: called with the reason when every further trial would fail as well.
         """
@@ -67,9 +70,15 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._planner, self._writer = flight.planner, flight.writer
         self._view = view
         self._give_up = give_up
+        self._forecast = forecast
         self._begin = time.monotonic()
         self._losses: Counter[str] = Counter()
-        self._durations: dict[str, list[float]] = {}
+        self._since: dict[str, float] = {}
+        self._reported: Counter[str] = Counter()
+        self._objective_name: str | None = None
+        self._iteration = 0
+        self._news_since: int | None = None
+        self._next_look = 0.0
         self.doing: str | None = None
         """What trials wait for before they begin, in words; None: nothing."""
 
@@ -77,6 +86,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write the trial's row."""
+        self._since[trial.trial_id] = time.monotonic()
         running = self._flight.running.get(trial.trial_id)
         if running is None or running.plan.step == Step.TEST:
             return
@@ -111,10 +121,12 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         record, objective = running.plan.record, result.get("objective")
         row = {name: result[name] for name in REPORT_COLUMNS if name in result}
         self._writer.report({**row, "trial": record.trial, "reported_at": datetime.now(UTC)})
+        self._reported[trial.trial_id] += 1
         if record.step == Step.SEARCH and objective is not None:
             record.curve[result["alternation"]] = objective
             self._flight.proposals.report(record.trial, result["alternation"], objective)
         record.objective = objective
+        self._objective_name = result["so_far"].get("objective_name", self._objective_name)
         # A trial that is stopped, fails or is lost after this keeps what it has come to and cost.
         so_far = {name: value for name, value in result["so_far"].items() if name in _RESULT_COLUMNS}
         self._writer.trial({"trial": record.trial, "objective": objective, **so_far})
@@ -148,6 +160,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             return
         lost = running.plan.record.trial
         self._losses[lost] += 1
+        self._took(trial)
         if self._losses[lost] < MOST_ATTEMPTS:
             self._flight.running.pop(trial.trial_id)
             self._planner.ended(running.plan)
@@ -160,6 +173,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         running = self._flight.running.pop(trial.trial_id, None)
         if running is None:
             return
+        reported, seconds = self._took(trial)
         plan, order = running
         record = plan.record
         if status == Status.FAILED and _STORAGE_FULL.search(reason or ""):
@@ -173,7 +187,14 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         else:
             self._run_ended(record, order, status, reason, result)
         self._planner.ended(plan)
+        if status in (Status.COMPLETE, Status.PRUNED):
+            self._forecast.learn(plan.kind, seconds, reported)
         self.show()
+
+    def _took(self, trial: Trial) -> tuple[int, float]:
+        """Reports of a run that is over, and how long it took."""
+        now = time.monotonic()
+        return self._reported.pop(trial.trial_id, 0), now - self._since.pop(trial.trial_id, now)
 
     def _tested(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
         if status == Status.COMPLETE:
@@ -198,8 +219,6 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if status != Status.COMPLETE:
             with suppress(OSError):  # a storage that refuses for a moment: a file too many is left behind
                 SavedProgress(order.storage, order.folder).clear()
-        if status == Status.COMPLETE and result.get("seconds") is not None:
-            self._durations.setdefault(record.step, []).append(result["seconds"])
         self._writer.trial(
             {
                 "trial": record.trial,
@@ -212,35 +231,53 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         )
 
     def show(self) -> None:
-        """Bring the live view up to date."""
-        records = list(self._planner.records.values())
-        count = Counter(record.status for record in records)
-        scored = [record for record in records if record.scored]
-        best = max((r for r in scored if r.step == Step.SEARCH), key=lambda r: r.objective or 0.0, default=None)
+        """Have the live view brought up to date, soon."""
+        if self._news_since is None:
+            self._news_since = self._iteration
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Know which of its steps Tune is at."""
+        self._iteration = iteration
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Draw what has changed, a step later: by then the group of a run that has ended has its next one.
+
+        Drawing may take a tenth of the time at most: ranking ten thousand trials takes long.
+        """
+        if self._news_since is not None and self._iteration > self._news_since and time.monotonic() >= self._next_look:
+            begin = time.monotonic()
+            self.draw()
+            self._next_look = begin + _PAUSES * (time.monotonic() - begin)
+
+    def draw(self) -> None:
+        """Bring the live view up to date, now."""
+        self._news_since = None
+        planner, ledger = self._planner, self._planner.ledger
+        best = ledger.incumbent
         self._view.show(
             SweepProgress(
-                phase=_PHASES[self._planner.step()],
-                total=self._planner.expected,
-                done=sum(record.ended for record in records),
-                running=count[Status.RUNNING],
-                pruned=count[Status.PRUNED],
-                failed=count[Status.FAILED],
+                phase=_PHASES[planner.step()],
+                total=planner.expected,
+                done=ledger.ended.total(),
+                running=len(self._flight.running),
+                pruned=ledger.ended[Status.PRUNED],
+                failed=ledger.ended[Status.FAILED],
                 elapsed=time.monotonic() - self._begin,
-                left=self._left(records),
+                left=self._forecast.left(planner.to_come(), self._underway(), self._flight.slots),
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
-                trials=self._writer.trials,
+                objective_name=self._objective_name,
+                trials=lambda: self._writer.trials,
                 trouble=self._writer.trouble,
                 doing=self.doing,
             )
         )
 
-    def _left(self, records: list[Record]) -> float | None:
-        """Seconds left, from the mean durations so far; None before there are any."""
-        if not self._durations:
-            return None
-        anything = fmean(value for values in self._durations.values() for value in values)
-        mean = {step: fmean(values) for step, values in self._durations.items()}
-        to_do = max(self._planner.expected - sum(record.ended for record in records), 0)
-        running = [record for record in records if not record.ended]
-        expected = sum(mean.get(record.step, anything) / 2 for record in running)
-        return (expected + (to_do - len(running)) * anything) / self._flight.slots
+    def _underway(self) -> Iterator[Underway]:
+        now = time.monotonic()
+        for trial, (plan, order) in self._flight.running.items():
+            elapsed = now - self._since.get(trial, now)
+            if plan.step == Step.SEARCH:
+                to_go = order.settings.alternations - max(plan.record.curve, default=0)
+                yield Underway(plan.kind, elapsed, self._reported[trial], max(to_go, 0))
+            else:
+                yield Underway(plan.kind, elapsed)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from ray.tune.search import Searcher
 
-from bissl_ray.search.planner import Plan, Planner
+from bissl_ray.search.planner import Planner
+from bissl_ray.search.plans import Plan
 from bissl_ray.search.proposals import Proposals
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.schema import Row

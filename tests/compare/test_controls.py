@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bissl_ray.compare.budget import alignment_gradients
 from bissl_ray.compare.controls import as_it_runs, main_case
 from bissl_ray.compare.prepare import prepare_comparison
 from bissl_ray.compare.results import board_of
@@ -17,6 +16,7 @@ from bissl_ray.config.requests import Comparison, SweepRequest
 from bissl_ray.controls import CONTROLS
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.comparison.render import comparison_json
+from bissl_ray.search.cost import alignment_gradients
 from bissl_ray.search.history import planner_of
 from bissl_ray.words import Kind, Phase
 from tests.compare.asking import options, prepared

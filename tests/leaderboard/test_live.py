@@ -10,7 +10,16 @@ from bissl_ray.progress import Decoding, Note, StageEnded, SweepProgress
 
 def progress(done, rows=(), **more):
     return SweepProgress(
-        "exploring", total=20, done=done, running=2, pruned=0, failed=0, elapsed=65.0, trials=rows, **more
+        "exploring",
+        total=20,
+        done=done,
+        running=2,
+        pruned=0,
+        failed=0,
+        elapsed=65.0,
+        trials=lambda: rows,
+        objective_name="validation_top1",
+        **more,
     )
 
 

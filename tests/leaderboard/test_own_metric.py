@@ -60,7 +60,8 @@ def test_show_and_the_live_board_write_it(trials):
     assert "3.5 validation_error (less is better)" in view and "test 2.1" in view
     console = Console(width=100, force_terminal=False)
     with console.capture() as capture, LiveBoard(console, "first") as board:
-        board.show(SweepProgress(phase="exploring", done=1, total=2, best=("b", -3.5), trials=trials, elapsed=1.0))
+        name = trials[0]["objective_name"]
+        board.show(SweepProgress("exploring", 2, 1, best=("b", -3.5), objective_name=name, elapsed=1.0))
     assert "best 3.5 (b)" in capture.get()
 
 

@@ -41,6 +41,7 @@ def store_rows(records: list[Record], space: SearchSpace) -> tuple[list[dict[str
                 name: getattr(record, name) for name in ("trial", "phase", "step", "parent", "seed", "origin", "status")
             },
             "objective": record.objective,
+            "seconds": record.seconds,
             "test_metric": record.test_metric,
             "started_at": begin + timedelta(seconds=number),
             **{f"param_{name}": value for name, value in space.settings(record.point).model_dump().items()},

@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from bissl_ray.search.history import is_finished
-from bissl_ray.search.planner import TEST_STAGES, Planner
+from bissl_ray.search.planner import Planner
+from bissl_ray.search.plans import TEST_STAGES
 from bissl_ray.search.proposals import finetune_points
 from bissl_ray.search.records import Record
 from tests.search.small_space import FINETUNE, space

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.search_space import SearchSpace
-from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
+from bissl_ray.search.planner import Planner
+from bissl_ray.search.plans import TEST_STAGES, Plan
 from bissl_ray.search.proposals import finetune_points
 from bissl_ray.search.records import Record, records_from_store
 from bissl_ray.words import Kind

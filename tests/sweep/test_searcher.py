@@ -6,7 +6,8 @@ from functools import partial
 from ray.tune.search import Searcher
 
 from bissl_ray.config.data_choice import DataChoice
-from bissl_ray.search.planner import TEST_STAGES, Plan, Planner
+from bissl_ray.search.planner import Planner
+from bissl_ray.search.plans import TEST_STAGES, Plan
 from bissl_ray.search.proposals import finetune_points
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.training.order import Order

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bissl_ray.compare.budget import alignment_gradients, images_of_run
+from bissl_ray.search.cost import alignment_gradients, images_of_run
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.order import of_method
 from tests.training.small_trial import WHOLE, changed, order, run, settings, write_start

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Final
 
-from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.settings import Settings
 from bissl_ray.controls import CONTROLS
 from bissl_ray.data.sampling import global_batch, steps_per_epoch
-from bissl_ray.leaderboard.configurations import Configuration, finite
+from bissl_ray.search.plans import STAGES, RunKind
+from bissl_ray.words import Phase, Step
 
 _VIEWS: Final = 2
 """Views of an unlabelled image, each of which passes the backbone."""
@@ -33,16 +32,6 @@ class TrainingImages:
     gradients: int
 
 
-def as_confirmed(chosen: Configuration) -> tuple[Settings, int]:
-    """The settings that a configuration's seeds ran with, and their products with the lower Hessian, a mean.
-
-    Args:
-        chosen: with one confirmation run at least.
-    """
-    products = [finite(row["hvps"]) or 0.0 for row in chosen.seeds]
-    return Settings.model_validate(settings_of_row(chosen.seeds[0])), round(fmean(products))
-
-
 def images_of_run(
     settings: Settings, sizes: Mapping[str, int], workers: int, control: str | None, products: int = 0
 ) -> TrainingImages:
@@ -55,26 +44,52 @@ def images_of_run(
         control: what it is a run of, a name of `controls.CONTROLS`; None: BiSSL.
         products: with the lower Hessian, in all.
     """
-    train, pool = range(sizes["train"]), range(sizes["pretext"])
-    upper = global_batch(len(train), settings.upper_batch, workers)
-    tuned = global_batch(len(train), settings.finetune_batch, workers)
-    head = settings.head_epochs * steps_per_epoch(train, settings.upper_batch, workers) * upper
-    aligning = settings.alternations * settings.upper_steps * upper
-    steps = settings.finetune_epochs * steps_per_epoch(train, settings.finetune_batch, workers)
+    head = _head_images(settings, sizes, workers)
+    aligning = _upper_images(settings, sizes, workers)
     if control is None or CONTROLS[control].aligns:
         extra = settings.finetune_extra_images
         # BiSSL takes the last batch of each alternation for the Hessian.
         drawn = settings.alternations * (settings.lower_steps + (settings.method == "bissl"))
-        unlabelled = drawn * global_batch(len(pool), settings.lower_batch, workers)
+        unlabelled = drawn * global_batch(sizes["pretext"], settings.lower_batch, workers)
         gradients = alignment_gradients(settings, sizes, workers, products)
     else:
         extra = settings.finetune_extra_images + (0 if control == "gradients" else aligning)
         unlabelled = gradients = aligning = 0
-    finetuning = (steps + -(-extra // tuned)) * tuned
-    of_tuning = _FORWARD if settings.finetune_part == "head" else 1
+    finetuning = _finetuning_images(settings, sizes, workers, extra)
     return TrainingImages(
-        head + aligning + finetuning, unlabelled, round(_FORWARD * head + gradients + of_tuning * finetuning)
+        head + aligning + finetuning,
+        unlabelled,
+        round(_FORWARD * head + gradients + _of_tuning(settings) * finetuning),
     )
+
+
+def work_of(kind: RunKind, settings: Settings, sizes: Mapping[str, int], workers: int) -> float:
+    """Gradients of one run of a kind, as far as settings tell: to compare runs by what they will take.
+
+    Unlike `images_of_run` it counts the looks at the validation split, and of products as many as there may be.
+
+    Args:
+        kind: of the run; the test's is its look at the test split.
+        settings: of the run.
+        sizes: images by split, "train", "pretext", "validation" and "test" among them.
+        workers: that share the run.
+    """
+    phase, step = kind
+    if step == Step.TEST:
+        return _FORWARD * sizes["test"]
+    look = _FORWARD * sizes["validation"]
+    work = 0.0
+    if "head" in STAGES[kind]:
+        work += _FORWARD * _head_images(settings, sizes, workers)
+    if "bissl" in STAGES[kind]:
+        products = settings.alternations * settings.upper_steps * settings.cg_iterations if settings.solves else 0
+        work += alignment_gradients(settings, sizes, workers, products) + settings.alternations * look
+    if "finetune" in STAGES[kind]:
+        extra = settings.finetune_extra_images
+        extra += _upper_images(settings, sizes, workers) if phase == Phase.CONTROL else 0
+        work += _of_tuning(settings) * _finetuning_images(settings, sizes, workers, extra)
+        work += settings.finetune_reports * look
+    return work
 
 
 def alignment_gradients(settings: Settings, sizes: Mapping[str, int], workers: int, products: int) -> int:
@@ -99,3 +114,22 @@ def _per_product(settings: Settings) -> float:
         return 4 / 3
     again = settings.curvature_products == "recompute" or settings.curvature_chunks > 1
     return 3 if again else 2
+
+
+def _head_images(settings: Settings, sizes: Mapping[str, int], workers: int) -> int:
+    upper = global_batch(sizes["train"], settings.upper_batch, workers)
+    return settings.head_epochs * steps_per_epoch(range(sizes["train"]), settings.upper_batch, workers) * upper
+
+
+def _upper_images(settings: Settings, sizes: Mapping[str, int], workers: int) -> int:
+    return settings.alternations * settings.upper_steps * global_batch(sizes["train"], settings.upper_batch, workers)
+
+
+def _finetuning_images(settings: Settings, sizes: Mapping[str, int], workers: int, extra: int) -> int:
+    batch = global_batch(sizes["train"], settings.finetune_batch, workers)
+    steps = settings.finetune_epochs * steps_per_epoch(range(sizes["train"]), settings.finetune_batch, workers)
+    return (steps + -(-extra // batch)) * batch
+
+
+def _of_tuning(settings: Settings) -> float:
+    return _FORWARD if settings.finetune_part == "head" else 1

@@ -1,0 +1,73 @@
+"""All trials of a sweep, with what is asked of them kept up to date: no question takes longer with more trials."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from bissl_ray.search.records import Record
+from bissl_ray.winner import Contender, place
+from bissl_ray.words import Phase, Status, Step
+
+
+class Ledger:
+    """The records of a sweep, in the order in which they were proposed.
+
+    Attributes:
+        records: by name.
+        open: those that have not ended, by name.
+        ended: how many have ended, by how.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        """Take up what has run before."""
+        self.records: dict[str, Record] = {}
+        self.open: dict[str, Record] = {}
+        self.ended: Counter[Status] = Counter()
+        self._of: defaultdict[tuple[Phase, Step], list[Record]] = defaultdict(list)
+        self._best: Record | None = None
+        self._unnamed = 0
+        for record in records:
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Enter a trial; once more, and nothing happens."""
+        if record.trial in self.records:
+            return
+        self.records[record.trial] = record
+        self._of[record.phase, record.step].append(record)
+        self.open[record.trial] = record
+        self.has_run(record)
+
+    def has_run(self, record: Record) -> None:
+        """Look at how a trial stands after it has run: it has ended, or is to go on."""
+        if record.ended and self.open.pop(record.trial, None) is not None:
+            self.ended[record.status] += 1
+            if record.step == Step.SEARCH and record.scored:
+                self._best = record if self._best is None else min(self._best, record, key=_place)
+
+    def of(self, phase: Phase, step: Step) -> list[Record]:
+        """The trials of a step, in the order in which they were proposed; not to be changed."""
+        return self._of[phase, step]
+
+    def still_open(self, phase: Phase) -> bool:
+        """Whether a trial of this phase has not ended."""
+        return any(record.phase == phase for record in self.open.values())
+
+    def best(self, count: int) -> list[Record]:
+        """The best explore trials that ran to their end."""
+        return sorted((record for record in self.of(Phase.EXPLORE, Step.SEARCH) if record.scored), key=_place)[:count]
+
+    @property
+    def incumbent(self) -> Record | None:
+        """The best of them so far; None before there is one."""
+        return self._best
+
+    def new_name(self) -> str:
+        """The first explore trial's name that is not taken."""
+        # Not simply their number: of trials proposed together, a crash may have kept a later one only.
+        while (name := f"t{self._unnamed:03d}") in self.records:
+            self._unnamed += 1
+        return name
+
+
+def _place(record: Record) -> tuple[int, int, float, str]:
+    return place(Contender(record.trial, explored=record.objective))
