@@ -19,6 +19,8 @@ class Status(StrEnum):
 
     RUNNING = "running"
     """Under way, or interrupted: resuming takes it up again."""
+    PAUSED = "paused"
+    """Waits at a rung, with all that it needs to go on; goes on if it is among the best that have come as far."""
     COMPLETE = "complete"
     PRUNED = "pruned"
     """Stopped early, by ASHA or by itself."""

@@ -37,6 +37,11 @@ class Protocol(BaseModel):
         "sweep's winner takes seeds that had no part in choosing it",
     )
     early_stopping: bool = Field(True, description="whether ASHA stops trials that fall behind")
+    at_a_rung: Literal["stop", "pause"] = Field(
+        "stop",
+        description="what ASHA does there: stop a trial that is behind when it comes; or pause every trial, and let go "
+        "on, from where it stopped and in any group, whichever is among the best of all that have come as far",
+    )
     grace: int = Field(
         20, ge=1, description="alternations before ASHA may stop a trial; from the last one on, none is stopped"
     )

@@ -105,6 +105,7 @@ class LiveBoard:
 def _counts(progress: SweepProgress) -> list[str]:
     """Say what runs and what went wrong, and the time: only what there is to say."""
     counts = [f"{progress.running} running"]
+    counts += [f"{progress.paused} paused"] if progress.paused else []
     counts += [f"{progress.pruned} pruned"] if progress.pruned else []
     counts += [f"{progress.failed} failed"] if progress.failed else []
     counts += [f"{duration(progress.elapsed)} elapsed"]

@@ -28,6 +28,7 @@ _WIDER_THAN_ANY_TABLE: Final = 10_000
 _STYLES: Final[dict[str, str]] = {
     Kind.CONTROL: "cyan",
     Status.FAILED: "red",
+    Status.PAUSED: "dim",
     Status.PRUNED: "dim",
     Status.RUNNING: "yellow",
 }

@@ -12,7 +12,7 @@ from bissl_ray.progress.events import (
     TrialEnded,
     View,
 )
-from bissl_ray.progress.sender import LocalSender, Sender, Silent, TrialStoppedError
+from bissl_ray.progress.sender import LocalSender, Sender, Silent, TrialPausedError, TrialStoppedError
 
 __all__ = [
     "Decoding",
@@ -27,6 +27,7 @@ __all__ = [
     "Step",
     "SweepProgress",
     "TrialEnded",
+    "TrialPausedError",
     "TrialStoppedError",
     "View",
 ]

@@ -74,12 +74,13 @@ class TrialEnded:
     """A trial, or a stage run by itself, is over.
 
     Attributes:
-        how: "complete"; "pruned": it ended itself early, in good order; "failed"; "stopped": as it was asked to.
+        how: "complete"; "paused": where its order has it pause; "pruned": it ended itself early, in good order;
+            "failed"; "stopped": as it was asked to.
         result: what it came to; empty unless complete.
         reason: why, in words, where it is not complete.
     """
 
-    how: Literal["complete", "pruned", "failed", "stopped"]
+    how: Literal["complete", "paused", "pruned", "failed", "stopped"]
     result: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
 
@@ -95,6 +96,7 @@ class SweepProgress:
         running: runs under way.
         pruned: runs stopped early.
         failed: runs that failed.
+        paused: runs that wait at a rung.
         elapsed: seconds since the sweep began.
         left: seconds that remain, by estimate; None while unknown.
         best: trial and objective of the best so far; None before there is one.
@@ -110,6 +112,7 @@ class SweepProgress:
     running: int = 0
     pruned: int = 0
     failed: int = 0
+    paused: int = 0
     elapsed: float = 0.0
     left: float | None = None
     best: tuple[str, float] | None = None

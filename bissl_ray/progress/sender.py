@@ -14,6 +14,10 @@ class TrialStoppedError(Exception):
     """The run was told to stop: by the answer to a report, alike on every worker, or by its sender, on the chief."""
 
 
+class TrialPausedError(Exception):
+    """The run has come to where its order has it pause, alike on every worker; where it is has been saved."""
+
+
 class Sender(ABC):
     """What a run on a worker speaks through. Everything but `report` is the chief's business alone."""
 

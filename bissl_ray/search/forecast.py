@@ -51,16 +51,17 @@ class Forecast:
         self._explored = 0
         """Alternations of the explore trials that have ended."""
 
-    def learn(self, kind: RunKind, seconds: float, alternations: int = 0) -> None:
-        """Take in a run that has ended.
+    def learn(self, kind: RunKind, seconds: float, alternations: int = 0, went_on: bool = False) -> None:
+        """Take in a run that has ended, or paused.
 
         Args:
             kind: of run.
             seconds: that it took, from when it was given out.
             alternations: of an explore trial, until it ended or was stopped.
+            went_on: whether it is a run that had been counted before it went on.
         """
         self._seconds[kind] += seconds
-        self._runs[kind] += 1
+        self._runs[kind] += not went_on
         if kind == SEARCH:
             self._explored += alternations
 

@@ -28,7 +28,10 @@ def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]
     proposals = Proposals(request.space, [record for record in records if record.step == Step.SEARCH])
     only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
     points = partial(finetune_points, request.space)
-    return Planner(request.space.protocol, proposals, points, records, only), proposals
+    protocol = request.space.protocol
+    pauses = protocol.early_stopping and protocol.at_a_rung == "pause"
+    alternations = request.space.largest("alternations") if pauses else None
+    return Planner(protocol, proposals, points, records, only, alternations), proposals
 
 
 def is_finished(planner: Planner) -> bool:

@@ -13,7 +13,8 @@ class Ledger:
 
     Attributes:
         records: by name.
-        open: those that have not ended, by name.
+        open: those that run, or did when the sweep was interrupted, by name.
+        paused: those that wait at a rung, by name.
         ended: how many have ended, by how.
     """
 
@@ -21,8 +22,11 @@ class Ledger:
         """Take up what has run before."""
         self.records: dict[str, Record] = {}
         self.open: dict[str, Record] = {}
+        self.paused: dict[str, Record] = {}
         self.ended: Counter[Status] = Counter()
         self._of: defaultdict[tuple[Phase, Step], list[Record]] = defaultdict(list)
+        self.to_the_end = 0
+        """Explore trials that ran to their end."""
         self._best: Record | None = None
         self._unnamed = 0
         for record in records:
@@ -38,18 +42,29 @@ class Ledger:
         self.has_run(record)
 
     def has_run(self, record: Record) -> None:
-        """Look at how a trial stands after it has run: it has ended, or is to go on."""
-        if record.ended and self.open.pop(record.trial, None) is not None:
+        """Look at how a trial stands after it has run: it has ended, has paused, or is to go on."""
+        if record.status == Status.PAUSED:
+            self.open.pop(record.trial, None)
+            self.paused[record.trial] = record
+        elif record.ended and (record.trial in self.open or record.trial in self.paused):
+            self.open.pop(record.trial, None)
+            self.paused.pop(record.trial, None)
             self.ended[record.status] += 1
             if record.step == Step.SEARCH and record.scored:
+                self.to_the_end += 1
                 self._best = record if self._best is None else min(self._best, record, key=_place)
+
+    def goes_on(self, record: Record) -> None:
+        """Let a paused trial run again."""
+        record.status = Status.RUNNING
+        self.open[record.trial] = self.paused.pop(record.trial)
 
     def of(self, phase: Phase, step: Step) -> list[Record]:
         """The trials of a step, in the order in which they were proposed; not to be changed."""
         return self._of[phase, step]
 
     def still_open(self, phase: Phase) -> bool:
-        """Whether a trial of this phase has not ended."""
+        """Whether a trial of this phase runs, or did when the sweep was interrupted."""
         return any(record.phase == phase for record in self.open.values())
 
     def best(self, count: int) -> list[Record]:

@@ -15,10 +15,11 @@ from bissl_ray.config.parameters import Point
 from bissl_ray.config.protocol import Protocol as SweepProtocol
 from bissl_ray.search.ledger import Ledger
 from bissl_ray.search.plans import STAGES, TEST_STAGES, Plan, Proposer, RunKind
+from bissl_ray.search.promotion import Rungs
 from bissl_ray.search.records import Record
 from bissl_ray.search.shares import share_points
 from bissl_ray.winner import Contender, place, winner
-from bissl_ray.words import Kind, Origin, Phase, Step
+from bissl_ray.words import Kind, Origin, Phase, Status, Step
 
 _ORDER = tuple(Step)
 _FURTHER_SEEDS: Final = 2_000_000
@@ -38,6 +39,7 @@ class Planner:
         finetune_points: Callable[[int], list[Point]],
         records: Iterable[Record] = (),
         only: Literal[Kind.BISSL, Kind.CONTROL] | None = None,
+        alternations: int | None = None,
     ):
         """Set up.
 
@@ -48,6 +50,7 @@ class Planner:
                 BiSSL's finalists share them.
             records: what has run before, in the order proposed.
             only: run this side alone: exploring with what follows from it, or fine-tuning; None: both.
+            alternations: of the longest explore trial, where they pause at rungs; None: they do not.
         """
         self._protocol = protocol
         self._only = only
@@ -55,6 +58,10 @@ class Planner:
         self._finetune_points = cache(finetune_points)
         self.ledger = Ledger(records)
         """All trials; `records` are those by name."""
+        self._rungs = None if alternations is None else Rungs(protocol, alternations)
+        if self._rungs is not None:
+            for record in self.ledger.of(Phase.EXPLORE, Step.SEARCH):
+                self._rungs.has_run(record)
         self._finalists: list[Record] | None = None
         self._in_flight: dict[tuple[str, bool], Plan] = {}
         self.exploring = True
@@ -71,6 +78,16 @@ class Planner:
         """Say that a plan's run is over (its record has been updated)."""
         self._in_flight.pop(plan.key, None)
         self.ledger.has_run(plan.record)
+        if self._rungs is not None and plan.step == Step.SEARCH:
+            self._rungs.has_run(plan.record)
+
+    def settle(self) -> list[Record]:
+        """Once exploring is over, take the trials that are left at a rung as stopped there, and name them."""
+        left = list(self.ledger.paused.values()) if self.ledger.paused and self._explore_ended() else []
+        for record in left:
+            record.status = Status.PRUNED
+            self.ledger.has_run(record)
+        return left
 
     @property
     def finished(self) -> bool:
@@ -138,6 +155,8 @@ class Planner:
             plan.record.point.update(point)
             plan.record.origin = origin
         self.ledger.add(plan.record)
+        if plan.record.trial in self.ledger.paused:
+            self.ledger.goes_on(plan.record)
         self._in_flight[plan.key] = plan
         return plan
 
@@ -167,6 +186,9 @@ class Planner:
         return self._only != Kind.CONTROL
 
     def _explore(self) -> Iterator[Plan]:
+        going_on = self._going_on()
+        if going_on is not None:
+            yield self._plan(going_on)
         if self._explore_open():
             name = self.ledger.new_name()
             yield self._plan(Record(name, Phase.EXPLORE, Step.SEARCH, None, self._protocol.seed, {}, "?"))
@@ -261,7 +283,19 @@ class Planner:
         return self.ledger.of(Phase.EXPLORE, Step.SEARCH)
 
     def _explore_ended(self) -> bool:
-        return not self._explore_open() and not self.ledger.still_open(Phase.EXPLORE)
+        over = not self._explore_open() and not self.ledger.still_open(Phase.EXPLORE)
+        return over and self._going_on() is None
+
+    def _going_on(self) -> Record | None:
+        """The paused trial that goes on next."""
+        if self._rungs is None:
+            return None
+        promoted = self._rungs.goes_on() if self.exploring else None
+        if promoted is not None or self._explore_open() or self.ledger.still_open(Phase.EXPLORE):
+            return promoted
+        # Of few trials no share of a rung may be a whole one: as many as are confirmed go on to their end.
+        wanted = self._protocol.finalists if self.exploring else 1
+        return self._rungs.best_left() if self.ledger.to_the_end < wanted else None
 
     # As many on both sides
 
@@ -309,4 +343,5 @@ class Planner:
 
     def _plan(self, record: Record) -> Plan:
         start = record.parent if (record.phase, record.step) == (Phase.CONFIRM, Step.TUNING) else None
-        return Plan(record, STAGES[record.phase, record.step], start)
+        until = self._rungs.until(record) if self._rungs is not None and record.step == Step.SEARCH else None
+        return Plan(record, STAGES[record.phase, record.step], start, until)

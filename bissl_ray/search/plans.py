@@ -37,11 +37,13 @@ class Plan:
         record: of the trial.
         stages: of the pipeline, in order; TEST_STAGES for a test.
         start: trial whose final models it starts from; None: the pretrained checkpoint.
+        until: alternation after which an explore trial pauses; None: it goes on to its end.
     """
 
     record: Record
     stages: tuple[str, ...]
     start: str | None
+    until: int | None = None
 
     @property
     def step(self) -> Step:

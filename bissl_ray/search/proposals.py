@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterable
+from typing import Final
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -14,10 +15,12 @@ from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, In
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.search.records import Record
-from bissl_ray.words import Origin, Status
+from bissl_ray.words import Origin, Phase, Status, Step
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 _OVERRIDES = "overrides"
+_AGAIN: Final = 20
+"""Trials per trial that has come further since it paused, from which on all are told again."""
 
 
 class Proposals:
@@ -30,25 +33,34 @@ class Proposals:
             space: parameters, known-good points and the protocol's sampler.
             history: explore records, in the order proposed; those still running are asked again.
         """
-        history = list(history)
         self._space = space
         self._distributions = {name: _distribution(p) for name, p in space.parameters.items()}
-        self._study = optuna.create_study(direction="maximize", sampler=_sampler(space.protocol, len(history)))
+        self._history = {record.trial: record for record in history}
+        self._sampler = _sampler(space.protocol, len(self._history))
+        self._told_again = 0
         self._asked: dict[str, optuna.Trial] = {}
-        for record in history:
-            if record.ended:
-                self._study.add_trial(_frozen(record, self._distributions))
-        for record in history:
-            if not record.ended:
-                self._study.enqueue_trial(self._searched(record.point))
-                self._asked[record.trial] = self._study.ask(self._distributions)
-                for alternation, objective in sorted(record.curve.items()):
-                    self.report(record.trial, alternation, objective)
+        self._study = self._replayed()
+
+    def _replayed(self) -> optuna.Study:
+        """A study that has seen all that has run, and has been asked for what runs."""
+        study = optuna.create_study(direction="maximize", sampler=self._sampler)
+        running = [record for record in self._history.values() if record.status == Status.RUNNING]
+        for record in self._history.values():
+            if record.status != Status.RUNNING:
+                study.add_trial(_frozen(record, self._distributions))
+        for record in running:
+            study.enqueue_trial(self._searched(record.point))
+            self._asked[record.trial] = study.ask(self._distributions)
+            for alternation, objective in sorted(record.curve.items()):
+                self._report(record.trial, alternation, objective)
         if self._distributions:
-            for point in space.known_good[len([r for r in history if r.origin == Origin.KNOWN_GOOD]) :]:
+            known = sum(record.origin == Origin.KNOWN_GOOD for record in self._history.values())
+            for point in self._space.known_good[known:]:
                 extra = {name: value for name, value in point.items() if name not in self._distributions}
-                searched = self._searched(space.complete(point))
-                self._study.enqueue_trial(searched, user_attrs={_OVERRIDES: extra, "known": True})
+                searched = self._searched(self._space.complete(point))
+                study.enqueue_trial(searched, user_attrs={_OVERRIDES: extra, "known": True})
+        self._told_again = 0
+        return study
 
     def ask(self, trial: str) -> tuple[Point, str]:
         """Propose a point for this trial.
@@ -57,21 +69,34 @@ class Proposals:
             The point (searched values, and whatever else a known-good point sets) and its origin: known_good, the
             sampler's name, or fixed where nothing is searched.
         """
+        # Optuna takes no second word on a trial. To see how far those that went on have come it is told all anew, but
+        # not so often that the time for it grows with the number of trials.
+        if self._told_again * _AGAIN >= len(self._history) > 0 and self._space.protocol.sampler == "tpe":
+            self._study = self._replayed()
         asked = self._study.ask(self._distributions)
         self._asked[trial] = asked
         own = self._space.protocol.sampler if self._distributions else Origin.FIXED
         origin = Origin.KNOWN_GOOD if asked.user_attrs.get("known") else own
-        return {**asked.params, **asked.user_attrs.get(_OVERRIDES, {})}, origin
+        point = {**asked.params, **asked.user_attrs.get(_OVERRIDES, {})}
+        self._history[trial] = Record(trial, Phase.EXPLORE, Step.SEARCH, None, 0, dict(point), origin)
+        return point, origin
 
     def report(self, trial: str, alternation: int, objective: float) -> None:
         """Pass an intermediate objective on."""
-        if trial in self._asked and math.isfinite(objective):
+        if trial in self._asked:
+            self._history[trial].curve[alternation] = objective
+            self._report(trial, alternation, objective)
+
+    def _report(self, trial: str, alternation: int, objective: float) -> None:
+        if math.isfinite(objective):
             self._asked[trial].report(objective, alternation)
 
     def tell(self, record: Record) -> None:
-        """Tell the outcome of an explore trial that has ended."""
+        """Tell the outcome of an explore trial that has ended, or paused: that is all for now."""
         asked = self._asked.pop(record.trial, None)
+        self._history[record.trial] = record
         if asked is None:
+            self._told_again += 1
             return
         state = _state(record)
         # A pruned trial's value is its last intermediate one, which Optuna looks up itself.
@@ -152,7 +177,7 @@ def _contains(distribution: BaseDistribution, value: object) -> bool:
 def _state(record: Record) -> TrialState:
     if record.scored:
         return TrialState.COMPLETE
-    return TrialState.PRUNED if record.status == Status.PRUNED else TrialState.FAIL
+    return TrialState.PRUNED if record.status in (Status.PRUNED, Status.PAUSED) else TrialState.FAIL
 
 
 def _frozen(record: Record, distributions: dict[str, BaseDistribution]) -> FrozenTrial:

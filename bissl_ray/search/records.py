@@ -45,7 +45,7 @@ class Record:
     @property
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.status != Status.RUNNING
+        return self.status not in (Status.RUNNING, Status.PAUSED)
 
     @property
     def scored(self) -> bool:

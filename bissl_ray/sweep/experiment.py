@@ -27,6 +27,7 @@ from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
+from bissl_ray.training.files import SavedProgress
 from bissl_ray.training.order import Order, of_method
 from bissl_ray.words import Phase, Status, Step
 from bissl_ray.workers.group import TrialRunner
@@ -60,7 +61,7 @@ def run_experiment(
     request = document.request
     planner, proposals = planner_of(request, storage)
     with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
-        flight = InFlight(planner, proposals, writer, place.slots)
+        flight = InFlight(planner, proposals, writer, place.slots, partial(_progress_of, storage, request.name))
         recorder = Recorder(flight, forecast_of(document, planner), view, stopped.ask)
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
@@ -136,7 +137,12 @@ def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
         # The control gets the same budget, counted in labelled images; or in gradients, by a setting of its own.
         with_upper_budget=is_control and control != "gradients",
         keep_models=record.step != Step.TUNING,
+        until=plan.until,
     )
+
+
+def _progress_of(storage: str, sweep: str, trial: str) -> SavedProgress:
+    return SavedProgress(storage, trial_folder(sweep, trial))
 
 
 def group_resources(shape: GroupShape) -> tune.PlacementGroupFactory:

@@ -20,8 +20,6 @@ from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.documents import git_state, versions
 from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row
 from bissl_ray.sweep.searcher import InFlight
-from bissl_ray.training.files import SavedProgress
-from bissl_ray.training.order import Order
 from bissl_ray.words import Status, Step
 from bissl_ray.workers.group import OVER
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
@@ -104,7 +102,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "seed": record.seed,
                 "labels_per_class": order.data.labels_per_class,
                 "label_draw": order.data.label_draw,
-                "started_at": datetime.now(UTC),
+                # Trials are replayed in the order in which they were proposed, not in that of their going on.
+                **({} if record.curve else {"started_at": datetime.now(UTC)}),
                 "git": git_state(),
                 "versions": versions(),
                 # What the workers run, never the point that proposed it: of the control the two differ.
@@ -138,6 +137,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         over = result.get(OVER)
         if over == "complete":
             self._ended(trial, Status.COMPLETE, None, result)
+        elif over == "paused":
+            self._ended(trial, Status.PAUSED, "paused: goes on if it is among the best that come as far", {})
         elif over in ("pruned", "failed"):
             self._ended(trial, Status(over), result["reason"], result)
         elif result.get("done"):
@@ -174,7 +175,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if running is None:
             return
         reported, seconds = self._took(trial)
-        plan, order = running
+        plan = running.plan
         record = plan.record
         if status == Status.FAILED and _STORAGE_FULL.search(reason or ""):
             # Not the trial's fault: it stays "running", and resuming takes it up again.
@@ -185,10 +186,10 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if plan.step == Step.TEST:
             self._tested(record, status, reason, result)
         else:
-            self._run_ended(record, order, status, reason, result)
+            self._run_ended(record, status, reason, result)
         self._planner.ended(plan)
-        if status in (Status.COMPLETE, Status.PRUNED):
-            self._forecast.learn(plan.kind, seconds, reported)
+        if status != Status.FAILED:
+            self._forecast.learn(plan.kind, seconds, reported, went_on=len(record.curve) > reported)
         self.show()
 
     def _took(self, trial: Trial) -> tuple[int, float]:
@@ -206,9 +207,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         problem = f"the test split could not be scored: {reason}"
         self._writer.trial({"trial": record.trial, "test_metric": None, "status_reason": problem})
 
-    def _run_ended(
-        self, record: Record, order: Order, status: Status, reason: str | None, result: Mapping[str, Any]
-    ) -> None:
+    def _run_ended(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
         objective = result.get("objective", record.objective)
         if status == Status.COMPLETE and (objective is None or not math.isfinite(objective)):
             status, reason = Status.FAILED, f"the objective is {objective}"
@@ -216,16 +215,16 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         record.objective = objective
         if record.step == Step.SEARCH:
             self._flight.proposals.tell(record)
-        if status != Status.COMPLETE:
+        if status not in (Status.COMPLETE, Status.PAUSED):
             with suppress(OSError):  # a storage that refuses for a moment: a file too many is left behind
-                SavedProgress(order.storage, order.folder).clear()
+                self._flight.progress_of(record.trial).clear()
         self._writer.trial(
             {
                 "trial": record.trial,
                 "status": status,
                 "status_reason": reason,
                 "objective": objective,
-                "ended_at": datetime.now(UTC),
+                "ended_at": None if status == Status.PAUSED else datetime.now(UTC),
                 **{name: result[name] for name in _RESULT_COLUMNS if name in result},
             }
         )
@@ -236,8 +235,15 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._news_since = self._iteration
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Know which of its steps Tune is at."""
+        """Know which of its steps Tune is at; end the trials that exploring has left at a rung."""
         self._iteration = iteration
+        for record in self._planner.settle():
+            with suppress(OSError):
+                self._flight.progress_of(record.trial).clear()
+            reason = f"ASHA: not among the best at alternation {max(record.curve)}"
+            ended = {"status": Status.PRUNED, "status_reason": reason, "ended_at": datetime.now(UTC)}
+            self._writer.trial({"trial": record.trial, **ended})
+            self.show()
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Draw what has changed, a step later: by then the group of a run that has ended has its next one.
@@ -262,6 +268,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 running=len(self._flight.running),
                 pruned=ledger.ended[Status.PRUNED],
                 failed=ledger.ended[Status.FAILED],
+                paused=len(ledger.paused),
                 elapsed=time.monotonic() - self._begin,
                 left=self._forecast.left(planner.to_come(), self._underway(), self._flight.slots),
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
@@ -277,7 +284,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         for trial, (plan, order) in self._flight.running.items():
             elapsed = now - self._since.get(trial, now)
             if plan.step == Step.SEARCH:
-                to_go = order.settings.alternations - max(plan.record.curve, default=0)
+                to_go = (plan.until or order.settings.alternations) - max(plan.record.curve, default=0)
                 yield Underway(plan.kind, elapsed, self._reported[trial], max(to_go, 0))
             else:
                 yield Underway(plan.kind, elapsed)

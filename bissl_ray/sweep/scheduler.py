@@ -35,7 +35,7 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             grace_period=min(protocol.grace, alternations),
             reduction_factor=protocol.reduction_factor,
         )
-        self._early_stopping = protocol.early_stopping
+        self._stops = protocol.early_stopping and protocol.at_a_rung == "stop"
         self._slots = slots
         self._caching = False
         for record in history:
@@ -59,7 +59,7 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Row) -> str:
         """Decide on an explore trial's report."""
         alternation = result.get("alternation")
-        may_stop = _explores(trial) and self._early_stopping and alternation is not None
+        may_stop = _explores(trial) and self._stops and alternation is not None
         if not may_stop or alternation >= trial.config["alternations"]:
             return str(TrialScheduler.CONTINUE)
         # Rungs are keyed by our own trial name, which survives a resume; Tune's identifier does not.

@@ -11,6 +11,7 @@ from bissl_ray.search.plans import Plan
 from bissl_ray.search.proposals import Proposals
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.schema import Row
+from bissl_ray.training.files import SavedProgress
 from bissl_ray.training.order import Order
 from bissl_ray.words import Step
 
@@ -31,6 +32,7 @@ class InFlight:
         proposals: told of every report and end of an explore trial.
         writer: of the sweep's Parquet files.
         slots: trials that run at a time.
+        progress_of: the progress that a trial has saved, by its name.
         running: by Tune's trial identifier; an ended one is taken out.
     """
 
@@ -38,6 +40,7 @@ class InFlight:
     proposals: Proposals
     writer: SweepWriter
     slots: int
+    progress_of: Callable[[str], SavedProgress]
     running: dict[str, Running] = field(default_factory=dict)
 
 

@@ -45,6 +45,7 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
 
     Raises:
         TrialStoppedError: the sender said so.
+        TrialPausedError: it has come to where its order has it pause.
         StageOutOfMemoryError: there is too little memory for a stage.
         BadInputError: the settings and the workers don't fit together, or a file is damaged.
         Exception: whatever broke a stage.

@@ -15,7 +15,7 @@ from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
 from bissl_ray.metrics import Metric
-from bissl_ray.progress import Note, Sender, Silent, Step, TrialStoppedError
+from bissl_ray.progress import Note, Sender, Silent, Step, TrialPausedError, TrialStoppedError
 from bissl_ray.replay import EAGER
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
@@ -129,41 +129,46 @@ class Trial:
 
     # Where it is
 
-    def advance(self, where: Step, state: Callable[[], Any], loss: Tensor | None = None) -> None:
+    def advance(self, where: Step, state: Callable[[], Any], loss: Tensor | None = None, pause: bool = False) -> None:
         """Say where a stage is, and save that unless it was saved a moment ago. The chief's business alone.
 
         Args:
             where: after a step that others of the same stage follow.
             state: called for the stage's state if it is saved.
             loss: of the step, for who follows.
+            pause: save in any case, and pause there.
 
         Raises:
             TrialStoppedError: a wish to stop; where the run is has been saved.
+            TrialPausedError: it pauses, on every worker.
+            OSError: it is to pause, and the storage refuses what it would go on from.
         """
-        if not self.worker.is_chief:
-            return
-        if self._sender.due():
-            self._sender.send(where if loss is None else replace(where, loss=float(loss)))
-        self.save_progress(where.stage, state)
+        if self.worker.is_chief:
+            if self._sender.due():
+                self._sender.send(where if loss is None else replace(where, loss=float(loss)))
+            self.save_progress(where.stage, state, pause)
+        if pause:
+            raise TrialPausedError
 
     def note(self, line: str) -> None:
         """Say a line that a person should read."""
         self._tell(Note(line))
 
-    def save_progress(self, stage: str, state: Callable[[], Any]) -> None:
+    def save_progress(self, stage: str, state: Callable[[], Any], surely: bool = False) -> None:
         """Save where the trial is, unless it was saved a moment ago; arguments and errors as `advance`.
 
         Args:
             stage: the stage to go on with.
             state: called for that stage's state if it is saved.
+            surely: save in any case.
         """
         if not self.worker.is_chief:
             return
         stop = self._sender.stop_asked()
-        if stop or self.progress.due:
+        if stop or surely or self.progress.due:
             where = {"stage": stage, "state": state(), "models": self.models.content()}
             # Else only insurance: a storage that refuses for a moment must not cost the trial.
-            with nullcontext() if stop else suppress(OSError):
+            with nullcontext() if stop or surely else suppress(OSError):
                 self.progress.save({**where, "seconds": self.account.seconds, "totals": self.account.totals})
         if stop:
             raise TrialStoppedError

@@ -22,7 +22,7 @@ from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.shape import GroupShape
 
 OVER: Final = "over"
-"""Key of a trial's last result: "complete", "pruned" or "failed". A trial that ends without one was stopped."""
+"""Key of a trial's last result: "complete", "paused", "pruned" or "failed". One that ends without it was stopped."""
 
 _POLL_S: Final = 1.0
 _END_S: Final = 3.0

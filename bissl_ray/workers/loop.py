@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 import torch
 
 from bissl_ray.bilevel import DivergedError
-from bissl_ray.progress import Decoding, Event, Note, Report, Sender, TrialEnded, TrialStoppedError
+from bissl_ray.progress import Decoding, Event, Note, Report, Sender, TrialEnded, TrialPausedError, TrialStoppedError
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
@@ -108,6 +108,9 @@ def _run_one(speaker: _Speaker, worker: Worker, order: Order) -> None:
         result = run_order(order, worker, speaker)
     except TrialStoppedError:
         return
+    except TrialPausedError:
+        if worker.is_chief:
+            speaker.ended(TrialEnded("paused"))
     except TrialDiagnosedError as diagnosis:
         if worker.is_chief:
             speaker.ended(TrialEnded("pruned", reason=str(diagnosis)))

@@ -249,3 +249,45 @@ def test_nothing_to_search_in_finetuning_gives_empty_points():
 def test_where_nothing_is_searched_the_space_itself_is_the_point():
     proposals = Proposals(space(protocol={"trials": 1}, parameters={}))
     assert proposals.ask("t000") == ({}, "fixed")
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_trial_that_paused_and_went_on_is_known_by_how_far_it_came(sampler):
+    proposals = Proposals(space(protocol={"sampler": sampler}))
+    records = [propose(proposals, f"t{i:03d}") for i in range(4)]
+    for record in records[:3]:
+        end(proposals, record, status="paused", alternations=1)
+    running = propose(proposals, "t004")
+    proposals.report("t004", 1, 0.3)
+    first = records[0]
+    first.status = "running"  # it goes on
+    first.curve |= {2: 0.4, 3: 0.6}
+    first.status, first.objective = "complete", 0.6
+    proposals.tell(first)
+    later = propose(proposals, "t005")
+    known = {t.params["lower_lr"]: t for t in proposals.trials}
+    assert len(known) == 6 and later.point["lower_lr"] in known
+    found = known[first.point["lower_lr"]]
+    if sampler == "tpe":
+        assert (found.state, found.value, found.intermediate_values) == (TrialState.COMPLETE, 0.6, first.curve)
+    else:  # nothing is learnt from it, and nothing told again
+        assert found.state == TrialState.PRUNED
+    assert {known[r.point["lower_lr"]].state for r in records[1:3]} == {TrialState.PRUNED}
+    assert known[running.point["lower_lr"]].state == TrialState.RUNNING
+    assert known[running.point["lower_lr"]].intermediate_values == {1: 0.3}
+    running.status, running.objective = "complete", 0.3
+    proposals.tell(running)
+    end(proposals, later)
+    assert sum(t.state == TrialState.COMPLETE for t in proposals.trials) == (3 if sampler == "tpe" else 2)
+
+
+def test_what_is_told_again_takes_no_share_that_grows(monkeypatch):
+    told = []
+    monkeypatch.setattr(Proposals, "_replayed", lambda self, real=Proposals._replayed: told.append(0) or real(self))
+    proposals = Proposals(space(protocol={"startup_trials": 1000}))
+    for i in range(200):
+        record = end(proposals, propose(proposals, f"t{i:03d}"), status="paused", alternations=1)
+        record.status = "complete"
+        proposals.tell(record)
+    # Each of the first 20 times, then when a twentieth has come further: about 20 ln(200 / 20) times more.
+    assert 50 < len(told) < 70

@@ -34,7 +34,7 @@ def order_of(plan: Plan) -> Order:
 def searcher(stopped: Callable[[], bool] = lambda: False, slots: int = 2) -> tuple[PlannedSearcher, Planner]:
     planner = Planner(SPACE.protocol, ByName(), partial(finetune_points, SPACE))
     # A searcher writes no row and tells Optuna nothing.
-    flight = InFlight(planner, proposals=None, writer=None, slots=slots)
+    flight = InFlight(planner, proposals=None, writer=None, slots=slots, progress_of=None)
     return PlannedSearcher(flight, order_of, stopped), planner
 
 

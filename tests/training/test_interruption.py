@@ -3,13 +3,14 @@
 import pytest
 
 from bissl_ray.models import load_checkpoint
-from bissl_ray.progress import TrialStoppedError
+from bissl_ray.progress import TrialPausedError, TrialStoppedError
 from bissl_ray.training.files import SavedProgress, read_tensors
 from tests.training.small_trial import (
     START,
     Reports,
     assert_bit_equal,
     assert_ends_alike_wherever_stopped,
+    changed,
     order,
     renamed,
     run,
@@ -127,3 +128,25 @@ def test_pretraining_that_an_earlier_version_was_interrupted_in_goes_on(tmp_path
     (rows, tensors), (expected_rows, expected) = result("interrupted", True), result("whole", False)
     assert without_clock(rows) == without_clock(expected_rows)
     assert_bit_equal(tensors, expected)
+
+
+@pytest.mark.parametrize("changes", [{}, {"method": "joint"}], ids=["bissl", "joint"])
+def test_a_trial_that_pauses_at_rungs_has_the_curve_of_one_that_does_not(tmp_path, monkeypatch, changes):
+    write_start(tmp_path, **changes)
+    stages = ("head", "joint" if changes else "bissl")
+    whole = order(tmp_path, stages, alternations=3, **changes)
+    every = Reports()
+    expected = run(whole, reports=every)
+    # Where it pauses it saves, also where nothing is due.
+    monkeypatch.setattr(SavedProgress, "due", False)
+    part, heard = renamed(whole, "climbing"), Reports()
+    for until in (1, 2):
+        with pytest.raises(TrialPausedError):
+            run(changed(part, until=until), reports=heard)
+        assert len(heard) == until
+    # Taken up again where it has paused, it runs nothing of what lies behind: the report is not repeated.
+    found = run(part, reports=heard)
+    assert found == {**expected, "checkpoint": f"{part.folder}/aligned.pt"}
+    assert without_clock(heard) == without_clock(every)
+    assert_bit_equal(saved_models(part), saved_models(whole))
+    assert read_tensors(str(tmp_path), f"{part.folder}/.progress.pt") is None

@@ -112,7 +112,8 @@ def run_alternations(trial: Trial, how: Alternating, saved: Any) -> None:
             if alternation < settings.alternations:
                 state = {"alternations": alternation, "diagnosis": diagnosis.state_dict()}
                 where = Step(how.stage, alternation, settings.alternations, "alternation")
-                trial.advance(where, lambda state=state: {"trainer": trainer.state_dict(), **state})  # type: ignore[misc]
+                pause = alternation == trial.order.until
+                trial.advance(where, lambda state=state: {"trainer": trainer.state_dict(), **state}, pause=pause)  # type: ignore[misc]
         with trial.autocast():
             reestimate_statistics(
                 [models.lower], partial(models.pretext.features, models.lower), unlabelled, MOST_BATCHES
