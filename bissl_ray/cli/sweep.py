@@ -175,13 +175,12 @@ def _show_plan(asked: SweepOptions, said: Sequence[str]) -> None:
     facts, notes = rehearse_sweep(request, asked)
     plan = request.space.protocol
     finalists = min(plan.finalists, plan.trials)
-    tuned = plan.finalists * plan.finetune_runs * plan.finetune_seeds
     confirmed = finalists * plan.seeds
     typer.echo(to_yaml(request.space))
     typer.echo(f"# data: {facts.in_words}")
     typer.echo(
-        f"# plan: {plan.trials} explore trials; then {tuned} fine-tuning runs and {confirmed} confirmation runs "
-        f"(up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
+        f"# plan: {plan.trials} explore trials; then {plan.tuning_runs} fine-tuning runs and {confirmed} confirmation "
+        f"runs (up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
         "then one look at the test split"
     )
     for note in (*notes, *unopened(request.data)):

@@ -109,7 +109,7 @@ def _plan_of_case(case: Case) -> list[str]:
     else:
         what = control.words
     searched = ", ".join(space.finetune_parameters) or "nothing searched"
-    tuned = plan.finalists * plan.finetune_runs * plan.finetune_seeds
+    tuned = plan.tuning_runs
     confirmed = min(plan.finalists, plan.trials) * plan.seeds
     runs = f"{tuned} fine-tuning run{'' if tuned == 1 else 's'}"
     name, sides = ("BiSSL", "each side") if case.control == PLAIN else (control.title, "of its own")

@@ -1,6 +1,7 @@
 """How a sweep is run and judged (explore, tune, confirm over seeds), and how much exploring may cost."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +26,9 @@ class Protocol(BaseModel):
         1,
         ge=1,
         le=1_000,
-        description="runs of each of these points, of BiSSL and the control alike, on seeds of their own: the point "
-        "with the best mean goes on. One run is a lottery where labels are few (docs/does-it-pay.md)",
+        description="runs of each of these points, for BiSSL and control alike, on seeds of their own; from 2 on the "
+        "better half then gets as many again as it has had, until two are left, and the best mean is confirmed. One "
+        "run is a lottery where labels are few (docs/does-it-pay.md)",
     )
     seeds: int = Field(5, ge=2, description="seeds of the confirmation; at least 2, or there is no interval to report")
     first_seed: int = Field(
@@ -53,6 +55,34 @@ class Protocol(BaseModel):
     )
     startup_trials: int = Field(10, ge=0, description="random trials before TPE starts to model")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the proposals")
+
+    def tuning_rounds(self, points: int, places: int = 1) -> list[tuple[int, int]]:
+        """How points of the fine-tuning search are halved while their runs double, as `finetune_seeds` says.
+
+        Args:
+            points: of the search.
+            places: configurations that they are for; of each, two points are left in the end.
+
+        Returns:
+            Of each round, how many points are left in it, and how many runs each of them has had after it.
+        """
+        seeds, left = self.finetune_seeds, -(-points // places)
+        found = [(points, seeds)]
+        while self.finetune_seeds > 1 and left > 2:
+            left, seeds = -(-left // 2), 2 * seeds
+            found.append((min(places * left, points), seeds))
+        return found
+
+    @property
+    def tuning_runs(self) -> int:
+        """Fine-tuning runs of each side, where none fails."""
+        return self.finalists * runs_of_rounds(self.tuning_rounds(self.finetune_runs))
+
+
+def runs_of_rounds(rounds: Sequence[tuple[int, int]], after: int = 0) -> int:
+    """How many runs the rounds of a fine-tuning search take, from the one of this number on."""
+    before = [0, *(seeds for _, seeds in rounds)]
+    return sum(points * (seeds - before[i]) for i, (points, seeds) in enumerate(rounds) if i >= after)
 
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

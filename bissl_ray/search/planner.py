@@ -13,12 +13,14 @@ from typing import Final, Literal
 
 from bissl_ray.config.parameters import Point
 from bissl_ray.config.protocol import Protocol as SweepProtocol
+from bissl_ray.config.protocol import runs_of_rounds
 from bissl_ray.search.ledger import Ledger
 from bissl_ray.search.plans import STAGES, TEST_STAGES, Plan, Proposer, RunKind
 from bissl_ray.search.promotion import Rungs
+from bissl_ray.search.race import Race, points_of, run_race, runs_of
 from bissl_ray.search.records import Record
 from bissl_ray.search.shares import share_points
-from bissl_ray.winner import Contender, place, winner
+from bissl_ray.winner import Contender, winner
 from bissl_ray.words import Kind, Origin, Phase, Status, Step
 
 _ORDER = tuple(Step)
@@ -101,6 +103,8 @@ class Planner:
 
     def to_come(self) -> Counter[RunKind]:
         """Runs that have not begun, looks at the test split among them, as far as is known now."""
+        if self.finished:  # what is foreseen may not have come, where runs failed
+            return Counter()
         looks = Counter(plan.record.phase for plan in self._test())
         begun = {key[0] for key in self._in_flight}
         waiting = Counter((r.phase, r.step) for r in self.ledger.open.values() if r.trial not in begun)
@@ -118,17 +122,21 @@ class Planner:
         explored = len(self.ledger.of(Phase.EXPLORE, Step.SEARCH))
         explore = max(p.trials, explored) if self.exploring and self._explores else explored
         if self._explore_ended():
-            tuned, confirmed = self._finalist_points(), self._confirmed_parents()
-            of_control = self._configurations_to_confirm()
+            shared = self._points_per_finalist()
+            races = [self._race(points_of(finalist, numbers)) for finalist, numbers in shared.items()]
+            others = [r for r in self.ledger.of(Phase.CONFIRM, Step.TUNING) if r.parent not in shared]
+            tuned, confirmed = sum(race.runs for race in races) + len(others), self._confirmed_parents()
+            tuned_control, of_control = self._control_race().runs, self._configurations_to_confirm()
         else:
-            tuned = self._tuning_points()
             confirmed = of_control = min(p.finalists, explore)
+            tuned = tuned_control = runs_of_rounds(p.tuning_rounds(self._tuning_points(), p.finalists))
             of_control *= self._only is None
+            tuned_control *= self._only is None
         return Counter(
             {
                 (Phase.EXPLORE, Step.SEARCH): explore,
-                (Phase.CONTROL, Step.TUNING): self._control_points() * p.finetune_seeds,
-                (Phase.CONFIRM, Step.TUNING): tuned * p.finetune_seeds,
+                (Phase.CONTROL, Step.TUNING): tuned_control,
+                (Phase.CONFIRM, Step.TUNING): tuned,
                 (Phase.CONTROL, Step.SEEDS): of_control * p.seeds,
                 (Phase.CONFIRM, Step.SEEDS): confirmed * p.seeds,
             }
@@ -194,25 +202,23 @@ class Planner:
             yield self._plan(Record(name, Phase.EXPLORE, Step.SEARCH, None, self._protocol.seed, {}, "?"))
 
     def _control_tuning(self) -> Iterator[Plan]:
-        for i, point in enumerate(self._finetune_points(self._control_points())):
-            yield from self._tuning(f"{Phase.CONTROL}-f{i}", Phase.CONTROL, None, point)
+        points = self._finetune_points(self._control_points())
+        for name, seeds in self._control_race().wanted.items():
+            point = points[int(name.removeprefix(f"{Phase.CONTROL}-f"))]
+            yield from self._tuning(name, Phase.CONTROL, None, point, seeds)
 
     def _finalist_tuning(self) -> Iterator[Plan]:
         for finalist, numbers in self._points_per_finalist().items():
             points = self._finetune_points(max(numbers) + 1)
-            for i in numbers:
-                point = {**self.records[finalist].point, **points[i]}
-                yield from self._tuning(f"{finalist}-f{i}", Phase.CONFIRM, finalist, point)
+            for name, seeds in self._race(points_of(finalist, numbers)).wanted.items():
+                point = {**self.records[finalist].point, **points[int(name.removeprefix(f"{finalist}-f"))]}
+                yield from self._tuning(name, Phase.CONFIRM, finalist, point, seeds)
 
-    def _tuning(self, name: str, phase: Phase, parent: str | None, point: Point) -> Iterator[Plan]:
+    def _tuning(self, name: str, phase: Phase, parent: str | None, point: Point, seeds: int) -> Iterator[Plan]:
         """A point's runs; of the control, which has no finalist, the first is the parent of the others."""
         yield from self._new(name, phase, Step.TUNING, parent, 0, point)
-        for s, run in enumerate(self._runs_of(name)[1:], start=_FURTHER_SEEDS):
+        for s, run in enumerate(runs_of(name, seeds)[1:], start=_FURTHER_SEEDS):
             yield from self._new(run, phase, Step.TUNING, parent or name, s, point)
-
-    def _runs_of(self, name: str) -> list[str]:
-        """Names of a fine-tuning point's runs, by that of its first."""
-        return [name, *(f"{name}-r{s}" for s in range(1, self._protocol.finetune_seeds))]
 
     def _seeds(self, phase: Phase, configurations: Iterable[tuple[str, Point]]) -> Iterator[Plan]:
         first = self._protocol.first_seed
@@ -239,33 +245,20 @@ class Planner:
         return self._finalists
 
     def _tuned_finalists(self) -> list[tuple[str, Point]]:
-        chosen = []
-        for finalist, numbers in self._points_per_finalist().items():
-            best = self._best_points([f"{finalist}-f{i}" for i in numbers])
-            if best:
-                chosen.append((finalist, best[0].point))
-        return chosen
+        races = {f: self._race(points_of(f, numbers)) for f, numbers in self._points_per_finalist().items()}
+        return [(finalist, race.best[0].point) for finalist, race in races.items() if race.best]
 
     def _best_control_tunings(self) -> list[tuple[str, Point]]:
-        points = [run.trial for run in self.ledger.of(Phase.CONTROL, Step.TUNING) if self._is_first(run)]
-        if not self._explore_ended() or len(points) < self._control_points():
-            return []
-        best = self._best_points(points)
+        best = self._control_race().best if self._explore_ended() else []
         return [(run.trial, run.point) for run in best[: self._configurations_to_confirm()]]
 
-    def _best_points(self, names: Iterable[str]) -> list[Record]:
-        """The first runs of fine-tuning points, the best mean first; empty while any of their runs is to come.
+    def _control_race(self) -> Race:
+        # How many are confirmed is known when exploring has ended; the first round is the same for any number.
+        places = max(self._configurations_to_confirm(), 1) if self._explore_ended() else None
+        return self._race(points_of(Phase.CONTROL, range(self._control_points())), places)
 
-        A point that failed on a seed comes after those that failed on fewer.
-        """
-        every = {name: [self.records.get(run) for run in self._runs_of(name)] for name in names}
-        if not all(run is not None and run.ended for runs in every.values() for run in runs):
-            return []
-        scores = {
-            name: [run.objective for run in runs if run is not None and run.scored] for name, runs in every.items()
-        }
-        contenders = [Contender(name, [s for s in own if s is not None]) for name, own in scores.items()]
-        return [self.records[contender.name] for contender in sorted(contenders, key=place) if contender.scores]
+    def _race(self, names: list[str], places: int | None = 1) -> Race:
+        return run_race(names, self._protocol.tuning_rounds(len(names), places or 1), self.records, places is None)
 
     def confirmed(self, phase: Literal[Phase.CONFIRM, Phase.CONTROL]) -> list[Record]:
         """The finished confirmation runs of the best configuration: BiSSL's winner, or the control's."""

@@ -76,39 +76,42 @@ def test_choices_of_what_follows_the_alignment_are_the_same_for_both_and_spread_
         assert tuple(record.point[name] for name in follows) in sides[0]
 
 
-def means(runs):
-    """Mean objective of each fine-tuning point of some runs, by (parent of BiSSL's, learning rate, weight decay)."""
-    found = {}
-    for run in runs:
-        parent = run.parent if run.phase == "confirm" else None
-        found.setdefault((parent, *(run.point[name] for name in FINETUNE)), []).append(run.objective)
-    assert {len(scores) for scores in found.values()} == {3}
-    return {key: sum(scores) / 3 for key, scores in found.items()}
+def mean_of(runs, name, seeds):
+    """Mean objective of the first so many runs of a fine-tuning point."""
+    return sum(runs[run].objective for run in [name, *(f"{name}-r{s}" for s in range(1, seeds))]) / seeds
 
 
 @pytest.mark.parametrize("slots", [1, 3, 50])
-def test_points_that_ran_on_several_seeds_are_chosen_by_their_mean(slots):
+def test_of_points_on_several_seeds_the_better_half_runs_on_and_the_best_mean_is_confirmed(slots):
     sweep = WholeSweep(space({"finetune_seeds": 3}), slots, seed=slots)
-    expected = sweep.planner.expected
+    assert sweep.planner.expected == TRIALS + 2 * FINALISTS * (RUNS * 3 + 2 * 3 + SEEDS)
+    assert sweep.planner.expected == TRIALS + 2 * (sweep.protocol.tuning_runs + FINALISTS * SEEDS)
     sweep.run()
-    assert len(sweep.records) == expected == TRIALS + 2 * FINALISTS * (RUNS * 3 + SEEDS)
-    for phase in ("confirm", "control"):
-        runs, seeds = sweep.of(phase, "tuning"), sweep.of(phase, "seeds")
-        assert len(runs) == FINALISTS * RUNS * 3
-        # No confirmation repeats a run that had a part in the choice.
-        assert len({run.seed for run in runs}) == 3 and not {run.seed for run in runs} & {run.seed for run in seeds}
-        by_mean = means(runs)
-        confirmed = {(r.parent, *(r.point[name] for name in FINETUNE)) for r in seeds}
-        if phase == "confirm":
-            best = {
-                parent: max((m, key) for key, m in by_mean.items() if key[0] == parent)[1] for parent, *_ in by_mean
-            }
-            assert confirmed == set(best.values())
-        else:
-            best = sorted(by_mean, key=by_mean.get)[-FINALISTS:]
-            assert {(None, *point) for _, *point in confirmed} == set(best)
-            assert all(sweep.records[parent].parent is None for parent, *_ in confirmed)
-    assert tuned(sweep.of("confirm", "tuning")) == tuned(sweep.of("control", "tuning"))
+    assert len(sweep.records) == sweep.planner.expected == TRIALS + 2 * FINALISTS * (RUNS * 3 + 2 * 3 + SEEDS)
+    assert not sweep.planner.to_come()
+    runs, finalists = sweep.records, {r.parent for r in sweep.of("confirm", "tuning")}
+    searches = [[n for n in (f"{f}-f{i}" for i in range(FINALISTS * RUNS)) if n in runs] for f in finalists]
+    for names, places in [(names, 1) for names in searches] + [([f"control-f{i}" for i in range(6)], FINALISTS)]:
+        half = sorted(names, key=lambda n: -mean_of(runs, n, 3))[: 2 * places]
+        assert {n for n in names if f"{n}-r5" in runs} == {n for n in names if f"{n}-r3" in runs} == set(half)
+        assert not any(f"{n}-r6" in runs for n in names)
+        best = sorted(half, key=lambda n: -mean_of(runs, n, 6))[:places]
+        points = [runs[n].point for n in best]
+        parent = best if places > 1 else [runs[best[0]].parent]
+        assert {r.parent for r in runs.values() if r.step == "seeds" and r.point in points} == set(parent)
+    tuning = {r.seed for r in runs.values() if r.step == "tuning"}
+    # No confirmation repeats a run that had a part in the choice.
+    assert len(tuning) == 6 and not tuning & {r.seed for r in runs.values() if r.step == "seeds"}
+
+
+def test_rounds_of_the_fine_tuning_search():
+    one, two = (space({"finetune_seeds": seeds}).protocol for seeds in (1, 2))
+    assert one.tuning_rounds(6) == [(6, 1)] and one.tuning_runs == FINALISTS * RUNS
+    assert two.tuning_rounds(6) == [(6, 2), (3, 4), (2, 8)]  # 12 + 6 + 8 runs
+    assert two.tuning_rounds(6, places=2) == [(6, 2), (4, 4)] and two.tuning_runs == 2 * (3 * 2 + 2 * 2)
+    assert two.tuning_rounds(2) == [(2, 2)] and two.tuning_rounds(1) == [(1, 2)]
+    # A search that an extension has made uneven: no more points than there are.
+    assert two.tuning_rounds(5, places=2) == [(5, 2), (4, 4)]
 
 
 def test_a_point_that_failed_on_a_seed_comes_after_those_that_did_not():
