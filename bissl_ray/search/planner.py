@@ -137,10 +137,15 @@ class Planner:
                 (Phase.EXPLORE, Step.SEARCH): explore,
                 (Phase.CONTROL, Step.TUNING): tuned_control,
                 (Phase.CONFIRM, Step.TUNING): tuned,
-                (Phase.CONTROL, Step.SEEDS): of_control * p.seeds,
+                (Phase.CONTROL, Step.SEEDS): of_control * p.seeds + self._no_longer_ahead(),
                 (Phase.CONFIRM, Step.SEEDS): confirmed * p.seeds,
             }
         )
+
+    def _no_longer_ahead(self) -> int:
+        """Confirmation runs of control configurations that an extension, or a further round, has put behind."""
+        ahead = {parent for parent, _ in self._best_control_tunings()}
+        return sum(run.parent not in ahead for run in self.ledger.of(Phase.CONTROL, Step.SEEDS)) if ahead else 0
 
     def _sides(self) -> list[Phase]:
         sides = {Phase.CONFIRM: Kind.BISSL, Phase.CONTROL: Kind.CONTROL}

@@ -10,15 +10,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bissl_ray.config.columns import settings_of_row
+from bissl_ray.config.scalars import read_plain
+from bissl_ray.config.settings import Settings
 from bissl_ray.controls import CONTROLS
 from bissl_ray.leaderboard.columns import Column
 from bissl_ray.leaderboard.numbers import count, duration, percent, probability
 from bissl_ray.leaderboard.render import markdown_table
+from bissl_ray.search.cost import alignment_gradients
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "does-it-pay.md"
 RESULTS = ROOT / "docs" / "study"
 _POINTS = re.compile(r"(<!-- points -->\n).*?(<!-- /points -->)", re.S)
+_SOLVERS = re.compile(r"(<!-- solvers -->\n).*?(<!-- /solvers -->)", re.S)
+_FOLLOWING = re.compile(r"(<!-- following: (\w+) -->\n).*?(<!-- /following -->)", re.S)
 _BLOCK = re.compile(r"(<!-- study: (\w+) -->\n).*?(<!-- /study -->)", re.S)
 
 
@@ -30,6 +36,8 @@ def names() -> list[str]:
 def filled(page: str) -> str:
     """The page with every table as the results have it."""
     page = _BLOCK.sub(lambda match: f"{match[1]}\n{table(match[2])}\n{match[3]}", page)
+    page = _SOLVERS.sub(lambda match: f"{match[1]}\n{solvers()}\n\n{match[2]}", page)
+    page = _FOLLOWING.sub(lambda match: f"{match[1]}\n{following(match[2])}\n\n{match[3]}", page)
     return _POINTS.sub(lambda match: f"{match[1]}\n{correlations()}\n\n{match[2]}", page)
 
 
@@ -64,6 +72,57 @@ def correlations() -> str:
         ),
     ]
     return f"{markdown_table(rows, columns)}\n\nOf {len(points)} points, one seed each.\n".rstrip()
+
+
+def solvers() -> str:
+    """One point by several solvers, from `leaderboard --format csv`: what each costs and gains over fine-tuning."""
+    with (RESULTS / "solvers.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "bissl"]
+    sizes = {"train": 10 * int(rows[0]["labels_per_class"]), "pretext": 8000}
+    for row in rows:
+        settings = Settings.model_validate(settings_of_row(_typed(row)))
+        solved = 0 if settings.solver in ("identity", "sama") else int(row["hvps"])
+        row["per_alternation"] = alignment_gradients(settings, sizes, 1, solved) / settings.alternations
+        row |= {name: float(row[name]) for name in ("gain", "gain_low", "gain_high", "seconds")}
+    columns = [
+        Column("solver", 1, lambda row: f"`{row['param_solver']}`", number=False),
+        Column("iterations", 1, lambda row: "" if row["hvps"] == "0" else row["param_cg_iterations"]),
+        Column("products", 1, lambda row: row["hvps"]),
+        Column("gradients per alternation", 1, lambda row: count(round(row["per_alternation"]))),
+        Column("alignment", 1, lambda row: duration(row["seconds"])),
+        Column("gain, points (95 %)", 1, gain),
+        Column("seeds", 1, lambda row: row["gain_seeds"]),
+        Column("gain per minute of a processor", 1, lambda row: _signed(100 * row["gain"] / (row["seconds"] / 60))),
+    ]
+    return markdown_table(rows, columns)
+
+
+def following(name: str) -> str:
+    """The gain by the fine-tuning that follows, from a probe of the frozen backbone on, a line for each case."""
+    cases = [row for row in json.loads((RESULTS / f"{name}.json").read_text())["rows"] if row["gain_by_finetuning"]]
+    rates = sorted({one["point"]["finetune_lr"] for case in cases for one in case["gain_by_finetuning"]})
+
+    def at(rate: float) -> Column:
+        def cell(case: dict[str, Any]) -> str:
+            return next((gain(one) for one in case["gain_by_finetuning"] if one["point"]["finetune_lr"] == rate), "")
+
+        return Column(f"{rate:.2g}", 1, cell)
+
+    frozen = {"gain_frozen": "gain", "gain_frozen_low": "gain_low", "gain_frozen_high": "gain_high"}
+    columns = [
+        Column("labels per class", 1, _labels),
+        Column("from", 1, lambda case: case["checkpoint"].split("-")[0], number=False),
+        Column("none (probe)", 1, lambda case: gain({new: case[old] for old, new in frozen.items()})),
+        *map(at, rates),
+    ]
+    return markdown_table(cases, columns)
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a row of CSV as values."""
+    settings = {name: value for name, value in row.items() if name.startswith("param_")}
+    given = {name: None if value == "" else read_plain(value) for name, value in settings.items()}
+    return {name: {"True": True, "False": False}.get(str(value), value) for name, value in given.items()}
 
 
 def _signed(value: float) -> str:
