@@ -57,6 +57,8 @@ class Origin(StrEnum):
     TPE = "tpe"
     RANDOM = "random"
     QMC = "qmc"
+    GP = "gp"
+    CMAES = "cmaes"
     FIXED = "fixed"
     """Nothing was searched."""
     RESUMED = "resumed"

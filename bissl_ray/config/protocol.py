@@ -50,10 +50,13 @@ class Protocol(BaseModel):
     reduction_factor: int = Field(
         3, ge=2, description="ASHA keeps one in so many trials at a rung, and rungs lie this factor apart"
     )
-    sampler: Literal["tpe", "random", "qmc"] = Field(
-        "tpe", description="what proposes: tree-structured Parzen estimator, random, quasi-Monte Carlo"
+    sampler: Literal["tpe", "gp", "cmaes", "random", "qmc"] = Field(
+        "tpe",
+        description="what proposes: tree-structured Parzen estimator; Gaussian process (for a few hundred trials: each "
+        "takes longer than the one before) and CMA-ES, which learn from trials that ran to their end alone; random; "
+        "quasi-Monte Carlo",
     )
-    startup_trials: int = Field(10, ge=0, description="random trials before TPE starts to model")
+    startup_trials: int = Field(10, ge=0, description="random trials before TPE, GP or CMA-ES starts to model")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the proposals")
 
     def tuning_rounds(self, points: int, places: int = 1) -> list[tuple[int, int]]:

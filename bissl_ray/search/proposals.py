@@ -2,18 +2,26 @@
 
 import math
 import warnings
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, IntParameter, Parameter, Point
+from bissl_ray.config.parameters import (
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    Point,
+    SettingValue,
+)
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.search_space import SearchSpace
+from bissl_ray.config.settings import unread
 from bissl_ray.search.records import Record
 from bissl_ray.words import Origin, Phase, Status, Step
 
@@ -47,7 +55,7 @@ class Proposals:
         running = [record for record in self._history.values() if record.status == Status.RUNNING]
         for record in self._history.values():
             if record.status != Status.RUNNING:
-                study.add_trial(_frozen(record, self._distributions))
+                study.add_trial(self._frozen(record))
         for record in running:
             study.enqueue_trial(self._searched(record.point))
             self._asked[record.trial] = study.ask(self._distributions)
@@ -73,13 +81,35 @@ class Proposals:
         # not so often that the time for it grows with the number of trials.
         if self._told_again * _AGAIN >= len(self._history) > 0 and self._space.protocol.sampler == "tpe":
             self._study = self._replayed()
-        asked = self._study.ask(self._distributions)
+        asked, searched = self._suggested()
         self._asked[trial] = asked
         own = self._space.protocol.sampler if self._distributions else Origin.FIXED
         origin = Origin.KNOWN_GOOD if asked.user_attrs.get("known") else own
-        point = {**asked.params, **asked.user_attrs.get(_OVERRIDES, {})}
+        point = {**searched, **asked.user_attrs.get(_OVERRIDES, {})}
         self._history[trial] = Record(trial, Phase.EXPLORE, Step.SEARCH, None, 0, dict(point), origin)
         return point, origin
+
+    def _suggested(self) -> tuple[optuna.Trial, Point]:
+        """Ask for a point, without the settings that its solver does not read: for what identity leaves out, any value
+        would do, and one that was noted would be learnt from."""
+        if "solver" not in self._distributions:
+            asked = self._study.ask(self._distributions)
+            return asked, asked.params
+        if self._space.protocol.sampler != "tpe":  # these model points of one shape
+            asked = self._study.ask(self._distributions)
+            return asked, self._read(asked.params)
+        asked = self._study.ask()
+        point: Point = {"solver": suggest(asked, "solver", self._distributions["solver"])}
+        nothing_reads = unread(point)
+        for name, distribution in self._distributions.items():
+            if name not in {"solver", *nothing_reads}:
+                point[name] = suggest(asked, name, distribution)
+        return asked, point
+
+    @staticmethod
+    def _read(point: Point) -> Point:
+        nothing_reads = unread({"solver": point.get("solver")})
+        return {name: value for name, value in point.items() if name not in nothing_reads}
 
     def report(self, trial: str, alternation: int, objective: float) -> None:
         """Pass an intermediate objective on."""
@@ -106,6 +136,10 @@ class Proposals:
     def trials(self) -> list[FrozenTrial]:
         """The study's trials, for inspection."""
         return self._study.get_trials(deepcopy=True)
+
+    def _frozen(self, record: Record) -> FrozenTrial:
+        point = self._read(record.point) if "solver" in self._distributions else record.point
+        return _frozen(record, point, self._distributions)
 
     def _searched(self, point: Point) -> Point:
         return {name: value for name, value in point.items() if name in self._distributions}
@@ -155,6 +189,11 @@ def _sampler(protocol: Protocol, replayed: int) -> BaseSampler:
     match protocol.sampler:
         case "tpe":
             return TPESampler(seed=seed, n_startup_trials=protocol.startup_trials)
+        case "gp":
+            return _quietly(GPSampler, seed=seed, n_startup_trials=protocol.startup_trials)
+        case "cmaes":
+            # Whole numbers with a margin: without it steps soon are too small to leave one.
+            return _quietly(CmaEsSampler, seed=seed, n_startup_trials=protocol.startup_trials, with_margin=True)
         case "random":
             return RandomSampler(seed=seed)
         case "qmc":
@@ -162,9 +201,28 @@ def _sampler(protocol: Protocol, replayed: int) -> BaseSampler:
 
 
 def _sobol(seed: int) -> BaseSampler:
+    return _quietly(QMCSampler, scramble=True, seed=seed)
+
+
+def _quietly(kind: Callable[..., BaseSampler], **options: Any) -> BaseSampler:
+    """A sampler that Optuna calls experimental, or which says that it draws some settings at random."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
+        return kind(warn_independent_sampling=False, **options)
+
+
+def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> SettingValue:
+    """Draw one setting of a trial that is asked for setting by setting."""
+    match distribution:
+        case FloatDistribution():
+            return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+        case IntDistribution():
+            low, high, step = distribution.low, distribution.high, distribution.step
+            return trial.suggest_int(name, low, high, log=distribution.log, step=step)
+        case CategoricalDistribution():
+            value: SettingValue = trial.suggest_categorical(name, distribution.choices)
+            return value
+    raise TypeError(f"no distribution of ours: {distribution}")
 
 
 def _contains(distribution: BaseDistribution, value: object) -> bool:
@@ -180,8 +238,8 @@ def _state(record: Record) -> TrialState:
     return TrialState.PRUNED if record.status in (Status.PRUNED, Status.PAUSED) else TrialState.FAIL
 
 
-def _frozen(record: Record, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    params = {name: record.point[name] for name in distributions if name in record.point}
+def _frozen(record: Record, point: Point, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    params = {name: point[name] for name in distributions if name in point}
     # Of a point from before the space was changed, what still lies in it is learnt from.
     known = {name: d for name, d in distributions.items() if name in params and _contains(d, params[name])}
     state = _state(record)
