@@ -96,7 +96,6 @@ class SweepProgress:
         running: runs under way.
         pruned: runs stopped early.
         failed: runs that failed.
-        paused: runs that wait at a rung.
         elapsed: seconds since the sweep began.
         left: seconds that remain, by estimate; None while unknown.
         best: trial and objective of the best so far; None before there is one.
@@ -104,6 +103,7 @@ class SweepProgress:
         trials: gives rows of trials as the store has them, for the table; asked where one is drawn.
         trouble: one line on what the person should see to, such as a full disk; None if all is well.
         doing: what the runs wait for before they begin, such as images that are decoded; None: nothing.
+        paused: runs that wait at a rung.
     """
 
     phase: str
@@ -112,7 +112,6 @@ class SweepProgress:
     running: int = 0
     pruned: int = 0
     failed: int = 0
-    paused: int = 0
     elapsed: float = 0.0
     left: float | None = None
     best: tuple[str, float] | None = None
@@ -120,6 +119,7 @@ class SweepProgress:
     trials: Callable[[], Sequence[dict[str, Any]]] = list
     trouble: str | None = None
     doing: str | None = None
+    paused: int = 0
 
 
 Event = Decoding | Note | Step | Report | StageEnded | TrialEnded | SweepProgress

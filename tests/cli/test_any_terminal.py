@@ -211,7 +211,7 @@ def test_colours_and_redrawing_follow_stream_and_environment(monkeypatch, variab
     stream.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stdout", stream)
     with LiveBoard(Terminal(), "θ") as board:
-        board.show(SweepProgress("exploring", total=2, done=1, running=1, pruned=0, failed=0, elapsed=1.0, trials=()))
+        board.show(SweepProgress("exploring", total=2, done=1, running=1, pruned=0, failed=0, elapsed=1.0))
         board.show(Note("note …"))
     Terminal().print("here", style="red")
     written = stream.buffer.getvalue().decode("ascii")
@@ -231,7 +231,7 @@ def test_the_live_view_at_40_columns_folds_its_lines(stored, monkeypatch, height
     trouble = "3 rows wait in memory: No space left on device"
     with LiveBoard(Terminal(), "bissl-ray sweep digits-20261122-043321") as board:
         for done in (1, 2):
-            board.show(SweepProgress("exploring", 20, done, 2, 1, 0, 65.0, trials=trials, trouble=trouble))
+            board.show(SweepProgress("exploring", 20, done, 2, 1, 0, 65.0, trials=lambda: trials, trouble=trouble))
             board.show(Note("a note that stays"))
         written = stream.buffer.getvalue().decode()
     picture = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.rpartition("a note that stays")[2])

@@ -29,12 +29,14 @@ def test_without_a_terminal_a_line_is_printed_when_there_is_news():
         board.show(progress(0))
         board.show(progress(0))
         board.show(progress(1, left=3600.0, best=("cars-00001", 0.5)))
-        board.show(progress(1, trouble="3 rows wait in memory: No space left on device"))
+        board.show(progress(2, paused=3))
+        board.show(progress(2, trouble="3 rows wait in memory: No space left on device"))
     lines = console.file.getvalue().splitlines()
     assert lines == [
         "exploring: 0 of 20 done, 2 running, 1m 05s elapsed",
         "exploring: 1 of 20 done, 2 running, 1m 05s elapsed, about 1h 00m left, best 50.0% (cars-00001)",
-        "exploring: 1 of 20 done, 2 running, 1m 05s elapsed, 3 rows wait in memory: No space left on device",
+        "exploring: 2 of 20 done, 2 running, 3 paused, 1m 05s elapsed",
+        "exploring: 2 of 20 done, 2 running, 1m 05s elapsed, 3 rows wait in memory: No space left on device",
     ]
 
 

@@ -107,7 +107,7 @@ def test_nothing_there_gives_the_columns_without_rows(storage, kind):
         ({"updated_at": datetime.now(UTC)}, "updated_at"),
         ({"objective": "0.5"}, "objective"),
         ({"seed": 1.5}, "seed"),
-        ({"status": "done"}, "running, complete, pruned, failed"),
+        ({"status": "done"}, "running, paused, complete, pruned, failed"),
         ({"started_at": datetime(2026, 1, 1)}, "started_at"),
         ({"phase": None}, "phase"),
         ({"step": Step.TEST}, "search, tuning, seeds, found 'test'"),
