@@ -318,6 +318,7 @@ def test_what_the_solver_does_not_read_is_not_proposed(sampler):
         assert [trial.params for trial in rows.trials[:16]] == [record.point for record in records]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes"])
 def test_what_models_comes_nearer_than_chance(sampler):
     """After 40 trials of a smooth function of two settings; 10 of them at random."""
