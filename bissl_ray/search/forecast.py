@@ -14,19 +14,34 @@ _TUNING: Final[RunKind] = (Phase.CONFIRM, Step.TUNING)
 
 
 @dataclass(frozen=True)
+class Climb:
+    """How an explore trial has come up its alternations.
+
+    Attributes:
+        reports: alternations that it has reported.
+        first: seconds from when it was given out until its first report: opening data and warming up are in it.
+        last: seconds until its last report.
+    """
+
+    reports: int = 0
+    first: float = 0.0
+    last: float = 0.0
+
+
+@dataclass(frozen=True)
 class Underway:
     """A run that has begun.
 
     Attributes:
         kind: of run.
-        elapsed: seconds since it began.
-        alternations: of an explore trial, reported since then.
+        elapsed: seconds since it was given out.
+        climb: of an explore trial.
         to_go: of an explore trial, alternations that it has not reported, unless it is stopped.
     """
 
     kind: RunKind
     elapsed: float
-    alternations: int = 0
+    climb: Climb = Climb()
     to_go: int = 0
 
 
@@ -48,22 +63,20 @@ class Forecast:
         self._work = work
         self._seconds: defaultdict[RunKind, float] = defaultdict(float)
         self._runs: Counter[RunKind] = Counter()
-        self._explored = 0
-        """Alternations of the explore trials that have ended."""
+        self._climbs = _Climbs()
 
-    def learn(self, kind: RunKind, seconds: float, alternations: int = 0, went_on: bool = False) -> None:
+    def learn(self, kind: RunKind, seconds: float, climb: Climb = Climb(), went_on: bool = False) -> None:
         """Take in a run that has ended, or paused.
 
         Args:
             kind: of run.
             seconds: that it took, from when it was given out.
-            alternations: of an explore trial, until it ended or was stopped.
+            climb: of an explore trial.
             went_on: whether it is a run that had been counted before it went on.
         """
         self._seconds[kind] += seconds
         self._runs[kind] += not went_on
-        if kind == SEARCH:
-            self._explored += alternations
+        self._climbs.add(climb)
 
     def left(self, to_come: Mapping[RunKind, int], underway: Iterable[Underway], slots: int) -> float | None:
         """Seconds until all has run; None before anything tells how long a run takes.
@@ -75,65 +88,73 @@ class Forecast:
             underway: runs that have.
             slots: runs at a time.
         """
-        underway = list(underway)
-        one = self._one(underway)
-        if one is None:
-            return None
-        left: dict[Step, list[float]] = {}
-        for run in underway:
-            if run.kind == SEARCH:
-                trial = self._whole_trial(underway) or one(SEARCH)
-                of_trial = run.elapsed * self._alternations / run.alternations if run.alternations else trial
-                rest = of_trial * run.to_go / self._alternations
-            else:
-                rest = max(one(run.kind) - run.elapsed, 0.0)
-            left.setdefault(run.kind[1], []).append(rest)
-        for kind, number in to_come.items():
-            left.setdefault(kind[1], []).extend([one(kind)] * number)
-        return sum(max(sum(runs) / slots, max(runs)) for runs in left.values())
-
-    def _one(self, underway: list[Underway]) -> Callable[[RunKind], float] | None:
-        """What a run of a kind takes from beginning to end."""
-        rate = self._rate(underway)
+        running = list(underway)
+        climbs = self._climbs.and_those(run.climb for run in running)
+        rate = self._rate(climbs)
         if rate is None:
             return None
+        whole = climbs.whole(self._alternations)
 
-        def seconds(kind: RunKind) -> float:
-            if kind == SEARCH:
-                share = self._mean_alternations(underway) / self._alternations
-                return share * (self._whole_trial(underway) or rate * self._work(SEARCH))
+        def one(kind: RunKind) -> float:
+            """What a run of a kind takes from beginning to end."""
+            if kind == SEARCH and whole is not None:
+                # Those under way are taken to go on to their end: the short ones end first.
+                trials = [run for run in running if run.kind == SEARCH]
+                return (self._seconds[SEARCH] + whole * len(trials)) / (self._runs[SEARCH] + len(trials))
             if self._runs[kind]:
                 return self._seconds[kind] / self._runs[kind]
-            trial = self._whole_trial(underway)
-            if kind == _WHOLE and trial is not None:
-                return trial + seconds(_TUNING)
+            if kind == _WHOLE and whole is not None:
+                return whole + one(_TUNING)
             return rate * self._work(kind)
 
-        return seconds
+        left: dict[Step, list[float]] = defaultdict(list)
+        for run in running:
+            if run.kind == SEARCH and run.climb.reports:
+                rest = climbs.each * run.to_go - (run.elapsed - run.climb.last)
+            elif run.kind == SEARCH and whole is not None:
+                rest = whole - climbs.each * (self._alternations - run.to_go) - run.elapsed
+            else:
+                rest = one(run.kind) - run.elapsed
+            left[run.kind[1]].append(max(rest, 0.0))
+        for kind, number in to_come.items():
+            left[kind[1]].extend([one(kind)] * number)
+        return sum(max(sum(runs) / slots, max(runs)) for runs in left.values() if runs)
 
-    def _rate(self, underway: list[Underway]) -> float | None:
+    def _rate(self, climbs: "_Climbs") -> float | None:
         """Seconds per unit of work, over all that has run or reported."""
-        seconds, work = float(sum(self._seconds.values())), 0.0
-        for kind, runs in self._runs.items():
-            part = self._explored / self._alternations if kind == SEARCH else runs
-            work += part * self._work(kind)
-        for run in underway:
-            if run.alternations:
-                seconds += run.elapsed
-                work += run.alternations / self._alternations * self._work(SEARCH)
+        others = [kind for kind in self._runs if kind != SEARCH]
+        seconds = sum(self._seconds[kind] for kind in others)
+        work = sum(self._runs[kind] * self._work(kind) for kind in others)
+        if climbs.trials:
+            seconds += climbs.each * self._alternations
+            work += self._work(SEARCH)
         return seconds / work if work else None
 
-    def _whole_trial(self, underway: list[Underway]) -> float | None:
-        """Seconds of an explore trial that is not stopped; None before an alternation has been reported."""
-        reported = [run for run in underway if run.alternations]
-        alternations = self._explored + sum(run.alternations for run in reported)
-        if not alternations:
-            return None
-        seconds = self._seconds[SEARCH] + sum(run.elapsed for run in reported)
-        return seconds / alternations * self._alternations
 
-    def _mean_alternations(self, underway: list[Underway]) -> float:
-        """Of an explore trial: those under way are taken to go on to the end, as the short ones end first."""
-        running = sum(run.kind == SEARCH for run in underway)
-        trials = self._runs[SEARCH] + running
-        return (self._explored + running * self._alternations) / trials if trials else self._alternations
+class _Climbs:
+    """What explore trials took, to their first report and from each to the next."""
+
+    def __init__(self, trials: int = 0, firsts: float = 0.0, steps: int = 0, climbing: float = 0.0) -> None:
+        self.trials, self._firsts, self._steps, self._climbing = trials, firsts, steps, climbing
+
+    def add(self, climb: Climb) -> None:
+        if climb.reports:
+            self.trials += 1
+            self._firsts += climb.first
+            self._steps += climb.reports - 1
+            self._climbing += climb.last - climb.first
+
+    def and_those(self, climbs: Iterable[Climb]) -> "_Climbs":
+        every = _Climbs(self.trials, self._firsts, self._steps, self._climbing)
+        for climb in climbs:
+            every.add(climb)
+        return every
+
+    @property
+    def each(self) -> float:
+        """Seconds of an alternation."""
+        return self._climbing / self._steps if self._steps else self._firsts / max(self.trials, 1)
+
+    def whole(self, alternations: int) -> float | None:
+        """Seconds of a trial that is not stopped; None before an alternation has been reported."""
+        return self._firsts / self.trials + self.each * (alternations - 1) if self.trials else None

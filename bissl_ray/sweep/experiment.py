@@ -18,7 +18,7 @@ from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import Decoding, Note, View
 from bissl_ray.search.cost import work_of
-from bissl_ray.search.forecast import Forecast
+from bissl_ray.search.forecast import Climb, Forecast
 from bissl_ray.search.history import control_settings, planner_of
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import Plan, RunKind
@@ -108,7 +108,10 @@ def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
     forecast = Forecast(space.largest("alternations"), cache(work))
     for record in planner.records.values():
         if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
-            forecast.learn((record.phase, record.step), record.seconds, max(record.curve, default=0))
+            # When its first report came is not known any more: as if all had taken alike.
+            reports = max(record.curve, default=0)
+            climb = Climb(reports, record.seconds / max(reports, 1), record.seconds)
+            forecast.learn((record.phase, record.step), record.seconds, climb)
     return forecast
 
 

@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial
 
 from bissl_ray.config.columns import to_columns
 from bissl_ray.progress import SweepProgress, View
-from bissl_ray.search.forecast import Forecast, Underway
+from bissl_ray.search.forecast import Climb, Forecast, Underway
 from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.documents import git_state, versions
@@ -72,7 +72,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._begin = time.monotonic()
         self._losses: Counter[str] = Counter()
         self._since: dict[str, float] = {}
-        self._reported: Counter[str] = Counter()
+        self._climbs: dict[str, Climb] = {}
         self._objective_name: str | None = None
         self._iteration = 0
         self._news_since: int | None = None
@@ -120,7 +120,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         record, objective = running.plan.record, result.get("objective")
         row = {name: result[name] for name in REPORT_COLUMNS if name in result}
         self._writer.report({**row, "trial": record.trial, "reported_at": datetime.now(UTC)})
-        self._reported[trial.trial_id] += 1
+        if record.step == Step.SEARCH:
+            self._climbs[trial.trial_id] = self._climbed(trial)
         if record.step == Step.SEARCH and objective is not None:
             record.curve[result["alternation"]] = objective
             self._flight.proposals.report(record.trial, result["alternation"], objective)
@@ -174,7 +175,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         running = self._flight.running.pop(trial.trial_id, None)
         if running is None:
             return
-        reported, seconds = self._took(trial)
+        climb, seconds = self._took(trial)
         plan = running.plan
         record = plan.record
         if status == Status.FAILED and _STORAGE_FULL.search(reason or ""):
@@ -189,13 +190,20 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._run_ended(record, status, reason, result)
         self._planner.ended(plan)
         if status != Status.FAILED:
-            self._forecast.learn(plan.kind, seconds, reported, went_on=len(record.curve) > reported)
+            self._forecast.learn(plan.kind, seconds, climb, went_on=len(record.curve) > climb.reports > 0)
         self.show()
 
-    def _took(self, trial: Trial) -> tuple[int, float]:
-        """Reports of a run that is over, and how long it took."""
+    def _climbed(self, trial: Trial) -> Climb:
+        """How far an explore trial has come with the report that it has just made."""
+        before = self._climbs.get(trial.trial_id, Climb())
         now = time.monotonic()
-        return self._reported.pop(trial.trial_id, 0), now - self._since.pop(trial.trial_id, now)
+        seconds = now - self._since.get(trial.trial_id, now)
+        return Climb(before.reports + 1, before.first if before.reports else seconds, seconds)
+
+    def _took(self, trial: Trial) -> tuple[Climb, float]:
+        """How far a run that is over has come, and how long it took."""
+        now = time.monotonic()
+        return self._climbs.pop(trial.trial_id, Climb()), now - self._since.pop(trial.trial_id, now)
 
     def _tested(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
         if status == Status.COMPLETE:
@@ -285,6 +293,6 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             elapsed = now - self._since.get(trial, now)
             if plan.step == Step.SEARCH:
                 to_go = (plan.until or order.settings.alternations) - max(plan.record.curve, default=0)
-                yield Underway(plan.kind, elapsed, self._reported[trial], max(to_go, 0))
+                yield Underway(plan.kind, elapsed, self._climbs.get(trial, Climb()), max(to_go, 0))
             else:
                 yield Underway(plan.kind, elapsed)
