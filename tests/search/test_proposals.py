@@ -11,7 +11,7 @@ from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import Record, records_from_store
 from tests.search.small_space import FINETUNE, PARAMETERS, space, store_rows
 
-SAMPLERS = ["tpe", "gp", "cmaes", "random", "qmc"]
+SAMPLERS = ["tpe", pytest.param("gp", marks=pytest.mark.slow), "cmaes", "random", "qmc"]
 KNOWN_GOOD = [
     {"lower_lr": 1.0, "cg_iterations": 5, "solver": "neumann", "direct_weight": 0.5, "damping": 7.0, "clip_norm": None},
     {"lower_lr": 0.2},
