@@ -32,16 +32,23 @@ def leaderboard(
     asked: BoardOptions,
     watch: Annotated[bool, typer.Option("--watch", help="Redraw every two seconds until Ctrl-C.")] = False,
     format: Annotated[Format, typer.Option(help="How to write it.")] = "table",
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Also what each sweep has cost, by step and rung. [table, json]")
+    ] = False,
 ) -> None:
     """Rank the trials of all sweeps, and say whether BiSSL beats plain fine-tuning beyond seed noise."""
-    show_board(asked, watch, format)
+    show_board(asked, watch, format, cost)
 
 
-def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table") -> None:
+def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table", cost: bool = False) -> None:
     """Print a board, as the verb of that name."""
     from bissl_ray.cli.terminal import Terminal
-    from bissl_ray.leaderboard import as_csv, as_json, as_markdown, table
+    from bissl_ray.leaderboard import as_csv, as_json, as_markdown, costs_table, read_costs, table
 
+    if cost and (watch or format not in ("table", "json")):
+        raise BadInputError(
+            f"--cost with {'--watch' if watch else f'--format {format}'}: it is written as a table or as JSON, once"
+        )
     console = Terminal()
     if watch:
         if format != "table" or not console.is_interactive:
@@ -51,10 +58,15 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
     board, notes = _read(asked)
     for note in notes:
         typer.echo(note, err=True)
+    with damage():  # which the board has named
+        costs = read_costs(asked.storage, asked.dataset, asked.sweep) if cost else []
     if format == "table":
         console.print(table(board.rows, board.verdicts, console, asked.sort))
+        for each in costs:
+            console.print()
+            console.print(costs_table(each, console))
     elif format == "json":
-        print_json(as_json(board.rows, board.verdicts))
+        print_json(as_json(board.rows, board.verdicts, **({"costs": costs} if cost else {})))
     elif format == "csv":
         print_csv(as_csv(board.rows))
     else:

@@ -76,6 +76,18 @@ class Protocol(BaseModel):
             found.append((min(places * left, points), seeds))
         return found
 
+    def rungs(self, alternations: int) -> list[int]:
+        """Alternations after which ASHA compares trials: grace, then each further by the reduction factor.
+
+        Args:
+            alternations: of the longest trial that there may be; at its end there is nothing left to stop.
+        """
+        found, level = [], self.grace
+        while level < alternations:
+            found.append(level)
+            level *= self.reduction_factor
+        return found
+
     @property
     def tuning_runs(self) -> int:
         """Fine-tuning runs of each side, where none fails."""

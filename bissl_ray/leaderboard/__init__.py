@@ -1,6 +1,8 @@
 """Who won, by how much, at what cost: ranking, verdict and rendering over the store."""
 
 from bissl_ray.leaderboard.board import Board, find_trial, read_board
+from bissl_ray.leaderboard.costs import Costs, read_costs
+from bissl_ray.leaderboard.costs_table import costs_table
 from bissl_ray.leaderboard.diagnose import of_winner, suggestions
 from bissl_ray.leaderboard.live import LiveBoard
 from bissl_ray.leaderboard.query import sort_rows, where_rows
@@ -12,18 +14,21 @@ from bissl_ray.leaderboard.verdict import Verdict, verdicts
 
 __all__ = [
     "Board",
+    "Costs",
     "Estimate",
     "LiveBoard",
     "Verdict",
     "as_csv",
     "as_json",
     "as_markdown",
+    "costs_table",
     "estimate",
     "find_trial",
     "of_winner",
     "paired_gain",
     "rank",
     "read_board",
+    "read_costs",
     "render_trial",
     "sort_rows",
     "suggestions",

@@ -6,7 +6,7 @@ from typing import Final
 
 from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.leaderboard.marks import IDENTITY_MARK, UNSOLVED_MARK
-from bissl_ray.leaderboard.numbers import duration, relative, setting
+from bissl_ray.leaderboard.numbers import duration, relative, setting, size
 from bissl_ray.metrics import Metric, of_objective
 from bissl_ray.store.schema import Row
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing
@@ -63,6 +63,7 @@ _AFTER: Final = (
         lambda row: "" if row["total_gpu_seconds"] is None else f"{row['total_gpu_seconds'] / 3600:.2f}",
         key="total_gpu_seconds",
     ),
+    Column("memory", 16, lambda row: size(row["peak_memory"]), key="peak_memory"),
     Column("proposed by", 15, lambda row: row["origin"] or "", number=False),
 )
 

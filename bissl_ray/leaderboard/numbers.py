@@ -39,6 +39,13 @@ def count(number: int | None) -> str:
     return str(number)
 
 
+def size(number: int | None) -> str:
+    """Write an amount of memory in three digits: 812 MiB, 1.46 GiB; nothing for None."""
+    if number is None:
+        return ""
+    return f"{number / 2**30:.3g} GiB" if number >= 0.9995 * 2**30 else f"{number / 2**20:.3g} MiB"
+
+
 def duration(seconds: float | None) -> str:
     """Write a duration in its two largest units: "45s", "12m 05s", "3h 20m", "2d 04h"; nothing for None."""
     if seconds is None:

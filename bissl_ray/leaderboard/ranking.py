@@ -27,6 +27,7 @@ _FROM_TRIAL: Final = (
     *ALIGNMENT_COLUMNS,
     "seconds",
     "gpu_seconds",
+    "peak_memory",
     "workers",
     "attempts",
     "checkpoint",

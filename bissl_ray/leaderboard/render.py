@@ -96,10 +96,17 @@ def board_lines(rows: Sequence[Row]) -> list[Line]:
     return lines
 
 
-def as_json(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
-    """Write rows and verdicts as JSON, unrounded; what is missing, or not a number, is null."""
-    document = {"rows": rows, "verdicts": [dataclasses.asdict(verdict) for verdict in verdicts]}
-    return dumped(document)
+def as_json(rows: Sequence[Row], verdicts: Sequence[Verdict], **more: Sequence[Any]) -> str:
+    """Write rows and verdicts as JSON, unrounded; what is missing, or not a number, is null.
+
+    Args:
+        rows: of the board.
+        verdicts: of the sweeps to speak of.
+        more: lists of dataclasses, by the key that they stand under.
+    """
+    told = {"verdicts": verdicts, **more}
+    document = {name: [dataclasses.asdict(each) for each in found] for name, found in told.items()}
+    return dumped({"rows": rows, **document})
 
 
 def dumped(document: Any) -> str:

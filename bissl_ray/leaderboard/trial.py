@@ -14,7 +14,7 @@ from bissl_ray.leaderboard.configurations import finite
 from bissl_ray.leaderboard.diagnose import suggestions
 from bissl_ray.leaderboard.diagnostics import diagnostics, score_curve
 from bissl_ray.leaderboard.marks import describe_change
-from bissl_ray.leaderboard.numbers import duration, setting
+from bissl_ray.leaderboard.numbers import duration, setting, size
 from bissl_ray.metrics import of_objective
 from bissl_ray.store.schema import Row
 from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, Origin, Phase
@@ -115,6 +115,7 @@ def _facts(trial: Row, width: int) -> Table:
             ("alternations", setting(trial["alternations"])),
             ("solving", describe_change(trial)),
             ("time", _cost(trial)),
+            ("peak memory", size(trial["peak_memory"])),
             ("attempts", setting(trial["attempts"])),
             ("checkpoint", trial["checkpoint"] or ""),
         ],

@@ -29,18 +29,14 @@ class Rungs:
     """Kept up to date with every trial that pauses or ends; no question takes longer with more of them."""
 
     def __init__(self, protocol: Protocol, alternations: int) -> None:
-        """Lay out the rungs: grace, then each further by the reduction factor, all below the last alternation.
+        """Lay out the rungs.
 
         Args:
             protocol: grace and reduction factor.
             alternations: of the longest trial that there may be.
         """
         self._factor, self._longest = protocol.reduction_factor, alternations
-        self._rungs: dict[int, _Rung] = {}
-        level = protocol.grace
-        while level < alternations:
-            self._rungs[level] = _Rung()
-            level *= protocol.reduction_factor
+        self._rungs = {level: _Rung() for level in protocol.rungs(alternations)}
 
     def until(self, record: Record) -> int | None:
         """The alternation after which a trial pauses next; None: it goes on to its end."""

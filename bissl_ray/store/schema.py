@@ -58,6 +58,7 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "alignment_seconds": _REAL,  # that measuring these took; counted in neither of the next two
     "seconds": _REAL,
     "gpu_seconds": _REAL,
+    "peak_memory": _INTEGER,  # bytes that its first worker held at a time: of the GPU's tensors, else of the process
     "workers": _INTEGER,
     "attempts": _INTEGER,
     "checkpoint": _TEXT,

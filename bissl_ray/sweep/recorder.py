@@ -36,6 +36,7 @@ _PHASES = {
 _RESULT_COLUMNS = (
     "seconds",
     "gpu_seconds",
+    "peak_memory",
     "workers",
     "attempts",
     "hvps",

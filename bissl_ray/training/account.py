@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, TypedDict
 
 from bissl_ray.progress import Sender
+from bissl_ray.training.peak_memory import PeakMemory
 from bissl_ray.training.worker import Worker
 
 
@@ -41,6 +42,8 @@ class Totals(TypedDict, total=False):
     moved: float
     alignment_seconds: float
     """Not in `Account.seconds`."""
+    peak_memory: int
+    """Bytes; of the first worker."""
 
 
 class Account:
@@ -59,6 +62,7 @@ class Account:
         self._begin = time.monotonic()
         self._seconds_before = 0.0
         self._apart = 0.0
+        self._memory = PeakMemory(worker.device)
 
     @property
     def seconds(self) -> float:
@@ -85,6 +89,9 @@ class Account:
     def so_far(self) -> dict[str, Any]:
         """What the trial has come to and cost: its result, when it has ended."""
         seconds, workers, share = self.seconds, self._worker.world_size, self._worker.gpu_share
+        held = self._memory.bytes
+        if held is not None:
+            self.totals["peak_memory"] = max(held, self.totals.get("peak_memory", 0))
         return {
             **{name: value for name, value in self.totals.items() if name != "residuals"},
             "objective_name": self.objective_name,

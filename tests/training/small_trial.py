@@ -166,12 +166,12 @@ def assert_bit_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.T
 
 
 def without_clock(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reports without their times, and without the path of the trial's own checkpoint."""
+    """Reports without their times and memory, and without the path of the trial's own checkpoint."""
     return [{**untimed(row), "so_far": untimed(row["so_far"]) | {"checkpoint": None}} for row in rows]
 
 
 def untimed(values: dict[str, Any]) -> dict[str, Any]:
-    timed = ("seconds", "gpu_seconds", "alignment_seconds", "first_step_at", "ended_at")
+    timed = ("seconds", "gpu_seconds", "peak_memory", "alignment_seconds", "first_step_at", "ended_at")
     return {name: value for name, value in values.items() if name not in timed}
 
 
