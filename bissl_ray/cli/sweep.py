@@ -11,6 +11,7 @@ from bissl_ray.cli.filling import OF_CHECKPOINT, OF_DATA, Filler
 from bissl_ray.cli.filling_data import staying
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import damage, show_board
+from bissl_ray.cli.sweep_plan import show_plan
 from bissl_ray.config.data_choice import USED
 from bissl_ray.config.options import BoardOptions, ResumeOptions, SweepOptions, named_once
 from bissl_ray.config.said_once import Said
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 def sweep(
     asked: SweepOptions,
     filler: Filler,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, show the plan and what it will take, start nothing.")
+    ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="With --dry-run: time a few steps here, where no sweep tells.")
+    ] = False,
 ) -> None:
     """Search BiSSL's hyperparameters, confirm the best over seeds, and compare with plain fine-tuning."""
     chosen = filler.find("dataset") if "space" not in filler.given else None
@@ -34,13 +40,15 @@ def sweep(
     names: list[str | None] = [*named_once("--dataset", asked.datasets or [])] or [by_default]
     if len(names) > 1 and asked.name is not None:
         raise BadInputError(f"--name {asked.name} names one sweep, and there are {len(names)} datasets: leave it out")
+    if calibrate and not dry_run:
+        raise BadInputError("--calibrate tells what a sweep will take before it starts: give --dry-run as well")
     code = 0
     for name in names:
         each = replace(asked, datasets=None, dataset=name, splits_optional=len(names) > 1)
         each, said = _filled(each, filler)
         lines = [line.line for line in (*([chosen] if chosen else []), *said)]
         if dry_run:
-            _show_plan(each, lines)
+            show_plan(each, lines, calibrate)
             continue
         code = max(code, _run(each, lines))
         if code == 130:
@@ -161,28 +169,3 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
         return 0
     typer.echo(f"No trial ran to its end; the board says why. Look at one with: bissl-ray show t000{place}", err=True)
     return 1
-
-
-def _show_plan(asked: SweepOptions, said: Sequence[str]) -> None:
-    from bissl_ray.config import to_yaml
-    from bissl_ray.preflight.data import unopened
-    from bissl_ray.sweep.run import prepare_request, rehearse_sweep
-
-    # First: where something is refused, they say where it came from.
-    for line in said:
-        typer.echo(f"# {line}")
-    request = prepare_request(asked)
-    facts, notes = rehearse_sweep(request, asked)
-    plan = request.space.protocol
-    finalists = min(plan.finalists, plan.trials)
-    confirmed = finalists * plan.seeds
-    typer.echo(to_yaml(request.space))
-    typer.echo(f"# data: {facts.in_words}")
-    typer.echo(
-        f"# plan: {plan.trials} explore trials; then {plan.tuning_runs} fine-tuning runs and {confirmed} confirmation "
-        f"runs (up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
-        "then one look at the test split"
-    )
-    for note in (*notes, *unopened(request.data)):
-        typer.echo(f"# {note}")
-    typer.echo("# nothing was started; leave --dry-run out to start")

@@ -43,6 +43,11 @@ class _Range(_Parameter):
         """The values in words: ``0.1 to 4.8``."""
         return f"{self.low!r} to {self.high!r}"
 
+    @property
+    def middle(self) -> int | float:
+        """Half of what is searched lies below it."""
+        return self.nearest(math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2)
+
     def contains(self, value: SettingValue) -> bool:
         """Whether the search can propose a value."""
         return isinstance(value, int | float) and self.low <= value <= self.high
@@ -124,6 +129,11 @@ class CategoricalParameter(_Parameter):
     def span(self) -> str:
         """The values in words: ``one of 'cg', 'neumann'``."""
         return f"one of {', '.join(shown(choice) for choice in self.choices)}"
+
+    @property
+    def middle(self) -> SettingValue:
+        """The first choice: they have no middle."""
+        return self.choices[0]
 
     def contains(self, value: SettingValue) -> bool:
         """Whether the search can propose a value."""

@@ -156,6 +156,10 @@ class SearchSpace(_Sections):
         known = (point[name] for point in self.known_good if name in point)
         return max(value for value in (*self._possible(name), *known) if isinstance(value, int))
 
+    def middle(self) -> Point:
+        """The middle of every range, and the first of each choice: to say what a trial costs before one is drawn."""
+        return {name: parameter.middle for name, parameter in {**self.parameters, **self.finetune_parameters}.items()}
+
     def settings(self, point: Mapping[str, SettingValue]) -> Settings:
         """The settings of the trial at a point: defaults, then what is fixed, then the point.
 

@@ -1,9 +1,9 @@
 """A sweep as its records have it: what has run, what is left, how it ended, and with which settings."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from bissl_ray.config.parameters import SettingValue
@@ -11,11 +11,14 @@ from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import Settings
 from bissl_ray.controls import CONTROLS
+from bissl_ray.search.cost import work_of
+from bissl_ray.search.forecast import SEARCH
 from bissl_ray.search.planner import Planner
+from bissl_ray.search.plans import RunKind
 from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import records_from_store
 from bissl_ray.store import read_reports, read_trials, to_rows
-from bissl_ray.words import Kind, Status, Step
+from bissl_ray.words import Kind, Phase, Status, Step
 
 _UPPER_BUDGET: Final = ("alternations", "upper_steps", "upper_batch")
 
@@ -88,3 +91,27 @@ def control_settings(space: SearchSpace, point: Mapping[str, SettingValue]) -> S
     Where BiSSL's labelled budget is searched, the control gets the largest that there may be.
     """
     return space.settings(point).model_copy(update={name: space.largest(name) for name in _UPPER_BUDGET})
+
+
+def work_of_sweep(request: SweepRequest, sizes: Mapping[str, int]) -> Callable[[RunKind, int | None], float]:
+    """What tells the gradients of a run of each kind, in the middle of what is searched.
+
+    Args:
+        request: of the sweep.
+        sizes: images by split.
+
+    Returns:
+        Of a kind of run, and of how many alternations an explore trial has (None: as the settings say), its gradients
+        as `cost.work_of` counts them.
+    """
+    space = request.space
+    middle = space.middle()
+
+    @cache
+    def work(kind: RunKind, alternations: int | None = None) -> float:
+        settings = control_settings(space, middle) if kind[0] == Phase.CONTROL else space.settings(middle)
+        if alternations is not None and kind == SEARCH:
+            settings = settings.model_copy(update={"alternations": alternations})
+        return work_of(kind, settings, sizes, request.workers_per_trial)
+
+    return work

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
 from ray import tune
@@ -17,11 +17,10 @@ from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import Decoding, Note, View
-from bissl_ray.search.cost import work_of
 from bissl_ray.search.forecast import Climb, Forecast
-from bissl_ray.search.history import control_settings, planner_of
+from bissl_ray.search.history import control_settings, planner_of, work_of_sweep
 from bissl_ray.search.planner import Planner
-from bissl_ray.search.plans import Plan, RunKind
+from bissl_ray.search.plans import Plan
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.recorder import Recorder
@@ -99,13 +98,8 @@ def run_experiment(
 def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
     """What is known of a sweep's time: the work of its runs, and what those took that have ended."""
     request = document.request
-    space = request.space
-
-    def work(kind: RunKind) -> float:
-        settings = control_settings(space, {}) if kind[0] == Phase.CONTROL else space.settings({})
-        return work_of(kind, settings, document.data, request.workers_per_trial)
-
-    forecast = Forecast(space.largest("alternations"), cache(work))
+    work = work_of_sweep(request, document.data)
+    forecast = Forecast(request.space.largest("alternations"), lambda kind: work(kind, None))
     for record in planner.records.values():
         if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
             # When its first report came is not known any more: as if all had taken alike.

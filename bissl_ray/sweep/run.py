@@ -1,7 +1,8 @@
 """The main job: `run_sweep` and `resume_sweep`."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bissl_ray.config import SearchSpace, load_search_space
 from bissl_ray.config.documents import SweepDocument
@@ -20,6 +21,9 @@ from bissl_ray.store.documents import now, read_sweep_document
 from bissl_ray.store.paths import absolute_storage, sweep_names
 from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.shape import check_gpu_share
+
+if TYPE_CHECKING:
+    from bissl_ray.workers.place import OnCluster, Place
 
 
 def prepare_request(asked: SweepOptions) -> SweepRequest:
@@ -94,11 +98,23 @@ def begin_sweep(request: SweepRequest, asked: SweepOptions, view: View) -> Sweep
     )
 
 
-def rehearse_sweep(request: SweepRequest, asked: SweepOptions) -> tuple[DataFacts, tuple[str, ...]]:
-    """Refuse what `begin_sweep` would; nothing is started or written.
+@dataclass(frozen=True)
+class Rehearsed:
+    """A sweep that could begin.
 
-    Returns:
-        The data, looked at where they will be used, and lines on the checkpoint.
+    Attributes:
+        facts: the data, looked at where they will be used.
+        document: sweep.json as it would be written, with lines on the checkpoint.
+        place: where it would run.
+    """
+
+    facts: DataFacts
+    document: SweepDocument
+    place: "OnCluster"
+
+
+def rehearse_sweep(request: SweepRequest, asked: SweepOptions) -> Rehearsed:
+    """Refuse what `begin_sweep` would; nothing is started or written.
 
     Raises:
         BadInputError: as `begin_sweep`.
@@ -108,10 +124,16 @@ def rehearse_sweep(request: SweepRequest, asked: SweepOptions) -> tuple[DataFact
     from bissl_ray.sweep.job import sweep_job
 
     job = sweep_job(document, limit, asked.splits_optional)
-    ready = rehearse(job, absolute_storage(asked.storage), asked.address)
+    places: list[Place] = []
+
+    def suits(place: "Place") -> None:
+        job.suits(place)
+        places.append(place)
+
+    ready = rehearse(replace(job, suits=suits), absolute_storage(asked.storage), asked.address)
     assert ready is not None
     facts, prepared = ready
-    return facts, tuple(prepared.read)
+    return Rehearsed(facts, prepared, cast("OnCluster", places[-1]))
 
 
 def _new_sweep(request: SweepRequest, asked: SweepOptions) -> tuple[SweepDocument, Budget | None]:

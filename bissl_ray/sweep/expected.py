@@ -1,0 +1,114 @@
+"""What a sweep that could begin will take: from earlier sweeps in its storage, or from steps that are timed here."""
+
+import tempfile
+from collections.abc import Mapping
+from typing import Final
+
+import torch
+
+from bissl_ray.config.settings import Settings
+from bissl_ray.data.sampling import steps_per_epoch
+from bissl_ray.errors import BadInputError
+from bissl_ray.progress import Quiet
+from bissl_ray.search.cost import work_of
+from bissl_ray.search.estimate import Estimate, Pace, estimate
+from bissl_ray.search.forecast import SEARCH
+from bissl_ray.search.history import planner_of, work_of_sweep
+from bissl_ray.search.pace import pace_of_earlier
+from bissl_ray.search.plans import RunKind
+from bissl_ray.sweep.run import Rehearsed
+from bissl_ray.training.order import Order, of_method
+from bissl_ray.words import Phase, Step
+from bissl_ray.workers.launch import run_here
+
+_ALTERNATIONS: Final = 3
+_STEPS: Final = 40
+"""Of the head's warm-up and of fine-tuning."""
+_FINETUNING: Final[RunKind] = (Phase.CONFIRM, Step.TUNING)
+
+
+def expected(rehearsed: Rehearsed, storage: str, pace: Pace | None = None) -> tuple[Estimate, Pace | None]:
+    """Say what a sweep will take.
+
+    Args:
+        rehearsed: the sweep.
+        storage: absolute.
+        pace: of runs like its own; None: that of the newest sweep in the storage that is like it, if there is one.
+
+    Returns:
+        The estimate, and the pace that its times are by.
+    """
+    request, place = rehearsed.document.request, rehearsed.place
+    pace = pace or pace_of_earlier(storage, request, place.has_gpus)
+    planner, _ = planner_of(request, storage)
+    sizes = rehearsed.facts.sizes
+    alternations = request.space.settings(request.space.middle()).alternations
+    work = work_of_sweep(request, sizes)
+    return estimate(planner.to_come(), request.space.protocol, alternations, work, place.slots, pace), pace
+
+
+def timed_here(rehearsed: Rehearsed) -> Pace:
+    """Time a few steps of each stage in this process; nothing of them is kept.
+
+    They are of one run, with the threads that a worker has; where several run at a time, each may be slower.
+
+    Args:
+        rehearsed: the sweep.
+
+    Raises:
+        BadInputError: its trials have several workers, or it runs on another machine.
+        RunFailedError: a step failed, for a reason that a trial would fail for.
+    """
+    request, place = rehearsed.document.request, rehearsed.place
+    if request.workers_per_trial > 1 or place.cluster.where != "this machine":
+        raise BadInputError(
+            "--calibrate times one worker on this machine, and the sweep's trials have "
+            f"{request.workers_per_trial} on {place.cluster.where}: leave it out; after a first sweep, "
+            "--dry-run goes by that"
+        )
+    settings = _short(request.space.settings(request.space.middle()), rehearsed.facts.sizes)
+    runs: dict[RunKind, tuple[str, ...]] = {
+        SEARCH: of_method(("head", "bissl"), settings),
+        _FINETUNING: ("finetune",),
+    }
+    seconds, work = {}, {}
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(place.shape.cpus_per_worker)
+        for kind, stages in runs.items():
+            with tempfile.TemporaryDirectory(prefix="bissl-ray-") as nowhere:
+                order = Order(
+                    trial="calibration",
+                    data=request.data,
+                    storage=nowhere,
+                    sweep=None,
+                    settings=settings,
+                    seed=request.space.protocol.seed,
+                    stages=stages,
+                    start="",
+                    fresh=True,
+                    keep_models=False,
+                )
+                result = run_here(order, Quiet(), lambda: False).result
+            assert result is not None
+            seconds[kind], work[kind] = result["seconds"], work_of(kind, settings, rehearsed.facts.sizes, 1)
+    finally:
+        torch.set_num_threads(threads)
+    return Pace(seconds, work, "by a few steps of each stage that were timed here, one run alone")
+
+
+def _short(settings: Settings, sizes: Mapping[str, int]) -> Settings:
+    """The settings with as few steps as tell how long one takes."""
+
+    def epochs(own: int, batch: int) -> int:
+        each = steps_per_epoch(range(sizes["train"]), batch)
+        return min(own, -(-_STEPS // each))
+
+    changes = {
+        "alternations": min(settings.alternations, _ALTERNATIONS),
+        "head_epochs": epochs(settings.head_epochs, settings.upper_batch),
+        "finetune_epochs": epochs(settings.finetune_epochs, settings.finetune_batch),
+        "finetune_extra_images": 0,
+        "alignment_every": None,
+    }
+    return settings.model_copy(update=changes)
