@@ -11,7 +11,7 @@ from bissl_ray.data import get_dataset
 from bissl_ray.leaderboard.comparison.cases import CaseFacts, ComparisonBoard, Pipeline
 from bissl_ray.leaderboard.comparison.pairing import compare_cases
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, gather
-from bissl_ray.leaderboard.edges import edges_of_sweep
+from bissl_ray.leaderboard.edges import edges_of_best
 from bissl_ray.search.cost import TrainingImages, images_of_run
 from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.store import read_trials, to_rows
@@ -62,10 +62,12 @@ def _facts(
     ours = sides["bissl"] if case.control == PLAIN else None
     theirs = sides["control"]
     searched = (theirs, None) if CONTROLS[case.control].aligns else (ours, theirs)
+    document = next((documents.get(best.head["sweep"]) for best in searched if best is not None), None)
+    space = None if document is None else document.request.space
     return replace(
         facts,
         metric=metric,
-        edges=[edge.sentence for edge in edges_of_sweep(storage, *searched)],
+        edges=[edge.sentence for edge in edges_of_best(space, *searched)],
         finished=all(name in documents and _finished(documents[name], storage) for name in sweeps.values()),
         read=documents[main.sweep].read,
         labelled={side: cost.labelled for side, cost in costs.items()},

@@ -50,6 +50,17 @@ class Protocol(BaseModel):
     reduction_factor: int = Field(
         3, ge=2, description="ASHA keeps one in so many trials at a rung, and rungs lie this factor apart"
     )
+    plateau: int | None = Field(
+        None,
+        ge=1,
+        description="exploring ends when so many trials, proposed after the best one, have found no better; null: it "
+        "goes on to the last trial",
+    )
+    target: float | None = Field(
+        None,
+        description="exploring ends when a trial that ran to its end has this objective, 0.92 for instance (negative "
+        "where less is better); null: it goes on to the last trial",
+    )
     sampler: Literal["tpe", "gp", "cmaes", "random", "qmc"] = Field(
         "tpe",
         description="what proposes: tree-structured Parzen estimator; Gaussian process (for a few hundred trials: each "

@@ -1,12 +1,9 @@
 """Settings whose best value lies at the edge of what was searched: a wider search may find a better one."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.configurations import Configuration
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Status
 
@@ -64,18 +61,11 @@ def edges(space: "SearchSpace", winner: Point | None, control: Point | None) -> 
     return found
 
 
-def edges_of_sweep(storage: str | Path, winner: Configuration | None, control: Configuration | None) -> list[Edge]:
-    """As `edges`, by the confirmed configurations of a sweep; nothing where its sweep.json is gone or can't be read."""
-    either = winner or control
-    if either is None:
-        return []
-    from bissl_ray.store.documents import read_sweep_document
-
-    # What it searched is a note beside the result, which stands without it.
-    with suppress(BadInputError):
-        space = read_sweep_document(storage, either.head["sweep"]).request.space
-        return edges(space, None if winner is None else _point(winner), _point(control))
-    return []
+def edges_of_best(
+    space: "SearchSpace | None", winner: Configuration | None, control: Configuration | None
+) -> list[Edge]:
+    """As `edges`, by the confirmed configurations of a sweep; nothing where its space is not known."""
+    return [] if space is None else edges(space, None if winner is None else _point(winner), _point(control))
 
 
 def _point(configuration: Configuration | None) -> Point | None:

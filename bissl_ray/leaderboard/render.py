@@ -70,7 +70,7 @@ def table(
     notes = [*marks_explained(rows), *ended_early(rows)]
     parts.extend(Text(line, style="dim") for line in [*notes, *([""] if notes else [])])
     parts.extend(Text(verdict.in_words, style=VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
-    parts.extend(Text(line) for line in _edges(verdicts))
+    parts.extend(Text(line) for line in _notes(verdicts))
     return Group(*parts)
 
 
@@ -132,7 +132,7 @@ def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
         chosen = columns(members)
         parts.append(f"### {_title(dataset, rows)}\n\n{markdown_table(members, chosen)}")
     parts.extend([*marks_explained(rows), *ended_early(rows), *(verdict.in_words for verdict in verdicts)])
-    parts.extend(_edges(verdicts))
+    parts.extend(_notes(verdicts))
     return "\n\n".join(parts)
 
 
@@ -143,12 +143,10 @@ def markdown_table(rows: Sequence[Row], chosen: Sequence[Column]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _edges(verdicts: Sequence[Verdict]) -> list[str]:
-    """What of each sweep's space to widen; with the sweep's name where there are several."""
+def _notes(verdicts: Sequence[Verdict]) -> list[str]:
+    """What there is to say of each sweep beside its outcome; with its name where there are several."""
     return [
-        edge.sentence if len(verdicts) == 1 else f"{verdict.sweep}: {edge.sentence}"
-        for verdict in verdicts
-        for edge in verdict.edges
+        note if len(verdicts) == 1 else f"{verdict.sweep}: {note}" for verdict in verdicts for note in verdict.notes
     ]
 
 

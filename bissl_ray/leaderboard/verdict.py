@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from bissl_ray.controls import CONTROLS
+from bissl_ray.leaderboard.asked import cut_short, space_of_sweep
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, control_of, gather
-from bissl_ray.leaderboard.edges import Edge, edges_of_sweep
+from bissl_ray.leaderboard.edges import Edge, edges_of_best
 from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, alone, decided, failures, unconfirmed
 from bissl_ray.store.schema import Row
@@ -42,6 +43,7 @@ class Verdict:
         winner_failed: seeds that it failed on.
         control_failed: likewise.
         edges: settings whose best value lies at the edge of what was searched.
+        cut_short: how exploring ended before its last trial, in a sentence; None where it did not.
     """
 
     dataset: str
@@ -61,6 +63,12 @@ class Verdict:
     winner_failed: int
     control_failed: int
     edges: tuple[Edge, ...] = ()
+    cut_short: str | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say beside the outcome: how much was explored, and what to widen."""
+        return [*([] if self.cut_short is None else [self.cut_short]), *(edge.sentence for edge in self.edges)]
 
     @property
     def in_words(self) -> str:
@@ -86,7 +94,9 @@ def verdicts(trials: Iterable[Row], storage: str | Path | None = None) -> list[V
         verdict = judge(configurations, sweep)
         if storage is not None:
             best = best_bissl(configurations, sweep), best_control(configurations, sweep)
-            verdict = replace(verdict, edges=tuple(edges_of_sweep(storage, *best)))
+            space = space_of_sweep(storage, sweep[1]) if any(best) else None
+            own = [c for c in configurations if c.sweep == sweep]
+            verdict = replace(verdict, edges=tuple(edges_of_best(space, *best)), cut_short=cut_short(space, own))
         judged.append(verdict)
     return judged
 

@@ -76,6 +76,21 @@ class Ledger:
         """The best of them so far; None before there is one."""
         return self._best
 
+    def without_a_better(self, most: int) -> int:
+        """How many explore trials that were proposed after the best one have ended, or paused, without beating it.
+
+        Those that failed tell nothing. 0 before there is a best one.
+
+        Args:
+            most: counting ends there.
+        """
+        found = 0
+        for record in reversed(self.of(Phase.EXPLORE, Step.SEARCH) if self._best is not None else []):
+            if record is self._best or found == most:
+                break
+            found += record.status in (Status.COMPLETE, Status.PRUNED, Status.PAUSED)
+        return found
+
     def new_name(self) -> str:
         """The first explore trial's name that is not taken."""
         # Not simply their number: of trials proposed together, a crash may have kept a later one only.

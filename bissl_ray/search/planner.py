@@ -66,8 +66,9 @@ class Planner:
                 self._rungs.has_run(record)
         self._finalists: list[Record] | None = None
         self._in_flight: dict[tuple[str, bool], Plan] = {}
-        self.exploring = True
-        """Set to False when the budget is spent: no further explore trial is proposed."""
+        self.ended_because: str | None = None
+        """Why exploring ends before its last trial: no further one is proposed. None: it does not."""
+        self._look_at_the_end()
 
     @property
     def records(self) -> Mapping[str, Record]:
@@ -82,6 +83,35 @@ class Planner:
         self.ledger.has_run(plan.record)
         if self._rungs is not None and plan.step == Step.SEARCH:
             self._rungs.has_run(plan.record)
+        self._look_at_the_end()
+
+    def end_exploring(self, because: str) -> None:
+        """Propose no further explore trial; confirmation goes on with what there is."""
+        if self.exploring and self._explores and not self._explore_ended():
+            self.ended_because = because
+
+    @property
+    def explored(self) -> tuple[int, int]:
+        """How many explore trials there have been, and how many the protocol asks for."""
+        return len(self._explored), self._protocol.trials
+
+    @property
+    def exploring(self) -> bool:
+        """Whether further explore trials may be proposed, as long as there are any."""
+        return self.ended_because is None
+
+    def _look_at_the_end(self) -> None:
+        """End exploring where the protocol's target or plateau says so."""
+        p, best = self._protocol, self.ledger.incumbent
+        if best is None or not self.exploring:
+            return
+        if p.target is not None and best.objective is not None and best.objective >= p.target:
+            self.end_exploring(f"{best.trial} has reached the target")
+        elif p.plateau is not None and self.ledger.without_a_better(p.plateau) >= p.plateau:
+            self.end_exploring(f"{p.plateau} trials after {best.trial} have found no better one")
+        elif (p.target, p.plateau) != (None, None) and self.ledger.of(Phase.CONFIRM, Step.TUNING):
+            # It had ended so before; what was under way then may have changed which trial is the best.
+            self.end_exploring("it had ended before")
 
     def settle(self) -> list[Record]:
         """Once exploring is over, take the trials that are left at a rung as stopped there, and name them."""

@@ -186,7 +186,7 @@ class _Stopper(tune.Stopper):  # type: ignore[misc]
 
     def stop_all(self) -> bool:
         if self._budget is not None and self._budget.spent(time.monotonic() - self._begin, self._gpus):
-            self._planner.exploring = False
+            self._planner.end_exploring("the budget is spent")
         return self._stopped()
 
 

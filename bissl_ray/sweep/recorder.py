@@ -13,7 +13,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from bissl_ray.config.columns import to_columns
-from bissl_ray.progress import SweepProgress, View
+from bissl_ray.progress import Note, SweepProgress, View
 from bissl_ray.search.forecast import Climb, Forecast, Underway
 from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
@@ -78,6 +78,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._iteration = 0
         self._news_since: int | None = None
         self._next_look = 0.0
+        self._said_end = False
         self.doing: str | None = None
         """What trials wait for before they begin, in words; None: nothing."""
 
@@ -244,8 +245,12 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._news_since = self._iteration
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Know which of its steps Tune is at; end the trials that exploring has left at a rung."""
+        """Know which of its steps Tune is at; say that exploring ends early; end the trials that it left at a rung."""
         self._iteration = iteration
+        if self._planner.ended_because is not None and not self._said_end:
+            self._said_end = True
+            explored, asked = self._planner.explored
+            self._view.show(Note(f"exploring ends after {explored} of {asked} trials: {self._planner.ended_because}"))
         for record in self._planner.settle():
             with suppress(OSError):
                 self._flight.progress_of(record.trial).clear()

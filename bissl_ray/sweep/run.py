@@ -195,5 +195,7 @@ def _extended(request: SweepRequest, trials: int) -> SweepRequest:
         raise BadInputError(
             f"--trials {trials}: sweep {request.name} searches nothing, so all its trials would be the same"
         )
-    protocol = space.protocol.model_copy(update={"trials": trials})
+    # Who asks for more wants more, whatever the plateau that the sweep had come to.
+    further = {"plateau": None, "target": None} if trials > planned else {}
+    protocol = space.protocol.model_copy(update={"trials": trials, **further})
     return request.model_copy(update={"space": space.model_copy(update={"protocol": protocol})})

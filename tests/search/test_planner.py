@@ -308,7 +308,7 @@ def test_a_finished_sweep_can_be_extended(more):
 def test_a_spent_budget_ends_exploring_and_nothing_else(after):
     def spend(sweep):
         if len(sweep.records) >= after:
-            sweep.planner.exploring = False
+            sweep.planner.end_exploring("the budget is spent")
 
     sweep = WholeSweep(space(), slots=1).run(spend)
     explored = len(sweep.of("explore", "search"))
@@ -319,6 +319,63 @@ def test_a_spent_budget_ends_exploring_and_nothing_else(after):
         assert len(sweep.of("confirm", "seeds")) == len(sweep.of("control", "seeds")) == min(FINALISTS, after) * SEEDS
         assert len(sweep.records) == sweep.planner.expected
     assert bool(sweep.tested)
+
+
+def best_explored(sweep):
+    return max(sweep.of("explore", "search"), key=lambda record: record.objective)
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("plateau", [1, 3, 5])
+def test_exploring_ends_when_so_many_trials_after_the_best_found_no_better(plateau, slots):
+    asked = space(protocol={"trials": 60, "plateau": plateau})
+    sweep = WholeSweep(asked, slots=slots).run()
+    explored = sweep.of("explore", "search")
+    after = len(explored) - 1 - explored.index(best_explored(sweep))
+    # What was under way when it was enough goes to its end, and may be better.
+    assert after >= plateau or slots > 1
+    assert after < plateau + slots
+    assert len(explored) < 60
+    assert f"{plateau} trials after" in sweep.planner.ended_because
+    assert len(sweep.records) == sweep.planner.expected
+    assert sweep.planner.finished and sweep.tested
+
+
+def test_a_plateau_is_the_same_after_every_interruption():
+    asked = space(protocol={"trials": 60, "plateau": 3})
+    whole = WholeSweep(asked).run()
+    for snapshot in whole.snapshots:
+        again = WholeSweep(asked, records=snapshot).run()
+        assert again.records.keys() == whole.records.keys()
+    assert WholeSweep(asked, records=whole.snapshots[-1]).planner.finished
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_once_confirming_no_interruption_goes_back_to_exploring(slots):
+    asked = space(protocol={"trials": 60, "plateau": 2})
+    whole = WholeSweep(asked, slots=slots).run()
+    explored = len(whole.of("explore", "search"))
+    confirming = [s for s in whole.snapshots if any((r.phase, r.step) == ("confirm", "tuning") for r in s)]
+    for snapshot in confirming:
+        assert len(WholeSweep(asked, slots=slots, records=snapshot).run().of("explore", "search")) == explored
+
+
+def test_exploring_ends_with_the_first_trial_that_reaches_the_target():
+    scores = [record.objective for record in WholeSweep(space(protocol={"trials": 60})).run().of("explore", "search")]
+    target = sorted(scores)[-4]
+    sweep = WholeSweep(space(protocol={"trials": 60, "target": target})).run()
+    explored = [record.objective for record in sweep.of("explore", "search")]
+    assert explored == scores[: len(explored)]
+    assert explored[-1] >= target
+    assert max(explored[:-1]) < target
+    assert sweep.planner.ended_because.endswith("has reached the target")
+
+
+def test_failed_trials_make_no_plateau():
+    asked = space(protocol={"trials": 12, "plateau": 3})
+    sweep = WholeSweep(asked, status=lambda record: "complete" if record.trial == "t000" else "failed").run()
+    assert len(sweep.of("explore", "search")) == 12
+    assert sweep.planner.ended_because is None
 
 
 @pytest.mark.parametrize(("metric", "finished"), [(0.5, True), (math.nan, False)])

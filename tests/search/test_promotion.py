@@ -119,7 +119,7 @@ def test_a_budget_that_ends_leaves_one_to_confirm() -> None:
     sweep = Pausing(27, 2, [])
     for _ in sweep:
         if len(sweep.explored) == 4:
-            sweep.planner.exploring = False
+            sweep.planner.end_exploring("the budget is spent")
     assert sum(r.status == Status.COMPLETE for r in sweep.explored) == 1
 
 
