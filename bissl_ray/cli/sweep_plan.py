@@ -31,11 +31,12 @@ def show_plan(asked: SweepOptions, said: Sequence[str], calibrate: bool) -> None
     plan = request.space.protocol
     finalists = min(plan.finalists, plan.trials)
     confirmed = finalists * plan.seeds
+    further = "" if plan.most_seeds is None else f", up to {plan.most_seeds} where they are close"
     typer.echo(to_yaml(request.space))
     typer.echo(f"# data: {rehearsed.facts.in_words}")
     typer.echo(
         f"# plan: {plan.trials} explore trials; then {plan.tuning_runs} fine-tuning runs and {confirmed} confirmation "
-        f"runs (up to {finalists} configurations, {plan.seeds} seeds) for BiSSL, and as many for the control; "
+        f"runs (up to {finalists} configurations, {plan.seeds} seeds{further}) for BiSSL, and as many for the control; "
         "then one look at the test split"
     )
     for note in (*_expected(rehearsed, asked.storage, calibrate), *rehearsed.document.read, *unopened(request.data)):

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bissl_ray.config.refusal import RuleError
 from bissl_ray.errors import BadInputError
 
 
@@ -31,6 +32,19 @@ class Protocol(BaseModel):
         "run is a lottery where labels are few (docs/does-it-pay.md)",
     )
     seeds: int = Field(5, ge=2, description="seeds of the confirmation; at least 2, or there is no interval to report")
+    most_seeds: int | None = Field(
+        None,
+        ge=2,
+        le=1_000,
+        description="seeds that those get, of the finalists and the control, which `seeds` have not told apart: twice "
+        "as many each time, as long as the best is not separated; null: `seeds` for all",
+    )
+    separation: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="confidence at which `most_seeds` has configurations told apart, over all rounds together",
+    )
     first_seed: int = Field(
         1,
         ge=1,
@@ -69,6 +83,15 @@ class Protocol(BaseModel):
     )
     startup_trials: int = Field(10, ge=0, description="random trials before TPE, GP or CMA-ES starts to model")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the proposals")
+
+    @model_validator(mode="after")
+    def _seeds_go_up(self) -> "Protocol":
+        if self.most_seeds is not None and self.most_seeds < self.seeds:
+            raise RuleError(
+                f"found {self.most_seeds} with seeds: {self.seeds}, expected as many or more; raise it, or lower seeds",
+                "most_seeds",
+            )
+        return self
 
     def tuning_rounds(self, points: int, places: int = 1) -> list[tuple[int, int]]:
         """How points of the fine-tuning search are halved while their runs double, as `finetune_seeds` says.

@@ -8,9 +8,9 @@ from bissl_ray.leaderboard.live import LiveBoard
 from bissl_ray.leaderboard.query import sort_rows, where_rows
 from bissl_ray.leaderboard.ranking import rank
 from bissl_ray.leaderboard.render import as_csv, as_json, as_markdown, table
-from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 from bissl_ray.leaderboard.trial import render_trial
 from bissl_ray.leaderboard.verdict import Verdict, verdicts
+from bissl_ray.statistics import Estimate, estimate, paired_gain
 
 __all__ = [
     "Board",

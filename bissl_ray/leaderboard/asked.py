@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.configurations import Configuration, finite
-from bissl_ray.words import Status, Step
+from bissl_ray.separation import confidence_of_look, look, rounds_of_seeds
+from bissl_ray.words import Kind, Status, Step
 
 if TYPE_CHECKING:
     from bissl_ray.config.search_space import SearchSpace
@@ -42,3 +43,36 @@ def cut_short(space: "SearchSpace | None", configurations: Sequence[Configuratio
     elif plateau is not None:
         why = f": {plateau} trials found none that is better than the best before them"
     return f"Exploring ended after {len(explored)} of {asked} trials{why}."
+
+
+def seeds_added(space: "SearchSpace | None", configurations: Sequence[Configuration]) -> str | None:
+    """Say whether further seeds have told the best configuration apart, and from which not.
+
+    Args:
+        space: of the sweep; None: not known.
+        configurations: all of it.
+
+    Returns:
+        A sentence; None where no seeds were to be added, or nothing is confirmed on either side.
+    """
+    most = None if space is None else space.protocol.most_seeds
+    if space is None or most is None:
+        return None
+    protocol = space.protocol
+    sides = [
+        [c for c in configurations if c.kind == kind and len(c.scores) >= protocol.seeds]
+        for kind in (Kind.BISSL, Kind.CONTROL)
+    ]
+    if not all(sides):
+        return None
+    scores = {c.head["trial"]: c.scores for side in sides for c in side}
+    confidence = confidence_of_look(protocol.separation, len(rounds_of_seeds(protocol.seeds, most)))
+    seen = look([[c.head["trial"] for c in side] for side in sides], scores, confidence)
+    (best, *close), (control, *_) = seen.ahead
+    known = {name for name in seen.going_on if name in (*close, control)}
+    others = [*close, *(["the control"] if control in known else [])]
+    seeds = f"{len(scores[best])} of at most {most} seeds"
+    level = f"at {protocol.separation:.4g} over all looks"
+    if not others:
+        return f"{best} is told apart from the others and the control on validation after {seeds}, {level}."
+    return f"{best} is not told apart from {', '.join(others)} on validation after {seeds}, {level}."

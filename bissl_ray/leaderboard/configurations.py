@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bissl_ray.controls import PLAIN
-from bissl_ray.leaderboard.statistics import Estimate, estimate
+from bissl_ray.statistics import Estimate, estimate
 from bissl_ray.store.schema import Row
 from bissl_ray.winner import Contender, place, winner
 from bissl_ray.words import Kind, Phase, Status, Step

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from bissl_ray.leaderboard.statistics import Estimate
 from bissl_ray.metrics import Metric
+from bissl_ray.statistics import Estimate
 
 
 def percent(fraction: float | None) -> str:

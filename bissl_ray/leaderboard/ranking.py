@@ -6,7 +6,7 @@ from typing import Final
 
 from bissl_ray.leaderboard.configurations import Configuration, best_control, finite, gather
 from bissl_ray.leaderboard.marks import acts_as_identity, largest_change, unsolved
-from bissl_ray.leaderboard.statistics import estimate, paired_gain, with_ends
+from bissl_ray.statistics import estimate, paired_gain, with_ends
 from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row
 from bissl_ray.winner import place
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing, Status, Step

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from bissl_ray.controls import CONTROLS
-from bissl_ray.leaderboard.asked import cut_short, space_of_sweep
+from bissl_ray.leaderboard.asked import cut_short, seeds_added, space_of_sweep
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, control_of, gather
 from bissl_ray.leaderboard.edges import Edge, edges_of_best
-from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, alone, decided, failures, unconfirmed
+from bissl_ray.statistics import Estimate, estimate, paired_gain
 from bissl_ray.store.schema import Row
 from bissl_ray.words import Kind
 
@@ -44,6 +44,7 @@ class Verdict:
         control_failed: likewise.
         edges: settings whose best value lies at the edge of what was searched.
         cut_short: how exploring ended before its last trial, in a sentence; None where it did not.
+        seeds_added: whether further seeds have told the winner apart; None where none were to be added.
     """
 
     dataset: str
@@ -64,11 +65,12 @@ class Verdict:
     control_failed: int
     edges: tuple[Edge, ...] = ()
     cut_short: str | None = None
+    seeds_added: str | None = None
 
     @property
     def notes(self) -> list[str]:
-        """What there is to say beside the outcome: how much was explored, and what to widen."""
-        return [*([] if self.cut_short is None else [self.cut_short]), *(edge.sentence for edge in self.edges)]
+        """What there is to say beside the outcome: how much was explored, over how many seeds, and what to widen."""
+        return [*filter(None, (self.cut_short, self.seeds_added)), *(edge.sentence for edge in self.edges)]
 
     @property
     def in_words(self) -> str:
@@ -96,7 +98,12 @@ def verdicts(trials: Iterable[Row], storage: str | Path | None = None) -> list[V
             best = best_bissl(configurations, sweep), best_control(configurations, sweep)
             space = space_of_sweep(storage, sweep[1]) if any(best) else None
             own = [c for c in configurations if c.sweep == sweep]
-            verdict = replace(verdict, edges=tuple(edges_of_best(space, *best)), cut_short=cut_short(space, own))
+            verdict = replace(
+                verdict,
+                edges=tuple(edges_of_best(space, *best)),
+                cut_short=cut_short(space, own),
+                seeds_added=seeds_added(space, own),
+            )
         judged.append(verdict)
     return judged
 

@@ -5,8 +5,8 @@ from statistics import fmean
 from typing import Final, Literal
 
 from bissl_ray.leaderboard.configurations import Configuration
-from bissl_ray.leaderboard.statistics import Estimate
 from bissl_ray.metrics import of_objective
+from bissl_ray.statistics import Estimate
 from bissl_ray.winner import place
 from bissl_ray.words import Kind, Status
 

@@ -19,6 +19,7 @@ from bissl_ray.search.plans import STAGES, TEST_STAGES, Plan, Proposer, RunKind
 from bissl_ray.search.promotion import Rungs
 from bissl_ray.search.race import Race, points_of, run_race, runs_of
 from bissl_ray.search.records import Record
+from bissl_ray.search.seeds import seed_runs, seeds_wanted
 from bissl_ray.search.shares import share_points
 from bissl_ray.winner import Contender, winner
 from bissl_ray.words import Kind, Origin, Phase, Status, Step
@@ -155,10 +156,11 @@ class Planner:
             shared = self._points_per_finalist()
             races = [self._race(points_of(finalist, numbers)) for finalist, numbers in shared.items()]
             others = [r for r in self.ledger.of(Phase.CONFIRM, Step.TUNING) if r.parent not in shared]
-            tuned, confirmed = sum(race.runs for race in races) + len(others), self._confirmed_parents()
-            tuned_control, of_control = self._control_race().runs, self._configurations_to_confirm()
+            tuned, tuned_control = sum(race.runs for race in races) + len(others), self._control_race().runs
+            wanted = self._seeds_wanted()
+            confirmed, of_control = self._seeds_of_finalists(wanted), self._seeds_of_control(wanted)
         else:
-            confirmed = of_control = min(p.finalists, explore)
+            confirmed = of_control = min(p.finalists, explore) * p.seeds
             tuned = tuned_control = runs_of_rounds(p.tuning_rounds(self._tuning_points(), p.finalists))
             of_control *= self._only is None
             tuned_control *= self._only is None
@@ -167,10 +169,21 @@ class Planner:
                 (Phase.EXPLORE, Step.SEARCH): explore,
                 (Phase.CONTROL, Step.TUNING): tuned_control,
                 (Phase.CONFIRM, Step.TUNING): tuned,
-                (Phase.CONTROL, Step.SEEDS): of_control * p.seeds + self._no_longer_ahead(),
-                (Phase.CONFIRM, Step.SEEDS): confirmed * p.seeds,
+                (Phase.CONTROL, Step.SEEDS): of_control + self._no_longer_ahead(),
+                (Phase.CONFIRM, Step.SEEDS): confirmed,
             }
         )
+
+    def _seeds_of_finalists(self, wanted: Mapping[str, int]) -> int:
+        """Confirmation runs of all that are or were among the best."""
+        had = Counter(run.parent for run in self.ledger.of(Phase.CONFIRM, Step.SEEDS) if run.parent is not None)
+        parents = {finalist.trial for finalist in self.finalists()} | set(had)
+        return sum(max(wanted.get(parent, self._protocol.seeds), had[parent]) for parent in parents)
+
+    def _seeds_of_control(self, wanted: Mapping[str, int]) -> int:
+        """Confirmation runs of the control, as many configurations as are confirmed of BiSSL's."""
+        ahead = [wanted[name] for name, _ in self._best_control_tunings()]
+        return sum(ahead) + (self._configurations_to_confirm() - len(ahead)) * self._protocol.seeds
 
     def _no_longer_ahead(self) -> int:
         """Confirmation runs of control configurations that an extension, or a further round, has put behind."""
@@ -212,8 +225,9 @@ class Planner:
         yield from self._explore()
         yield from self._control_tuning()
         yield from self._finalist_tuning()
-        yield from self._seeds(Phase.CONTROL, self._best_control_tunings())
-        yield from self._seeds(Phase.CONFIRM, self._tuned_finalists())
+        wanted = self._seeds_wanted()
+        yield from self._seeds(Phase.CONTROL, self._best_control_tunings(), wanted)
+        yield from self._seeds(Phase.CONFIRM, self._tuned_finalists(), wanted)
         yield from self._test()
 
     def _interrupted(self) -> Iterator[Plan]:
@@ -255,11 +269,18 @@ class Planner:
         for s, run in enumerate(runs_of(name, seeds)[1:], start=_FURTHER_SEEDS):
             yield from self._new(run, phase, Step.TUNING, parent or name, s, point)
 
-    def _seeds(self, phase: Phase, configurations: Iterable[tuple[str, Point]]) -> Iterator[Plan]:
-        first = self._protocol.first_seed
+    def _seeds(
+        self, phase: Phase, configurations: Iterable[tuple[str, Point]], wanted: Mapping[str, int]
+    ) -> Iterator[Plan]:
         for parent, point in configurations:
-            for s in range(first, first + self._protocol.seeds):
-                yield from self._new(f"{parent}-s{s}", phase, Step.SEEDS, parent, s, point)
+            for s, name in seed_runs(parent, wanted[parent], self._protocol):
+                yield from self._new(name, phase, Step.SEEDS, parent, s, point)
+
+    def _seeds_wanted(self) -> dict[str, int]:
+        """How many seeds each configuration that is confirmed is to have."""
+        sides = [[name for name, _ in found] for found in (self._tuned_finalists(), self._best_control_tunings())]
+        tuned = not any(record.step == Step.TUNING for record in self.ledger.open.values())
+        return seeds_wanted(sides, self.records, self._protocol, tuned)
 
     def _test(self) -> Iterator[Plan]:
         if not self.ledger.open:

@@ -7,18 +7,18 @@ from bissl_ray.config.requests import SweepRequest
 from bissl_ray.leaderboard import as_markdown, read_board
 from bissl_ray.sweep.run import _extended
 from tests.search.small_space import space
-from tests.search.whole_sweep import WholeSweep
+from tests.search.whole_sweep import WholeSweep, share
 from tests.sweep.stored_sweep import write_sweep
 
 
-def board(storage, stop_after=None, **protocol):
+def board(storage, stop_after=None, score=None, **protocol):
     searched = space(protocol={"trials": 60, **protocol})
 
     def spend(sweep):
         if stop_after is not None and len(sweep.records) >= stop_after:
             sweep.planner.end_exploring("the budget is spent")
 
-    sweep = WholeSweep(searched).run(spend)
+    sweep = WholeSweep(searched, **({} if score is None else {"score": score})).run(spend)
     request = SweepRequest(name="night", data=DataChoice(dataset="digits"), space=searched)
     write_sweep(storage, sweep, request, objective_name="validation_top1")
     return read_board(storage), len(sweep.of("explore", "search"))
@@ -57,3 +57,24 @@ def test_who_asks_for_more_trials_gets_them(trials, plateau, target):
     request = SweepRequest(name="night", data=DataChoice(dataset="digits"), space=searched)
     protocol = _extended(request, trials).space.protocol
     assert (protocol.trials, protocol.plateau, protocol.target) == (trials, plateau, target)
+
+
+@pytest.mark.parametrize(
+    ("control", "line"),
+    [
+        (0.0, "is told apart from the others and the control on validation after 3 of at most 12 seeds, at 0.95 over"),
+        (1.0, "is not told apart from the control on validation after 12 of at most 12 seeds, at 0.95 over all looks."),
+    ],
+)
+def test_the_board_says_whether_further_seeds_have_told_the_winner_apart(storage, control, line):
+    def score(record):
+        noise = 0.1 * share(record.trial, record.seed)
+        return noise + (control if record.phase == "control" else 1.0)
+
+    found, _ = board(storage, score=score, trials=3, finalists=1, seeds=3, most_seeds=12)
+    assert line in found.verdicts[0].seeds_added
+    assert found.verdicts[0].seeds_added in as_markdown(found.rows, found.verdicts)
+
+
+def test_nothing_is_said_of_seeds_where_none_were_to_be_added(storage):
+    assert board(storage, trials=3)[0].verdicts[0].seeds_added is None

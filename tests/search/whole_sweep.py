@@ -68,6 +68,9 @@ class WholeSweep:
         records: list[Record] | None = None,
         test_metric: Callable[[Record], float] = lambda record: share(record.trial, "test"),
         only: Literal[Kind.BISSL, Kind.CONTROL] | None = None,
+        score: Callable[[Record], float] = lambda record: share(
+            record.trial, record.seed, sorted(record.point.items())
+        ),
     ):
         self.space = space
         self.proposer = ByName()
@@ -81,6 +84,7 @@ class WholeSweep:
         self._draw = random.Random(seed)
         self._status = status
         self._test_metric = test_metric
+        self._score = score
 
     @property
     def protocol(self) -> Protocol:
@@ -120,7 +124,7 @@ class WholeSweep:
             record.test_metric = self._test_metric(record)
             return
         answer = self._status(record)
-        score = share(record.trial, record.seed, sorted(record.point.items())) if answer != "failed" else None
+        score = self._score(record) if answer != "failed" else None
         record.status = "complete" if answer == "nan" else answer  # type: ignore[assignment]
         record.objective = math.nan if answer == "nan" else score
 

@@ -7,9 +7,9 @@ from typing import Literal
 from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.leaderboard.comparison.following import Following
 from bissl_ray.leaderboard.comparison.significance import PairedTests
-from bissl_ray.leaderboard.statistics import Estimate
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split
 from bissl_ray.metrics import Metric, of_objective
+from bissl_ray.statistics import Estimate
 
 Pipeline = Literal["bissl", "control"]
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from bissl_ray.leaderboard.configurations import Configuration, finite
 from bissl_ray.leaderboard.numbers import setting, with_half
-from bissl_ray.leaderboard.statistics import Estimate, estimate, paired_gain
 from bissl_ray.metrics import Metric
+from bissl_ray.statistics import Estimate, estimate, paired_gain
 from bissl_ray.store.schema import Row
 from bissl_ray.words import PARAMETER_PREFIX, Phase, Status, Step
 

@@ -18,9 +18,9 @@ from bissl_ray.leaderboard.comparison.following import gain_frozen, gains_by_fol
 from bissl_ray.leaderboard.comparison.significance import paired_tests
 from bissl_ray.leaderboard.comparison.stored import fingerprint
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
-from bissl_ray.leaderboard.statistics import estimate, paired_gain
 from bissl_ray.leaderboard.verdict import judge
 from bissl_ray.leaderboard.verdict_sentences import Split, without_result
+from bissl_ray.statistics import estimate, paired_gain
 from bissl_ray.store.schema import Row
 from bissl_ray.words import Kind
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard
-from bissl_ray.leaderboard.statistics import Estimate
 from bissl_ray.metrics import Metric
+from bissl_ray.statistics import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard, 
 from bissl_ray.leaderboard.comparison.findings import findings, notes
 from bissl_ray.leaderboard.numbers import count, duration, probability, with_half
 from bissl_ray.leaderboard.render import VERDICT_STYLES, Line, as_csv, dumped, fitting_table, markdown_table
-from bissl_ray.leaderboard.statistics import with_ends
+from bissl_ray.statistics import with_ends
 from bissl_ray.store.schema import Row
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from bissl_ray.leaderboard.comparison.following import gain_frozen, gains_by_following, in_words
 from bissl_ray.leaderboard.configurations import Configuration
-from bissl_ray.leaderboard.statistics import estimate
 from bissl_ray.metrics import of_objective
+from bissl_ray.statistics import estimate
 from bissl_ray.words import Kind
 
 TOP1 = of_objective("validation_top1")

@@ -1,7 +1,7 @@
 import pytest
 from scipy.special import stdtrit
 
-from bissl_ray.leaderboard.statistics import estimate, paired_gain, t_quantile
+from bissl_ray.statistics import estimate, paired_gain, t_quantile
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 10, 29, 200])

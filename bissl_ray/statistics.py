@@ -11,7 +11,7 @@ CONFIDENCE: Final = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95% interval by Student's t.
+    """A mean with its interval by Student's t, at 95% unless it was asked for otherwise.
 
     Attributes:
         mean: of the values, in their unit.
@@ -31,14 +31,19 @@ class Estimate:
         return None if self.high is None else self.high - self.mean
 
 
-def estimate(values: Sequence[float]) -> Estimate | None:
-    """Estimate the mean of a sample; None for an empty one."""
+def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate | None:
+    """Estimate the mean of a sample; None for an empty one.
+
+    Args:
+        values: the sample.
+        confidence: that the interval holds the mean, between 0 and 1.
+    """
     if not values:
         return None
     mean = fmean(values)
     if len(values) == 1:
         return Estimate(mean, None, None, 1)
-    half = t_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    half = t_quantile(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
     return Estimate(mean, mean - half, mean + half, len(values))
 
 
@@ -48,29 +53,34 @@ def with_ends(name: str, value: Estimate | None) -> dict[str, float | None]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
 
 
-def paired_gain(treated: Mapping[int, float], control: Mapping[int, float]) -> Estimate | None:
+def paired_gain(
+    treated: Mapping[int, float], control: Mapping[int, float], confidence: float = CONFIDENCE
+) -> Estimate | None:
     """Estimate the mean difference treated - control over the seeds that both have; None if there are none.
 
     Args:
         treated: seed -> score.
         control: seed -> score.
+        confidence: as of `estimate`.
     """
-    return estimate([treated[seed] - control[seed] for seed in sorted(treated.keys() & control.keys())])
+    shared = sorted(treated.keys() & control.keys())
+    return estimate([treated[seed] - control[seed] for seed in shared], confidence)
 
 
-def t_quantile(degrees: int) -> float:
-    """Give the t that |T| stays below with 95% probability, for Student's T with so many degrees of freedom.
+def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
+    """Give the t that |T| stays below with this probability, for Student's T with so many degrees of freedom.
 
     Bisection on the finite series for whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4), in
     the angle θ = atan(t / √degrees). Importing scipy.special for it would take a third of the board's time.
 
     Args:
         degrees: at least 1.
+        confidence: the probability.
     """
     low, high = 0.0, math.pi / 2
     for _ in range(60):  # halves the interval down to rounding
         middle = (low + high) / 2
-        if _probability_within(middle, degrees) < CONFIDENCE:
+        if _probability_within(middle, degrees) < confidence:
             low = middle
         else:
             high = middle
