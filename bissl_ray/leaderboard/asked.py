@@ -72,7 +72,7 @@ def seeds_added(space: "SearchSpace | None", configurations: Sequence[Configurat
     known = {name for name in seen.going_on if name in (*close, control)}
     others = [*close, *(["the control"] if control in known else [])]
     seeds = f"{len(scores[best])} of at most {most} seeds"
-    level = f"at {protocol.separation:.4g} over all looks"
+    level = f"at {100 * protocol.separation:g}% over all looks"
     if not others:
         return f"{best} is told apart from the others and the control on validation after {seeds}, {level}."
     return f"{best} is not told apart from {', '.join(others)} on validation after {seeds}, {level}."

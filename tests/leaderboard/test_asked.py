@@ -62,8 +62,8 @@ def test_who_asks_for_more_trials_gets_them(trials, plateau, target):
 @pytest.mark.parametrize(
     ("control", "line"),
     [
-        (0.0, "is told apart from the others and the control on validation after 3 of at most 12 seeds, at 0.95 over"),
-        (1.0, "is not told apart from the control on validation after 12 of at most 12 seeds, at 0.95 over all looks."),
+        (0.0, "is told apart from the others and the control on validation after 3 of at most 12 seeds, at 95% over"),
+        (1.0, "is not told apart from the control on validation after 12 of at most 12 seeds, at 95% over all looks."),
     ],
 )
 def test_the_board_says_whether_further_seeds_have_told_the_winner_apart(storage, control, line):
