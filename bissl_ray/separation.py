@@ -6,6 +6,7 @@ chance: of the error that all looks together may have, each has an equal share (
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from bissl_ray.statistics import paired_gain
@@ -64,6 +65,11 @@ def look(sides: Sequence[Sequence[str]], scores: Scores, confidence: float) -> L
     undecided = [] if between else [*ours, *theirs]
     within = [name for side in (ours, theirs) if len(side) > 1 for name in side]
     return Look((ours, theirs), between and not within, frozenset([*undecided, *within]))
+
+
+def no_better(own: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether some scores are, in the middle, no higher than others."""
+    return median(own) <= median(others)
 
 
 def _ahead(side: Sequence[str], scores: Scores, confidence: float) -> Iterator[str]:

@@ -10,6 +10,9 @@ PARAMETER_PREFIX: Final = "param_"
 """How the column of a setting begins; its name follows."""
 
 
+WARM: Final = "warm:"
+"""How the origin of a trial begins that an earlier sweep proposed; its name follows."""
+
 ALIGNING: Final = ("bissl", "joint")
 """Stages that bring the backbone nearer to the task, one alternation after another, and report after each."""
 

@@ -68,6 +68,10 @@ class SweepOptions(_Options):
     overrides: Mapping[str, Any] | None = None
     trials: int | None = flag("Explore trials. [as the space says]", once="trials")
     budget: str | None = flag("Stop exploring after this: 90m, 2h, 1d, or 40gpuh; confirmation follows.", once="budget")
+    warm_from: str | None = flag(
+        "Earlier sweeps of the storage, or datasets that they were on, whose trials are a start: night,pets.",
+        metavar="NAME,NAME",
+    )
     name: str | None = flag("Name of the sweep. [dataset and time]")
     workers_per_trial: int = flag(
         "Workers that share a trial; a GPU each where there are.", default=1, once="workers-per-trial"

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bissl_ray.config.controls import ControlName
 from bissl_ray.config.data_choice import FOLDERS, DataChoice
+from bissl_ray.config.parameters import Point
 from bissl_ray.config.refusal import shown
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import Settings
@@ -25,6 +26,24 @@ class CheckpointChoice(_Asked):
     file: str = Field(description="path, absolute, URI or timm/NAME.TAG, as it may be printed")
     head: str | None = Field(None, description="file of its pretext head; null: in it, beside it, or none")
     allow_partial: bool = Field(False, description="whether it may fill only a part of the backbone")
+
+
+class WarmTrial(_Asked):
+    """An explore trial of an earlier sweep."""
+
+    point: Point = Field(description="what the new sweep searches, as this trial had it")
+    objective: float = Field(description="its last")
+    alternation: int = Field(description="after which it had that")
+    complete: bool = Field(description="whether it ran to its end")
+
+
+class WarmSource(_Asked):
+    """An earlier sweep that a new one starts from."""
+
+    sweep: str = Field(description="its name")
+    dataset: str = Field(description="that it was on")
+    best: Point = Field(description="what it confirmed as its best, else what it explored as such")
+    trials: tuple[WarmTrial, ...] = Field((), description="what it has explored")
 
 
 class _OnData(_Asked):
@@ -68,6 +87,7 @@ class SweepRequest(_OnData):
         description="the control that this sweep runs alone, for a comparison; null: BiSSL and plain fine-tuning",
     )
     space: SearchSpace = Field(description="the resolved search space with its protocol")
+    warm: tuple[WarmSource, ...] = Field((), description="earlier sweeps whose trials it starts from")
 
 
 class StageRequest(_OnData):

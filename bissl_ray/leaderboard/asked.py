@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.configurations import Configuration, finite
+from bissl_ray.metrics import of_objective
 from bissl_ray.separation import confidence_of_look, look, rounds_of_seeds
-from bissl_ray.words import Kind, Status, Step
+from bissl_ray.words import WARM, Kind, Origin, Status, Step
 
 if TYPE_CHECKING:
     from bissl_ray.config.search_space import SearchSpace
@@ -76,3 +78,28 @@ def seeds_added(space: "SearchSpace | None", configurations: Sequence[Configurat
     if not others:
         return f"{best} is told apart from the others and the control on validation after {seeds}, {level}."
     return f"{best} is not told apart from {', '.join(others)} on validation after {seeds}, {level}."
+
+
+def warm_started(configurations: Sequence[Configuration]) -> list[str]:
+    """What each earlier sweep has brought that this one started from, a sentence each.
+
+    Args:
+        configurations: all of the sweep.
+    """
+    explored = [c.head for c in configurations if c.head["step"] == Step.SEARCH]
+    scores = {row["trial"]: score for row in explored if (score := finite(row["objective"])) is not None}
+    ranked = sorted(scores, key=lambda trial: -scores[trial])
+    by = {row["trial"]: row["origin"] or "" for row in explored}
+    others = [score for trial, score in scores.items() if not by[trial].startswith((WARM, Origin.KNOWN_GOOD))]
+    said = []
+    for origin in sorted({name for name in by.values() if name.startswith(WARM)}):
+        own = [trial for trial in ranked if by[trial] == origin]
+        if not own:
+            continue
+        metric = of_objective(next(row["objective_name"] for row in explored if row["trial"] == own[0]))
+        middle = f"{metric.score(median(scores[trial] for trial in own))} in the middle"
+        against = f", {metric.score(median(others))} of those that it proposed itself" if others else ""
+        trials = "1 trial" if len(own) == 1 else f"{len(own)} trials"
+        place = f"the best in place {ranked.index(own[0]) + 1} of {len(ranked)} explored"
+        said.append(f"Drawn from {origin.removeprefix(WARM)}: {trials}, {place}, {middle}{against}.")
+    return said

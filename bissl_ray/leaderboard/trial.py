@@ -17,7 +17,7 @@ from bissl_ray.leaderboard.marks import describe_change
 from bissl_ray.leaderboard.numbers import duration, setting, size
 from bissl_ray.metrics import of_objective
 from bissl_ray.store.schema import Row
-from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, Origin, Phase
+from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, WARM, Origin, Phase
 
 _DIGITS: Final = 6
 _ORIGINS: Final[dict[str, str]] = {
@@ -104,7 +104,7 @@ def _facts(trial: Row, width: int) -> Table:
     return _pairs(
         [
             ("status", status),
-            ("proposed", _ORIGINS.get(trial["origin"], trial["origin"]) or ""),
+            ("proposed", _proposed(trial["origin"] or "")),
             (
                 "step",
                 f"{trial['step']} ({trial['phase']})" + (f" of {trial['parent']}" if trial["parent"] else ""),
@@ -121,6 +121,12 @@ def _facts(trial: Row, width: int) -> Table:
         ],
         width,
     )
+
+
+def _proposed(origin: str) -> str:
+    if origin.startswith(WARM):
+        return f"drawn from what sweep {origin.removeprefix(WARM)} had found"
+    return _ORIGINS.get(origin, origin)
 
 
 def _cost(trial: Row) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from bissl_ray.controls import CONTROLS
-from bissl_ray.leaderboard.asked import cut_short, seeds_added, space_of_sweep
+from bissl_ray.leaderboard.asked import cut_short, seeds_added, space_of_sweep, warm_started
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, control_of, gather
 from bissl_ray.leaderboard.edges import Edge, edges_of_best
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, alone, decided, failures, unconfirmed
@@ -45,6 +45,7 @@ class Verdict:
         edges: settings whose best value lies at the edge of what was searched.
         cut_short: how exploring ended before its last trial, in a sentence; None where it did not.
         seeds_added: whether further seeds have told the winner apart; None where none were to be added.
+        warm_started: what each earlier sweep has brought that this one started from.
     """
 
     dataset: str
@@ -66,11 +67,15 @@ class Verdict:
     edges: tuple[Edge, ...] = ()
     cut_short: str | None = None
     seeds_added: str | None = None
+    warm_started: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
         """What there is to say beside the outcome: how much was explored, over how many seeds, and what to widen."""
-        return [*filter(None, (self.cut_short, self.seeds_added)), *(edge.sentence for edge in self.edges)]
+        return [
+            *filter(None, (self.cut_short, *self.warm_started, self.seeds_added)),
+            *(edge.sentence for edge in self.edges),
+        ]
 
     @property
     def in_words(self) -> str:
@@ -103,6 +108,7 @@ def verdicts(trials: Iterable[Row], storage: str | Path | None = None) -> list[V
                 edges=tuple(edges_of_best(space, *best)),
                 cut_short=cut_short(space, own),
                 seeds_added=seeds_added(space, own),
+                warm_started=tuple(warm_started(own)),
             )
         judged.append(verdict)
     return judged

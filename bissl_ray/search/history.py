@@ -28,7 +28,8 @@ def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]
     trials = read_trials(storage, request.dataset, request.name)
     reports = read_reports(storage, request.dataset, request.name)
     records = records_from_store(to_rows(trials), to_rows(reports))
-    proposals = Proposals(request.space, [record for record in records if record.step == Step.SEARCH])
+    explored = [record for record in records if record.step == Step.SEARCH]
+    proposals = Proposals(request.space, explored, request.warm)
     only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
     points = partial(finetune_points, request.space)
     protocol = request.space.protocol

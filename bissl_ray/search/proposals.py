@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import optuna
@@ -20,9 +20,11 @@ from bissl_ray.config.parameters import (
     SettingValue,
 )
 from bissl_ray.config.protocol import Protocol
+from bissl_ray.config.requests import WarmSource
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import unread
 from bissl_ray.search.records import Record
+from bissl_ray.search.warm import WarmStart
 from bissl_ray.words import Origin, Phase, Status, Step
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -34,15 +36,17 @@ _AGAIN: Final = 20
 class Proposals:
     """Proposes explore points, known-good ones first, and learns from every outcome."""
 
-    def __init__(self, space: SearchSpace, history: Iterable[Record] = ()):
+    def __init__(self, space: SearchSpace, history: Iterable[Record] = (), warm: Sequence[WarmSource] = ()):
         """Build the study, replaying what has run.
 
         Args:
             space: parameters, known-good points and the protocol's sampler.
             history: explore records, in the order proposed; those still running are asked again.
+            warm: earlier sweeps to start from.
         """
         self._space = space
         self._distributions = {name: _distribution(p) for name, p in space.parameters.items()}
+        self._warm = WarmStart(warm, space.protocol, self._distributions) if warm and self._distributions else None
         self._history = {record.trial: record for record in history}
         self._sampler = _sampler(space.protocol, len(self._history))
         self._told_again = 0
@@ -74,20 +78,30 @@ class Proposals:
         """Propose a point for this trial.
 
         Returns:
-            The point (searched values, and whatever else a known-good point sets) and its origin: known_good, the
-            sampler's name, or fixed where nothing is searched.
+            The point (searched values, and whatever else a known-good point sets) and its origin: known_good, an
+            earlier sweep, the sampler's name, or fixed where nothing is searched.
         """
         # Optuna takes no second word on a trial. To see how far those that went on have come it is told all anew, but
         # not so often that the time for it grows with the number of trials.
         if self._told_again * _AGAIN >= len(self._history) > 0 and self._space.protocol.sampler == "tpe":
             self._study = self._replayed()
+        own: str = self._space.protocol.sampler if self._distributions else Origin.FIXED
+        if self._warm is not None and not self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            warm = self._warm.propose(self._history.values())
+            if warm is not None:
+                point, own = warm
+                self._study.enqueue_trial(point)
         asked, searched = self._suggested()
         self._asked[trial] = asked
-        own = self._space.protocol.sampler if self._distributions else Origin.FIXED
         origin = Origin.KNOWN_GOOD if asked.user_attrs.get("known") else own
         point = {**searched, **asked.user_attrs.get(_OVERRIDES, {})}
         self._history[trial] = Record(trial, Phase.EXPLORE, Step.SEARCH, None, 0, dict(point), origin)
         return point, origin
+
+    @property
+    def dropped(self) -> list[str]:
+        """Lines on the earlier sweeps that were found to mislead."""
+        return [] if self._warm is None else self._warm.dropped
 
     def _suggested(self) -> tuple[optuna.Trial, Point]:
         """Ask for a point, without the settings that its solver does not read: for what identity leaves out, any value

@@ -78,7 +78,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._iteration = 0
         self._news_since: int | None = None
         self._next_look = 0.0
-        self._said_end = False
+        self._said: set[str] = set()
         self.doing: str | None = None
         """What trials wait for before they begin, in words; None: nothing."""
 
@@ -245,12 +245,12 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._news_since = self._iteration
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Know which of its steps Tune is at; say that exploring ends early; end the trials that it left at a rung."""
+        """Know which of its steps Tune is at; say why the search changes; end the trials that it left at a rung."""
         self._iteration = iteration
-        if self._planner.ended_because is not None and not self._said_end:
-            self._said_end = True
+        self._say_once(*self._flight.proposals.dropped)
+        if self._planner.ended_because is not None:
             explored, asked = self._planner.explored
-            self._view.show(Note(f"exploring ends after {explored} of {asked} trials: {self._planner.ended_because}"))
+            self._say_once(f"exploring ends after {explored} of {asked} trials: {self._planner.ended_because}")
         for record in self._planner.settle():
             with suppress(OSError):
                 self._flight.progress_of(record.trial).clear()
@@ -258,6 +258,12 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             ended = {"status": Status.PRUNED, "status_reason": reason, "ended_at": datetime.now(UTC)}
             self._writer.trial({"trial": record.trial, **ended})
             self.show()
+
+    def _say_once(self, *lines: str) -> None:
+        for line in lines:
+            if line not in self._said:
+                self._said.add(line)
+                self._view.show(Note(line))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Draw what has changed, a step later: by then the group of a run that has ended has its next one.

@@ -19,6 +19,7 @@ from bissl_ray.search.history import SweepOutcome, is_finished, outcome_of, plan
 from bissl_ray.store import check_name, check_writable
 from bissl_ray.store.documents import now, read_sweep_document
 from bissl_ray.store.paths import absolute_storage, sweep_names
+from bissl_ray.sweep.warm import warm_sources
 from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.shape import check_gpu_share
 
@@ -47,6 +48,7 @@ def prepare_request(asked: SweepOptions) -> SweepRequest:
         workers_per_trial=asked.workers_per_trial,
         gpus_per_worker=asked.gpus_per_worker,
         space=tuned_once(space),
+        warm=() if asked.warm_from is None else warm_sources(asked.warm_from, space, absolute_storage(asked.storage)),
     )
 
 
@@ -64,9 +66,9 @@ def run_sweep(dataset: str | None = None, *, view: View | None = None, **options
         dataset: name of a dataset; None: digits, which needs no download.
         view: shows progress; None shows nothing.
         options: what else is asked for, by the attributes of `bissl_ray.config.options.SweepOptions`: storage, space,
-            overrides, trials, budget, name, data_dir, splits_dir, pretext_dataset, pretext_data_dir, labels_per_class,
-            unlabelled_images, label_draw, pretrained, pretrained_head, allow_partial, pretrain, workers_per_trial,
-            gpus_per_worker, address.
+            overrides, trials, budget, warm_from, name, data_dir, splits_dir, pretext_dataset, pretext_data_dir,
+            labels_per_class, unlabelled_images, label_draw, pretrained, pretrained_head, allow_partial, pretrain,
+            workers_per_trial, gpus_per_worker, address.
 
     Returns:
         How it ended. Results: `bissl_ray.load_trials(storage)`.
