@@ -1,5 +1,6 @@
 """Who wins: the one rule by which the planner sends a configuration to the test split and the board names the best."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -37,3 +38,20 @@ def place(contender: Contender) -> tuple[int, int, float, str]:
 def winner(contenders: Iterable[Contender]) -> Contender | None:
     """Pick the best of those that are confirmed; None before there is one."""
     return min((contender for contender in contenders if contender.scores), key=place, default=None)
+
+
+def on_front(scores_and_costs: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which of some are on the Pareto front: no other has as high a score at as low a cost, and one of both better.
+
+    Args:
+        scores_and_costs: of each, the larger and the smaller the better.
+    """
+    order = sorted(range(len(scores_and_costs)), key=lambda i: (-scores_and_costs[i][0], scores_and_costs[i][1]))
+    found, least, of_score = [False] * len(order), math.inf, math.nan
+    for i in order:
+        score, cost = scores_and_costs[i]
+        # Those that are level in both stand side by side.
+        found[i] = cost < least or (score == of_score and cost == least)
+        if found[i]:
+            least, of_score = cost, score
+    return found

@@ -62,6 +62,7 @@ class Origin(StrEnum):
     QMC = "qmc"
     GP = "gp"
     CMAES = "cmaes"
+    NSGA2 = "nsga2"
     FIXED = "fixed"
     """Nothing was searched."""
     RESUMED = "resumed"

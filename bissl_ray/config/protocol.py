@@ -75,14 +75,34 @@ class Protocol(BaseModel):
         description="exploring ends when a trial that ran to its end has this objective, 0.92 for instance (negative "
         "where less is better); null: it goes on to the last trial",
     )
-    sampler: Literal["tpe", "gp", "cmaes", "random", "qmc"] = Field(
+    sampler: Literal["tpe", "gp", "cmaes", "nsga2", "random", "qmc"] = Field(
         "tpe",
         description="what proposes: tree-structured Parzen estimator; Gaussian process (for a few hundred trials: each "
-        "takes longer than the one before) and CMA-ES, which learn from trials that ran to their end alone; random; "
-        "quasi-Monte Carlo",
+        "takes longer than the one before), CMA-ES and NSGA-II, which learn from trials that ran to their end alone; "
+        "random; quasi-Monte Carlo",
+    )
+    trade_off: Literal["seconds"] | None = Field(
+        None,
+        description="what the search has an eye on beside the score: the seconds that a trial takes. Finalists are the "
+        "best of those that no other explored trial beats in both; early_stopping must be off, or a trial would be "
+        "quick for having been stopped. null: the score alone",
     )
     startup_trials: int = Field(10, ge=0, description="random trials before TPE, GP or CMA-ES starts to model")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the proposals")
+
+    @model_validator(mode="after")
+    def _trades_off_whole_trials(self) -> "Protocol":
+        if self.trade_off is None:
+            return self
+        if self.early_stopping:
+            raise RuleError(f"found {self.trade_off} with early_stopping: true, expected it to be false", "trade_off")
+        if self.sampler == "cmaes":
+            raise RuleError(
+                f"found {self.trade_off} with sampler: cmaes, which has one objective; expected tpe, nsga2, gp, qmc or "
+                "random",
+                "trade_off",
+            )
+        return self
 
     @model_validator(mode="after")
     def _seeds_go_up(self) -> "Protocol":

@@ -10,6 +10,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.configurations import Configuration, finite
 from bissl_ray.metrics import of_objective
 from bissl_ray.separation import confidence_of_look, look, rounds_of_seeds
+from bissl_ray.winner import on_front
 from bissl_ray.words import WARM, Kind, Origin, Status, Step
 
 if TYPE_CHECKING:
@@ -103,3 +104,26 @@ def warm_started(configurations: Sequence[Configuration]) -> list[str]:
         place = f"the best in place {ranked.index(own[0]) + 1} of {len(ranked)} explored"
         said.append(f"Drawn from {origin.removeprefix(WARM)}: {trials}, {place}, {middle}{against}.")
     return said
+
+
+def front_of(space: "SearchSpace | None", configurations: Sequence[Configuration]) -> tuple[str, ...]:
+    """The explored trials that no other beats in both score and seconds, the best score first.
+
+    Args:
+        space: of the sweep; None: not known.
+        configurations: all of it.
+
+    Returns:
+        Their names; none where the sweep searched for the score alone.
+    """
+    if space is None or space.protocol.trade_off is None:
+        return ()
+    whole = [c.head for c in configurations if c.head["step"] == Step.SEARCH and c.head["status"] == Status.COMPLETE]
+    told = [
+        (row["trial"], score, seconds)
+        for row in whole
+        if (score := finite(row["objective"])) is not None and (seconds := finite(row["seconds"])) is not None
+    ]
+    told.sort(key=lambda each: (-each[1], each[2], each[0]))
+    found = on_front([(score, seconds) for _, score, seconds in told])
+    return tuple(trial for (trial, _, _), is_on in zip(told, found, strict=True) if is_on)

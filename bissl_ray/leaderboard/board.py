@@ -56,6 +56,11 @@ def read_board(
         if wanted is not None and trials:
             chosen = _only(chosen, column, wanted, storage)
     rows = rank(chosen)
+    judged = verdicts(chosen, storage)
+    fronts = {(verdict.dataset, verdict.sweep): verdict.front for verdict in judged if verdict.front}
+    for row in rows:
+        if row["kind"] == Kind.BISSL and (front := fronts.get((row["dataset"], row["sweep"]))):
+            row["on_front"] = row["trial"] in front
     if sort is not None and rows:
         check_column("--sort", sort.removeprefix("-"), rows)
     if where is not None:
@@ -64,7 +69,7 @@ def read_board(
     for _, group in groupby(rows, key=lambda row: row["dataset"]):
         members = list(group)
         shown += _first(members if sort is None else sort_rows(members, sort), top)
-    return Board(shown, verdicts(chosen, storage), empty=not trials)
+    return Board(shown, judged, empty=not trials)
 
 
 def _first(rows: list[Row], top: int | None) -> list[Row]:

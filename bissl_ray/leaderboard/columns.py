@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bissl_ray.controls import CONTROLS, PLAIN
-from bissl_ray.leaderboard.marks import IDENTITY_MARK, UNSOLVED_MARK
+from bissl_ray.leaderboard.marks import FRONT_MARK, IDENTITY_MARK, UNSOLVED_MARK
 from bissl_ray.leaderboard.numbers import duration, relative, setting, size
 from bissl_ray.metrics import Metric, of_objective
 from bissl_ray.store.schema import Row
@@ -81,7 +81,7 @@ def _labels(row: Row) -> str:
 
 
 def _marked(row: Row) -> str:
-    marks = {IDENTITY_MARK: row["acts_as_identity"], UNSOLVED_MARK: row["unsolved"]}
+    marks = {FRONT_MARK: row["on_front"], IDENTITY_MARK: row["acts_as_identity"], UNSOLVED_MARK: row["unsolved"]}
     return " ".join([str(row["trial"]), *(mark for mark, holds in marks.items() if holds)])
 
 

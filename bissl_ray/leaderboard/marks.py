@@ -1,4 +1,4 @@
-"""Marks beside a trial: it acts as the identity, or its solves were in vain; and what each mark means."""
+"""Marks beside a trial (on the front, acts as the identity, its solves were in vain), and what each of them means."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -21,6 +21,9 @@ UNSOLVED_NOTE: Final = (
     f"{UNSOLVED_MARK} unsolved: the mean relative residual of its solves is 1 or more, no better than no solution; "
     "more damping or solver minres may help"
 )
+
+FRONT_MARK: Final = "◆"
+FRONT_NOTE: Final = f"{FRONT_MARK} on the front: no other explored trial has as high a score in as little time"
 
 _MOST_REASONS: Final = 3
 _MOST_NAMES: Final = 6
@@ -67,7 +70,7 @@ def describe_change(trial: Row) -> str:
 
 def marks_explained(rows: Sequence[Row]) -> list[str]:
     """What the marks of these rows mean; nothing where there are none."""
-    notes = {"acts_as_identity": IDENTITY_NOTE, "unsolved": UNSOLVED_NOTE}
+    notes = {"on_front": FRONT_NOTE, "acts_as_identity": IDENTITY_NOTE, "unsolved": UNSOLVED_NOTE}
     return [note for mark, note in notes.items() if any(row[mark] for row in rows)]
 
 

@@ -100,6 +100,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         **{name: head[name] for name in _FROM_TRIAL},
         "implicit_change": change,
         "acts_as_identity": None if unjudged else acts_as_identity(change),
+        "on_front": None,
         "unsolved": None if configuration.kind == Kind.CONTROL else unsolved(head),
         "moved": _moved(configuration),
         "total_seconds": _total(runs, "seconds"),

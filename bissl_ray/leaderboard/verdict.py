@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from bissl_ray.controls import CONTROLS
-from bissl_ray.leaderboard.asked import cut_short, seeds_added, space_of_sweep, warm_started
+from bissl_ray.leaderboard.asked import cut_short, front_of, seeds_added, space_of_sweep, warm_started
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, control_of, gather
 from bissl_ray.leaderboard.edges import Edge, edges_of_best
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, alone, decided, failures, unconfirmed
 from bissl_ray.statistics import Estimate, estimate, paired_gain
 from bissl_ray.store.schema import Row
-from bissl_ray.words import Kind
+from bissl_ray.words import Kind, Status
 
 _PLAIN: Final = "plain fine-tuning"
 
@@ -46,6 +46,7 @@ class Verdict:
         cut_short: how exploring ended before its last trial, in a sentence; None where it did not.
         seeds_added: whether further seeds have told the winner apart; None where none were to be added.
         warm_started: what each earlier sweep has brought that this one started from.
+        front: where score and seconds were searched, the explored trials that no other beats in both, best score first.
     """
 
     dataset: str
@@ -68,6 +69,7 @@ class Verdict:
     cut_short: str | None = None
     seeds_added: str | None = None
     warm_started: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -101,14 +103,16 @@ def verdicts(trials: Iterable[Row], storage: str | Path | None = None) -> list[V
         verdict = judge(configurations, sweep)
         if storage is not None:
             best = best_bissl(configurations, sweep), best_control(configurations, sweep)
-            space = space_of_sweep(storage, sweep[1]) if any(best) else None
             own = [c for c in configurations if c.sweep == sweep]
+            over = any(best) or any(c.head["status"] == Status.COMPLETE for c in own)
+            space = space_of_sweep(storage, sweep[1]) if over else None
             verdict = replace(
                 verdict,
                 edges=tuple(edges_of_best(space, *best)),
                 cut_short=cut_short(space, own),
                 seeds_added=seeds_added(space, own),
                 warm_started=tuple(warm_started(own)),
+                front=front_of(space, own),
             )
         judged.append(verdict)
     return judged

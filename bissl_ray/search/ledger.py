@@ -1,10 +1,11 @@
 """All trials of a sweep, with what is asked of them kept up to date: no question takes longer with more trials."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from bissl_ray.search.records import Record
-from bissl_ray.winner import Contender, place
+from bissl_ray.winner import Contender, on_front, place
 from bissl_ray.words import Phase, Status, Step
 
 
@@ -71,6 +72,15 @@ class Ledger:
         """The best explore trials that ran to their end."""
         return sorted((record for record in self.of(Phase.EXPLORE, Step.SEARCH) if record.scored), key=_place)[:count]
 
+    def front(self, count: int) -> list[Record]:
+        """The best of the explore trials that no other beats in both score and seconds; then the best of the others."""
+        ordered = self.best(len(self.of(Phase.EXPLORE, Step.SEARCH)))
+        first = on_front([(record.objective or 0.0, _seconds(record)) for record in ordered])
+        return [
+            *(record for record, is_on in zip(ordered, first, strict=True) if is_on),
+            *(record for record, is_on in zip(ordered, first, strict=True) if not is_on),
+        ][:count]
+
     @property
     def incumbent(self) -> Record | None:
         """The best of them so far; None before there is one."""
@@ -97,6 +107,10 @@ class Ledger:
         while (name := f"t{self._unnamed:03d}") in self.records:
             self._unnamed += 1
         return name
+
+
+def _seconds(record: Record) -> float:
+    return math.inf if record.seconds is None else record.seconds
 
 
 def _place(record: Record) -> tuple[int, int, float, str]:

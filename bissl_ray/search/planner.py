@@ -297,7 +297,8 @@ class Planner:
             self._finalists = None
             return []
         if self._finalists is None:
-            self._finalists = self.ledger.best(self._protocol.finalists)
+            best = self.ledger.best if self._protocol.trade_off is None else self.ledger.front
+            self._finalists = best(self._protocol.finalists)
         return self._finalists
 
     def _tuned_finalists(self) -> list[tuple[str, Point]]:

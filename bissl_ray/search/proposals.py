@@ -8,7 +8,8 @@ from typing import Any, Final
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bissl_ray.config.parameters import (
@@ -46,6 +47,7 @@ class Proposals:
         """
         self._space = space
         self._distributions = {name: _distribution(p) for name, p in space.parameters.items()}
+        self._trades_off = space.protocol.trade_off is not None
         self._warm = WarmStart(warm, space.protocol, self._distributions) if warm and self._distributions else None
         self._history = {record.trial: record for record in history}
         self._sampler = _sampler(space.protocol, len(self._history))
@@ -55,7 +57,8 @@ class Proposals:
 
     def _replayed(self) -> optuna.Study:
         """A study that has seen all that has run, and has been asked for what runs."""
-        study = optuna.create_study(direction="maximize", sampler=self._sampler)
+        directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: 1 + self._trades_off]
+        study = optuna.create_study(directions=directions, sampler=self._sampler)
         running = [record for record in self._history.values() if record.status == Status.RUNNING]
         for record in self._history.values():
             if record.status != Status.RUNNING:
@@ -132,7 +135,8 @@ class Proposals:
             self._report(trial, alternation, objective)
 
     def _report(self, trial: str, alternation: int, objective: float) -> None:
-        if math.isfinite(objective):
+        # Of several objectives Optuna takes the last ones alone.
+        if math.isfinite(objective) and not self._trades_off:
             self._asked[trial].report(objective, alternation)
 
     def tell(self, record: Record) -> None:
@@ -142,9 +146,20 @@ class Proposals:
         if asked is None:
             self._told_again += 1
             return
-        state = _state(record)
+        state = self._state(record)
         # A pruned trial's value is its last intermediate one, which Optuna looks up itself.
-        self._study.tell(asked, record.objective if state == TrialState.COMPLETE else None, state=state)
+        self._study.tell(asked, self._values(record) if state == TrialState.COMPLETE else None, state=state)
+
+    def _state(self, record: Record) -> TrialState:
+        if record.scored and not (self._trades_off and record.seconds is None):
+            return TrialState.COMPLETE
+        told_in_part = record.scored or record.status in (Status.PRUNED, Status.PAUSED)
+        return TrialState.PRUNED if told_in_part else TrialState.FAIL
+
+    def _values(self, record: Record) -> list[float]:
+        """What a trial that ran to its end has come to, an objective each."""
+        found = [record.objective, record.seconds][: 1 + self._trades_off]
+        return [value for value in found if value is not None]
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -153,7 +168,14 @@ class Proposals:
 
     def _frozen(self, record: Record) -> FrozenTrial:
         point = self._read(record.point) if "solver" in self._distributions else record.point
-        return _frozen(record, point, self._distributions)
+        state = self._state(record)
+        curve = {step: value for step, value in record.curve.items() if math.isfinite(value)}
+        if self._trades_off:
+            curve = {}
+        values = self._values(record) if state == TrialState.COMPLETE else None
+        if state == TrialState.PRUNED and curve:
+            values = [curve[max(curve)]]
+        return _frozen(state, values, curve, point, self._distributions)
 
     def _searched(self, point: Point) -> Point:
         return {name: value for name, value in point.items() if name in self._distributions}
@@ -208,6 +230,8 @@ def _sampler(protocol: Protocol, replayed: int) -> BaseSampler:
         case "cmaes":
             # Whole numbers with a margin: without it steps soon are too small to leave one.
             return _quietly(CmaEsSampler, seed=seed, n_startup_trials=protocol.startup_trials, with_margin=True)
+        case "nsga2":
+            return NSGAIISampler(seed=seed, population_size=max(protocol.startup_trials, 2))
         case "random":
             return RandomSampler(seed=seed)
         case "qmc":
@@ -246,22 +270,19 @@ def _contains(distribution: BaseDistribution, value: object) -> bool:
         return False
 
 
-def _state(record: Record) -> TrialState:
-    if record.scored:
-        return TrialState.COMPLETE
-    return TrialState.PRUNED if record.status in (Status.PRUNED, Status.PAUSED) else TrialState.FAIL
-
-
-def _frozen(record: Record, point: Point, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+def _frozen(
+    state: TrialState,
+    values: list[float] | None,
+    curve: dict[int, float],
+    point: Point,
+    distributions: dict[str, BaseDistribution],
+) -> FrozenTrial:
     params = {name: point[name] for name in distributions if name in point}
     # Of a point from before the space was changed, what still lies in it is learnt from.
     known = {name: d for name, d in distributions.items() if name in params and _contains(d, params[name])}
-    state = _state(record)
-    curve = {step: value for step, value in record.curve.items() if math.isfinite(value)}
-    last = curve[max(curve)] if curve else None
     return create_trial(
         state=state,
-        value=record.objective if state == TrialState.COMPLETE else last if state == TrialState.PRUNED else None,
+        values=values,
         params={name: params[name] for name in known},
         distributions=known,
         intermediate_values=curve,

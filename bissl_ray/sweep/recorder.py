@@ -223,6 +223,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             status, reason = Status.FAILED, f"the objective is {objective}"
         record.status = status
         record.objective = objective
+        record.seconds = result.get("seconds", record.seconds)
         if record.step == Step.SEARCH:
             self._flight.proposals.tell(record)
         if status not in (Status.COMPLETE, Status.PAUSED):
