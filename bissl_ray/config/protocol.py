@@ -64,6 +64,13 @@ class Protocol(BaseModel):
     reduction_factor: int = Field(
         3, ge=2, description="ASHA keeps one in so many trials at a rung, and rungs lie this factor apart"
     )
+    brackets: int = Field(
+        1,
+        ge=1,
+        le=10,
+        description="Hyperband's: trials of each further one are compared from one rung later on, among themselves; 1: "
+        "all from the first, which is ASHA",
+    )
     plateau: int | None = Field(
         None,
         ge=1,

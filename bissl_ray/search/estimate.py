@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bissl_ray.config.protocol import Protocol
+from bissl_ray.search.brackets import Brackets
 from bissl_ray.search.forecast import SEARCH, Forecast
 from bissl_ray.search.plans import RunKind
 
@@ -96,12 +97,20 @@ def stopped_by_chance(protocol: Protocol, trials: int, alternations: int) -> Ite
     Yields:
         The alternation, and how many trials end there: the rungs' first, the last alternation's last.
     """
-    rungs = protocol.rungs(alternations) if protocol.early_stopping else []
-    left = [float(trials)]
-    for _ in rungs:
-        left.append(_go_on(protocol, left[-1]))
-    for level, (before, after) in zip([*rungs, alternations], pairwise([*left, 0.0]), strict=True):
-        yield level, before - after
+    if not protocol.early_stopping:
+        yield alternations, float(trials)
+        return
+    brackets = Brackets(protocol, alternations)
+    ends: Counter[int] = Counter()
+    for bracket, share in enumerate(brackets.shares):
+        left = [share * trials]
+        for _ in brackets.rungs(bracket):
+            left.append(_go_on(protocol, left[-1]))
+        for level, (before, after) in zip(
+            [*brackets.rungs(bracket), alternations], pairwise([*left, 0.0]), strict=True
+        ):
+            ends[level] += before - after
+    yield from sorted(ends.items())
 
 
 def _go_on(protocol: Protocol, trials: float) -> float:

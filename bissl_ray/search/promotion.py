@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left, insort
 
 from bissl_ray.config.protocol import Protocol
+from bissl_ray.search.brackets import Brackets
 from bissl_ray.search.records import Record
 from bissl_ray.words import Status
 
@@ -36,18 +37,25 @@ class Rungs:
             alternations: of the longest trial that there may be.
         """
         self._factor, self._longest = protocol.reduction_factor, alternations
-        self._rungs = {level: _Rung() for level in protocol.rungs(alternations)}
+        self._brackets = Brackets(protocol, alternations)
+        self._rungs = {
+            (level, bracket): _Rung()
+            for level in protocol.rungs(alternations)
+            for bracket in range(self._brackets.count)
+            if level in self._brackets.rungs(bracket)
+        }
 
     def until(self, record: Record) -> int | None:
         """The alternation after which a trial pauses next; None: it goes on to its end."""
         at = max(record.curve, default=0)
-        return next((level for level in self._rungs if at < level < self._alternations(record)), None)
+        rungs = self._brackets.rungs(self._brackets.of(record.trial))
+        return next((level for level in rungs if at < level < self._alternations(record)), None)
 
     def has_run(self, record: Record) -> None:
         """Enter a trial that has paused or ended into the rungs that it has come to."""
-        at = max(record.curve, default=0)
-        for level, rung in self._rungs.items():
-            if level not in record.curve or level >= self._alternations(record):
+        at, own = max(record.curve, default=0), self._brackets.of(record.trial)
+        for (level, bracket), rung in self._rungs.items():
+            if bracket != own or level not in record.curve or level >= self._alternations(record):
                 continue
             place = _place(record, level)
             if record.trial not in rung.names:
@@ -58,7 +66,7 @@ class Rungs:
 
     def goes_on(self) -> Record | None:
         """The trial that is to go on next: from the highest rung that has one among its best."""
-        for level, rung in reversed(self._rungs.items()):
+        for (level, _), rung in reversed(self._rungs.items()):
             first = self._first(level, rung)
             if first is not None and bisect_left(rung.places, first[0]) < len(rung.places) // self._factor:
                 return first[1]
@@ -66,8 +74,12 @@ class Rungs:
 
     def best_left(self) -> Record | None:
         """The best of the highest rung at which any trial waits, whether it is among a rung's best or not."""
-        waiting = (self._first(level, rung) for level, rung in reversed(self._rungs.items()))
-        return next((first[1] for first in waiting if first is not None), None)
+        best: tuple[int, _Place, Record] | None = None
+        for (level, _), rung in reversed(self._rungs.items()):
+            first = self._first(level, rung)
+            if first is not None and (best is None or (level == best[0] and first[0] < best[1])):
+                best = level, *first
+        return None if best is None else best[2]
 
     @staticmethod
     def _first(level: int, rung: _Rung) -> tuple[_Place, Record] | None:

@@ -8,6 +8,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from bissl_ray.config.protocol import Protocol
+from bissl_ray.search.brackets import Brackets
 from bissl_ray.search.records import Record
 from bissl_ray.store.schema import Row
 
@@ -34,7 +35,9 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             max_t=max(alternations, 1),
             grace_period=min(protocol.grace, alternations),
             reduction_factor=protocol.reduction_factor,
+            brackets=protocol.brackets,
         )
+        self._dealt = Brackets(protocol, max(alternations, 1))
         self._stops = protocol.early_stopping and protocol.at_a_rung == "stop"
         self._slots = slots
         self._caching = False
@@ -42,7 +45,9 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             for alternation, objective in sorted(record.curve.items()):
                 last = record.point.get("alternations", alternations)
                 if isinstance(last, int) and alternation < last:
-                    self._brackets[0].on_result(SimpleNamespace(trial_id=record.trial), alternation, objective)
+                    self._bracket(record.trial).on_result(
+                        SimpleNamespace(trial_id=record.trial), alternation, objective
+                    )
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Register an explore trial, and see to it that worker groups outlive their trials."""
@@ -64,9 +69,12 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             return str(TrialScheduler.CONTINUE)
         # Rungs are keyed by our own trial name, which survives a resume; Tune's identifier does not.
         known = SimpleNamespace(trial_id=trial.config["trial"])
-        action = self._brackets[0].on_result(known, alternation, result["objective"])
+        action = self._bracket(known.trial_id).on_result(known, alternation, result["objective"])
         self._num_stopped += action == TrialScheduler.STOP
         return str(action)
+
+    def _bracket(self, trial: str) -> Any:
+        return self._brackets[self._dealt.of(trial)]
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: Row) -> None:
         """Forget the trial; its last report has been counted."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bissl_ray.search.brackets import Brackets
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import TEST_STAGES, Plan
 from bissl_ray.search.promotion import Rungs
@@ -31,9 +32,14 @@ class Pausing:
     """Drives a planner; an explore trial runs from where it stopped to where its plan has it pause."""
 
     def __init__(
-        self, trials: int, slots: int, records: list[Record], fails: Callable[[str], bool] = lambda trial: False
+        self,
+        trials: int,
+        slots: int,
+        records: list[Record],
+        fails: Callable[[str], bool] = lambda trial: False,
+        **protocol: Any,
     ) -> None:
-        self.space = space({**RUNGS, "trials": trials, "finetune_runs": 1})
+        self.space = space({**RUNGS, "trials": trials, "finetune_runs": 1, **protocol})
         points = partial(finetune_points, self.space)
         self.planner = Planner(self.space.protocol, ByName(), points, records, alternations=ALTERNATIONS)
         self.ran: list[tuple[str, int]] = []
@@ -137,6 +143,21 @@ def test_trials_that_fail_hold_nothing_up() -> None:
     sweep = Pausing(12, 2, [], fails=lambda trial: share(trial, "fails") < 0.5).run()
     assert {r.status for r in sweep.explored} <= {"complete", "pruned", "failed"}
     assert any(r.status == "failed" for r in sweep.explored)
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_brackets_pause_at_their_own_rungs_and_promote_among_themselves(slots: int) -> None:
+    sweep = Pausing(40, slots, [], brackets=3)
+    list(sweep)
+    dealt = Brackets(sweep.space.protocol, ALTERNATIONS)
+    assert dealt.count == 3
+    stops: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
+    for record in sweep.planner.ledger.of(Phase.EXPLORE, Step.SEARCH):
+        stops[dealt.of(record.trial)].add(max(record.curve))
+    assert stops[0] <= {1, 3, 9}
+    assert stops[1] <= {3, 9}
+    assert stops[2] == {9}, "no rung is left: all go to their end"
+    assert 1 in stops[0] and 3 in stops[1]
 
 
 def paused(name: str, curve: dict[int, float], **point: Any) -> Record:

@@ -5,6 +5,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from bissl_ray.config.protocol import Protocol
+from bissl_ray.search.brackets import Brackets
 from bissl_ray.search.records import Record
 from bissl_ray.sweep.scheduler import ExploreASHA
 
@@ -125,3 +126,27 @@ def test_a_shorter_trial_is_not_stopped_at_its_own_last_alternation():
         for n, value in ((1, 0.5), (2, 0.0), (3, 0.0))
     ]
     assert decisions == [TrialScheduler.CONTINUE] * 3
+
+
+def test_trials_of_another_bracket_start_at_a_later_rung_and_are_compared_among_themselves():
+    asha = scheduler(brackets=2)
+    dealt = Brackets(Protocol(grace=1, brackets=2), ALTERNATIONS)
+    first = [f"t{i}" for i in range(12) if dealt.of(f"t{i}") == 0]
+    later = [f"t{i}" for i in range(12) if dealt.of(f"t{i}") == 1]
+    assert live(asha, first[0], 0.10) == live(asha, later[0], 0.05) == (ALTERNATIONS, "continue")
+    assert live(asha, first[1], 0.01) == (1, "stop")
+    assert live(asha, later[1], 0.01) == (3, "stop")
+    assert live(asha, later[2], 0.06) == (ALTERNATIONS, "continue"), "behind that of the first bracket alone"
+
+
+def test_brackets_survive_a_resume():
+    names = [f"t{i:03d}" for i in range(12)]
+    lived, records = scheduler(brackets=3), []
+    for i, name in enumerate(names):
+        slope = 0.01 * (7 * i % 12)
+        reached, _ = live(lived, name, slope)
+        curve = {n: slope * n for n in range(1, reached + 1)}
+        records.append(Record(name, "explore", "search", None, 0, {}, "tpe", "pruned", slope, curve=curve))
+    replayed = scheduler(records, brackets=3)
+    for one, other in zip(lived._brackets, replayed._brackets, strict=True):
+        assert one._rungs == other._rungs
