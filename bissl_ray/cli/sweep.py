@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,8 +19,11 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.progress import Note
 
 if TYPE_CHECKING:
+    from bissl_ray.config.requests import SweepRequest
     from bissl_ray.leaderboard import LiveBoard
     from bissl_ray.search.history import SweepOutcome
+
+_INTERRUPTED: Final = 130
 
 
 @takes(SweepOptions)
@@ -42,18 +45,15 @@ def sweep(
         raise BadInputError(f"--name {asked.name} names one sweep, and there are {len(names)} datasets: leave it out")
     if calibrate and not dry_run:
         raise BadInputError("--calibrate tells what a sweep will take before it starts: give --dry-run as well")
-    code = 0
+    every = []
     for name in names:
         each = replace(asked, datasets=None, dataset=name, splits_optional=len(names) > 1)
         each, said = _filled(each, filler)
-        lines = [line.line for line in (*([chosen] if chosen else []), *said)]
-        if dry_run:
-            show_plan(each, lines, calibrate)
-            continue
-        code = max(code, _run(each, lines))
-        if code == 130:
-            break
-    raise typer.Exit(code)
+        every.append((each, [line.line for line in (*([chosen] if chosen else []), *said)]))
+    if not dry_run:
+        raise typer.Exit(_run_all(every))
+    for each, lines in every:
+        show_plan(each, lines, calibrate)
 
 
 @takes(ResumeOptions, leave_out={"pretext_dataset", *USED})
@@ -128,10 +128,44 @@ def filled_for_resume(asked: ResumeOptions, filler: Filler, name: str) -> tuple[
     return filled, [*(said.line for said in used), *staying(data, filler.find, "sweep")]
 
 
-def _run(asked: SweepOptions, said: Sequence[str]) -> int:
-    from bissl_ray.sweep.run import begin_sweep, prepare_request
+def _run_all(every: Sequence[tuple[SweepOptions, Sequence[str]]]) -> int:
+    """Run a sweep, or several after each other on one cluster; the exit code, of several the largest."""
+    from bissl_ray.sweep.run import prepare_request, rehearse_sweep
 
-    request = prepare_request(asked)
+    requests = [prepare_request(asked) for asked, _ in every]
+    if len(every) == 1:
+        return _run(requests[0], *every[0])
+    from bissl_ray.workers.address import chosen_address
+    from bissl_ray.workers.place import one_cluster
+
+    # What the last of them would be refused for must not come out after days.
+    for request, (asked, _) in zip(requests, every, strict=True):
+        rehearse_sweep(request, asked)
+    code = 0
+    with one_cluster(chosen_address(every[0][0].address), several=True):
+        for number, (request, (asked, said)) in enumerate(zip(requests, every, strict=True), start=1):
+            code = max(code, _run(request, asked, said))
+            if code == _INTERRUPTED:
+                if rest := [f"--dataset {each.dataset}" for each in requests[number:]]:
+                    typer.echo(f"Not begun: {' '.join(rest)}")
+                return code
+    _show_all([request.name for request in requests], every[0][0].storage)
+    return code
+
+
+def _show_all(names: Sequence[str], storage: str) -> None:
+    """The outcome of several sweeps, a line each."""
+    from bissl_ray.cli.terminal import Terminal
+    from bissl_ray.leaderboard import outcomes
+
+    with damage():  # which the boards have named
+        lines = outcomes(storage, names)
+    Terminal().print(lines)
+
+
+def _run(request: "SweepRequest", asked: SweepOptions, said: Sequence[str]) -> int:
+    from bissl_ray.sweep.run import begin_sweep
+
     try:
         with terminal_view(f"bissl-ray sweep {request.name}") as view:
             for line in said:
@@ -140,7 +174,7 @@ def _run(asked: SweepOptions, said: Sequence[str]) -> int:
     except KeyboardInterrupt:
         resume = f"bissl-ray resume {request.name}{storage_flag(asked.storage)}"
         typer.echo(f"Interrupted at once. If the sweep had begun, go on with:\n  {resume}", err=True)
-        return 130
+        return _INTERRUPTED
     return _conclude(outcome, asked.storage)
 
 
@@ -158,7 +192,7 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
             else "Interrupted; everything reported is saved. Go on with:"
         )
         typer.echo(f"  bissl-ray resume {outcome.name}{place}")
-        return 1 if outcome.problem else 130
+        return 1 if outcome.problem else _INTERRUPTED
     show_board(BoardOptions(storage=outcome.storage, sweep=outcome.name, top=10))
     say_of_winner(outcome.storage, outcome.name)
     typer.echo(f"More: bissl-ray leaderboard{place}, bissl-ray show TRIAL{place}")

@@ -1,7 +1,7 @@
 """Runs the sweeps of a comparison, all of them or what is left; or says what it would run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from bissl_ray.compare.controls import as_it_runs
@@ -16,6 +16,8 @@ from bissl_ray.search.history import SweepOutcome, is_finished, planner_of
 from bissl_ray.store.documents import git_state, now, read_document, read_sweep_document, versions, write_document
 from bissl_ray.store.paths import sweep_names
 from bissl_ray.sweep.run import begin_sweep, resume_sweep
+from bissl_ray.workers.address import chosen_address
+from bissl_ray.workers.place import one_cluster
 
 _OF_BISSL: Final = ("lower_lr", "upper_lr", "upper_weight_decay", "cg_iterations", "proximity_weight", "damping")
 
@@ -128,7 +130,7 @@ def run_comparison(
     address: str | None,
     view: Callable[[Case], AbstractContextManager[View]],
 ) -> Iterator[SweepOutcome]:
-    """Run the cases that are not finished, one after another.
+    """Run the cases that are not finished, one after another, on one cluster.
 
     Args:
         comparison: what to run; its document is written first.
@@ -140,6 +142,18 @@ def run_comparison(
         How each case ended that was run; nothing for one that was finished before.
     """
     _write(comparison, storage)
+    left = unfinished(comparison, storage)
+    several = any(case.request.workers_per_trial > 1 or case.request.pretrained is None for case in left)
+    with one_cluster(chosen_address(address), several) if len(left) > 1 else nullcontext():
+        yield from _run_cases(comparison, storage, address, view)
+
+
+def _run_cases(
+    comparison: Comparison,
+    storage: str,
+    address: str | None,
+    view: Callable[[Case], AbstractContextManager[View]],
+) -> Iterator[SweepOutcome]:
     for case in comparison.cases:
         if case.sweep not in sweep_names(storage):
             try:

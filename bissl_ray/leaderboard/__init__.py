@@ -1,6 +1,6 @@
 """Who won, by how much, at what cost: ranking, verdict and rendering over the store."""
 
-from bissl_ray.leaderboard.board import Board, find_trial, read_board
+from bissl_ray.leaderboard.board import Board, find_trial, outcomes, read_board
 from bissl_ray.leaderboard.costs import Costs, read_costs
 from bissl_ray.leaderboard.costs_table import costs_table
 from bissl_ray.leaderboard.diagnose import of_winner, suggestions
@@ -25,6 +25,7 @@ __all__ = [
     "estimate",
     "find_trial",
     "of_winner",
+    "outcomes",
     "paired_gain",
     "rank",
     "read_board",

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.leaderboard.query import check_column, sort_rows, where_rows
 from bissl_ray.leaderboard.ranking import rank
+from bissl_ray.leaderboard.render import VERDICT_STYLES
 from bissl_ray.leaderboard.verdict import Verdict, verdicts
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.schema import Row
@@ -70,6 +74,17 @@ def read_board(
         members = list(group)
         shown += _first(members if sort is None else sort_rows(members, sort), top)
     return Board(shown, judged, empty=not trials)
+
+
+def outcomes(storage: str | Path, sweeps: Sequence[str]) -> RenderableType:
+    """The outcome of each of some sweeps, in the order of their names, a line each, in the colour of the verdict.
+
+    Args:
+        storage: a local path or a URI that pyarrow knows.
+        sweeps: their names.
+    """
+    found = verdicts([row for row in to_rows(read_trials(storage)) if row["sweep"] in sweeps])
+    return Group(*(Text(f"{each.sweep}: {each.in_words}", style=VERDICT_STYLES[each.outcome]) for each in found))
 
 
 def _first(rows: list[Row], top: int | None) -> list[Row]:

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
 import ray
 
@@ -11,6 +12,9 @@ from bissl_ray.data.machine import processors
 from bissl_ray.workers.environment import modules_of_this_process, name_the_cluster, worker_environment
 from bissl_ray.workers.own_ray import object_store, ray_folder, sockets_of_daemons
 from bissl_ray.workers.shape import Cluster, Node
+
+_OURS: Final[list[str]] = []
+"""What the cluster is called that this package has connected the process to; nothing where somebody else has."""
 
 
 @contextmanager
@@ -29,14 +33,23 @@ def connected(address: str | None, several: bool) -> Iterator[Cluster]:
     logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="ray")
     if ray.is_initialized():
-        yield Cluster("the cluster that this process is connected to", _nodes())
+        yield Cluster(_OURS[-1] if _OURS else "the cluster that this process is connected to", _nodes())
     elif address is None:
-        with _of_our_own(several):
-            yield Cluster("this machine", _nodes())
-    else:
-        where = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
-        with _connection(address=address):
+        with _of_our_own(several), _known_as("this machine") as where:
             yield Cluster(where, _nodes())
+    else:
+        name = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
+        with _connection(address=address), _known_as(name) as where:
+            yield Cluster(where, _nodes())
+
+
+@contextmanager
+def _known_as(where: str) -> Iterator[str]:
+    _OURS.append(where)
+    try:
+        yield where
+    finally:
+        _OURS.remove(where)
 
 
 @contextmanager

@@ -134,6 +134,24 @@ def check_here(need: Need, suits: Callable[[Place], None]) -> None:
 
 
 @contextmanager
+def one_cluster(address: str | None, several: bool) -> Iterator[None]:
+    """One cluster for jobs that follow each other, for the duration of a `with` block: it is started, or joined, once.
+
+    Args:
+        address: of a cluster to join, as `chosen_address` gives it; None: one is started here.
+        several: whether several workers of any of them may work together.
+
+    Raises:
+        BadInputError: the cluster can't be joined.
+    """
+    environment.prepare(address)
+    from bissl_ray.workers.cluster import connected
+
+    with connected(address, several):
+        yield
+
+
+@contextmanager
 def place_for(need: Need, run_dir: str, address: str | None) -> Iterator[Place]:
     """Where a job runs, for the duration of a `with` block.
 

@@ -1,6 +1,7 @@
 """`bissl-ray sweep`: what it asks for, and bad input: exit code 2, one clear line, nothing started, nothing written."""
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from bissl_ray.config.options import SweepOptions
 from bissl_ray.config.requests import CheckpointChoice, SweepRequest
 from bissl_ray.search.history import SweepOutcome
 from tests.cli.command import Refused, one_line, run, run_here, tiny_space
+from tests.data.tiny import write_tiny
 
 
 def test_unknown_dataset(tmp_path: Path, refused: Refused) -> None:
@@ -221,8 +223,15 @@ def test_several_datasets_are_a_sweep_each_until_one_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: Asked
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bissl_ray.workers.place.one_cluster", lambda address, several: nullcontext())
     both = ("--dataset", "digits", "--dataset", "cars")
-    assert run_here(monkeypatch, capsys, "sweep", *both).code == 130
+    flags = (*both, "--data-dir", "data", "--space", tiny_space(tmp_path), "--pretrain")
+    # What the last of them would be refused for comes out before the first begins.
+    done = run_here(monkeypatch, capsys, "sweep", *flags)
+    assert done.code == 2 and "Stanford Cars" in done.err and not asked
+    write_tiny("cars", tmp_path / "data")
+    done = run_here(monkeypatch, capsys, "sweep", *flags)
+    assert done.code == 130 and "Not begun: --dataset cars" in done.out
     assert [(request.dataset, options.splits_optional) for request, options in asked] == [("digits", True)]
     for arguments, expected in (
         ((*both, "--name", "night"), "--name night names one sweep, and there are 2 datasets"),
