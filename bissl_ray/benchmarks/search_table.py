@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, geometric_mean
 
 from rich.console import Group
 from rich.table import Table
@@ -117,18 +118,17 @@ def search_tables(measured: SearchMeasurement) -> Group:
     """A row for each way of searching, one for each objective, and how to read them."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("search")
-    for name in ("found", "after", "95 %", "in all", "ahead", "95 %"):
+    for name in ("found", "after", "from, to", "in all", "ahead", "95 %"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in measured.rows:
         known = [share for share in row.shares if share is not None]
         table.add_row(
             row.method,
             f"{len(known)} of {len(row.shares)}",
-            *_with_ends(estimate([math.log(share) for share in known]), lambda value: f"{math.exp(value):.2f}"),
-            f"{sum(row.spent) / len(row.spent):.2f}",
-            *_with_ends(
-                estimate([gain for gain in row.ahead if math.isfinite(gain)]), lambda value: f"{100 * value:+.1f}"
-            ),
+            f"{geometric_mean(known):.2f}" if known else "",
+            f"{min(known):.2f} to {max(known):.2f}" if known else "",
+            f"{fmean(row.spent):.2f}",
+            *_points(estimate([gain for gain in row.ahead if math.isfinite(gain)])),
         )
     parts: list[Table | Text] = [
         Text(
@@ -139,9 +139,10 @@ def search_tables(measured: SearchMeasurement) -> Group:
         table,
         Text(
             f"\nFound: from some moment on, the point of the best trial so far is worth over seeds what that of the "
-            f"best of {measured.trials} full random trials is. After: this share of their compute, geometric mean over the "
-            "searches that found it. In all: what the search took, likewise. Ahead: what its point is worth in the end "
-            f'beyond theirs, points. "warm" starts from {WARM_TRIALS} random trials before it, which are not counted.',
+            f"best of {measured.trials} full random trials is. After: this share of their compute, the geometric mean "
+            "over the searches that found it, and the least and the most. In all: what the search took. Ahead: what its "
+            f'point is worth in the end beyond theirs, points. "warm" starts from {WARM_TRIALS} random trials before it, '
+            "which are not counted.",
             style="dim",
         ),
     ]
@@ -173,9 +174,10 @@ def _rho(worth: Worth | None) -> str:
     return "" if worth is None else f"{worth.rho:+.2f} ({worth.low:+.2f}..{worth.high:+.2f})"
 
 
-def _with_ends(found: Estimate | None, written: Callable[[float], str]) -> tuple[str, str]:
-    """A mean, and its interval."""
+def _points(found: Estimate | None) -> tuple[str, str]:
+    """A mean in points, and its interval."""
     if found is None:
         return "", ""
-    ends = "" if found.low is None or found.high is None else f"{written(found.low)} to {written(found.high)}"
-    return written(found.mean), ends
+    known = found.low is not None and found.high is not None
+    ends = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}" if known else ""  # type: ignore[operator]
+    return f"{100 * found.mean:+.1f}", ends
