@@ -140,9 +140,9 @@ def search_tables(measured: SearchMeasurement) -> Group:
         Text(
             f"\nFound: from some moment on, the point of the best trial so far is worth over seeds what that of the "
             f"best of {measured.trials} full random trials is. After: this share of their compute, the geometric mean "
-            "over the searches that found it, and the least and the most. In all: what the search took. Ahead: what its "
-            f'point is worth in the end beyond theirs, points. "warm" starts from {WARM_TRIALS} random trials before it, '
-            "which are not counted.",
+            "over the searches that found it, and the least and the most. In all: what the search took. Ahead: what "
+            f'its point is worth in the end beyond theirs, points. "warm" starts from {WARM_TRIALS} random trials '
+            "before it, which are not counted.",
             style="dim",
         ),
     ]
