@@ -81,6 +81,8 @@ def _cost(chosen: Configuration, document: SweepDocument) -> TrainingImages:
     row = chosen.seeds[0]
     control = row["control"] or (PLAIN if row["phase"] == "control" else None)
     settings, products = as_confirmed(chosen)
+    if settings.patience is not None and row["alternations"]:
+        settings = settings.model_copy(update={"alternations": row["alternations"]})
     return images_of_run(settings, document.data, document.request.workers_per_trial, control, products)
 
 

@@ -219,6 +219,12 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
     )
     joint_weight: float = Field(1.0, ge=0, description="weight of the downstream loss where method is joint")
 
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="end the alternations, with the models as they are, when so many in a row have brought no better "
+        "objective; the control keeps the images of all of them. null: all run",
+    )
     divergence_factor: float | None = Field(
         3.0,
         gt=1,

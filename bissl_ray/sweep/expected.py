@@ -109,6 +109,6 @@ def _short(settings: Settings, sizes: Mapping[str, int]) -> Settings:
         "head_epochs": epochs(settings.head_epochs, settings.upper_batch),
         "finetune_epochs": epochs(settings.finetune_epochs, settings.finetune_batch),
         "finetune_extra_images": 0,
-        "alignment_every": None,
+        "alignment_every": 0,
     }
     return settings.model_copy(update=changes)

@@ -14,6 +14,7 @@ from bissl_ray.training.evaluation.embeddings import measure_embeddings
 from bissl_ray.training.evaluation.statistics import MOST_BATCHES, reestimate_statistics
 from bissl_ray.training.lower_memory import pretext_step_loss
 from bissl_ray.training.stages.diagnosis import Diagnosis, TrialDiagnosedError
+from bissl_ray.training.stages.patience import Patience
 from bissl_ray.training.trial import Trial
 
 
@@ -76,10 +77,11 @@ def run_alternations(trial: Trial, how: Alternating, saved: Any) -> None:
         TrialDiagnosedError: after the report of an alternation that shows the trial to be beyond help.
     """
     settings, models, trainer = trial.settings, trial.models, how.trainer
-    scored, diagnosis, done = getattr(models, how.scored), Diagnosis(settings), 0
+    scored, diagnosis, patience, done = getattr(models, how.scored), Diagnosis(settings), Patience(settings.patience), 0
     if saved is not None:
         trainer.load_state_dict(saved["trainer"])
         diagnosis.load_state_dict(saved["diagnosis"])
+        patience.load_state_dict(saved.get("patience", {}))
         done = saved["alternations"]
     meter = AlignmentMeter(trial, done, beside_upper=how.scored == "upper")
     looks = min(MOST_BATCHES, trial.data.labelled_steps(settings.upper_batch))
@@ -109,8 +111,14 @@ def run_alternations(trial: Trial, how: Alternating, saved: Any) -> None:
             reason = diagnosis.look(report, embeddings)
             if reason is not None:
                 raise TrialDiagnosedError(reason)
+            if patience.ends(alternation, objective):
+                break
             if alternation < settings.alternations:
-                state = {"alternations": alternation, "diagnosis": diagnosis.state_dict()}
+                state = {
+                    "alternations": alternation,
+                    "diagnosis": diagnosis.state_dict(),
+                    "patience": patience.state_dict(),
+                }
                 where = Step(how.stage, alternation, settings.alternations, "alternation")
                 pause = alternation == trial.order.until
                 trial.advance(where, lambda state=state: {"trainer": trainer.state_dict(), **state}, pause=pause)  # type: ignore[misc]

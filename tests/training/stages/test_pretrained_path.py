@@ -71,6 +71,7 @@ def test_it_changes_with_nothing_else():
         "finetune_part": "head",
         "finetune_from": "upper",
         "explore_by": "lower_probe",
+        "patience": 3,
         "exif_orientation": False,  # which the fingerprint says, where there are image files
         **dict.fromkeys(("proximity_weight_stem", *(f"proximity_weight_layer{i}" for i in (1, 2, 3))), 0.5),
     }
