@@ -12,7 +12,7 @@ from bissl_ray.leaderboard.edges import Edge, edges_of_best
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, alone, decided, failures, unconfirmed
 from bissl_ray.statistics import Estimate, estimate, paired_gain
 from bissl_ray.store.schema import Row
-from bissl_ray.words import Kind, Status
+from bissl_ray.words import Kind
 
 _PLAIN: Final = "plain fine-tuning"
 
@@ -104,8 +104,8 @@ def verdicts(trials: Iterable[Row], storage: str | Path | None = None) -> list[V
         if storage is not None:
             best = best_bissl(configurations, sweep), best_control(configurations, sweep)
             own = [c for c in configurations if c.sweep == sweep]
-            over = any(best) or any(c.head["status"] == Status.COMPLETE for c in own)
-            space = space_of_sweep(storage, sweep[1]) if over else None
+            # Takes long to import and read; before anything is confirmed the board does without.
+            space = space_of_sweep(storage, sweep[1]) if any(best) else None
             verdict = replace(
                 verdict,
                 edges=tuple(edges_of_best(space, *best)),
