@@ -106,8 +106,12 @@ def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns: Iterable[pa.ChunkedArray | pa.Array] = (
-        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    )
-    return pa.Table.from_arrays(list(columns), schema=schema)
+    had = {field.name: field.type for field in table.schema}  # asked for each name, a table lists all of them anew
+
+    def column(field: pa.Field) -> pa.ChunkedArray | pa.Array:
+        if field.name not in had:
+            return pa.nulls(table.num_rows, field.type)
+        found = table[field.name]
+        return found if had[field.name] == field.type else found.cast(field.type)
+
+    return pa.Table.from_arrays([column(field) for field in schema], schema=schema)
