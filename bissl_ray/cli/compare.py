@@ -45,7 +45,7 @@ def compare(
     code = 0
     if left := unfinished(comparison, place):
         check_writable(place)
-        read = check_comparison(comparison, place, asked.address)
+        read = check_comparison(comparison, place, asked.address, with_cost=dry_run)
         if dry_run:
             for line in (*(f"# {said}" for said in once.lines), *plan_of(comparison, left, read)):
                 typer.echo(line)

@@ -6,7 +6,7 @@ from typing import Final
 
 from bissl_ray.compare.controls import as_it_runs
 from bissl_ray.config.data_choice import FOLDERS, DataChoice, Decoding
-from bissl_ray.config.documents import ComparisonDocument
+from bissl_ray.config.documents import ComparisonDocument, SweepDocument
 from bissl_ray.config.options import SweepOptions
 from bissl_ray.config.requests import Case, CheckpointChoice, Comparison
 from bissl_ray.controls import CONTROLS, PLAIN
@@ -15,9 +15,9 @@ from bissl_ray.progress import View
 from bissl_ray.search.history import SweepOutcome, is_finished, planner_of
 from bissl_ray.store.documents import git_state, now, read_document, read_sweep_document, versions, write_document
 from bissl_ray.store.paths import sweep_names
-from bissl_ray.sweep.run import begin_sweep, resume_sweep
+from bissl_ray.sweep.run import Rehearsed, begin_sweep, resume_sweep
 from bissl_ray.workers.address import chosen_address
-from bissl_ray.workers.place import one_cluster
+from bissl_ray.workers.place import OnCluster, Place, one_cluster
 
 _OF_BISSL: Final = ("lower_lr", "upper_lr", "upper_weight_decay", "cg_iterations", "proximity_weight", "damping")
 
@@ -28,13 +28,16 @@ def read_comparison(storage: str, name: str) -> Comparison | None:
     return None if document is None else document.comparison
 
 
-def check_comparison(comparison: Comparison, storage: str, address: str | None) -> dict[str, tuple[str, ...]]:
+def check_comparison(
+    comparison: Comparison, storage: str, address: str | None, with_cost: bool = False
+) -> dict[str, tuple[str, ...]]:
     """Refuse, before anything starts, what would stop a case half-way through the comparison.
 
     Args:
         comparison: its cases; those that have begun are taken to be right.
         storage: absolute.
         address: of the cluster, where the data must be, as `chosen_address` takes it.
+        with_cost: whether to say what each will take.
 
     Returns:
         By sweep that has not begun, lines on its data and on its checkpoint: what was read of it, what matched, and
@@ -47,6 +50,7 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
     from bissl_ray.preflight.session import looking
     from bissl_ray.preflight.steps import notes_on_steps
     from bissl_ray.preflight.sweeps import OF_THE_CHECKPOINT, CheckpointFacts, check_pretrained, check_request
+    from bissl_ray.sweep.expected import cost_lines
     from bissl_ray.workers.place import Need
 
     known, begun = read_comparison(storage, comparison.name), sweep_names(storage)
@@ -63,7 +67,8 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
     workers = max((case.request.workers_per_trial for case in comparison.cases), default=1)
     shares = [case.request.gpus_per_worker for case in comparison.cases if case.request.gpus_per_worker is not None]
     need = Need(workers, "--workers-per-trial", in_process=False, gpu_share=min(shares, default=None))
-    with looking(need, address) as inspect:
+    places: list[Place] = []
+    with looking(need, address, places.append) as inspect:
         for case in fresh:
             request = case.request
             settings = request.space.settings({})
@@ -79,6 +84,9 @@ def check_comparison(comparison: Comparison, storage: str, address: str | None) 
                 facts.require_split(case.dataset)
             told = () if of_checkpoint is None else of_checkpoint.on_data(case.dataset, facts)
             notes[case.sweep] = (f"data: {facts.in_words}", *told, *notes_on_steps(request, facts))
+            if with_cost and places and isinstance(places[-1], OnCluster):
+                coming = Rehearsed(facts, SweepDocument(request=request), places[-1])
+                notes[case.sweep] += tuple(cost_lines(coming, storage))
     return notes
 
 

@@ -1,7 +1,7 @@
 """What a sweep that could begin will take: from earlier sweeps in its storage, or from steps that are timed here."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import torch
@@ -9,6 +9,7 @@ import torch
 from bissl_ray.config.settings import Settings
 from bissl_ray.data.sampling import steps_per_epoch
 from bissl_ray.errors import BadInputError
+from bissl_ray.leaderboard.numbers import count, duration
 from bissl_ray.progress import Quiet
 from bissl_ray.search.cost import work_of
 from bissl_ray.search.estimate import Estimate, Pace, estimate
@@ -16,6 +17,7 @@ from bissl_ray.search.forecast import SEARCH
 from bissl_ray.search.history import planner_of, work_of_sweep
 from bissl_ray.search.pace import pace_of_earlier
 from bissl_ray.search.plans import RunKind
+from bissl_ray.store.paths import absolute_storage
 from bissl_ray.sweep.run import Rehearsed
 from bissl_ray.training.order import Order, of_method
 from bissl_ray.words import Phase, Step
@@ -45,6 +47,37 @@ def expected(rehearsed: Rehearsed, storage: str, pace: Pace | None = None) -> tu
     alternations = request.space.settings(request.space.middle()).alternations
     work = work_of_sweep(request, sizes)
     return estimate(planner.to_come(), request.space.protocol, alternations, work, place.slots, pace), pace
+
+
+def cost_lines(rehearsed: Rehearsed, storage: str, pace: Pace | None = None, hint: str = "") -> Iterator[str]:
+    """What a sweep will take, in lines: gradients, time, and GPU-hours where it has GPUs.
+
+    Args:
+        rehearsed: the sweep.
+        storage: as a person wrote it.
+        pace: as of `expected`.
+        hint: how to get a time where none is known.
+    """
+    found, pace = expected(rehearsed, absolute_storage(storage), pace)
+    place = rehearsed.place
+
+    def range_of(likely: float, most: float, written: Callable[[float], str]) -> str:
+        if written(likely) == written(most):
+            return f"about {written(likely)}"
+        return f"about {written(likely)} ({written(most)} if no trial is stopped early)"
+
+    gradients = range_of(found.gradients, found.most_gradients, lambda number: count(round(number)))
+    yield f"cost: {gradients} gradients, one for each image or view"
+    if found.seconds is None or found.most_seconds is None or pace is None:
+        yield f"time: not known, as nothing like it has run in {storage}{hint}"
+        return
+    yield (
+        f"time: {range_of(found.seconds, found.most_seconds, duration)}, {place.slots} at a time, {pace.source}"
+        f"{'; pretraining comes before' if rehearsed.document.pretrain else ''}"
+    )
+    if place.gpus:
+        hours = (f"{seconds * place.gpus / 3600:.2f}" for seconds in (found.seconds, found.most_seconds))
+        yield f"GPU hours: about {' to '.join(hours)}"
 
 
 def timed_here(rehearsed: Rehearsed) -> Pace:

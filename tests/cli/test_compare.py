@@ -64,6 +64,7 @@ def test_dry_run_shows_both_sides_and_starts_nothing(
     for words in ("plan-digits-5ep", "plan-digits-20ep", "lower_lr 0.3, upper_lr 0.01", "8 fine-tuning runs"):
         assert words in done.out
     assert list(tmp_path.iterdir()) == []
+    assert done.out.count("cost: about ") == done.out.count("time: not known") == 2
 
 
 def test_a_dry_run_says_what_was_read_of_a_checkpoint(
