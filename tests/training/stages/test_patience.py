@@ -49,6 +49,7 @@ def test_a_real_trial_ends_early_and_saves_its_models(tmp_path, method):
     assert saved_models(what)
 
 
+@pytest.mark.slow
 def test_interrupted_anywhere_it_ends_alike(tmp_path, monkeypatch):
     save_always(monkeypatch)
     write_start(tmp_path)
