@@ -62,6 +62,7 @@ def test_without_scores_it_is_out_and_one_seed_tells_nothing():
     assert look([[], ["k"]], {"k": scores(0.5)}, 0.95).apart, "nothing to be told apart from"
 
 
+@pytest.mark.slow
 def test_noise_is_told_apart_as_rarely_as_was_asked_for_however_often_it_is_looked_at():
     rounds = rounds_of_seeds(5, 40)
     confidence = confidence_of_look(0.95, len(rounds))

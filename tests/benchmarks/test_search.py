@@ -57,6 +57,7 @@ def task(taught):
     return Surrogate(asked(), taught.of("explore", "search"))
 
 
+@pytest.mark.slow
 def test_the_task_is_as_it_was_taught(task):
     assert (task.alternations, task.trials) == (ALTERNATIONS, 60)
     assert task.explained > 0.8
@@ -101,6 +102,7 @@ def rows(taught):
     return store_rows(list(taught.records.values()), asked())
 
 
+@pytest.mark.slow
 def test_what_ranks_as_fine_tuning_does_correlates_and_noise_does_not(taught):
     trials, reports = rows(taught)
     confirmed = {}

@@ -32,6 +32,7 @@ def test_without_early_stopping_there_is_one_figure(dry):
     assert re.search(r"# cost: about [\d.]+k gradients", done.out)
 
 
+@pytest.mark.slow
 def test_calibrating_says_a_time_and_leaves_nothing_behind(dry, tmp_path):
     done = dry("--dry-run", "--calibrate")
     assert done.code == 0

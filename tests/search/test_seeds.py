@@ -89,6 +89,7 @@ def test_the_order_in_which_runs_end_changes_nothing(slots, order):
     assert len(other.records) == other.planner.expected
 
 
+@pytest.mark.slow
 def test_an_interruption_anywhere_changes_nothing():
     score = scored(**{FIRST: 1.0, SECOND: 1.02, "control": 1.01, "other": 1.0})
     whole = sweep(score)

@@ -37,6 +37,7 @@ def test_it_goes_on_from_where_it_was_and_from_what_knew_nothing_of_it():
     assert not again.ends(4, 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bissl", "joint"])
 def test_a_real_trial_ends_early_and_saves_its_models(tmp_path, method):
     write_start(tmp_path)
