@@ -9,12 +9,12 @@ INSTALLED := .venv/.installed
 demo: $(INSTALLED)
 	$(BIN)/bissl-ray sweep --dataset digits
 
-## Every test, those that start Ray included (38 minutes on 2 cores; the aim is 25).
+## Every test, those that start Ray included (42 minutes on 2 cores; the aim is 25).
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray"
 	$(BIN)/pytest -n 2 --dist loadfile -m ray
 
-## The quick ones of those that start no Ray (under 2 minutes).
+## The quick ones of those that start no Ray (2 and a half minutes; the aim is 2).
 fast: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray and not slow"
 
