@@ -10,13 +10,11 @@ from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
 from bissl_ray.cli.streams import print_csv, print_json
-from bissl_ray.cli.sweep import say_of_winner, storage_flag, terminal_view
+from bissl_ray.cli.sweep import INTERRUPTED, say_of_winner, storage_flag, terminal_view
 from bissl_ray.config.options import CompareOptions
 
 if TYPE_CHECKING:
     from bissl_ray.config.requests import Comparison
-
-_INTERRUPTED = 130
 
 
 @takes(CompareOptions)
@@ -53,7 +51,7 @@ def compare(
         for line in once.lines:
             typer.echo(line, err=format != "table")
         code = _run(comparison, place, asked, format)
-        if code == _INTERRUPTED:
+        if code == INTERRUPTED:
             raise typer.Exit(code)
     all_have_a_result = _show(comparison, place, format, plot)
     raise typer.Exit(code if all_have_a_result else 1)
@@ -74,10 +72,10 @@ def _run(comparison: "Comparison", place: str, asked: CompareOptions, format: Fo
                 code = 1
             elif not outcome.finished:
                 typer.echo(f"Interrupted; everything reported is saved. Go on with:\n  {go_on}", err=True)
-                return _INTERRUPTED
+                return INTERRUPTED
     except KeyboardInterrupt:
         typer.echo(f"Interrupted at once. Go on with:\n  {go_on}", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     return code
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bissl_ray.leaderboard import LiveBoard
     from bissl_ray.search.history import SweepOutcome
 
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
+"""The exit code of a run that a person has stopped."""
 
 
 @takes(SweepOptions)
@@ -145,7 +146,7 @@ def _run_all(every: Sequence[tuple[SweepOptions, Sequence[str]]]) -> int:
     with one_cluster(chosen_address(every[0][0].address), several=True):
         for number, (request, (asked, said)) in enumerate(zip(requests, every, strict=True), start=1):
             code = max(code, _run(request, asked, said))
-            if code == _INTERRUPTED:
+            if code == INTERRUPTED:
                 if rest := [f"--dataset {each.dataset}" for each in requests[number:]]:
                     typer.echo(f"Not begun: {' '.join(rest)}")
                 return code
@@ -174,7 +175,7 @@ def _run(request: "SweepRequest", asked: SweepOptions, said: Sequence[str]) -> i
     except KeyboardInterrupt:
         resume = f"bissl-ray resume {request.name}{storage_flag(asked.storage)}"
         typer.echo(f"Interrupted at once. If the sweep had begun, go on with:\n  {resume}", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     return _conclude(outcome, asked.storage)
 
 
@@ -192,7 +193,7 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
             else "Interrupted; everything reported is saved. Go on with:"
         )
         typer.echo(f"  bissl-ray resume {outcome.name}{place}")
-        return 1 if outcome.problem else _INTERRUPTED
+        return 1 if outcome.problem else INTERRUPTED
     show_board(BoardOptions(storage=outcome.storage, sweep=outcome.name, top=10))
     say_of_winner(outcome.storage, outcome.name)
     typer.echo(f"More: bissl-ray leaderboard{place}, bissl-ray show TRIAL{place}")

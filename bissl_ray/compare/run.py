@@ -151,32 +151,23 @@ def run_comparison(
     """
     _write(comparison, storage)
     left = unfinished(comparison, storage)
-    several = any(case.request.workers_per_trial > 1 or case.request.pretrained is None for case in left)
-    with one_cluster(chosen_address(address), several) if len(left) > 1 else nullcontext():
-        yield from _run_cases(comparison, storage, address, view)
-
-
-def _run_cases(
-    comparison: Comparison,
-    storage: str,
-    address: str | None,
-    view: Callable[[Case], AbstractContextManager[View]],
-) -> Iterator[SweepOutcome]:
-    for case in comparison.cases:
-        if case.sweep not in sweep_names(storage):
-            try:
-                request = as_it_runs(comparison, case, storage)
-            except BadInputError as error:
-                yield SweepOutcome(case.sweep, storage, finished=False, completed=0, problem=str(error))
-                continue
-            several = comparison.of_several_datasets
-            asked = SweepOptions(storage=storage, pretrain=True, address=address, splits_optional=several)
-            with view(case) as shown:
-                yield begin_sweep(request, asked, shown)
-        elif not _has_ended(case, storage):
-            folders = {name: getattr(case.request.data, name) for name in FOLDERS}
-            with view(case) as shown:
-                yield resume_sweep(case.sweep, view=shown, storage=storage, address=address, **folders)
+    together = any(case.request.workers_per_trial > 1 or case.request.pretrained is None for case in left)
+    with one_cluster(chosen_address(address), together) if len(left) > 1 else nullcontext():
+        for case in comparison.cases:
+            if case.sweep not in sweep_names(storage):
+                try:
+                    request = as_it_runs(comparison, case, storage)
+                except BadInputError as error:
+                    yield SweepOutcome(case.sweep, storage, finished=False, completed=0, problem=str(error))
+                    continue
+                several = comparison.of_several_datasets
+                asked = SweepOptions(storage=storage, pretrain=True, address=address, splits_optional=several)
+                with view(case) as shown:
+                    yield begin_sweep(request, asked, shown)
+            elif not _has_ended(case, storage):
+                folders = {name: getattr(case.request.data, name) for name in FOLDERS}
+                with view(case) as shown:
+                    yield resume_sweep(case.sweep, view=shown, storage=storage, address=address, **folders)
 
 
 def unfinished(comparison: Comparison, storage: str) -> list[Case]:

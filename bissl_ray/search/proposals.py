@@ -89,8 +89,10 @@ class Proposals:
         if self._told_again * _AGAIN >= len(self._history) > 0 and self._space.protocol.sampler == "tpe":
             self._study = self._replayed()
         own: str = self._space.protocol.sampler if self._distributions else Origin.FIXED
-        if self._warm is not None and not self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            warm = self._warm.propose(self._history.values())
+        # Both looks are at all trials, and there are few of them until it is over.
+        if self._warm is not None and not self._warm.over:
+            waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            warm = None if waiting else self._warm.propose(self._history.values())
             if warm is not None:
                 point, own = warm
                 self._study.enqueue_trial(point)

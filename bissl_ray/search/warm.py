@@ -4,7 +4,6 @@ Scores of another dataset, or of another backbone, are on another scale: each so
 own scores, and what is drawn from that is judged here by the scores that it comes to.
 """
 
-import hashlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -18,6 +17,7 @@ from optuna.trial import TrialState, create_trial
 from bissl_ray.config.parameters import Point
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.requests import WarmSource, WarmTrial
+from bissl_ray.data.sampling import derived_seed
 from bissl_ray.search.records import Record
 from bissl_ray.separation import no_better
 from bissl_ray.words import WARM, Origin, Status
@@ -42,6 +42,8 @@ class WarmStart:
         self._sources = {f"{WARM}{source.sweep}": source for source in sources}
         self._protocol, self._distributions = protocol, dict(distributions)
         self._least = max(protocol.startup_trials, 2 * _LEAST * len(sources))
+        self.over = False
+        """Whether nothing more is drawn from any, however many trials follow."""
         self.dropped: list[str] = []
         """Lines on the sources that were found to mislead."""
 
@@ -52,7 +54,8 @@ class WarmStart:
             history: explore trials so far, those under way among them.
         """
         drawn = [record for record in history if record.origin != Origin.KNOWN_GOOD]
-        if len(drawn) >= self._least or len(drawn) % 2:
+        self.over = len(drawn) >= self._least
+        if self.over or len(drawn) % 2:
             return None
         number = {origin: sum(record.origin == origin for record in drawn) for origin in self._sources}
         kept = [origin for origin in self._sources if not misleads(origin, drawn, self._protocol)]
@@ -72,10 +75,10 @@ class WarmStart:
         """Its best, then what TPE makes of all that it has explored: always the same for the same number."""
         if number == 0:
             return {name: value for name, value in source.best.items() if name in self._distributions}
-        digest = hashlib.blake2b(repr((source.sweep, self._protocol.seed, number)).encode(), digest_size=4).digest()
+        seed = derived_seed(source.sweep, self._protocol.seed, number) % 2**32
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            sampler = TPESampler(seed=int.from_bytes(digest, "little"), n_startup_trials=0, multivariate=True)
+            sampler = TPESampler(seed=seed, n_startup_trials=0, multivariate=True)
         study = optuna.create_study(direction="maximize", sampler=sampler)
         for trial in source.trials:
             study.add_trial(self._frozen(trial))

@@ -60,9 +60,9 @@ def test_the_curves_are_those_of_trials_that_never_pause(tmp_path: Path) -> None
     whole, pause = (curves(storage) for storage in storages.values())
     assert {len(curve) for curve in whole.values()} == {4}
     came = sorted(len(curve) for curve in pause.values())
-    # Half of six go on, and half of those; one more at either rung where it was promoted before a better one came, or
-    # was interrupted between its report and its pause.
-    assert set(came) == {1, 2, 4} and came.count(1) in (2, 3) and came.count(4) in (1, 2), came
+    # Three of six go on, or four, where one was promoted before a better one came or was interrupted between its report
+    # and its pause. Half of those go to the end: of three one, or two in the same way; of four two, or one.
+    assert came in ([1, 1, 1, 2, 2, 4], [1, 1, 1, 2, 4, 4], [1, 1, 2, 2, 4, 4], [1, 1, 2, 2, 2, 4]), came
     for rate, curve in pause.items():
         assert curve == {alternation: whole[rate][alternation] for alternation in curve}
     rows = [row for row in to_rows(read_trials(storages["pause"])) if row["step"] == "search"]

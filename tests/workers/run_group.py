@@ -66,14 +66,17 @@ def train_workers():
 
 def run(group, tag, order, kill_after=None):
     group.hand_out(tag, order)
-    reports = []
+    reports, saved = [], None
     while isinstance(message := group.next_message(tag), Report):
         reports.append(message.row["alternation"])
         if len(reports) == kill_after:
             # Its checkpoint of this alternation comes after the answer; one more report and it is there.
             os.kill(train_workers()[0], signal.SIGKILL)
+        if kill_after is not None and len(reports) == kill_after + 1:
+            # What it went on from: nothing is saved between a report and its answer.
+            saved = files.SavedProgress(storage, order.folder).load()["state"]["alternations"]
         group.answer(tag, "continue")
-    return {"kind": message.how, "reports": reports, "reason": message.reason, **message.result}
+    return {"kind": message.how, "reports": reports, "reason": message.reason, "saved": saved, **message.result}
 
 
 with connected(None, workers > 1) as cluster:

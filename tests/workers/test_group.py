@@ -45,8 +45,9 @@ def test_a_group_outlives_what_happens_to_its_trials(tmp_path: Path, workers: in
     if workers > 1:
         killed = told["killed"]
         assert killed["kind"] == "complete" and killed["attempts"] == 2, killed
-        # It went on from its checkpoint, which takes a share of the time at most: not from the beginning, and to the
-        # same end.
-        assert killed["reports"][:3] == [1, 2, 3] and killed["reports"][3] in (2, 3, 4)
+        # It went on from its checkpoint: not from the beginning, and to the same end. How old that is depends on how
+        # long writing takes.
+        assert killed["reports"][:3] == [1, 2, 3] and killed["saved"] >= 1
+        assert killed["reports"][3:] == list(range(killed["saved"] + 1, 7))
         assert killed["objective"] == pytest.approx(told["first"]["objective"])
         assert told["after"]["objective"] == told["first"]["objective"]
