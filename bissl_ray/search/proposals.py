@@ -25,6 +25,7 @@ from bissl_ray.config.requests import WarmSource
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import unread
 from bissl_ray.search.records import Record
+from bissl_ray.search.remembered import is_full, remembered
 from bissl_ray.search.warm import WarmStart
 from bissl_ray.words import Origin, Phase, Status, Step
 
@@ -51,16 +52,17 @@ class Proposals:
         self._warm = WarmStart(warm, space.protocol, self._distributions) if warm and self._distributions else None
         self._history = {record.trial: record for record in history}
         self._sampler = _sampler(space.protocol, len(self._history))
-        self._told_again = 0
+        self._told_again = self._known = 0
         self._asked: dict[str, optuna.Trial] = {}
         self._study = self._replayed()
 
     def _replayed(self) -> optuna.Study:
-        """A study that has seen all that has run, and has been asked for what runs."""
+        """A study that has seen what has run, of a long search a part, and has been asked for what runs."""
         directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: 1 + self._trades_off]
         study = optuna.create_study(directions=directions, sampler=self._sampler)
-        running = [record for record in self._history.values() if record.status == Status.RUNNING]
-        for record in self._history.values():
+        told = remembered(self._history.values(), self._space.protocol)
+        running = [record for record in told if record.status == Status.RUNNING]
+        for record in told:
             if record.status != Status.RUNNING:
                 study.add_trial(self._frozen(record))
         for record in running:
@@ -75,6 +77,7 @@ class Proposals:
                 searched = self._searched(self._space.complete(point))
                 study.enqueue_trial(searched, user_attrs={_OVERRIDES: extra, "known": True})
         self._told_again = 0
+        self._known = len(told)
         return study
 
     def ask(self, trial: str) -> tuple[Point, str]:
@@ -86,7 +89,9 @@ class Proposals:
         """
         # Optuna takes no second word on a trial. To see how far those that went on have come it is told all anew, but
         # not so often that the time for it grows with the number of trials.
-        if self._told_again * _AGAIN >= len(self._history) > 0 and self._space.protocol.sampler == "tpe":
+        protocol = self._space.protocol
+        stale = self._told_again * _AGAIN >= self._known > 0 and protocol.sampler == "tpe"
+        if stale or is_full(protocol, self._known):
             self._study = self._replayed()
         own: str = self._space.protocol.sampler if self._distributions else Origin.FIXED
         # Both looks are at all trials, and there are few of them until it is over.
@@ -97,6 +102,7 @@ class Proposals:
                 point, own = warm
                 self._study.enqueue_trial(point)
         asked, searched = self._suggested()
+        self._known += 1
         self._asked[trial] = asked
         origin = Origin.KNOWN_GOOD if asked.user_attrs.get("known") else own
         point = {**searched, **asked.user_attrs.get(_OVERRIDES, {})}

@@ -42,7 +42,13 @@ alone, and any CPU here would be missing to the last worker of a group that fill
 
 
 def run_experiment(
-    document: SweepDocument, storage: str, place: OnCluster, view: View, stopped: Interrupt, budget: Budget | None
+    document: SweepDocument,
+    storage: str,
+    place: OnCluster,
+    view: View,
+    stopped: Interrupt,
+    budget: Budget | None,
+    runner: type[TrialRunner] = TrialRunner,
 ) -> Planner:
     """Run what the planner says until it is finished or `stopped()`.
 
@@ -53,6 +59,7 @@ def run_experiment(
         view: shows progress.
         stopped: whether to stop; asked several times a second, and asked to when no trial could succeed.
         budget: limit on exploring.
+        runner: what Tune has run the trials.
 
     Returns:
         The planner with all records.
@@ -69,7 +76,7 @@ def run_experiment(
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         with _no_snapshot_needed():
             tune.run(
-                TrialRunner,
+                runner,
                 name="tune",
                 storage_path=place.shape.run_dir,
                 config={"shape": asdict(place.shape), "line": None if listener is None else listener.name},

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
@@ -11,6 +11,9 @@ from bissl_ray.config.protocol import Protocol
 from bissl_ray.search.brackets import Brackets
 from bissl_ray.search.records import Record
 from bissl_ray.store.schema import Row
+
+_MOST_REMEMBERED: Final = 100
+"""Trials that Tune holds, from which on it forgets those that are over."""
 
 
 class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
@@ -58,6 +61,7 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             # There is no public switch; the cache's own limit is raised instead.
             tune_controller._actor_cache.increase_max(trial.placement_group_factory, self._slots)
             self._caching = True
+        _forget_ended(tune_controller)
         if _explores(trial):
             super().on_trial_add(tune_controller, trial)
 
@@ -85,6 +89,23 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
         self._trial_info.pop(trial.trial_id, None)
 
     on_trial_error = on_trial_remove
+
+
+def _forget_ended(tune_controller: Any) -> None:
+    """Let go of trials that are over.
+
+    Tune keeps each, with statistics of every figure that it reported, and looks through all of them at every step and
+    when it writes its own snapshot. Nothing of ours asks it for them; there is no public switch.
+    """
+    if len(tune_controller._trials) <= _MOST_REMEMBERED:
+        return
+    live = tune_controller._live_trials
+    over = [trial for trial in tune_controller._trials if trial not in live and trial.is_finished()]
+    tune_controller._trials[:] = [trial for trial in tune_controller._trials if trial not in set(over)]
+    for held in ("_stopped_trials", "_failed_trials", "_trials_to_cache"):
+        getattr(tune_controller, held).difference_update(over)
+    for trial in over:
+        tune_controller._trial_metadata.pop(trial.trial_id, None)
 
 
 def _explores(trial: Trial) -> bool:

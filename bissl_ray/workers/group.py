@@ -17,7 +17,7 @@ from ray import tune
 from bissl_ray.progress import Report, TrialEnded
 from bissl_ray.store.schema import Row
 from bissl_ray.training.order import Order
-from bissl_ray.workers.mailbox import Answer, Call, Mailbox, Message, call_actor, call_here
+from bissl_ray.workers.mailbox import Answer, Call, Mailbox, Message, RunOrder, call_actor, call_here
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.shape import GroupShape
 
@@ -46,16 +46,20 @@ class TrialConfig(TypedDict):
 class WorkerGroup:
     """Runs the trials that it is handed, one after another."""
 
-    def __init__(self, shape: GroupShape, name: str, line: MessageLine | None = None):
+    def __init__(
+        self, shape: GroupShape, name: str, line: MessageLine | None = None, run_order: RunOrder | None = None
+    ):
         """Start the workers; returns at once, they take their first trial when they are up.
 
         Args:
             shape: workers, CPUs and GPUs.
             name: unique name of the Train run.
             line: takes what trials say of the images that are decoded; None: standard error does.
+            run_order: what a trial is; None: the pipeline's stages.
         """
         self._shape = shape
         self._line = line
+        self._run_order = run_order
         self._actor: Any = None
         self._call: Call = partial(call_here, Mailbox())
         if shape.workers > 1:
@@ -111,6 +115,7 @@ class WorkerGroup:
                     "threads": shape.cpus_per_worker,
                     "gpu_share": shape.gpu_share,
                     "line": self._line,
+                    "run_order": self._run_order,
                 },
                 shape,
                 name=self._name,
@@ -124,6 +129,11 @@ class WorkerGroup:
 
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
     """One step is one report; `reset_config` hands the next trial to the same workers."""
+
+    @staticmethod
+    def run_order() -> RunOrder | None:
+        """What a trial is; None: the pipeline's stages. Another in a benchmark of everything around them."""
+        return None
 
     def setup(self, config: TrialConfig) -> None:
         """Start the worker group.
@@ -161,7 +171,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         """End the group."""
         self._group.close()
 
-    @staticmethod
-    def _new_group(config: TrialConfig) -> WorkerGroup:
+    @classmethod
+    def _new_group(cls, config: TrialConfig) -> WorkerGroup:
         line = None if config["line"] is None else MessageLine.named(config["line"])
-        return WorkerGroup(GroupShape(**config["shape"]), f"group-{uuid.uuid4().hex[:8]}", line)
+        return WorkerGroup(GroupShape(**config["shape"]), f"group-{uuid.uuid4().hex[:8]}", line, cls.run_order())

@@ -15,7 +15,7 @@ from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.worker import Worker, from_ray_train, lost_a_peer
-from bissl_ray.workers.mailbox import Answer, Call, HandedOut
+from bissl_ray.workers.mailbox import Answer, Call, HandedOut, RunOrder
 
 if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
@@ -36,12 +36,14 @@ class LoopConfig(TypedDict):
         threads: of this worker, on CPUs.
         gpu_share: of a GPU, that this worker has.
         line: to the driver; None: there is none.
+        run_order: what a trial is; None: the pipeline's stages.
     """
 
     call: Call
     threads: int
     gpu_share: float
     line: "MessageLine | None"
+    run_order: RunOrder | None
 
 
 def worker_loop(config: LoopConfig) -> None:
@@ -57,6 +59,9 @@ def worker_loop(config: LoopConfig) -> None:
     worker = from_ray_train(config["gpu_share"])
     # Ray changes the working directory; relative paths were made absolute by the driver.
     memory = _memory(worker)
+    # What has been imported stays: looking through all of it again after every trial takes a quarter of a second.
+    gc.collect()
+    gc.freeze()
     while True:
         # Agreed on also where there is none yet: a worker left waiting in a collective would run into its timeout.
         taken: HandedOut | None = worker.agree(call("next_order", _WAIT_S) if worker.is_chief else None)
@@ -64,7 +69,8 @@ def worker_loop(config: LoopConfig) -> None:
             continue
         if taken.order is None:
             return
-        _run_one(_Speaker(call, worker, taken.tag, config["line"]), worker, taken.order)
+        run = config["run_order"] or run_order
+        _run_one(run, _Speaker(call, worker, taken.tag, config["line"]), worker, taken.order)
         gc.collect()
         if worker.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -103,9 +109,9 @@ class _Speaker(Sender):
         self._call("end", self._tag, ended)
 
 
-def _run_one(speaker: _Speaker, worker: Worker, order: Order) -> None:
+def _run_one(run: RunOrder, speaker: _Speaker, worker: Worker, order: Order) -> None:
     try:
-        result = run_order(order, worker, speaker)
+        result = run(order, worker, speaker)
     except TrialStoppedError:
         return
     except TrialPausedError:

@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from bissl_ray.progress import Report, TrialEnded
 
 if TYPE_CHECKING:
+    from bissl_ray.progress import Sender
     from bissl_ray.training.order import Order
+    from bissl_ray.training.worker import Worker
 
 Call = Callable[..., Any]
 """`call(method, *arguments)` on the mailbox, wherever it lives: `call_here` or `call_actor`, with where that is."""
+RunOrder = Callable[["Order", "Worker", "Sender"], dict[str, Any]]
+"""What a group's workers do with a trial that they take; as `bissl_ray.training.pipeline.run_order`."""
 Answer = Literal["continue", "stop"]
 Message = Report | TrialEnded
 """What a group says of its trial."""

@@ -2,6 +2,7 @@
 
 from bissl_ray.cli.bench import (
     augment,
+    driver,
     hypergradient,
     input_rates,
     precision,
@@ -17,6 +18,7 @@ from bissl_ray.cli.bench.app import bench
 __all__ = [
     "augment",
     "bench",
+    "driver",
     "hypergradient",
     "input_rates",
     "precision",

@@ -1,0 +1,207 @@
+"""The driver: how fast trials go through all of a sweep but their training, and what they leave in its memory.
+
+Planner, sampler, Tune, worker groups, mailbox, store and forecast are those of a sweep; a trial is a formula of its
+settings, reported once per alternation. No board is drawn: the recorder gives that a tenth of the time at most.
+"""
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from bissl_ray.config import SearchSpace, load_search_space
+from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.documents import SweepDocument
+from bissl_ray.config.requests import SweepRequest
+from bissl_ray.controls import PLAIN
+from bissl_ray.progress import Event, Sender, SweepProgress
+from bissl_ray.sweep.experiment import run_experiment
+from bissl_ray.training.order import Order
+from bissl_ray.training.worker import Worker
+from bissl_ray.workers.cluster import connected
+from bissl_ray.workers.group import TrialRunner
+from bissl_ray.workers.interrupt import Interrupt
+from bissl_ray.workers.mailbox import RunOrder
+from bissl_ray.workers.place import OnCluster
+
+_NAME: Final = "driver"
+_FURTHER: Final = 2
+"""Trials that the sweep is resumed for."""
+_SIZES: Final = {"pretext": 1000, "train": 100, "validation": 300, "test": 400, "classes": 10}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a sweep stood.
+
+    Attributes:
+        trials: that had ended.
+        seconds: since its first trial was handed out.
+        rate: trials per second since the mark before.
+        memory: bytes that the driver held, resident.
+    """
+
+    trials: int
+    seconds: float
+    rate: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class DriverMeasurement:
+    """All of it.
+
+    Attributes:
+        sampler: of the search.
+        alternations: reports of a trial that goes to its end.
+        groups: of workers, side by side.
+        marks: in order.
+        resume: seconds from being told to go on until a further trial began, with all of those in the store.
+        resumed_memory: bytes that the driver held then.
+    """
+
+    sampler: str
+    alternations: int
+    groups: int
+    marks: list[Mark] = field(default_factory=list)
+    resume: float = math.nan
+    resumed_memory: int = 0
+
+
+def measure_driver(trials: Sequence[int], sampler: str, say: Callable[[str], None]) -> DriverMeasurement:
+    """Run a sweep of trials that take no time, in the digits' space, and resume it, on a local cluster of this machine.
+
+    Args:
+        trials: how many, rising; the last is how many explore trials the sweep has.
+        sampler: of the search.
+        say: hears how far it is.
+
+    Raises:
+        BadInputError: there is no such sampler.
+    """
+    space = load_search_space("digits", {"protocol": {"sampler": sampler, "trials": trials[-1]}})
+    with tempfile.TemporaryDirectory() as folder, connected(None, several=False) as cluster:
+        place = OnCluster(cluster, cluster.shape(1, f"{folder}/ray"))
+        marks = _Marks(trials, say)
+        run_experiment(_document(space), folder, place, marks, Interrupt(), None, runner=_Instant)
+        resumed = _First()
+        further = space.protocol.model_copy(update={"trials": trials[-1] + _FURTHER})
+        extended = _document(space.model_copy(update={"protocol": further}))
+        run_experiment(extended, folder, place, resumed, Interrupt(), None, runner=_Instant)
+    return DriverMeasurement(
+        sampler=space.protocol.sampler,
+        alternations=space.largest("alternations"),
+        groups=place.slots,
+        marks=marks.found,
+        resume=resumed.seconds,
+        resumed_memory=resumed.memory,
+    )
+
+
+def driver_table(measured: DriverMeasurement) -> Group:
+    """A row for each mark, the resume, and what they are of."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("trials", "seconds", "trials/s", "driver, MB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for mark in measured.marks:
+        table.add_row(f"{mark.trials:,}", f"{mark.seconds:.0f}", f"{mark.rate:.1f}", f"{mark.memory / 1e6:.0f}")
+    return Group(
+        Text(
+            f"A sweep of trials that take no time: {measured.sampler}, {measured.alternations} reports of a trial that "
+            f"is not stopped, {measured.groups} worker groups"
+        ),
+        Text(),
+        table,
+        Text(f"\nResumed: a further trial runs after {measured.resume:.1f} s; {measured.resumed_memory / 1e6:.0f} MB."),
+        Text(
+            "trials/s: since the line above. Everything is a sweep's own but the training: planner, sampler, Tune, "
+            "worker groups, store.",
+            style="dim",
+        ),
+    )
+
+
+def _document(space: SearchSpace) -> SweepDocument:
+    data = DataChoice("digits")
+    return SweepDocument(request=SweepRequest(name=_NAME, data=data, space=space), data=_SIZES, start="none.pt")
+
+
+def _instantly(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
+    """A trial that has an objective for every alternation, and no training."""
+    worth = _worth(order)
+    costs = {"seconds": 0.0, "gpu_seconds": 0.0, "workers": worker.world_size, "objective_name": "accuracy"}
+    if "test" in order.stages:
+        return {**costs, "test_metric": worth}
+    if "bissl" in order.stages:
+        for alternation in range(1, order.settings.alternations + 1):
+            so_far = {**costs, "alternations": alternation}
+            worth_so_far = worth * (1 - 0.5**alternation)
+            row = {"stage": "bissl", "alternation": alternation, "objective": worth_so_far, "seconds": 0.0}
+            sender.report({**row, "so_far": so_far}, worker.is_chief)
+    return {**costs, "objective": worth}
+
+
+def _worth(order: Order) -> float:
+    """A fraction that falls away from one point of what is searched, with noise that is the trial's and the seed's."""
+    settings = order.settings
+    distance = (math.log(settings.lower_lr / 0.3) / 5) ** 2 + (math.log(settings.upper_lr / 0.01) / 5) ** 2
+    noise = crc32(f"{order.trial} {order.seed}".encode()) / 2**32
+    return 0.9 * math.exp(-distance) + 0.02 * noise - (0.01 if order.control == PLAIN else 0.0)
+
+
+class _Instant(TrialRunner):
+    @staticmethod
+    def run_order() -> RunOrder:
+        return _instantly
+
+
+class _Marks:
+    """A view that notes when a sweep came to each of some numbers of trials."""
+
+    def __init__(self, trials: Sequence[int], say: Callable[[str], None]) -> None:
+        self.found: list[Mark] = []
+        self._to_come = list(trials)
+        self._say = say
+        self._begin: float | None = None
+
+    def show(self, event: Event) -> None:
+        if not isinstance(event, SweepProgress):
+            return
+        now = time.monotonic()
+        if self._begin is None:
+            self._begin = now
+        while self._to_come and event.done >= self._to_come[0]:
+            self._to_come.pop(0)
+            before = self.found[-1] if self.found else Mark(0, 0.0, 0.0, 0)
+            seconds = now - self._begin
+            rate = (event.done - before.trials) / (seconds - before.seconds)
+            self.found.append(Mark(event.done, seconds, rate, _resident()))
+            self._say(f"{event.done} trials in {seconds:.0f} s")
+
+
+class _First:
+    """A view that notes when the first trial runs."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self.seconds = math.nan
+        self.memory = 0
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, SweepProgress) and event.running and math.isnan(self.seconds):
+            self.seconds = time.monotonic() - self._begin
+            self.memory = _resident()
+
+
+def _resident() -> int:
+    """Bytes of this process that are in memory (Linux)."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
