@@ -14,6 +14,7 @@ from bissl_ray.benchmarks.surrogate import Surrogate
 from bissl_ray.config.requests import WarmSource, WarmTrial
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.search.planner import Planner
+from bissl_ray.search.promotion import Rungs
 from bissl_ray.search.proposals import Proposals
 from bissl_ray.search.records import Record
 from bissl_ray.words import Kind, Status, Step
@@ -84,7 +85,7 @@ def _run(task: Surrogate, space: SearchSpace, warm: Sequence[WarmSource], drawn:
     proposals = Proposals(space, (), warm)
     only: Any = Kind.BISSL
     planner = Planner(
-        protocol, proposals, lambda n: [{}] * n, only=only, alternations=task.alternations if pauses else None
+        protocol, proposals, lambda n: [{}] * n, only=only, rungs=Rungs(protocol, task.alternations) if pauses else None
     )
     asha = ExploreASHA(protocol, task.alternations, 1)
     curves: dict[str, Any] = {}

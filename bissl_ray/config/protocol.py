@@ -53,13 +53,19 @@ class Protocol(BaseModel):
         "sweep's winner takes seeds that had no part in choosing it",
     )
     early_stopping: bool = Field(True, description="whether ASHA stops trials that fall behind")
-    at_a_rung: Literal["stop", "pause"] = Field(
+    at_a_rung: Literal["stop", "pause", "exploit"] = Field(
         "stop",
-        description="what ASHA does there: stop a trial that is behind when it comes; or pause every trial, and let go "
-        "on, from where it stopped and in any group, whichever is among the best of all that have come as far",
+        description="what happens there: ASHA stops a trial that is behind when it comes; or pauses every trial, and "
+        "lets go on, from where it stopped and in any group, whichever is among the best of all that have come as far; "
+        "or (exploit) population-based training: all trials pause there, one in `reduction_factor`, the worst, are "
+        "ended, and a trial with the weights of one of as many best, and settings near that one's, takes the place of "
+        "each",
     )
     grace: int = Field(
-        20, ge=1, description="alternations before ASHA may stop a trial; from the last one on, none is stopped"
+        20,
+        ge=1,
+        description="alternations before ASHA may stop a trial; from the last one on, none is stopped. With exploit, "
+        "from one rung to the next",
     )
     reduction_factor: int = Field(
         3, ge=2, description="ASHA keeps one in so many trials at a rung, and rungs lie this factor apart"
@@ -120,6 +126,18 @@ class Protocol(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _is_one_population(self) -> "Protocol":
+        if self.at_a_rung != "exploit":
+            return self
+        if not self.early_stopping:
+            raise RuleError("found exploit with early_stopping: false, expected it to be true", "at_a_rung")
+        if self.brackets > 1:
+            raise RuleError(f"found exploit with brackets: {self.brackets}, expected 1: all are one", "at_a_rung")
+        if self.trials < 2:
+            raise RuleError("found exploit with trials: 1, expected 2 or more: they are its population", "at_a_rung")
+        return self
+
     def tuning_rounds(self, points: int, places: int = 1) -> list[tuple[int, int]]:
         """How points of the fine-tuning search are halved while their runs double, as `finetune_seeds` says.
 
@@ -138,7 +156,9 @@ class Protocol(BaseModel):
         return found
 
     def rungs(self, alternations: int) -> list[int]:
-        """Alternations after which ASHA compares trials: grace, then each further by the reduction factor.
+        """Alternations after which trials are compared: grace, then each further by the reduction factor.
+
+        With `at_a_rung: exploit` they lie `grace` apart.
 
         Args:
             alternations: of the longest trial that there may be; at its end there is nothing left to stop.
@@ -146,7 +166,7 @@ class Protocol(BaseModel):
         found, level = [], self.grace
         while level < alternations:
             found.append(level)
-            level *= self.reduction_factor
+            level = level + self.grace if self.at_a_rung == "exploit" else level * self.reduction_factor
         return found
 
     @property

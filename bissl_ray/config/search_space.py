@@ -102,6 +102,18 @@ class SearchSpace(_Sections):
         return self
 
     @model_validator(mode="after")
+    def _a_population_keeps_step(self) -> "SearchSpace":
+        if self.protocol.at_a_rung == "exploit" and self.protocol.early_stopping:
+            searched = "alternations" in self.parameters
+            if searched or any("alternations" in point for point in self.known_good):
+                raise RuleError(
+                    "found exploit where trials differ in alternations, expected as many of each: a population's come "
+                    "to every rung together; fix them",
+                    *("protocol", "at_a_rung"),
+                )
+        return self
+
+    @model_validator(mode="after")
     def _every_trial_fits_together(self) -> "SearchSpace":
         broken = broken_combination({name: self._possible(name) for name in Settings.model_fields})
         if broken is not None:

@@ -79,6 +79,9 @@ class Stepper:
         return {"optimizer": self._optimizer.state_dict(), "steps": self.steps}
 
     def load_state_dict(self, state: StepperState) -> None:
-        """Continue from what `state_dict` returned."""
+        """Continue from what `state_dict` returned; rates, momentum and weight decay stay this optimizer's own."""
+        own = [{name: group[name] for name in group if name != "params"} for group in self._optimizer.param_groups]
         self._optimizer.load_state_dict(state["optimizer"])
+        for group, values in zip(self._optimizer.param_groups, own, strict=True):
+            group.update(values)
         self.steps = state["steps"]

@@ -97,7 +97,7 @@ def stopped_by_chance(protocol: Protocol, trials: int, alternations: int) -> Ite
     Yields:
         The alternation, and how many trials end there: the rungs' first, the last alternation's last.
     """
-    if not protocol.early_stopping:
+    if not protocol.early_stopping or protocol.at_a_rung == "exploit":  # for who ends there another goes on
         yield alternations, float(trials)
         return
     brackets = Brackets(protocol, alternations)

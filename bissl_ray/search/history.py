@@ -15,6 +15,7 @@ from bissl_ray.search.cost import work_of
 from bissl_ray.search.forecast import SEARCH
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import RunKind
+from bissl_ray.search.population import Heirs, rungs_of
 from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import records_from_store
 from bissl_ray.store import read_reports, read_trials, to_rows
@@ -23,8 +24,14 @@ from bissl_ray.words import Kind, Phase, Status, Step
 _UPPER_BUDGET: Final = ("alternations", "upper_steps", "upper_batch")
 
 
-def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]:
-    """Build the planner and Optuna's study by replaying what the store has of a sweep."""
+def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> tuple[Planner, Proposals]:
+    """Build the planner and Optuna's study by replaying what the store has of a sweep.
+
+    Args:
+        request: of the sweep.
+        storage: where it is, absolute.
+        heirs: the files that successors in a population begin from; None: the planner is only looked at.
+    """
     trials = read_trials(storage, request.dataset, request.name)
     reports = read_reports(storage, request.dataset, request.name)
     records = records_from_store(to_rows(trials), to_rows(reports))
@@ -32,10 +39,8 @@ def planner_of(request: SweepRequest, storage: str) -> tuple[Planner, Proposals]
     proposals = Proposals(request.space, explored, request.warm)
     only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
     points = partial(finetune_points, request.space)
-    protocol = request.space.protocol
-    pauses = protocol.early_stopping and protocol.at_a_rung == "pause"
-    alternations = request.space.largest("alternations") if pauses else None
-    return Planner(protocol, proposals, points, records, only, alternations), proposals
+    rungs = rungs_of(request.space, heirs)
+    return Planner(request.space.protocol, proposals, points, records, only, rungs), proposals
 
 
 def is_finished(planner: Planner) -> bool:

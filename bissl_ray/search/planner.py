@@ -16,6 +16,7 @@ from bissl_ray.config.protocol import Protocol as SweepProtocol
 from bissl_ray.config.protocol import runs_of_rounds
 from bissl_ray.search.ledger import Ledger
 from bissl_ray.search.plans import STAGES, TEST_STAGES, Plan, Proposer, RunKind
+from bissl_ray.search.population import Population, Succession
 from bissl_ray.search.promotion import Rungs
 from bissl_ray.search.race import Race, points_of, run_race, runs_of
 from bissl_ray.search.records import Record
@@ -42,7 +43,7 @@ class Planner:
         finetune_points: Callable[[int], list[Point]],
         records: Iterable[Record] = (),
         only: Literal[Kind.BISSL, Kind.CONTROL] | None = None,
-        alternations: int | None = None,
+        rungs: Rungs | Population | None = None,
     ):
         """Set up.
 
@@ -53,7 +54,7 @@ class Planner:
                 BiSSL's finalists share them.
             records: what has run before, in the order proposed.
             only: run this side alone: exploring with what follows from it, or fine-tuning; None: both.
-            alternations: of the longest explore trial, where they pause at rungs; None: they do not.
+            rungs: where explore trials pause; None: they do not.
         """
         self._protocol = protocol
         self._only = only
@@ -61,15 +62,17 @@ class Planner:
         self._finetune_points = cache(finetune_points)
         self.ledger = Ledger(records)
         """All trials; `records` are those by name."""
-        self._rungs = None if alternations is None else Rungs(protocol, alternations)
-        if self._rungs is not None:
+        self._rungs = rungs
+        if rungs is not None:
             for record in self.ledger.of(Phase.EXPLORE, Step.SEARCH):
-                self._rungs.has_run(record)
+                rungs.has_run(record)
+        self._leaving: list[Succession] = []
         self._finalists: list[Record] | None = None
         self._in_flight: dict[tuple[str, bool], Plan] = {}
         self.ended_because: str | None = None
         """Why exploring ends before its last trial: no further one is proposed. None: it does not."""
         self._look_at_the_end()
+        self._turn()
 
     @property
     def records(self) -> Mapping[str, Record]:
@@ -85,6 +88,7 @@ class Planner:
         if self._rungs is not None and plan.step == Step.SEARCH:
             self._rungs.has_run(plan.record)
         self._look_at_the_end()
+        self._turn()
 
     def end_exploring(self, because: str) -> None:
         """Propose no further explore trial; confirmation goes on with what there is."""
@@ -94,7 +98,7 @@ class Planner:
     @property
     def explored(self) -> tuple[int, int]:
         """How many explore trials there have been, and how many the protocol asks for."""
-        return len(self._explored), self._protocol.trials
+        return min(len(self._explored), self._protocol.trials), self._protocol.trials
 
     @property
     def exploring(self) -> bool:
@@ -114,13 +118,35 @@ class Planner:
             # It had ended so before; what was under way then may have changed which trial is the best.
             self.end_exploring("it had ended before")
 
-    def settle(self) -> list[Record]:
-        """Once exploring is over, take the trials that are left at a rung as stopped there, and name them."""
+    def _turn(self) -> None:
+        """Let those of a population who are behind make room for others, once all have come to a rung."""
+        if not isinstance(self._rungs, Population) or not self.exploring:
+            return
+        for succession in self._rungs.turns(self.records):
+            self.ledger.add(succession.heir)
+            if succession.loser.status == Status.PAUSED:
+                self._end(succession.loser)
+                self._leaving.append(succession)
+
+    def _end(self, record: Record) -> None:
+        record.status = Status.PRUNED
+        self.ledger.has_run(record)
+
+    def settle(self) -> list[tuple[Record, str]]:
+        """Name the trials that have ended at a rung since this was asked last, and why.
+
+        Once exploring is over, those that are left there end. One that has made room for another is named when that one
+        has begun: of those that are stored as ended without, nobody could tell whether they were to be followed.
+        """
+        self._turn()
+        begun = {name for name, _ in self._in_flight}
+        gone = [s for s in self._leaving if s.heir.curve or s.heir.ended or s.heir.trial in begun]
+        self._leaving = [s for s in self._leaving if s not in gone]
         left = list(self.ledger.paused.values()) if self.ledger.paused and self._explore_ended() else []
         for record in left:
-            record.status = Status.PRUNED
-            self.ledger.has_run(record)
-        return left
+            self._end(record)
+        behind = [(record, f"ASHA: not among the best at alternation {record.at}") for record in left]
+        return [*((succession.loser, succession.reason) for succession in gone), *behind]
 
     @property
     def finished(self) -> bool:
@@ -140,6 +166,8 @@ class Planner:
         begun = {key[0] for key in self._in_flight}
         waiting = Counter((r.phase, r.step) for r in self.ledger.open.values() if r.trial not in begun)
         coming: Counter[RunKind] = Counter(waiting)
+        if isinstance(self._rungs, Population) and self.exploring:  # all that wait will go on, or another for them
+            coming[Phase.EXPLORE, Step.SEARCH] += len(self.ledger.paused)
         for (phase, step), number in self._expected().items():
             coming[phase, step] += max(number - len(self.ledger.of(phase, step)), 0)
         ran_to_seeds = any(coming.values()) or bool(self.ledger.open)

@@ -43,6 +43,17 @@ class Record:
     seconds: float | None = None
 
     @property
+    def began_at(self) -> int:
+        """The alternation after which it took over from another; 0: it began at the beginning."""
+        after = self.trial.partition("-")[2]
+        return int(after) if self.step == Step.SEARCH and after.isdecimal() else 0
+
+    @property
+    def at(self) -> int:
+        """The alternation that it has come to."""
+        return max(self.curve, default=self.began_at)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
         return self.status not in (Status.RUNNING, Status.PAUSED)

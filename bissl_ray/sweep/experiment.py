@@ -26,7 +26,7 @@ from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
-from bissl_ray.training.files import SavedProgress
+from bissl_ray.training.files import HandedOver, SavedProgress
 from bissl_ray.training.order import Order, of_method
 from bissl_ray.words import Phase, Status, Step
 from bissl_ray.workers.group import TrialRunner
@@ -65,7 +65,7 @@ def run_experiment(
         The planner with all records.
     """
     request = document.request
-    planner, proposals = planner_of(request, storage)
+    planner, proposals = planner_of(request, storage, HandedOver(storage, request.name))
     with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
         flight = InFlight(planner, proposals, writer, place.slots, partial(_progress_of, storage, request.name))
         recorder = Recorder(flight, forecast_of(document, planner), view, stopped.ask)
@@ -141,6 +141,7 @@ def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
         # The control gets the same budget, counted in labelled images; or in gradients, by a setting of its own.
         with_upper_budget=is_control and control != "gradients",
         keep_models=record.step != Step.TUNING,
+        inherits=record.began_at > 0,
         until=plan.until,
     )
 

@@ -252,10 +252,9 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if self._planner.ended_because is not None:
             explored, asked = self._planner.explored
             self._say_once(f"exploring ends after {explored} of {asked} trials: {self._planner.ended_because}")
-        for record in self._planner.settle():
+        for record, reason in self._planner.settle():
             with suppress(OSError):
                 self._flight.progress_of(record.trial).clear()
-            reason = f"ASHA: not among the best at alternation {max(record.curve)}"
             ended = {"status": Status.PRUNED, "status_reason": reason, "ended_at": datetime.now(UTC)}
             self._writer.trial({"trial": record.trial, **ended})
             self.show()
@@ -305,7 +304,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         for trial, (plan, order) in self._flight.running.items():
             elapsed = now - self._since.get(trial, now)
             if plan.step == Step.SEARCH:
-                to_go = (plan.until or order.settings.alternations) - max(plan.record.curve, default=0)
+                to_go = (plan.until or order.settings.alternations) - plan.record.at
                 yield Underway(plan.kind, elapsed, self._climbs.get(trial, Climb()), max(to_go, 0))
             else:
                 yield Underway(plan.kind, elapsed)

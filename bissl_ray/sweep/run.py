@@ -193,6 +193,11 @@ def _extended(request: SweepRequest, trials: int) -> SweepRequest:
     planned = space.protocol.trials
     if trials < planned:
         raise BadInputError(f"--trials {trials}: the sweep was asked for {planned} already; expected more")
+    if trials > planned and space.protocol.at_a_rung == "exploit":
+        raise BadInputError(
+            f"--trials {trials}: the {planned} of sweep {request.name} are one population, which no further trial can "
+            "join; begin another sweep"
+        )
     if trials > planned and not space.parameters:
         raise BadInputError(
             f"--trials {trials}: sweep {request.name} searches nothing, so all its trials would be the same"

@@ -9,10 +9,12 @@ import torch
 from pyarrow.fs import FileType
 
 from bissl_ray.store.filesystem import atomic_write, open_storage
+from bissl_ray.store.paths import trial_folder
 
 _WRITING_SHARE: Final = 0.05
 """A trial's checkpoints may take this share of its time: a slow disk is written to less often."""
 _FILE: Final = "progress.pt"
+_INHERITED: Final = "inherited.pt"
 
 
 def write_tensors(storage: str, path: str, content: dict[str, Any]) -> None:
@@ -61,6 +63,29 @@ def progress_file(folder: str) -> str:
     return f"{folder}/{_FILE}"
 
 
+def inherited_file(folder: str) -> str:
+    """Where a trial finds what another had come to that it takes over from, relative to the storage."""
+    return f"{folder}/{_INHERITED}"
+
+
+class HandedOver:
+    """What trials of a sweep keep for others that take over from them (`search.population`)."""
+
+    def __init__(self, storage: str, sweep: str) -> None:
+        self._storage, self._sweep = storage, sweep
+
+    def hand_over(self, donor: str, heir: str) -> None:
+        """Copy where a paused trial is for another, which finds it when it begins (raises OSError)."""
+        filesystem, base = open_storage(self._storage)
+        target = inherited_file(trial_folder(self._sweep, heir))
+        filesystem.create_dir(f"{base}/{trial_folder(self._sweep, heir)}", recursive=True)
+        filesystem.copy_file(f"{base}/{progress_file(trial_folder(self._sweep, donor))}", f"{base}/{target}")
+
+    def has(self, heir: str) -> bool:
+        """Whether there is such a copy."""
+        return exists(self._storage, inherited_file(trial_folder(self._sweep, heir)))
+
+
 class SavedProgress:
     """Written between steps, never more often than keeps writing under 5% of the time.
 
@@ -69,6 +94,7 @@ class SavedProgress:
 
     def __init__(self, storage: str, folder: str) -> None:
         self._storage = storage
+        self._folder = folder
         self._path = progress_file(folder)
         self._last_end = time.monotonic()
         self._last_cost = 0.0
@@ -90,5 +116,6 @@ class SavedProgress:
         self._last_cost = self._last_end - begin
 
     def clear(self) -> None:
-        """Remove it: the trial is over."""
+        """Remove it, and what the trial began from: it is over."""
         remove_file(self._storage, self._path)
+        remove_file(self._storage, inherited_file(self._folder))

@@ -41,6 +41,7 @@ class Order(BaseModel):
             that the control gets as many as BiSSL and its fine-tuning together.
         keep_models: whether fine-tuned models are written; those of the fine-tuning search are looked at by nobody.
         split: what the stages that only score look at.
+        inherits: whether it takes over from another trial, whose weights and state lie in its folder.
         until: alternation after which it saves where it is and pauses; None: it goes on to its end.
         pictures: how many images of the split the stage "score" draws with what the model makes of them.
         frozen: how stage "frozen" judges the backbone, of "knn" and "linear_probe".
@@ -63,6 +64,7 @@ class Order(BaseModel):
     split: Literal["validation", "test"] = "validation"
     frozen: tuple[str, ...] = ()
     pictures: int = 0
+    inherits: bool = False
     until: int | None = None
 
     @property

@@ -19,7 +19,7 @@ from bissl_ray.progress import Note, Sender, Silent, Step, TrialPausedError, Tri
 from bissl_ray.replay import EAGER
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
-from bissl_ray.training.files import SavedProgress, read_tensors, write_tensors
+from bissl_ray.training.files import SavedProgress, inherited_file, read_tensors, write_tensors
 from bissl_ray.training.models import Models, check_upper
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
@@ -92,6 +92,8 @@ class Trial:
             self.models.start_from(saved["models"], "the trial's own checkpoint")
             self.account.go_on(saved["totals"], saved["seconds"])
             return saved["stage"], saved["state"]
+        if self.order.inherits:
+            return self._take_over()
         if self.order.stages[0] == "pretrain":
             return "pretrain", None
         if self.order.fresh:
@@ -106,6 +108,15 @@ class Trial:
                 raise in_step(error) from None
         self.models.start_from(content, self.order.start)
         return self.order.stages[0], None
+
+    def _take_over(self) -> tuple[str, Any]:
+        """Begin where another trial was, with settings of its own; what that one has cost stays with it."""
+        path = inherited_file(self.order.folder)
+        content = read_tensors(self.order.storage, path)
+        if content is None:
+            raise FileNotFoundError(f"{self.order.storage}/{path}: the trial goes on from it in another's place")
+        self.models.start_from(content["models"], path)
+        return content["stage"], content["state"]
 
     def _check_shares(self) -> None:
         n, settings = self.worker.world_size, self.settings

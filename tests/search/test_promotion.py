@@ -41,7 +41,9 @@ class Pausing:
     ) -> None:
         self.space = space({**RUNGS, "trials": trials, "finetune_runs": 1, **protocol})
         points = partial(finetune_points, self.space)
-        self.planner = Planner(self.space.protocol, ByName(), points, records, alternations=ALTERNATIONS)
+        self.planner = Planner(
+            self.space.protocol, ByName(), points, records, rungs=Rungs(self.space.protocol, ALTERNATIONS)
+        )
         self.ran: list[tuple[str, int]] = []
         self.promoted: list[tuple[str, int, int, int]] = []
         """Trial, rung, its place there when it went on, and of how many."""
