@@ -13,8 +13,8 @@ PARAMETER_PREFIX: Final = "param_"
 WARM: Final = "warm:"
 """How the origin of a trial begins that an earlier sweep proposed; its name follows."""
 
-PBT: Final = "pbt"
-"""The origin of a trial that took over from another; its parent is that one."""
+PBT: Final = "pbt:"
+"""How the origin of a trial begins that took over from another; its name follows."""
 
 ALIGNING: Final = ("bissl", "joint")
 """Stages that bring the backbone nearer to the task, one alternation after another, and report after each."""

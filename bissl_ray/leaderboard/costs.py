@@ -131,7 +131,9 @@ def costs(trials: Iterable[Row], reports: Iterable[Row], protocol: Protocol | No
     kinds = {kind: [row for row in rows if (row["phase"], row["step"]) == kind] for kind in _STEPS}
     explored = kinds[Phase.EXPLORE, Step.SEARCH]
     curves = _curves(explored, reports)
-    stopped = [row for row in explored if row["status"] == Status.PRUNED]
+    # In a population another goes on for whoever ends at a rung.
+    followed = protocol is not None and protocol.at_a_rung == "exploit"
+    stopped = [] if followed else [row for row in explored if row["status"] == Status.PRUNED]
     climbs = [(_alternations(row) - _reached(curves[row["trial"]]), _pace(curves[row["trial"]])) for row in stopped]
     return Costs(
         dataset=rows[0]["dataset"],
@@ -182,7 +184,7 @@ def _rungs(explored: Sequence[Row], curves: Mapping[str, Mapping[int, float]], p
     found = []
     longest = max(map(_alternations, explored), default=0)
     for low, high in pairwise([0, *protocol.rungs(longest), longest]):
-        here = [curve for curve in curves.values() if _reached(curve) > low]
+        here = [curve for curve in curves.values() if min(curve, default=high + 1) <= high and _reached(curve) > low]
         seconds = sum(_at(curve, high) - (_at(curve, low) if low else 0.0) for curve in here)
         if here:
             name = f"to alternation {high}" if low == 0 else f"from {low} to {high}"

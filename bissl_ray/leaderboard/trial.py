@@ -17,12 +17,15 @@ from bissl_ray.leaderboard.marks import describe_change
 from bissl_ray.leaderboard.numbers import duration, setting, size
 from bissl_ray.metrics import of_objective
 from bissl_ray.store.schema import Row
-from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, WARM, Origin, Phase
+from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, PBT, WARM, Origin, Phase
 
 _DIGITS: Final = 6
 _ORIGINS: Final[dict[str, str]] = {
     Origin.KNOWN_GOOD: "known to be good: enqueued before the search",
     Origin.TPE: "proposed by TPE from the trials before it",
+    Origin.GP: "proposed by a Gaussian process from the trials before it",
+    Origin.CMAES: "proposed by CMA-ES from the trials before it",
+    Origin.NSGA2: "bred by NSGA-II from the trials before it",
     Origin.RANDOM: "drawn at random",
     Origin.QMC: "drawn from a quasi-random sequence",
     Origin.FIXED: "the space's own settings: nothing was searched",
@@ -124,6 +127,8 @@ def _facts(trial: Row, width: int) -> Table:
 
 
 def _proposed(origin: str) -> str:
+    if origin.startswith(PBT):
+        return f"takes over from {origin.removeprefix(PBT)}, with settings near that one's"
     if origin.startswith(WARM):
         return f"drawn from what sweep {origin.removeprefix(WARM)} had found"
     return _ORIGINS.get(origin, origin)

@@ -162,7 +162,7 @@ class Population:
             # A draw each: the order of a point's settings is not kept by the store.
             draw = random.Random(f"{self._protocol.seed} {name} {setting}")
             point[setting] = _near(point[setting], self._parameters[setting], draw)
-        return Record(name, Phase.EXPLORE, Step.SEARCH, donor.trial, donor.seed, point, PBT)
+        return Record(name, Phase.EXPLORE, Step.SEARCH, None, donor.seed, point, PBT + donor.trial)
 
     def _handed_over(self, donor: Record, heir: Record, level: int) -> Record | None:
         """The successor, where there is something for it to begin from; else who was to make room goes on."""

@@ -70,7 +70,11 @@ class Driven:
     def stored(self) -> list[Record]:
         """As the store has it: heirs from when they began, losers as ended from when that was said."""
         begun = {name for name, _ in self.planner._in_flight}
-        known = [r for r in self.planner.records.values() if r.origin != PBT or r.curve or r.ended or r.trial in begun]
+        known = [
+            r
+            for r in self.planner.records.values()
+            if not r.origin.startswith(PBT) or r.curve or r.ended or r.trial in begun
+        ]
         unsaid = {s.loser.trial for s in self.planner._leaving}
         found = copy.deepcopy(known)
         for record in found:
@@ -112,7 +116,7 @@ class Driven:
 
 def told(sweep: Driven) -> dict[str, Any]:
     return {
-        name: (record.status, record.parent, {at: record.point[at] for at in SEARCHED}, record.curve)
+        name: (record.status, record.origin, {at: record.point[at] for at in SEARCHED}, record.curve)
         for name, record in sweep.explored.items()
     }
 
@@ -121,11 +125,11 @@ def told(sweep: Driven) -> dict[str, Any]:
 def test_the_worst_third_makes_room_for_neighbours_of_the_best(slots: int) -> None:
     sweep = Driven(Files(), [], slots).run()
     records = sweep.explored
-    heirs = {name: record for name, record in records.items() if record.origin == PBT}
+    heirs = {name: record for name, record in records.items() if record.origin.startswith(PBT)}
     assert len(heirs) == 2 * 3  # two of six at each of three rungs
     assert sorted({record.began_at for record in heirs.values()}) == [2, 4, 6]
     for name, heir in heirs.items():
-        donor, slot = records[str(heir.parent)], name.partition("-")[0]
+        donor, slot = records[heir.origin.removeprefix(PBT)], name.partition("-")[0]
         before = [r for r in records.values() if r.trial.partition("-")[0] == slot and r.began_at < heir.began_at]
         loser = max(before, key=lambda record: record.began_at)
         assert loser.status == Status.PRUNED and loser.at == heir.began_at
@@ -165,8 +169,8 @@ def test_who_ended_by_itself_is_followed_and_follows_nobody() -> None:
     sweep = Driven(Files(), [], dies=(best,)).run()
     records = sweep.explored
     assert records[best].status == Status.FAILED
-    assert records[f"{best}-4"].parent != best and 5 in records[f"{best}-4"].curve
-    assert best not in {record.parent for record in records.values() if record.began_at > 2}
+    assert records[f"{best}-4"].origin != PBT + best and 5 in records[f"{best}-4"].curve
+    assert PBT + best not in {record.origin for record in records.values() if record.began_at > 2}
 
 
 def test_who_only_looks_moves_nobody() -> None:

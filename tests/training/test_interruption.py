@@ -4,7 +4,7 @@ import pytest
 
 from bissl_ray.models import load_checkpoint
 from bissl_ray.progress import TrialPausedError, TrialStoppedError
-from bissl_ray.training.files import SavedProgress, read_tensors
+from bissl_ray.training.files import HandedOver, SavedProgress, inherited_file, read_tensors
 from tests.training.small_trial import (
     START,
     Reports,
@@ -150,3 +150,56 @@ def test_a_trial_that_pauses_at_rungs_has_the_curve_of_one_that_does_not(tmp_pat
     assert without_clock(heard) == without_clock(every)
     assert_bit_equal(saved_models(part), saved_models(whole))
     assert read_tensors(str(tmp_path), f"{part.folder}/.progress.pt") is None
+
+
+def test_a_trial_that_takes_over_goes_on_as_the_other_would_have(tmp_path):
+    write_start(tmp_path)
+    stages = ("head", "bissl")
+    donor = renamed(order(tmp_path, stages, alternations=3), "t001")
+    before, after = Reports(), Reports()
+    with pytest.raises(TrialPausedError):
+        run(changed(donor, until=1), reports=before)
+    handed = HandedOver(str(tmp_path), "small")
+    assert not handed.has("t000-1")
+    handed.hand_over("t001", "t000-1")
+    assert handed.has("t000-1")
+    expected = run(donor, reports=before)
+    # The donor has gone on since; with its settings the heir has its curve and its models.
+    heir = changed(renamed(donor, "t000-1"), inherits=True)
+    with pytest.raises(TrialPausedError):
+        run(changed(heir, until=2), reports=after)
+    found = run(heir, reports=after)
+    curve = ("alternation", "objective", "lower_loss", "upper_loss", "cg_residual", "distance")
+    assert [[row[name] for name in curve] for row in after] == [[row[name] for name in curve] for row in before[1:]]
+    assert_bit_equal(saved_models(heir), saved_models(donor))
+    # What the donor had spent stays the donor's.
+    assert found["hvps"] == sum(row["hvps"] for row in after) < expected["hvps"]
+    assert found["alternations"] == 3
+    assert not handed.has("t000-1")  # its end has cleared it
+
+
+def test_a_trial_that_takes_over_steps_at_its_own_rates(tmp_path):
+    write_start(tmp_path)
+    plain = {"alternations": 2, "lower_optimizer": "sgd", "lower_momentum": 0.5}  # LARS's momentum holds a rate itself
+    donor = renamed(order(tmp_path, ("head", "bissl"), **plain), "t001")
+    with pytest.raises(TrialPausedError):
+        run(changed(donor, until=1))
+    handed = HandedOver(str(tmp_path), "small")
+
+    def moved(name, **rates):
+        heir = renamed(order(tmp_path, ("head", "bissl"), **plain, **rates), name)
+        handed.hand_over("t001", name)
+        paused = read_tensors(str(tmp_path), inherited_file(heir.folder))["models"]["backbone"]
+        run(changed(heir, inherits=True))
+        ended = read_tensors(str(tmp_path), f"{heir.folder}/aligned.pt")["backbone"]
+        weights = [weight for weight in paused if "running" not in weight and "num_batches" not in weight]
+        return max(float((ended[weight] - paused[weight]).abs().max()) for weight in weights)
+
+    assert moved("t000-1", lower_lr=1e-9) < 1e-6 < moved("t002-1")
+
+
+def test_a_trial_whose_forerunner_left_nothing_says_so(tmp_path):
+    write_start(tmp_path)
+    heir = changed(renamed(order(tmp_path, ("head", "bissl")), "t000-1"), inherits=True)
+    with pytest.raises(FileNotFoundError, match="another's place"):
+        run(heir)
