@@ -1,6 +1,9 @@
 """ASHA on `alternation`, for explore trials only (Li et al. 2020; docs/architecture.md, "Search")."""
 
+import math
+from bisect import insort
 from collections.abc import Iterable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -40,6 +43,9 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             reduction_factor=protocol.reduction_factor,
             brackets=protocol.brackets,
         )
+        for bracket in self._brackets:
+            bracket._rungs = [(milestone, _Scores()) for milestone, _ in bracket._rungs]
+            bracket.cutoff = partial(_cutoff, 1 - 1 / protocol.reduction_factor)
         self._dealt = Brackets(protocol, max(alternations, 1))
         self._stops = protocol.early_stopping and protocol.at_a_rung == "stop"
         self._slots = slots
@@ -89,6 +95,29 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
         self._trial_info.pop(trial.trial_id, None)
 
     on_trial_error = on_trial_remove
+
+
+class _Scores(dict[str, float]):
+    """What trials had at a rung, by name; with all in order: to sort ten thousand takes a ms, and so would every report."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ordered: list[float] = []
+
+    def __setitem__(self, trial: str, score: float) -> None:
+        super().__setitem__(trial, score)
+        if not math.isnan(score):
+            insort(self.ordered, score)
+
+
+def _cutoff(share: float, scores: _Scores) -> float | None:
+    """The score that so large a share of a rung's are below, as NumPy's percentile; None: there is none yet."""
+    if not scores.ordered:
+        return None
+    below, between = divmod(share * (len(scores.ordered) - 1), 1)
+    low = scores.ordered[int(below)]
+    high = scores.ordered[min(int(below) + 1, len(scores.ordered) - 1)]
+    return low + (high - low) * between if between < 0.5 else high - (high - low) * (1 - between)
 
 
 def _forget_ended(tune_controller: Any) -> None:

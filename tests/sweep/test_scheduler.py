@@ -1,5 +1,9 @@
 """ASHA stops explore trials that fall behind, and nothing else; its rungs survive a resume."""
 
+import math
+import random
+
+import numpy as np
 import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -33,6 +37,17 @@ def live(asha, name, slope, explore=True, first=1):
 
 def rungs(asha):
     return [(milestone, dict(recorded)) for milestone, recorded in asha._brackets[0]._rungs]
+
+
+def test_cutoffs_are_numpys_percentiles():
+    drawn, factor = random.Random(3), 3
+    asha = scheduler(reduction_factor=factor)
+    scores = next(recorded for milestone, recorded in asha._brackets[0]._rungs if milestone == 1)
+    for number in range(60):
+        scores[f"t{number}"] = math.nan if number % 7 == 0 else round(drawn.random(), 2)
+        told = [score for score in scores.values() if not math.isnan(score)]
+        expected = np.percentile(told, (1 - 1 / factor) * 100) if told else None
+        assert asha._brackets[0].cutoff(scores) == pytest.approx(expected, abs=1e-15)
 
 
 def test_a_trial_that_falls_behind_is_stopped_at_a_rung():
