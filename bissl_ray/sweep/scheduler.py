@@ -98,7 +98,7 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
 
 
 class _Scores(dict[str, float]):
-    """What trials had at a rung, by name; with all in order: to sort ten thousand takes a ms, and so would every report."""
+    """What trials had at a rung, by name; all in order too: to sort ten thousand anew for each report takes a ms."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,6 +18,11 @@ REFUSED = {
         (["--threads", HUGE], f"--threads {HUGE}: found"),
         (["--batch", "512"], "a batch of 512 from 256 photographs: raise --count, or lower --batch"),
     ],
+    "driver": [
+        (["--trials", "5,1"], "expected rising numbers from 1 to 1000000"),
+        (["--trials", HUGE], "expected rising numbers from 1 to 1000000"),
+        (["--sampler", "tpy"], "expected 'tpe'"),
+    ],
     "hypergradient": [
         (["--damping", "0"], "--damping 0"),
         (["--damping", "inf"], "--damping inf"),
