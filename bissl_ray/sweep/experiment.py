@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ray import tune
 from ray.exceptions import RayError
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
@@ -87,7 +88,7 @@ def run_experiment(
                     request.space.protocol, request.space.largest("alternations"), place.slots, explored
                 ),
                 reuse_actors=True,
-                callbacks=[recorder] if listener is None else [recorder, listener],
+                callbacks=[recorder, _SilentTrials(), *([] if listener is None else [listener])],
                 stop=_Stopper(planner, stopped, budget, place.gpus),
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
@@ -229,6 +230,19 @@ class _Listener(tune.Callback):  # type: ignore[misc]
     def close(self) -> None:
         self._line.close()
         self._recorder.doing = None
+
+
+class _SilentTrials(TrialProgressCallback):  # type: ignore[misc]
+    """Tune's own lines on each trial, silenced: where it is given no such callback it adds one, which keeps all trials."""
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+        return
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        return
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        return
 
 
 class _Silent(tune.ProgressReporter):  # type: ignore[misc]

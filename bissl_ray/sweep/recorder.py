@@ -168,6 +168,9 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if self._losses[lost] < MOST_ATTEMPTS:
             self._flight.running.pop(trial.trial_id)
             self._planner.ended(running.plan)
+            attempt = f"attempt {self._losses[lost] + 1} of {MOST_ATTEMPTS}"
+            line = f"lost the worker group of {lost} ({text[:150]}): it goes on in another, {attempt}"
+            self._view.show(Note(line))
         else:
             self._ended(trial, Status.FAILED, f"its worker group was lost {MOST_ATTEMPTS} times: {text}", {})
 

@@ -28,6 +28,8 @@ _ALWAYS: Final = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # Train looks after its workers this often (seconds); its default of 2 s is long beside a short trial.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # What became of a trial is said in a line of ours; Tune would print its traceback beside the live view.
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # Workers keep the working directory they started in.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DEDUP_LOGS": "0",
