@@ -233,7 +233,7 @@ class _Listener(tune.Callback):  # type: ignore[misc]
 
 
 class _SilentTrials(TrialProgressCallback):  # type: ignore[misc]
-    """Tune's own lines on each trial, silenced: where it is given no such callback it adds one, which keeps all trials."""
+    """Tune's own lines on each trial, silenced: given no such callback it adds one, which keeps every trial."""
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
         return
