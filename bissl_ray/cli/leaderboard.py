@@ -117,11 +117,21 @@ def damage() -> Iterator[list[str]]:
 def _read(asked: BoardOptions) -> "tuple[Board, list[str]]":
     """Read the board, and say what a person should know about it."""
     from bissl_ray.leaderboard import read_board
+    from bissl_ray.store.documents import read_sweep_document
+    from bissl_ray.store.filesystem import is_there
+    from bissl_ray.store.paths import absolute_storage
 
     where, storage = asked.where, asked.storage
     with damage() as notes:
         board = read_board(storage, asked.dataset, asked.sweep, where, asked.sort, asked.top)
     if board.empty:
+        if not is_there(storage):
+            raise BadInputError(
+                f"storage {str(storage)!r}: found no such folder; give the one that the sweep wrote to with --storage, "
+                "or start a sweep with `bissl-ray sweep`"
+            )
+        if asked.sweep is not None:
+            read_sweep_document(absolute_storage(storage), asked.sweep)  # refuses a name that there is none of
         notes.append(f"no trial in {storage} yet; start one with: bissl-ray sweep --storage {storage}")
     elif not board.rows:
         # The table's word says more than the column that it is called by.

@@ -4,8 +4,11 @@ Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and fail
 141 nobody reads what is printed.
 """
 
+import errno
+import re
 import sys
 from pathlib import Path
+from typing import Final
 
 import typer
 
@@ -22,6 +25,10 @@ from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
 from bissl_ray.errors import BadInputError, RunFailedError
+
+_SHOWN: Final = 80
+_ENDLESS: Final = re.compile(r"\S{300,}")
+"""A word that nobody reads to its end; addresses and paths that mean something are shorter."""
 
 app = typer.Typer(
     name="bissl-ray",
@@ -69,6 +76,9 @@ def _run() -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except (RunFailedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            # No name of ours is: it comes from a flag or a file, wherever it was first looked up.
+            return _say(f"found a name longer than the file system takes ({error}): expected a shorter one", 2)
         # An OSError: the storage refused in the end; what is lost and how to go on stands in it.
         code = _say(str(error), 1)
         try:
@@ -99,7 +109,8 @@ def _folder_is_gone() -> bool:
 
 
 def _say(text: str, code: int) -> int:
-    typer.echo(f"bissl-ray: {text}", err=True)
+    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", text)
+    typer.echo(f"bissl-ray: {short}", err=True)
     return code
 
 

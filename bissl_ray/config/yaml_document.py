@@ -79,6 +79,8 @@ def read_document(path: Path, label: str, truths: Container[str] = ()) -> Docume
         raise BadInputError(f"{label}: not UTF-8 at byte {error.start}; save it as UTF-8 text") from error
     try:
         return _parse(text, label, truths)
+    except RecursionError:
+        raise BadInputError(f"{label}: found keys nested too deeply, expected a search space") from None
     except yaml.MarkedYAMLError as error:
         raise BadInputError(syntax_message(error, label, text)) from error
     except yaml.YAMLError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-from pyarrow.fs import FileSystem, LocalFileSystem
+from pyarrow.fs import FileSystem, FileType, LocalFileSystem
 
 from bissl_ray.errors import BadInputError
 
@@ -38,7 +38,15 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
         raise BadInputError(
             f"storage {text!r} can't be opened: {reason(error)}; give a folder, or a URI such as s3://bucket/folder"
         ) from None
+    if not path.strip("/"):
+        raise BadInputError(f"storage {text!r}: found no path; expected one, as in s3://bucket/folder")
     return filesystem, path.rstrip("/")
+
+
+def is_there(storage: str | Path) -> bool:
+    """Whether there is such a folder, or anything below such a name (raises BadInputError as `open_storage`)."""
+    filesystem, base = open_storage(storage)
+    return bool(filesystem.get_file_info(base).type != FileType.NotFound)
 
 
 def check_writable(storage: str | Path) -> None:

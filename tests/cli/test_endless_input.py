@@ -1,0 +1,75 @@
+"""Names of thousands of letters, storages that are none, nesting without end: one line that can be read, and code 2."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Done, one_line, run_here
+
+LONG = "x" * 5000
+PATH = "/".join(["x" * 200] * 30)
+
+
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def run(*arguments: object) -> Done:
+        return run_here(monkeypatch, capsys, *arguments)
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+def assert_refused(done: Done, *words: str) -> None:
+    line = one_line(done.err.strip())
+    assert done.code == 2 and len(line) < 700, done
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("leaderboard", "--storage", LONG),
+        ("leaderboard", "--storage", PATH),
+        ("show", "t000", "--storage", LONG),
+        ("resume", "night", "--storage", LONG),
+        ("export", "--storage", LONG),
+        ("sweep", "--space", LONG),
+        ("sweep", "--pretrained", LONG),
+        ("sweep", "--splits-dir", LONG),
+        ("sweep", "--storage", PATH),
+        ("evaluate", "--start", LONG),
+        ("datasets", "--data-dir", LONG),
+    ],
+    ids=lambda arguments: f"{arguments[0]}{arguments[-2]}",
+)
+def test_a_name_longer_than_the_file_system_takes(said, arguments) -> None:
+    assert_refused(said(*arguments), "expected a shorter one", "letters)")
+
+
+@pytest.mark.parametrize("flag", ["--dataset", "--name", "--address", "--warm-from", "--pretext-dataset"])
+def test_a_name_of_nothing_is_not_repeated_whole(said, flag) -> None:
+    assert_refused(said("sweep", flag, LONG), "... (", "letters)")
+
+
+def test_a_space_that_extends_an_endless_name(said, tmp_path) -> None:
+    (tmp_path / "a.yaml").write_text(f"dataset: digits\nextends: {LONG}\n")
+    assert_refused(said("sweep", "--space", "a.yaml"), "letters)")
+
+
+def test_a_space_nested_without_end(said, tmp_path) -> None:
+    (tmp_path / "a.yaml").write_text("dataset: " + "[" * 3000 + "]" * 3000)
+    assert_refused(said("sweep", "--space", "a.yaml"), "a.yaml", "nested too deeply")
+
+
+@pytest.mark.parametrize("storage", ["s3://", "gs://", "file:///"])
+@pytest.mark.parametrize("verb", ["leaderboard", "sweep"])
+def test_a_storage_without_a_path(said, verb, storage) -> None:
+    assert_refused(said(verb, "--storage", storage), "no path", "s3://bucket/folder")
+
+
+def test_a_board_of_a_storage_or_a_sweep_that_is_not_there(said, tmp_path) -> None:
+    assert_refused(said("leaderboard"), "./runs", "no such folder")
+    (tmp_path / "runs").mkdir()
+    empty = said("leaderboard")
+    assert empty.code == 0 and "no trial in ./runs yet" in empty.err
+    assert_refused(said("leaderboard", "--sweep", "night"), "no sweep 'night'")
