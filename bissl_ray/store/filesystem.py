@@ -23,7 +23,7 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
         storage: a local path, or any URI that pyarrow knows (s3://, gs://, file://, ...).
 
     Raises:
-        BadInputError: the URI's scheme is unknown, the URI is malformed, or the name is not UTF-8.
+        BadInputError: the URI's scheme is unknown, the URI is malformed or holds credentials, or the name is not UTF-8.
     """
     text = str(storage)
     if not text:
@@ -32,6 +32,14 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
         raise BadInputError(f"storage {text}: found a name that is not UTF-8; expected one that is: rename the folder")
     if "://" not in text:
         return LocalFileSystem(), Path(text).expanduser().absolute().as_posix()
+    scheme, _, rest = text.partition("://")
+    host, slash, below = rest.partition("/")
+    user, _, name = host.rpartition("@")
+    if ":" in user:  # without one it is a part of the address, such as Azure's container@account
+        raise BadInputError(
+            f"storage {scheme}://{name}{slash}{below}: found credentials before its name, which would be printed and "
+            "stored; expected them in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like) or a role"
+        )
     try:
         filesystem, path = FileSystem.from_uri(text)
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Names of thousands of letters, storages that are none, nesting without end: one line that can be read, and code 2."""
+"""Names of thousands of letters, storages that are none or tell secrets, endless nesting: one line, and code 2."""
 
 from pathlib import Path
 
@@ -65,6 +65,19 @@ def test_a_space_nested_without_end(said, tmp_path) -> None:
 @pytest.mark.parametrize("verb", ["leaderboard", "sweep"])
 def test_a_storage_without_a_path(said, verb, storage) -> None:
     assert_refused(said(verb, "--storage", storage), "no path", "s3://bucket/folder")
+
+
+@pytest.mark.parametrize("verb", [("leaderboard",), ("sweep",), ("resume", "night"), ("show", "t000"), ("export",)])
+@pytest.mark.parametrize("scheme", ["s3", "gs", "abfs", "foo"])
+def test_credentials_in_a_storage_are_refused_and_not_repeated(said, verb, scheme) -> None:
+    done = said(*verb, "--storage", f"{scheme}://AKIAKEY:SECRET@bucket/folder")
+    assert_refused(done, f"{scheme}://bucket/folder", "found credentials", "AWS_SECRET_ACCESS_KEY")
+    assert "SECRET" not in done.err.replace("AWS_SECRET_ACCESS_KEY", "")
+    assert "SECRET@" not in done.err + done.out and "AKIAKEY" not in done.err + done.out
+
+
+def test_a_container_of_an_account_is_no_credential(said) -> None:
+    assert "credentials" not in said("leaderboard", "--storage", "foo://container@account/folder").err
 
 
 def test_a_board_of_a_storage_or_a_sweep_that_is_not_there(said, tmp_path) -> None:
