@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from bissl_ray.config.data_choice import DataChoice, Decoding
 from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
-from bissl_ray.store.lock import check_free, locked
+from bissl_ray.store.lock import Held, check_free, locked
 from bissl_ray.training.files import remove_folder
 from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.interrupt import Interrupt, interruptible
@@ -57,11 +57,13 @@ class Session(Generic[T]):
         place: where it runs.
         interrupt: whether someone has asked to stop.
         prepared: what was made of the facts about the data.
+        lock: held on the job's folder.
     """
 
     place: Place
     interrupt: Interrupt
     prepared: T
+    lock: Held
 
 
 @contextmanager
@@ -91,9 +93,9 @@ def session(job: Job[T], storage: str, address: str | None) -> Iterator[Session[
         with place_for(job.need, f"{storage}/{job.ray_folder}", where) as place, interruptible() as interrupt:
             job.suits(place)
             (prepared,) = ready or (job.prepare(inspect_remotely(job.data, job.decoding)),)
-            with locked(storage, job.folder, job.what):
+            with locked(storage, job.folder, job.what, interrupt.ask) as lock:
                 held = True
-                yield Session(place, interrupt, prepared)
+                yield Session(place, interrupt, prepared, lock)
     finally:
         if held:
             remove_folder(storage, job.ray_folder)

@@ -11,14 +11,14 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
-from pyarrow.fs import FileSelector, FileType
+from pyarrow.fs import FileType
 from pydantic import ValidationError
 
 from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.documents import ComparisonDocument, Document, StageDocument, SweepDocument
 from bissl_ray.config.refusal import dotted, found_and_expected
 from bissl_ray.errors import BadInputError, nearest
-from bissl_ray.store.filesystem import atomic_write, open_storage
+from bissl_ray.store.filesystem import atomic_write, listed, open_storage
 from bissl_ray.store.paths import check_name, stage_folder, sweep_names
 
 D = TypeVar("D", bound=Document)
@@ -100,7 +100,7 @@ def read_stage_document(storage: str | Path, name: str) -> StageDocument | None:
     if document is None:
         filesystem, base = open_storage(storage)
         folder = f"{base}/{stage_folder(name)}"
-        there = filesystem.get_file_info(FileSelector(folder, allow_not_found=True))
+        there = listed(filesystem, folder)
         if there:
             raise BadInputError(
                 f"{folder} holds {PurePosixPath(there[0].path).name} and no stage.json, so it is no stage's folder: "

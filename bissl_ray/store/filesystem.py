@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-from pyarrow.fs import FileSystem, FileType, LocalFileSystem
+from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
 
 from bissl_ray.errors import BadInputError
 
 _ATOMIC_PUT: Final = frozenset({"s3", "gcs", "abfs"})
+_LISTINGS: Final = 5
 _PROBE: Final = bytes(64 * 1024)  # a full disk still takes an empty file
 
 
@@ -55,6 +56,18 @@ def is_there(storage: str | Path) -> bool:
     """Whether there is such a folder, or anything below such a name (raises BadInputError as `open_storage`)."""
     filesystem, base = open_storage(storage)
     return bool(filesystem.get_file_info(base).type != FileType.NotFound)
+
+
+def listed(filesystem: FileSystem, folder: str, recursive: bool = False) -> list[FileInfo]:
+    """What lies in a folder, or below it; nothing where there is none (raises OSError: it can't be read).
+
+    Arrow looks whether a folder is there and opens it in two steps: where one is made or removed in between, once more.
+    """
+    selector = FileSelector(folder, recursive=recursive, allow_not_found=True)
+    for _ in range(_LISTINGS - 1):
+        with suppress(FileNotFoundError):
+            return list(filesystem.get_file_info(selector))
+    return list(filesystem.get_file_info(selector))
 
 
 def check_writable(storage: str | Path) -> None:

@@ -1,113 +1,242 @@
-"""One process per sweep or stage: two that ran the same at once would spoil each other's results."""
+"""One process per sweep or stage: two that ran the same at once would spoil each other's results (issue 18).
+
+Whoever wants a folder writes a claim of its own, `<folder>/lock-<token>.json`, and then looks for others'. It goes in
+only when it saw none: of two, the one that wrote later must have seen the other, on any file system or object store
+that shows what was written to whoever looks afterwards. Of several that saw each other the one with the smallest token
+waits, and the others withdraw.
+
+A claim of a process on this machine is good for as long as that process is alive, stopped or not. One of another
+machine is void when it was not renewed for half a minute by the clock of who looks, who watches it for so long: what
+the clocks of two machines say is never compared. It is marked so for ever: whoever wakes up sees the mark, writes no
+more rows, and ends. (What is written between a look at the mark and the write itself is not held back.)
+"""
 
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from pyarrow.fs import FileSystem, FileType
 from pydantic import BaseModel, ValidationError
 
-from bissl_ray.errors import BadInputError
-from bissl_ray.store.filesystem import atomic_write, open_storage
+from bissl_ray.errors import BadInputError, RunFailedError
+from bissl_ray.store.filesystem import atomic_write, listed, open_storage
 
 _BEAT_S: Final = 5.0
-_STALE_S: Final = 30.0
+_LEASE_S: Final = 30.0
+_LOOK_S: Final = 0.2
+_CLAIM: Final = "lock-"
+_VOID: Final = ".void"
+_EARLIER: Final = "lock.json"
+"""That of releases before, which had one for all."""
 
 
-class LockFile(BaseModel):
-    """lock.json: who works in a folder.
+class Claim(BaseModel):
+    """A file `lock-<token>.json`: who works in a folder, or wants to.
 
     Attributes:
         host: name of the machine.
+        where: what tells its processes from others' of that number; empty: not known (of releases before).
         pid: of the process there.
-        renewed_at: when it last said so, seconds since the epoch.
+        started: when that was started, as its system counts; None: not known.
+        beat: how often it has been renewed.
+        holding: whether it has gone in; False: it looks whether others want to.
+        renewed_at: when, seconds since the epoch: for people.
         version: of the file's shape.
     """
 
     host: str
+    where: str = ""
     pid: int
+    started: int | None = None
+    beat: int = 0
+    holding: bool = True
     renewed_at: float
-    version: int = 1
+    version: int = 2
+
+
+class Held:
+    """A folder that is held. Its claim is renewed until it is given back, or found to be void."""
+
+    def __init__(self, filesystem: FileSystem, path: str, what: str, on_loss: Callable[[str], None]) -> None:
+        """Write the claim, and begin to renew it; arguments as of `locked`, with the claim's path."""
+        self._filesystem, self._path, self._what, self._on_loss = filesystem, path, what, on_loss
+        self._beats, self._holding = 0, False
+        self._renewing = threading.Lock()
+        self._over = threading.Event()
+        self._renew()
+        self._thread = threading.Thread(target=self._beat, name=f"lock-{what}", daemon=True)
+        self._thread.start()
+
+    def goes_in(self) -> None:
+        """Say that it holds the folder from now on."""
+        self._holding = True
+        self._renew()
+
+    def check(self) -> None:
+        """Make sure, before something is written, that it is held yet (raises RunFailedError: another has taken it)."""
+        if _is_void(self._filesystem, self._path):
+            raise RunFailedError(self._loss)
+
+    def give_back(self) -> None:
+        """Hold it no longer."""
+        self._over.set()
+        self._thread.join()
+        with suppress(OSError):
+            self._filesystem.delete_file(self._path)
+
+    @property
+    def _loss(self) -> str:
+        return (
+            f"this process had stood still, and another machine has taken {self._what} for its own: nothing more is "
+            "written; what had been reported until then is kept, and goes on there"
+        )
+
+    def _beat(self) -> None:
+        while not self._over.wait(_BEAT_S):
+            with suppress(OSError):  # a full disk, say: tried again in a moment
+                if _is_void(self._filesystem, self._path):
+                    self._on_loss(self._loss)
+                    return
+                self._renew()
+
+    def _renew(self) -> None:
+        with self._renewing:
+            self._beats += 1
+            mine = Claim(
+                host=socket.gethostname(),
+                where=_where(),
+                pid=os.getpid(),
+                started=_started(os.getpid()),
+                beat=self._beats,
+                holding=self._holding,
+                renewed_at=time.time(),
+            )
+            atomic_write(self._filesystem, self._path, mine.model_dump_json().encode())
 
 
 def check_free(storage: str, folder: str, what: str) -> None:
     """Make sure that nobody works in a folder; arguments and errors as `locked`."""
     filesystem, base = open_storage(storage)
-    holder = _read(filesystem, f"{base}/{folder}/lock.json")
-    if holder is not None and _holds(holder):
-        raise BadInputError(
-            f"{what} is being run by process {holder.pid} on {holder.host}: wait for it to end, "
-            "or stop it with Ctrl-C there"
-        )
+    for path in _claims(filesystem, f"{base}/{folder}"):
+        _check_not_held(_alive(filesystem, path), what)
 
 
 @contextmanager
-def locked(storage: str, folder: str, what: str) -> Iterator[None]:
+def locked(storage: str, folder: str, what: str, on_loss: Callable[[str], None] = lambda _: None) -> Iterator[Held]:
     """Hold a sweep's or a stage's folder for the duration of a `with` block.
-
-    The lock is a file, `<folder>/lock.json`, that says who holds it and is renewed every few seconds. One
-    that was not renewed for half a minute, or whose process on this machine is gone, is void: what was killed can be
-    resumed. Two processes that start within the same instant on an object store may both get it.
 
     Args:
         storage: absolute.
         folder: relative to the storage, such as "sweeps/night".
         what: is held, for error lines: "sweep night".
+        on_loss: called with the reason, by a thread, when another machine has taken it meanwhile.
 
     Raises:
         BadInputError: another process is running it.
     """
     check_free(storage, folder, what)
     filesystem, base = open_storage(storage)
-    path = f"{base}/{folder}/lock.json"
-    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-    _renew(filesystem, path)
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(_BEAT_S):
-            with suppress(OSError):  # a full disk, say: tried again in a moment
-                _renew(filesystem, path)
-
-    thread = threading.Thread(target=beat, name=f"lock-{folder}", daemon=True)
-    thread.start()
+    mine = f"{base}/{folder}/{_CLAIM}{uuid.uuid4().hex}.json"
+    filesystem.create_dir(f"{base}/{folder}", recursive=True)
+    held = Held(filesystem, mine, what, on_loss)
     try:
-        yield
+        while others := [path for path in _claims(filesystem, f"{base}/{folder}") if path != mine]:
+            for path in others:
+                claim = _alive(filesystem, path)
+                if claim is None:
+                    _bury(filesystem, path)
+                elif claim.holding or path < mine:
+                    _check_not_held(claim, what)
+            time.sleep(
+                _LOOK_S
+            )  # one with a larger token withdraws when it looks, or was in before this one was written
+        held.goes_in()
+        yield held
     finally:
-        ended.set()
-        thread.join()
-        with suppress(OSError):
-            filesystem.delete_file(path)
+        held.give_back()
 
 
-def _holds(holder: LockFile) -> bool:
-    if time.time() - holder.renewed_at > _STALE_S:
-        return False
-    if holder.host != socket.gethostname():
-        return True
+def _check_not_held(claim: Claim | None, what: str) -> None:
+    if claim is not None:
+        raise BadInputError(
+            f"{what} is being run by process {claim.pid} on {claim.host}: wait for it to end, "
+            "or stop it with Ctrl-C there"
+        )
+
+
+def _claims(filesystem: FileSystem, folder: str) -> list[str]:
+    """Paths of all claims on a folder that are not void."""
+    names = {file.path for file in listed(filesystem, folder) if file.type == FileType.File}
+    ours = (name for name in names if name.endswith(".json") and f"/{_CLAIM}" in name and name + _VOID not in names)
+    return sorted(ours) + [name for name in names if name.endswith(f"/{_EARLIER}")]
+
+
+def _alive(filesystem: FileSystem, path: str) -> Claim | None:
+    """A claim of a process that may be at work; None: there is none, or it is none of ours, or its process is gone."""
+    claim = _read(filesystem, path)
+    if claim is None:
+        return None
+    if claim.where == _where() or (not claim.where and claim.host == socket.gethostname()):
+        return claim if _runs(claim) else None
+    until = time.monotonic() + _LEASE_S
+    while time.monotonic() < until:
+        time.sleep(_LOOK_S)
+        now = _read(filesystem, path)
+        if now is None or now != claim:
+            return now
+    return None
+
+
+def _runs(claim: Claim) -> bool:
+    """Whether a process of this machine is the one that wrote a claim."""
     try:
         with suppress(PermissionError):  # somebody else's, and alive
-            os.kill(holder.pid, 0)
-    except ProcessLookupError:
+            os.kill(claim.pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
-    return True
+    return claim.started is None or claim.started == _started(claim.pid)
 
 
-def _read(filesystem: FileSystem, path: str) -> LockFile | None:
-    """Who holds a lock; nobody where the file is none of ours, or half of one."""
+def _bury(filesystem: FileSystem, path: str) -> None:
+    """Make a claim void for ever: its process may only have stood still, and write it again."""
+    if path.endswith(f"/{_EARLIER}"):
+        filesystem.delete_file(path)
+    else:
+        atomic_write(filesystem, path + _VOID, b"")
+
+
+def _is_void(filesystem: FileSystem, path: str) -> bool:
+    return bool(filesystem.get_file_info(path + _VOID).type == FileType.File)
+
+
+def _read(filesystem: FileSystem, path: str) -> Claim | None:
+    """A claim; None where the file is gone, none of ours, or half of one."""
     if filesystem.get_file_info(path).type != FileType.File:
         return None
     try:
         with filesystem.open_input_file(path) as stream:
-            return LockFile.model_validate_json(stream.read())
+            return Claim.model_validate_json(stream.read())
     except (OSError, ValidationError):
         return None
 
 
-def _renew(filesystem: FileSystem, path: str) -> None:
-    mine = LockFile(host=socket.gethostname(), pid=os.getpid(), renewed_at=time.time())
-    atomic_write(filesystem, path, mine.model_dump_json().encode())
+def _where() -> str:
+    """What numbers of processes are counted in: this boot of this machine, and the container."""
+    found = [socket.gethostname()]
+    with suppress(OSError):
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
+        found.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(found)
+
+
+def _started(pid: int) -> int | None:
+    """When a process was started, in ticks since the boot (Linux); None: not known."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
+    return None

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
+from pyarrow.fs import FileInfo, FileSystem, FileType
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.store.filesystem import open_storage
+from bissl_ray.store.filesystem import listed, open_storage
 from bissl_ray.store.schema import RowKind
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
@@ -70,7 +70,7 @@ def trial_folder(sweep: str, trial: str) -> str:
 def sweep_names(storage: str | Path) -> list[str]:
     """List the sweeps that have a document, by name."""
     filesystem, base = open_storage(storage)
-    infos = filesystem.get_file_info(FileSelector(f"{base}/sweeps", allow_not_found=True))
+    infos = listed(filesystem, f"{base}/sweeps")
     folders = [info.path for info in infos if info.type == FileType.Directory]
     documents = filesystem.get_file_info([f"{folder}/sweep.json" for folder in folders])
     return sorted(PurePosixPath(info.path).parent.name for info in documents if info.type == FileType.File)
@@ -99,7 +99,7 @@ def list_files(
     root = f"{base}/results" if dataset is None else f"{base}/results/dataset={dataset}"
     if dataset is not None and sweep is not None:
         root = sweep_folder(base, dataset, sweep)
-    infos = filesystem.get_file_info(FileSelector(root, recursive=True, allow_not_found=True))
+    infos = listed(filesystem, root, recursive=True)
     if not infos and filesystem.get_file_info(base).type == FileType.File:
         raise BadInputError(f"storage {base} is a file, a folder was expected; give another --storage")
     found = [stored for stored in _of_kind(infos, kind) if sweep is None or stored.sweep == sweep]

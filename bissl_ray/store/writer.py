@@ -3,7 +3,7 @@
 import errno
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,7 +48,14 @@ class SweepWriter:
     has lasted half a minute.
     """
 
-    def __init__(self, storage: str | Path, dataset: str, sweep: str, parameters: Mapping[str, type]) -> None:
+    def __init__(
+        self,
+        storage: str | Path,
+        dataset: str,
+        sweep: str,
+        parameters: Mapping[str, type],
+        may_write: Callable[[], None] = lambda: None,
+    ) -> None:
         """Open a new sweep, or an existing one with the rows it has.
 
         Args:
@@ -57,6 +64,7 @@ class SweepWriter:
             sweep: name of the sweep.
             parameters: hyperparameter (no prefix) -> float, int, bool or str. Giving all settings of a
                 trial, searched or not, keeps the columns of all sweeps alike.
+            may_write: asked before a file is written or merged; raises where another process has taken the sweep.
 
         Raises:
             BadInputError: a name can't be used, or the sweep has a parameter stored under another type.
@@ -67,6 +75,7 @@ class SweepWriter:
             if type_ not in PARAMETER_TYPES:
                 raise ValueError(f"parameter {name} has type {type_}; a column holds float, int, bool or str")
         self._filesystem, self._base = open_storage(storage)
+        self._may_write = may_write
         self._dataset, self._sweep = check_name("dataset", dataset), check_name("sweep", sweep)
         self._types: dict[str, pa.DataType] = {
             PARAMETER_PREFIX + name: PARAMETER_TYPES[type_] for name, type_ in parameters.items()
@@ -166,6 +175,7 @@ class SweepWriter:
             self._rows_changed.notify_all()
         self._thread.join()
         self._flush_for_good()
+        self._may_write()
         with suppress(OSError):  # merging only tidies up: every row is on disk
             for kind in COLUMNS:
                 compact(self._filesystem, self._base, kind, self._dataset, self._sweep)
@@ -231,6 +241,7 @@ class SweepWriter:
         schema = file_schema(kind, self._types if kind == "trials" else {})
         folder = sweep_folder(self._base, self._dataset, self._sweep)
         try:
+            self._may_write()
             data = encode(pa.Table.from_pylist(newest, schema=schema))
             atomic_write(self._filesystem, f"{folder}/{new_file_name(kind)}", data)
         except Exception as error:

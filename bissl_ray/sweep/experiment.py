@@ -49,6 +49,7 @@ def run_experiment(
     view: View,
     stopped: Interrupt,
     budget: Budget | None,
+    may_write: Callable[[], None] = lambda: None,
     runner: type[TrialRunner] = TrialRunner,
 ) -> Planner:
     """Run what the planner says until it is finished or `stopped()`.
@@ -60,6 +61,7 @@ def run_experiment(
         view: shows progress.
         stopped: whether to stop; asked several times a second, and asked to when no trial could succeed.
         budget: limit on exploring.
+        may_write: asked before each file of rows is written; raises where another process has taken the sweep.
         runner: what Tune has run the trials.
 
     Returns:
@@ -67,7 +69,7 @@ def run_experiment(
     """
     request = document.request
     planner, proposals = planner_of(request, storage, HandedOver(storage, request.name))
-    with SweepWriter(storage, request.dataset, request.name, parameter_types()) as writer:
+    with SweepWriter(storage, request.dataset, request.name, parameter_types(), may_write) as writer:
         flight = InFlight(planner, proposals, writer, place.slots, partial(_progress_of, storage, request.name))
         recorder = Recorder(flight, forecast_of(document, planner), view, stopped.ask)
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
