@@ -138,14 +138,14 @@ class Planner:
         Once exploring is over, those that are left there end. One that has made room for another is named when that one
         has begun: of those that are stored as ended without, nobody could tell whether they were to be followed.
         """
-        self._turn()
         begun = {name for name, _ in self._in_flight}
         gone = [s for s in self._leaving if s.heir.curve or s.heir.ended or s.heir.trial in begun]
         self._leaving = [s for s in self._leaving if s not in gone]
         left = list(self.ledger.paused.values()) if self.ledger.paused and self._explore_ended() else []
         for record in left:
             self._end(record)
-        behind = [(record, f"ASHA: not among the best at alternation {record.at}") for record in left]
+        why = "exploring ended when it was" if isinstance(self._rungs, Population) else "ASHA: not among the best"
+        behind = [(record, f"{why} at alternation {record.at}") for record in left]
         return [*((succession.loser, succession.reason) for succession in gone), *behind]
 
     @property

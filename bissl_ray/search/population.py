@@ -120,7 +120,7 @@ class Population:
             known: all trials, by name: of a resumed sweep, who took over before.
 
         Raises:
-            OSError: the storage refuses what a successor would begin from; asked again, it is tried again.
+            OSError: the storage refuses what a successor would begin from; who resumes comes to the same turn.
         """
         while self._all_have_come():
             level = self._levels[self._settled]
