@@ -153,6 +153,6 @@ def read_settings(source: Path) -> dict[str, Any]:
     """
     try:
         settings = json.loads(source.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"{source} is not JSON ({error}); fetch it again, or move it away to go without") from None
     return settings if isinstance(settings, dict) else {}

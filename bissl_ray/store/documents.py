@@ -60,7 +60,7 @@ def read_document(storage: str | Path, name: str, kind: type[D]) -> D | None:
     try:
         with filesystem.open_input_file(path) as source:
             content = json.loads(source.read())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"{path} is not JSON ({error}); restore it, or {otherwise}") from None
     if not isinstance(content, dict):
         raise BadInputError(f"{path} holds {type(content).__name__}, an object was expected; restore it")

@@ -81,7 +81,7 @@ def is_whole(file: Path) -> bool:
             try:
                 tensors = json.loads(stream.read(length)) if length < file.stat().st_size else {}
                 end = max(each["data_offsets"][1] for name, each in tensors.items() if name != "__metadata__")
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
                 return length < file.stat().st_size  # none, or malformed: its reader says so better
             return bool(file.stat().st_size >= 8 + length + end)
     return not first.startswith(b"PK") or zipfile.is_zipfile(file)

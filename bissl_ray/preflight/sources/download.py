@@ -153,7 +153,7 @@ def _version(answer: "Response") -> str | None:
 
 def _version_of(part: Path) -> str | None:
     """The version that a part file is of; None where there is no part, or it can't be gone on with."""
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, AttributeError, RecursionError):
         facts: Any = json.loads(_facts_file(part).read_text())
         return facts.get("version") if part.is_file() else None
     return None
