@@ -2,10 +2,10 @@
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bissl_ray.leaderboard import Board
 
 _REDRAW_INTERVAL = 2.0  # seconds
+_WARNING: Final = "warning: "
 _AROUND_ROWS = 12  # lines of a watched board that are no rows: headings, notes, verdict
 
 
@@ -72,6 +73,7 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
     else:
         text = as_markdown(board.rows, board.verdicts)
         typer.echo(text, nl=bool(text))
+    end(notes)
 
 
 @takes(ShowOptions)
@@ -102,16 +104,33 @@ def show_trial(asked: ShowOptions, trial: str) -> None:
     console = Terminal()
     edges = verdict.edges_of(row["parent"] or trial)
     console.print(render_trial(row, own, children, defaults, console, [edge.sentence for edge in edges]))
+    end(notes)
+
+
+def end(notes: Iterable[str]) -> None:
+    """End with exit code 1 where something of the storage could not be read: what was shown may lack rows."""
+    if any(note.startswith(_WARNING) for note in notes):
+        raise typer.Exit(1)
 
 
 @contextmanager
 def damage() -> Iterator[list[str]]:
-    """What of a storage could not be read within a `with` block: a line each, there once the block has ended."""
+    """What of a storage could not be read within a `with` block: a line each, there once the block has ended.
+
+    Raises:
+        BadInputError: the block's own, with what could not be read, which may be why something was not found.
+    """
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as damaged:
         warnings.simplefilter("always")
-        yield notes
-    notes += [f"warning: {line.message}" for line in damaged]
+        try:
+            yield notes
+        except BadInputError as error:
+            if not damaged:
+                raise
+            more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+            raise BadInputError(f"{error}; {damaged[0].message}{more}") from None
+    notes += [f"{_WARNING}{line.message}" for line in damaged]
 
 
 def _read(asked: BoardOptions) -> "tuple[Board, list[str]]":

@@ -1,5 +1,6 @@
 """Where things lie in a storage: names of files and folders, how names are checked, and paths that hold elsewhere."""
 
+import hashlib
 import os
 import re
 import time
@@ -16,6 +17,10 @@ from bissl_ray.store.schema import RowKind
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 _READ_AS_DATE_OR_NULL: Final = frozenset({"epoch", "inf", "infinity", "null"})
+
+
+_DIGITS: Final = 32
+_DIGEST: Final = re.compile(rf"-([0-9a-f]{{{_DIGITS}}})\.parquet$")
 
 
 class StoredFile(NamedTuple):
@@ -76,9 +81,16 @@ def sweep_names(storage: str | Path) -> list[str]:
     return sorted(PurePosixPath(info.path).parent.name for info in documents if info.type == FileType.File)
 
 
-def new_file_name(kind: RowKind) -> str:
-    """Give a file name that sorts by time and that no other process or machine gives."""
-    return f"{kind}-{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:12]}.parquet"
+def new_file_name(kind: RowKind, content: bytes) -> str:
+    """Give a file name that sorts by time, that no other process or machine gives, and that holds a checksum."""
+    digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
+    return f"{kind}-{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:12]}-{digest}.parquet"
+
+
+def is_as_written(path: str, content: bytes | memoryview) -> bool | None:
+    """Whether a file's content is what its name says; None where it says nothing, as of releases before."""
+    named = _DIGEST.search(path)
+    return None if named is None else hashlib.sha256(content).hexdigest()[:_DIGITS] == named[1]
 
 
 def list_files(

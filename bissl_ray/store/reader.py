@@ -80,7 +80,8 @@ def compact(filesystem: FileSystem, base: str, kind: RowKind, dataset: str, swee
     if len(read) < 2:
         return len(small)
     merged = newest(unify([table for _, table in read], kind), kind)
-    atomic_write(filesystem, f"{sweep_folder(base, dataset, sweep)}/{new_file_name(kind)}", encode(merged))
+    data = encode(merged)
+    atomic_write(filesystem, f"{sweep_folder(base, dataset, sweep)}/{new_file_name(kind, data)}", data)
     for stored, _ in read:
         with suppress(FileNotFoundError):  # another process merged it too, and was faster
             filesystem.delete_file(stored.path)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
-from bissl_ray.store.paths import StoredFile
+from bissl_ray.store.paths import StoredFile, is_as_written
 from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
 
 
@@ -56,7 +56,13 @@ def read_file(filesystem: FileSystem, stored: StoredFile) -> pa.Table:
         OSError, pyarrow.ArrowException: the file is damaged.
     """
     with filesystem.open_input_file(stored.path) as source:
-        table = pq.ParquetFile(source).read()
+        content = source.read_buffer()
+    as_written = is_as_written(stored.path, memoryview(content))
+    if as_written is False:
+        raise OSError("its content is not what was written (its checksum is another)")
+    table = pq.ParquetFile(pa.BufferReader(content)).read()
+    if as_written is None:
+        table.validate(full=True)
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
         table = table.add_column(0, name, repeated_text(value, table.num_rows))
     return table.replace_schema_metadata(None)

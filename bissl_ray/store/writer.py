@@ -243,7 +243,7 @@ class SweepWriter:
         try:
             self._may_write()
             data = encode(pa.Table.from_pylist(newest, schema=schema))
-            atomic_write(self._filesystem, f"{folder}/{new_file_name(kind)}", data)
+            atomic_write(self._filesystem, f"{folder}/{new_file_name(kind, data)}", data)
         except Exception as error:
             with self._rows_changed:
                 self._waiting[kind] = rows + self._waiting[kind]

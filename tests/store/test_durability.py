@@ -1,4 +1,5 @@
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from bissl_ray.store import DamagedFileWarning, SweepWriter, read_reports, read_trials
 from bissl_ray.store.filesystem import open_storage
 from bissl_ray.store.reader import compact
+from tests.cli.command import run_here
 
 ROWS = 300
 
@@ -126,6 +128,49 @@ def test_a_damaged_file_is_named_and_skipped_and_survives_compaction(storage, st
         writer.flush()
         writer.trial(start("d"))
     assert damaged.exists()
+
+
+@pytest.mark.parametrize("kind", ["trials", "reports"])
+def test_a_file_that_is_not_as_it_was_written_is_never_read(storage, start, open_writer, kind):
+    with open_writer() as writer:
+        writer.trial(start("a"))
+        writer.report({"trial": "a", "stage": "bissl", "alternation": 1, "objective": 0.5})
+    (path,) = files(storage, kind)
+    read, whole, drawn = {"trials": read_trials, "reports": read_reports}[kind], path.read_bytes(), random.Random(0)
+    assert read(storage).num_rows == 1
+    places = [*range(8), *range(len(whole) - 64, len(whole)), *drawn.sample(range(len(whole)), 150)]
+    damages = [whole[:at] + bytes([whole[at] ^ (1 << drawn.randrange(8))]) + whole[at + 1 :] for at in places]
+    damages += [whole[:at] for at in [0, 1, *drawn.sample(range(len(whole)), 40), len(whole) - 1]]
+    for damaged in damages:
+        path.write_bytes(damaged)
+        with pytest.warns(DamagedFileWarning, match=path.name):
+            assert read(storage).num_rows == 0
+    path.write_bytes(whole)
+    assert read(storage).num_rows == 1
+
+
+def test_a_file_of_a_release_before_has_no_checksum_and_is_read(storage, start, open_writer):
+    with open_writer() as writer:
+        writer.trial(start("a"))
+    (path,) = files(storage)
+    path.rename(path.with_name("trials-00000000000000000001-7-0123456789ab.parquet"))
+    assert read_trials(storage)["trial"].to_pylist() == ["a"]
+
+
+def test_verbs_name_the_damaged_file_and_end_with_code_1(storage, start, open_writer, monkeypatch, capsys):
+    for name in ("good", "bad"):
+        with open_writer(name) as writer:
+            writer.trial(start(f"of-{name}"))
+    damaged = next(path for path in files(storage) if "sweep=bad" in str(path))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    board = run_here(monkeypatch, capsys, "leaderboard", "--storage", storage, "--format", "csv")
+    assert board.code == 1 and damaged.name in board.err and "of-good" in board.out
+    shown = run_here(monkeypatch, capsys, "show", "of-good", "--storage", storage)
+    assert shown.code == 1 and damaged.name in shown.err and "of-good" in shown.out
+    lost = run_here(monkeypatch, capsys, "show", "of-bad", "--storage", storage)
+    assert lost.code == 2 and "of-bad" in lost.err and damaged.name in lost.err and lost.err.count("\n") == 1
+    nothing = run_here(monkeypatch, capsys, "export", "--sweep", "bad", "--storage", storage)
+    assert nothing.code == 2 and damaged.name in nothing.err and nothing.err.count("\n") == 1
 
 
 def test_a_full_disk_stops_nothing_and_the_rows_come_when_there_is_room(storage, start, open_writer):
