@@ -31,6 +31,8 @@ def connected(address: str | None, several: bool) -> Iterator[Cluster]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     # Tune's own state is never read: what the storage refuses is said in a line, without the traceback of its copy.
     logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
+    # What became of each trial is in the store and on the board; Tune would list its own names of those it lost.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="ray")
     if ray.is_initialized():
         yield Cluster(_OURS[-1] if _OURS else "the cluster that this process is connected to", _nodes())

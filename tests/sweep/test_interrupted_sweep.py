@@ -95,6 +95,7 @@ def test_a_lost_worker_group_costs_no_trial(tmp_path: Path) -> None:
     assert process.returncode == 0, (out, err)
     said = [line for line in out.splitlines() if line.startswith("lost the worker group of ")]
     assert len(said) == 1 and "attempt 2 of 3" in said[0] and "Traceback" not in out + err, (out, err)
+    assert "did not complete" not in out + err, (out, err)
     rows = to_rows(read_trials(storage))
     assert {row["status"] for row in rows} <= {"complete", "pruned"}
     assert sum(row["test_metric"] is not None for row in rows) == 4
