@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bissl_ray.cli.flags import takes
-from bissl_ray.cli.leaderboard import damage
+from bissl_ray.cli.leaderboard import damage, end
 from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.options import ExportOptions, ModelFormat
 from bissl_ray.errors import BadInputError
@@ -30,7 +30,7 @@ def export(
             raise BadInputError("--config writes settings, no model: leave --format, --keys and --no-head out")
         _write_configuration(asked, trial, file)
         return
-    run = None if file is not None else _choose(asked, trial)
+    run, notes = (None, []) if file is not None else _choose(asked, trial)
     out = asked.out
     format: ModelFormat = asked.format or ("pth" if out is not None and out.suffix == ".pth" else "safetensors")
     stem = Path(str(file)).stem if run is None else run.row["trial"]
@@ -39,17 +39,18 @@ def export(
 
     target = Target(out or Path(f"{stem}.{format}"), format, asked.keys, asked.head, asked.force)
     typer.echo(export_file(str(file), target) if run is None else export_model(run, asked.storage, target))
+    end(notes)
 
 
-def _choose(asked: ExportOptions, trial: str | None) -> "ExportedRun":
-    """Find the run, and say what of the storage could not be read."""
+def _choose(asked: ExportOptions, trial: str | None) -> tuple["ExportedRun", list[str]]:
+    """Find the run, and say what of the storage could not be read: lines that `end` ends with."""
     from bissl_ray.export import choose_run
 
     with damage() as notes:
         run = choose_run(asked.storage, trial, asked.sweep)
     for note in notes:
         typer.echo(note, err=True)
-    return run
+    return run, notes
 
 
 def _write_configuration(asked: ExportOptions, trial: str | None, file: str | None) -> None:
@@ -60,17 +61,19 @@ def _write_configuration(asked: ExportOptions, trial: str | None, file: str | No
     from bissl_ray.export.write import check_places
     from bissl_ray.leaderboard.trial import space_of
 
+    notes: list[str] = []
     if file is not None:
         made = read_file(file).metadata
         dataset, settings, what = made["dataset"], of_any_release(made["settings"]), without_secrets(file)
     else:
-        run = _choose(asked, trial)
+        run, notes = _choose(asked, trial)
         dataset, settings = run.row["dataset"], settings_of_row(run.row)
         what = f"{run.row['trial']} ({run.why})"
     text, out = space_of(dataset, settings) + "\n", asked.out
     if out is None:
         typer.echo(text, nl=False)
-        return
-    check_places(out, force=asked.force)
-    write_out(out, text.encode())
-    typer.echo(f"{out}: configuration of {what}")
+    else:
+        check_places(out, force=asked.force)
+        write_out(out, text.encode())
+        typer.echo(f"{out}: configuration of {what}")
+    end(notes)
