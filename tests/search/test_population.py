@@ -10,13 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from bissl_ray.search.planner import Planner
-from bissl_ray.search.plans import TEST_STAGES, Plan
+from bissl_ray.search.plans import Plan
 from bissl_ray.search.population import MIDWAY, Population
 from bissl_ray.search.proposals import finetune_points
 from bissl_ray.search.records import Record, records_from_store
 from bissl_ray.words import PBT, Status, Step
 from tests.search.small_space import PARAMETERS, space, store_rows
-from tests.search.whole_sweep import ByName, share
+from tests.search.whole_sweep import ByName, run_through
 
 ALTERNATIONS = 8
 RUNGS = {"grace": 2, "reduction_factor": 3, "at_a_rung": "exploit"}
@@ -84,11 +84,7 @@ class Driven:
 
     def _run(self, plan: Plan) -> None:
         record, files = plan.record, self.files
-        if plan.stages == TEST_STAGES:
-            record.test_metric = 0.5
-            return
-        if plan.step != Step.SEARCH:
-            record.status, record.objective = Status.COMPLETE, share(record.trial)
+        if run_through(plan):
             return
         rate = record.point["lower_lr"]
         weights = files.progress.get(record.trial)

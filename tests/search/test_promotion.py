@@ -11,13 +11,13 @@ import pytest
 
 from bissl_ray.search.brackets import Brackets
 from bissl_ray.search.planner import Planner
-from bissl_ray.search.plans import TEST_STAGES, Plan
+from bissl_ray.search.plans import Plan
 from bissl_ray.search.promotion import Rungs
 from bissl_ray.search.proposals import finetune_points
 from bissl_ray.search.records import Record
 from bissl_ray.words import Phase, Status, Step
 from tests.search.small_space import space
-from tests.search.whole_sweep import ByName, share
+from tests.search.whole_sweep import ByName, run_through, share
 
 ALTERNATIONS = 9
 RUNGS = {"grace": 1, "reduction_factor": 3, "at_a_rung": "pause"}
@@ -75,11 +75,7 @@ class Pausing:
 
     def _run(self, plan: Plan) -> None:
         record = plan.record
-        if plan.stages == TEST_STAGES:
-            record.test_metric = 0.5
-            return
-        if plan.step != Step.SEARCH:
-            record.status, record.objective = Status.COMPLETE, share(record.trial)
+        if run_through(plan):
             return
         end = plan.until or ALTERNATIONS
         for alternation in range(max(record.curve, default=0) + 1, end + 1):
