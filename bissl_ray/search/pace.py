@@ -19,7 +19,7 @@ from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
 from bissl_ray.store.paths import sweep_names
 from bissl_ray.store.schema import Row
-from bissl_ray.words import Phase, Status, Step
+from bissl_ray.words import PBT, Phase, Status, Step
 
 _ALIKE: Final = ("backbone", "pretext", "image_size", "precision", "replay", "compile", "detector", "detection_side")
 """Settings that say how fast an image passes; how many pass is counted."""
@@ -72,7 +72,8 @@ def _pace(rows: Iterable[Row], document: SweepDocument) -> Pace | None:
     seconds: defaultdict[RunKind, float] = defaultdict(float)
     work: defaultdict[RunKind, float] = defaultdict(float)
     for row in rows:
-        if row["status"] in (Status.COMPLETE, Status.PRUNED) and row["seconds"]:
+        midway = (row["origin"] or "").startswith(PBT)  # of which another has run a part
+        if row["status"] in (Status.COMPLETE, Status.PRUNED) and row["seconds"] and not midway:
             kind = Phase(row["phase"]), Step(row["step"])
             known = _work(row, kind, document.data, row["workers"] or document.request.workers_per_trial)
             if known:

@@ -113,7 +113,7 @@ def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
     for record in planner.records.values():
         if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
             # When its first report came is not known any more: as if all had taken alike.
-            reports = max(record.curve, default=0)
+            reports = len(record.curve)
             climb = Climb(reports, record.seconds / max(reports, 1), record.seconds)
             forecast.learn((record.phase, record.step), record.seconds, climb)
     return forecast
