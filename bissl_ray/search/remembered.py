@@ -15,10 +15,10 @@ from bissl_ray.search.records import Record
 from bissl_ray.winner import on_front
 from bissl_ray.words import Status
 
-MOST: Final = 1000
+MOST: Final = 500
 """Trials that a sampler knows, from which on some are forgotten."""
 _BEST: Final = 100
-_OTHERS: Final = 400
+_OTHERS: Final = 200
 _FORGETS: Final = frozenset({"tpe", "gp"})
 """Samplers that only read trials; the others keep a state of their own in them, or don't look at them."""
 
@@ -36,7 +36,7 @@ def remembered(history: Collection[Record], protocol: Protocol) -> list[Record]:
         protocol: its sampler, seed, and whether score is traded against seconds.
 
     Returns:
-        All of them, where they are few or the sampler has to know them all; else those that run, the best 100 and 400
+        All of them, where they are few or the sampler has to know them all; else those that run, the best 100 and 200
         of the others, in the order proposed. The draw is the same for the same history.
     """
     if not is_full(protocol, len(history)):
