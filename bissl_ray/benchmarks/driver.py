@@ -10,26 +10,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-from zlib import crc32
+from typing import Final
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bissl_ray.benchmarks.instant import Instant
 from bissl_ray.config import SearchSpace, load_search_space
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import SweepRequest
-from bissl_ray.controls import PLAIN
-from bissl_ray.progress import Event, Sender, SweepProgress
+from bissl_ray.progress import Event, SweepProgress
 from bissl_ray.sweep.experiment import run_experiment
-from bissl_ray.training.order import Order
-from bissl_ray.training.worker import Worker
 from bissl_ray.workers.cluster import connected
-from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
-from bissl_ray.workers.mailbox import RunOrder
 from bissl_ray.workers.place import OnCluster
 
 _NAME: Final = "driver"
@@ -91,11 +86,11 @@ def measure_driver(trials: Sequence[int], sampler: str, say: Callable[[str], Non
     with tempfile.TemporaryDirectory() as folder, connected(None, several=False) as cluster:
         place = OnCluster(cluster, cluster.shape(1, f"{folder}/ray"))
         marks = _Marks(trials, say)
-        run_experiment(_document(space), folder, place, marks, Interrupt(), None, runner=_Instant)
+        run_experiment(_document(space), folder, place, marks, Interrupt(), None, runner=Instant)
         resumed = _First()
         further = space.protocol.model_copy(update={"trials": trials[-1] + _FURTHER})
         extended = _document(space.model_copy(update={"protocol": further}))
-        run_experiment(extended, folder, place, resumed, Interrupt(), None, runner=_Instant)
+        run_experiment(extended, folder, place, resumed, Interrupt(), None, runner=Instant)
     return DriverMeasurement(
         sampler=space.protocol.sampler,
         alternations=space.largest("alternations"),
@@ -132,35 +127,6 @@ def driver_table(measured: DriverMeasurement) -> Group:
 def _document(space: SearchSpace) -> SweepDocument:
     data = DataChoice("digits")
     return SweepDocument(request=SweepRequest(name=_NAME, data=data, space=space), data=_SIZES, start="none.pt")
-
-
-def _instantly(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
-    """A trial that has an objective for every alternation, and no training."""
-    worth = _worth(order)
-    costs = {"seconds": 0.0, "gpu_seconds": 0.0, "workers": worker.world_size, "objective_name": "accuracy"}
-    if "test" in order.stages:
-        return {**costs, "test_metric": worth}
-    if "bissl" in order.stages:
-        for alternation in range(1, order.settings.alternations + 1):
-            so_far = {**costs, "alternations": alternation}
-            worth_so_far = worth * (1 - 0.5**alternation)
-            row = {"stage": "bissl", "alternation": alternation, "objective": worth_so_far, "seconds": 0.0}
-            sender.report({**row, "so_far": so_far}, worker.is_chief)
-    return {**costs, "objective": worth}
-
-
-def _worth(order: Order) -> float:
-    """A fraction that falls away from one point of what is searched, with noise that is the trial's and the seed's."""
-    settings = order.settings
-    distance = (math.log(settings.lower_lr / 0.3) / 5) ** 2 + (math.log(settings.upper_lr / 0.01) / 5) ** 2
-    noise = crc32(f"{order.trial} {order.seed}".encode()) / 2**32
-    return 0.9 * math.exp(-distance) + 0.02 * noise - (0.01 if order.control == PLAIN else 0.0)
-
-
-class _Instant(TrialRunner):
-    @staticmethod
-    def run_order() -> RunOrder:
-        return _instantly
 
 
 class _Marks:
