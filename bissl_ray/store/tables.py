@@ -59,7 +59,9 @@ def read_file(filesystem: FileSystem, stored: StoredFile) -> pa.Table:
         content = source.read_buffer()
     as_written = is_as_written(stored.path, memoryview(content))
     if as_written is False:
-        raise OSError("its content is not what was written (its checksum is another)")
+        raise OSError(
+            "its content is not what was written, by the checksum in its name (who changed it on purpose removes that)"
+        )
     table = pq.ParquetFile(pa.BufferReader(content)).read()
     if as_written is None:
         table.validate(full=True)

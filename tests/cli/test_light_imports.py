@@ -18,7 +18,7 @@ HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
         ["sweep", "--help"],
         ["train", "--help"],
         ["compare", "--help"],
-        ["leaderboard"],
+        ["leaderboard", "--storage", "."],
         ["datasets"],
         ["spaces"],
     ],

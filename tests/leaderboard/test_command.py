@@ -86,7 +86,8 @@ def test_top_must_be_positive(decided, run):
     assert run("leaderboard", "--top", "0").exit_code == 2
 
 
-def test_an_empty_storage_says_what_to_run(run):
+def test_an_empty_storage_says_what_to_run(run, storage):
+    storage.mkdir()
     result = run("leaderboard", "--format", "json")
     assert result.exit_code == 0 and "bissl-ray sweep" in result.stderr
     assert json.loads(result.stdout) == {"rows": [], "verdicts": []}

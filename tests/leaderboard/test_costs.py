@@ -130,6 +130,7 @@ def test_elsewhere_it_is_refused(finished_document, storage, flags, monkeypatch,
 
 
 def test_an_empty_storage_says_so_and_no_more(storage, monkeypatch, capsys):
+    storage.mkdir()
     done = run_here(monkeypatch, capsys, "leaderboard", "--storage", storage, "--cost")
     assert done.code == 0
     assert "cost" not in done.out
