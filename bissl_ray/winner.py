@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,12 @@ def place(contender: Contender) -> tuple[int, int, float, str]:
 def winner(contenders: Iterable[Contender]) -> Contender | None:
     """Pick the best of those that are confirmed; None before there is one."""
     return min((contender for contender in contenders if contender.scores), key=place, default=None)
+
+
+def front_first(items: Sequence[T], scores_and_costs: Sequence[tuple[float, float]]) -> list[T]:
+    """Those on the front of `on_front`, then the others, each in the order given."""
+    flags = on_front(scores_and_costs)
+    return [item for wanted in (True, False) for item, is_on in zip(items, flags, strict=True) if is_on == wanted]
 
 
 def on_front(scores_and_costs: Sequence[tuple[float, float]]) -> list[bool]:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from bissl_ray.search.records import Record
-from bissl_ray.winner import Contender, on_front, place
+from bissl_ray.winner import Contender, front_first, place
 from bissl_ray.words import Phase, Status, Step
 
 
@@ -75,11 +75,7 @@ class Ledger:
     def front(self, count: int) -> list[Record]:
         """The best of the explore trials that no other beats in both score and seconds; then the best of the others."""
         ordered = self.best(len(self.of(Phase.EXPLORE, Step.SEARCH)))
-        first = on_front([(record.objective or 0.0, _seconds(record)) for record in ordered])
-        return [
-            *(record for record, is_on in zip(ordered, first, strict=True) if is_on),
-            *(record for record, is_on in zip(ordered, first, strict=True) if not is_on),
-        ][:count]
+        return front_first(ordered, [(record.objective or 0.0, _seconds(record)) for record in ordered])[:count]
 
     @property
     def incumbent(self) -> Record | None:

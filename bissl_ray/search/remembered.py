@@ -12,7 +12,7 @@ from typing import Final
 
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.search.records import Record
-from bissl_ray.winner import on_front
+from bissl_ray.winner import front_first
 from bissl_ray.words import Status
 
 MOST: Final = 500
@@ -44,10 +44,7 @@ def remembered(history: Collection[Record], protocol: Protocol) -> list[Record]:
     running = [record for record in history if record.status == Status.RUNNING]
     told = sorted((record for record in history if _tells(record)), key=_place)
     if protocol.trade_off is not None:
-        first = on_front([(_score(record), record.seconds or 0.0) for record in told])
-        told = [
-            record for wanted in (True, False) for record, is_on in zip(told, first, strict=True) if is_on == wanted
-        ]
+        told = front_first(told, [(_score(record), record.seconds or 0.0) for record in told])
     others = told[_BEST:]
     drawn = random.Random(protocol.seed + len(history)).sample(others, min(_OTHERS, len(others)))
     kept = {record.trial for record in (*running, *told[:_BEST], *drawn)}

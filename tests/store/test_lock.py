@@ -59,6 +59,12 @@ def claim(folder: Path, name: str = "aa", **changes: object) -> Path:
     return path
 
 
+def _holders(folder: Path) -> list[int]:
+    """Processes with a claim that is good, by their number."""
+    good = [path for path in claims(folder) if not path.with_name(f"{path.name}.void").exists()]
+    return [json.loads(path.read_text())["pid"] for path in good]
+
+
 @pytest.fixture
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_LEASE_S", 1.0)
@@ -152,7 +158,7 @@ def test_a_process_that_stands_still_holds_it(tmp_path: Path, _short: None) -> N
 def test_a_number_that_another_process_has_now_holds_nothing(tmp_path: Path) -> None:
     claim(tmp_path, host=socket.gethostname(), where=lock._where(), pid=os.getpid(), started=1)
     with hold(tmp_path, "night"):
-        pass
+        assert _holders(tmp_path) == [os.getpid()]
 
 
 @pytest.mark.parametrize("clock", [-3600.0, 0.0, 3600.0], ids=["behind", "level", "ahead"])
@@ -218,7 +224,7 @@ def test_a_damaged_lock_holds_nothing(tmp_path: Path, content: str, name: str) -
     path.parent.mkdir(parents=True)
     path.write_text(content)
     with hold(tmp_path, "night"):
-        pass
+        assert _holders(tmp_path) == [os.getpid()]
 
 
 def test_a_process_of_a_release_before_holds_it(tmp_path: Path) -> None:
