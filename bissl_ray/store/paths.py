@@ -27,6 +27,7 @@ class StoredFile(NamedTuple):
     """One Parquet file of a sweep."""
 
     path: str
+    kind: RowKind
     dataset: str
     sweep: str
     size: int  # bytes
@@ -124,7 +125,7 @@ def _of_kind(infos: Iterable[FileInfo], kind: RowKind) -> Iterable[StoredFile]:
         if info.type != FileType.File or not path.match(f"dataset=*/sweep=*/{kind}-*.parquet"):
             continue
         sweep, dataset = (part.partition("=")[2] for part in (path.parts[-2], path.parts[-3]))
-        yield StoredFile(info.path, dataset, sweep, info.size)
+        yield StoredFile(info.path, kind, dataset, sweep, info.size)
 
 
 def absolute_storage(storage: str | Path) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
 from bissl_ray.store.paths import StoredFile, is_as_written
-from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
+from bissl_ray.store.schema import ALLOWED, COLUMNS, KEYS, PATH_COLUMNS, REQUIRED, STAMP, Row, RowKind
 
 
 def repeated_text(value: str, length: int) -> pa.StringArray:
@@ -56,18 +56,48 @@ def read_file(filesystem: FileSystem, stored: StoredFile) -> pa.Table:
         OSError, pyarrow.ArrowException: the file is damaged.
     """
     with filesystem.open_input_file(stored.path) as source:
-        content = source.read_buffer()
+        return table_of(stored, source.read_buffer())
+
+
+def table_of(stored: StoredFile, content: pa.Buffer) -> pa.Table:
+    """Give the table that a file's content is, or refuse it; otherwise as `read_file`."""
     as_written = is_as_written(stored.path, memoryview(content))
     if as_written is False:
         raise OSError(
             "its content is not what was written, by the checksum in its name (who changed it on purpose removes that)"
         )
-    table = pq.ParquetFile(pa.BufferReader(content)).read()
-    if as_written is None:
-        table.validate(full=True)
+    try:
+        table = pq.ParquetFile(pa.BufferReader(content)).read()
+        if as_written is None:
+            table = _of_before(table, stored.kind)
+    except (UnicodeDecodeError, OverflowError) as error:  # the name of a column, a time
+        raise OSError(f"it holds what can be no value ({error})") from None
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
         table = table.add_column(0, name, repeated_text(value, table.num_rows))
     return table.replace_schema_metadata(None)
+
+
+def _of_before(table: pa.Table, kind: RowKind) -> pa.Table:
+    """The table of a file without a checksum, as far as it can be told that it is one (raises as `read_file`).
+
+    A figure that was changed to another one can't be told.
+    """
+    table.validate(full=True)
+    types = {field.name: field.type for field in table.schema}
+    if len(types) < table.num_columns or any(pa.types.is_nested(found) for found in types.values()):
+        raise OSError(f"its columns are not those of {kind}")
+    missing = [name for name in REQUIRED[kind] if name not in types or table[name].null_count]
+    if missing and table.num_rows:
+        raise OSError(f"it has rows without {' and '.join(missing)}")
+    schema = [pa.field(name, COLUMNS[kind].get(name, found)) for name, found in types.items()]
+    table = _cast(table, pa.schema(schema))
+    for name in types.keys() & ALLOWED.keys():
+        if odd := {*table[name].unique().to_pylist()} - {*ALLOWED[name], None}:
+            raise OSError(f"its column {name} holds {min(odd)!r}, one of {', '.join(ALLOWED[name])} was expected")
+    for column in table.columns:
+        if pa.types.is_timestamp(column.type):
+            _values(column)
+    return table
 
 
 def encode(table: pa.Table) -> bytes:
