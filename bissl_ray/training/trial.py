@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bissl_ray.config.data_choice import USED
-from bissl_ray.config.settings import Settings
+from bissl_ray.config.settings import WITHOUT_EFFECT, Settings
 from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
@@ -24,6 +24,7 @@ from bissl_ray.training.models import Models, check_upper
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
 from bissl_ray.training.replay import replays_of
+from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import Worker, in_step
 
 _STATISTICS: Final = {
@@ -84,9 +85,10 @@ class Trial:
         Raises:
             BadInputError: the workers can't share a batch equally.
             FileNotFoundError: what it starts from is not there.
+            DamagedTensorsError: what it starts from is not as it was written; alike on every worker.
         """
         self._check_shares()
-        saved = self.progress.load()
+        saved = self._own_progress()
         # A look at the test split has the name of the run that it looks at, and nothing to do with its progress.
         if saved is not None and saved["stage"] in self.order.stages:
             self.models.start_from(saved["models"], "the trial's own checkpoint")
@@ -98,7 +100,7 @@ class Trial:
             return "pretrain", None
         if self.order.fresh:
             return self.order.stages[0], None
-        content = read_tensors(self.order.storage, self.order.start)
+        content = self._read(self.order.start)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{self.order.start}: the trial starts from it")
         if self.order.stages[0] == "finetune":
@@ -109,10 +111,36 @@ class Trial:
         self.models.start_from(content, self.order.start)
         return self.order.stages[0], None
 
+    def _own_progress(self) -> dict[str, Any] | None:
+        """What this very run has saved; None: nothing, or nothing that it could go on from: it begins anew."""
+        try:
+            saved = self.progress.load()
+        except DamagedTensorsError as error:
+            self.note(f"{self.order.trial} begins anew: {error}")
+            return None
+        # A trial of that name whose row is lost, in a file that is damaged, may have been another one.
+        of = self._identity if saved is None else saved.get("of", self._identity)
+        if any(value != of.get(name, value) for name, value in self._identity.items()):
+            self.note(f"{self.order.trial} begins anew: what was saved under its name is of other settings")
+            return None
+        return saved
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """What tells a run from another one of its name: its seed and its settings."""
+        values = {name: value for name, value in self.settings if name not in WITHOUT_EFFECT}
+        return {**values, "seed": self.order.seed}
+
+    def _read(self, path: str) -> dict[str, Any] | None:
+        try:
+            return read_tensors(self.order.storage, path)
+        except DamagedTensorsError as error:
+            raise in_step(error) from None
+
     def _take_over(self) -> tuple[str, Any]:
         """Begin where another trial was, with settings of its own; what that one has cost stays with it."""
         path = inherited_file(self.order.folder)
-        content = read_tensors(self.order.storage, path)
+        content = self._read(path)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{path}: the trial goes on from it in another's place")
         self.models.start_from(content["models"], path)
@@ -177,7 +205,7 @@ class Trial:
             return
         stop = self._sender.stop_asked()
         if stop or surely or self.progress.due:
-            where = {"stage": stage, "state": state(), "models": self.models.content()}
+            where = {"stage": stage, "state": state(), "models": self.models.content(), "of": self._identity}
             # Else only insurance: a storage that refuses for a moment must not cost the trial.
             with nullcontext() if stop or surely else suppress(OSError):
                 self.progress.save({**where, "seconds": self.account.seconds, "totals": self.account.totals})

@@ -17,6 +17,7 @@ from bissl_ray.training.order import Order
 from bissl_ray.training.out_of_memory import StageOutOfMemoryError
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
+from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _SAID_IN_WORDS: Final = (
     FloatingPointError,
     ReplayError,
     StageOutOfMemoryError,
+    DamagedTensorsError,
 )
 """What a run may end with that is no fault of the program: its message is all that a person needs."""
 
