@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import SweepRequest
@@ -13,18 +13,29 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.controls import CONTROLS
 from bissl_ray.search.cost import work_of
 from bissl_ray.search.forecast import SEARCH
+from bissl_ray.search.lost import Lost, find_lost
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import RunKind
 from bissl_ray.search.population import Heirs, rungs_of
 from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import records_from_store
-from bissl_ray.store import read_reports, read_trials, to_rows
+from bissl_ray.store import to_rows
+from bissl_ray.store.paths import trial_names
+from bissl_ray.store.reader import read_with_damage
 from bissl_ray.words import Kind, Phase, Status, Step
 
 _UPPER_BUDGET: Final = ("alternations", "upper_steps", "upper_batch")
 
 
-def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> tuple[Planner, Proposals]:
+class Replayed(NamedTuple):
+    """A sweep as it is rebuilt from the store: its planner, Optuna's study, and what of it is lost."""
+
+    planner: Planner
+    proposals: Proposals
+    lost: Lost
+
+
+def replay(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> Replayed:
     """Build the planner and Optuna's study by replaying what the store has of a sweep.
 
     Args:
@@ -32,15 +43,25 @@ def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) 
         storage: where it is, absolute.
         heirs: the files that successors in a population begin from; None: the planner is only looked at.
     """
-    trials = read_trials(storage, request.dataset, request.name)
-    reports = read_reports(storage, request.dataset, request.name)
-    records = records_from_store(to_rows(trials), to_rows(reports))
+    trials, damaged = read_with_damage(storage, "trials", request.dataset, request.name)
+    reports, also = read_with_damage(storage, "reports", request.dataset, request.name)
+    rows, told = to_rows(trials), to_rows(reports)
+    lost = find_lost(rows, told, [*damaged, *also], trial_names(storage, request.name) if damaged else ())
+    records = records_from_store(rows, told)
+    lost.let_begin_anew(records)
     explored = [record for record in records if record.step == Step.SEARCH]
     proposals = Proposals(request.space, explored, request.warm)
     only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
     points = partial(finetune_points, request.space)
     rungs = rungs_of(request.space, heirs)
-    return Planner(request.space.protocol, proposals, points, records, only, rungs), proposals
+    planner = Planner(request.space.protocol, proposals, points, records, only, rungs, lost.rowless)
+    return Replayed(planner, proposals, lost)
+
+
+def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> tuple[Planner, Proposals]:
+    """As `replay`, where nobody asks what is lost."""
+    planner, proposals, _ = replay(request, storage, heirs)
+    return planner, proposals
 
 
 def is_finished(planner: Planner) -> bool:

@@ -7,7 +7,7 @@ seeds, the same number of labelled optimisation steps in every run.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Final, Literal
 
@@ -44,6 +44,7 @@ class Planner:
         records: Iterable[Record] = (),
         only: Literal[Kind.BISSL, Kind.CONTROL] | None = None,
         rungs: Rungs | Population | None = None,
+        taken: Collection[str] = (),
     ):
         """Set up.
 
@@ -55,12 +56,13 @@ class Planner:
             records: what has run before, in the order proposed.
             only: run this side alone: exploring with what follows from it, or fine-tuning; None: both.
             rungs: where explore trials pause; None: they do not.
+            taken: names that no further explore trial may have.
         """
         self._protocol = protocol
         self._only = only
         self._proposer = proposer
         self._finetune_points = cache(finetune_points)
-        self.ledger = Ledger(records)
+        self.ledger = Ledger(records, taken)
         """All trials; `records` are those by name."""
         self._rungs = rungs
         if rungs is not None:

@@ -4,7 +4,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 from pyarrow.fs import FileSystem
@@ -21,6 +21,18 @@ _LISTINGS: Final = 20  # a compaction between listing and reading takes files aw
 
 class DamagedFileWarning(UserWarning):
     """A file could not be read and was skipped; the message names it."""
+
+
+class Damaged(NamedTuple):
+    """A file that can't be read, and why, in words."""
+
+    stored: StoredFile
+    reason: str
+
+    @property
+    def line(self) -> str:
+        """The same for a line of its own."""
+        return f"skipped {self.stored.path}, which can't be read: {self.reason}"
 
 
 def read_trials(storage: str | Path, dataset: str | None = None, sweep: str | None = None) -> pa.Table:
@@ -74,7 +86,7 @@ def compact(filesystem: FileSystem, base: str, kind: RowKind, dataset: str, swee
     """
     small = [f for f in list_files(filesystem, base, kind, dataset, sweep) if f.size < _SMALL]
     try:
-        read = _read_files(filesystem, small)
+        read, _ = read_files(filesystem, small)
     except FileNotFoundError:  # another process is compacting the same sweep
         return len(small)
     if len(read) < 2:
@@ -88,24 +100,38 @@ def compact(filesystem: FileSystem, base: str, kind: RowKind, dataset: str, swee
     return len(small) - len(read) + 1
 
 
-def _read_files(filesystem: FileSystem, files: list[StoredFile]) -> list[tuple[StoredFile, pa.Table]]:
-    """Read several files side by side and leave out damaged ones, with a warning that names them.
+def read_with_damage(
+    storage: str | Path, kind: RowKind, dataset: str | None = None, sweep: str | None = None
+) -> tuple[pa.Table, list[Damaged]]:
+    """Read rows as `read_trials` and `read_reports` do, and give the files that were skipped in place of warnings."""
+    filesystem, base = open_storage(storage)
+    for remaining in reversed(range(_LISTINGS)):
+        try:
+            read, damaged = read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep))
+            break
+        except FileNotFoundError:
+            if not remaining:
+                raise
+    return newest(unify([table for _, table in read], kind), kind), damaged
+
+
+def read_files(
+    filesystem: FileSystem, files: list[StoredFile]
+) -> tuple[list[tuple[StoredFile, pa.Table]], list[Damaged]]:
+    """Read several files side by side; damaged ones apart, in the order given.
 
     Raises:
         FileNotFoundError: one of them is gone, because it was compacted; list again.
     """
     if not files:
-        return []
+        return [], []
     with ThreadPoolExecutor(min(_THREADS, len(files))) as pool:
         outcomes = list(pool.map(lambda stored: _read_or_error(filesystem, stored), files))
-    good = []
-    for stored, outcome in zip(files, outcomes, strict=True):
-        if isinstance(outcome, pa.Table):
-            good.append((stored, outcome))
-        else:
-            reason = " ".join(str(outcome).split())
-            warnings.warn(f"skipped {stored.path}, which can't be read: {reason}", DamagedFileWarning, stacklevel=4)
-    return good
+    told = list(zip(files, outcomes, strict=True))
+    good = [(stored, outcome) for stored, outcome in told if isinstance(outcome, pa.Table)]
+    return good, [
+        Damaged(stored, " ".join(str(error).split())) for stored, error in told if isinstance(error, Exception)
+    ]
 
 
 def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exception:
@@ -118,12 +144,7 @@ def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exc
 
 
 def _read(storage: str | Path, kind: RowKind, dataset: str | None, sweep: str | None) -> pa.Table:
-    filesystem, base = open_storage(storage)
-    for remaining in reversed(range(_LISTINGS)):
-        try:
-            read = _read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep))
-            break
-        except FileNotFoundError:
-            if not remaining:
-                raise
-    return newest(unify([table for _, table in read], kind), kind)
+    table, damaged = read_with_damage(storage, kind, dataset, sweep)
+    for each in damaged:
+        warnings.warn(each.line, DamagedFileWarning, stacklevel=3)
+    return table

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -19,11 +20,12 @@ from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import Decoding, Note, View
 from bissl_ray.search.forecast import Climb, Forecast
-from bissl_ray.search.history import control_settings, planner_of, work_of_sweep
+from bissl_ray.search.history import control_settings, replay, work_of_sweep
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import Plan
-from bissl_ray.store import SweepWriter
+from bissl_ray.store import DamagedFileWarning, SweepWriter
 from bissl_ray.store.paths import trial_folder
+from bissl_ray.sweep.lost import take_up
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
@@ -68,8 +70,13 @@ def run_experiment(
         The planner with all records.
     """
     request = document.request
-    planner, proposals = planner_of(request, storage, HandedOver(storage, request.name))
-    with SweepWriter(storage, request.dataset, request.name, parameter_types(), may_write) as writer:
+    planner, proposals, lost = replay(request, storage, HandedOver(storage, request.name))
+    for line in take_up(lost, planner, storage, request.name):
+        view.show(Note(line))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedFileWarning)  # of which something has been said
+        opened = SweepWriter(storage, request.dataset, request.name, parameter_types(), may_write)
+    with opened as writer:
         flight = InFlight(planner, proposals, writer, place.slots, partial(_progress_of, storage, request.name))
         recorder = Recorder(flight, forecast_of(document, planner), view, stopped.ask)
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
