@@ -33,7 +33,6 @@ _ORIGINS: Final[dict[str, str]] = {
     Origin.TUNING: "tunes the fine-tuning of its parent",
     Origin.SEEDS: "confirms its parent with another seed",
 }
-_CONTROL: Final = "\nPlain fine-tuning, the control: it runs as part of a sweep, not by itself."
 
 
 def render_trial(
@@ -81,10 +80,10 @@ def render_trial(
         parts += [_heading("What the figures suggest"), *(Text(f"- {sentence}") for sentence in said)]
     if children:
         parts += [_heading("Runs that tune or confirm it"), _children(children, console.width)]
-    if trial["phase"] == Phase.CONTROL:
-        return Group(*parts, Text(_CONTROL, style="dim"))
-    again = Text(space_of(trial["dataset"], {name: value for name, value in settings.items() if name in known}))
-    return Group(*parts, _heading("To run it again, give this file to bissl-ray sweep --space"), again)
+    if trial["phase"] == Phase.CONTROL:  # of which no sweep is made
+        return Group(*parts)
+    space = Text(space_of(trial["dataset"], {name: value for name, value in settings.items() if name in known}))
+    return Group(*parts, _heading("Its settings as a search space, for bissl-ray sweep --space"), space)
 
 
 def _heading(text: str) -> Text:

@@ -15,7 +15,7 @@ from bissl_ray.config.parameters import Point
 from bissl_ray.config.protocol import Protocol as SweepProtocol
 from bissl_ray.config.protocol import runs_of_rounds
 from bissl_ray.search.ledger import Ledger
-from bissl_ray.search.plans import STAGES, TEST_STAGES, Plan, Proposer, RunKind
+from bissl_ray.search.plans import TEST_STAGES, Plan, Proposer, RunKind, plan_of
 from bissl_ray.search.population import Population, Succession
 from bissl_ray.search.promotion import Rungs
 from bissl_ray.search.race import Race, points_of, run_race, runs_of
@@ -422,6 +422,5 @@ class Planner:
             yield self._plan(Record(name, phase, step, parent, seed, dict(point), Origin(step)))
 
     def _plan(self, record: Record) -> Plan:
-        start = record.parent if (record.phase, record.step) == (Phase.CONFIRM, Step.TUNING) else None
         until = self._rungs.until(record) if self._rungs is not None and record.step == Step.SEARCH else None
-        return Plan(record, STAGES[record.phase, record.step], start, until)
+        return plan_of(record, until)

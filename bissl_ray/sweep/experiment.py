@@ -16,7 +16,6 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.config.setting_rules import parameter_types
-from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import Decoding, Note, View
 from bissl_ray.search.forecast import Climb, Forecast
@@ -30,7 +29,8 @@ from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.training.files import HandedOver, SavedProgress
-from bissl_ray.training.order import Order, of_method
+from bissl_ray.training.order import Order
+from bissl_ray.training.planned import planned
 from bissl_ray.words import Phase, Status, Step
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
@@ -128,32 +128,10 @@ def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
 
 def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
     """What a worker group is to do for a plan of the sweep; the storage is absolute."""
-    record, request = plan.record, document.request
+    record, space = plan.record, document.request.space
     is_control = record.phase == Phase.CONTROL
-    settings = control_settings(request.space, record.point) if is_control else request.space.settings(record.point)
-    start = str(document.start)
-    control = request.control or (PLAIN if is_control else None)
-    if plan.step == Step.TEST:
-        start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
-    elif plan.start is not None:
-        start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
-    return Order(
-        trial=record.trial,
-        data=request.data,
-        storage=storage,
-        sweep=request.name,
-        settings=settings,
-        seed=record.seed,
-        stages=of_method(plan.stages, settings),
-        control=control,
-        start=start,
-        fresh=control == "scratch" and plan.step != Step.TEST,
-        # The control gets the same budget, counted in labelled images; or in gradients, by a setting of its own.
-        with_upper_budget=is_control and control != "gradients",
-        keep_models=record.step != Step.TUNING,
-        inherits=record.began_at > 0,
-        until=plan.until,
-    )
+    settings = control_settings(space, record.point) if is_control else space.settings(record.point)
+    return planned(plan, settings, document, storage)
 
 
 def _progress_of(storage: str, sweep: str, trial: str) -> SavedProgress:
