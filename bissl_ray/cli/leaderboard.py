@@ -128,12 +128,11 @@ def show_trial(asked: ShowOptions, trial: str) -> None:
     console = Terminal()
     edges = verdict.edges_of(row["parent"] or trial)
     told = [edge.sentence for edge in edges]
-    console.print(render_trial(row, own, children, defaults, console, told))
-    if not began_at(trial, row["step"]):  # what another was, whose place it took, is not kept
-        console.print("\nTo run it again", style="bold cyan")
-        whole = _command(asked, f"{row['sweep']}/{trial}")
-        told = whole if len(whole) <= console.width else f"the command is long: bissl-ray show {trial} --command has it"
-        console.print(told, markup=False, highlight=False)
+    # What another was, whose place it took, is not kept.
+    again = None if began_at(trial, row["step"]) else _command(asked, f"{row['sweep']}/{trial}")
+    if again is not None and len(again) > console.width:
+        again = f"the command is long: bissl-ray show {trial} --command has it"
+    console.print(render_trial(row, own, children, defaults, console, told, again))
     end(notes)
 
 
