@@ -94,8 +94,8 @@ class Driver:
         lived = {name: _known(record) for name, record in parts.planner.records.items()}
         found = {name: _known(record) for name, record in rebuilt.records.items()}
         for leaving in parts.planner._leaving:  # who makes room is ended in the store when who takes over has begun
-            name = leaving.loser.trial
-            lived[name] = _known(replace(leaving.loser, status=Status.PAUSED))
+            lived[leaving.loser.trial] = _known(replace(leaving.loser, status=Status.PAUSED))
+            lived.pop(leaving.heir.trial)
         if lived != found:
             unlike = [name for name in {*lived, *found} if lived.get(name) != found.get(name)]
             first = unlike[0]
