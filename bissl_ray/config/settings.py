@@ -346,15 +346,6 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
         return self
 
 
-WITHOUT_EFFECT: Final = frozenset(
-    {
-        *("lower_memory", "lower_chunks", "curvature_products", "curvature_chunks", "replay", "compile"),
-        *("loader_processes", "augment", "cache_gib"),
-    }
-)
-"""Settings of how a run is carried out: one that goes on may go on with others."""
-
-
 _EARLIER: Final = {"exif_orientation": False}
 """What releases did that didn't have a setting yet, where that isn't its default."""
 

@@ -1,5 +1,6 @@
 """A sweep as its records have it: what has run, what is left, how it ended, and with which settings."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,18 +43,23 @@ def replay(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> R
         request: of the sweep.
         storage: where it is, absolute.
         heirs: the files that successors in a population begin from; None: the planner is only looked at.
+
+    Raises:
+        OSError: the storage refuses.
     """
-    trials, damaged = read_with_damage(storage, "trials", request.dataset, request.name)
-    reports, also = read_with_damage(storage, "reports", request.dataset, request.name)
+    trials, damaged = read_with_damage(storage, "trials", request.dataset, request.name, surely=True)
+    reports, also = read_with_damage(storage, "reports", request.dataset, request.name, surely=True)
     rows, told = to_rows(trials), to_rows(reports)
     lost = find_lost(rows, told, [*damaged, *also], trial_names(storage, request.name) if damaged else ())
     records = records_from_store(rows, told)
+    rungs = rungs_of(request.space, heirs)
+    if rungs is None:
+        lost = dataclasses.replace(lost, anew={})
     lost.let_begin_anew(records)
     explored = [record for record in records if record.step == Step.SEARCH]
     proposals = Proposals(request.space, explored, request.warm)
     only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
     points = partial(finetune_points, request.space)
-    rungs = rungs_of(request.space, heirs)
     planner = Planner(request.space.protocol, proposals, points, records, only, rungs, lost.rowless)
     return Replayed(planner, proposals, lost)
 

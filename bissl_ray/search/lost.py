@@ -1,8 +1,8 @@
 """What files that can't be read have taken from a sweep: trials that begin anew, names that no other trial may have.
 
-A trial that went on while reports of its own are lost would have holes in its curve for ever; so it begins anew, and
-tells the same ones again. A name of which reports are left, but no row, is not given away: they would become those of
-another trial.
+A trial that goes on tells again what it had told. But where trials pause, who goes on is decided by what they have
+told: there one whose reports are not all there begins anew. A name of which reports are left, but no row, is not given
+away: they would become those of another trial.
 """
 
 import re
@@ -26,7 +26,7 @@ class Lost:
 
     Attributes:
         damaged: files that can't be read.
-        anew: trials that begin anew, by name, each with what is missing of it, in words.
+        anew: open trials whose reports are not all there, by name, each with what is missing, in words.
         rowless: trials of which something is left, but no row.
     """
 
@@ -45,7 +45,7 @@ class Lost:
         return sorted(name for name in self.rowless if not _EXPLORED.fullmatch(name))
 
     def let_begin_anew(self, records: Iterable[Record]) -> None:
-        """Bring the records of those that do to where they begin."""
+        """Bring the records of open trials whose reports are not all there to where they begin."""
         for record in records:
             if record.trial in self.anew:
                 record.status, record.objective = Status.RUNNING, None

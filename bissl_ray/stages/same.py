@@ -41,20 +41,21 @@ class Compared:
         # Earlier releases counted epochs, and kept an epoch's last report.
         self._by_step = any(report["finetune_step"] is not None for report in again.reports)
         self._here: dict[_Key, Mapping[str, Any]] = {}
+        self.so_far: Row = {}
+        """What the run has come to with its last report."""
 
     def show(self, event: Event) -> None:
         """Keep a report, and show it."""
         if isinstance(event, Report):
-            self._here[self._key(event.row)] = event.row
+            for row in (*event.row.get("earlier", ()), event.row):  # before it was interrupted
+                self._here[self._key(row)] = row
+            self.so_far = dict(event.row["so_far"])
         self._view.show(event)
-
-    @property
-    def so_far(self) -> Row:
-        """What the run has come to with its last report."""
-        return dict(next(reversed(self._here.values()))["so_far"]) if self._here else {}
 
     def judged(self, result: Row, ended: str | None = None) -> Row:
         """The result with the verdict on it, as stage.json keeps it; that of a run which was cut short is its last."""
+        for row in result.get("earlier", ()):
+            self._here[self._key(row)] = row
         whole = result or {name: value for name, value in self.so_far.items() if name != "checkpoint"}
         return {**whole, "again": {**asdict(self.verdict(whole, ended)), "changed": self._changed}}
 

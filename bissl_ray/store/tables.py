@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
 from bissl_ray.store.paths import StoredFile, is_as_written
-from bissl_ray.store.schema import ALLOWED, COLUMNS, KEYS, PATH_COLUMNS, REQUIRED, STAMP, Row, RowKind
+from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
 
 
 def repeated_text(value: str, length: int) -> pa.StringArray:
@@ -48,63 +48,54 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     return [None if value is None else value.replace(tzinfo=UTC) for value in naive]
 
 
-def read_file(filesystem: FileSystem, stored: StoredFile) -> pa.Table:
-    """Read one file, with the dataset and the sweep that its path names as columns.
+def read_content(filesystem: FileSystem, stored: StoredFile) -> pa.Buffer:
+    """Read the bytes of one file.
 
     Raises:
         FileNotFoundError: a compaction has taken the file away since it was listed.
-        OSError, pyarrow.ArrowException: the file is damaged.
+        OSError: the storage refuses, which says nothing of the file.
     """
     with filesystem.open_input_file(stored.path) as source:
-        return table_of(stored, source.read_buffer())
+        return source.read_buffer()
 
 
-def table_of(stored: StoredFile, content: pa.Buffer) -> pa.Table:
-    """Give the table that a file's content is, or refuse it; otherwise as `read_file`."""
+def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
+    """Make a table of a file's bytes, with the dataset and the sweep that its path names as columns.
+
+    Raises:
+        OSError, pyarrow.ArrowException: the file is damaged.
+    """
     as_written = is_as_written(stored.path, memoryview(content))
     if as_written is False:
         raise OSError(
             "its content is not what was written, by the checksum in its name (who changed it on purpose removes that)"
         )
     try:
-        table = pq.ParquetFile(pa.BufferReader(content)).read()
-        if as_written is None:
-            table = _of_before(table, stored.kind)
-    except (UnicodeDecodeError, OverflowError) as error:  # the name of a column, a time
-        raise OSError(f"it holds what can be no value ({error})") from None
+        table = from_parquet(content)
+    except UnicodeDecodeError as error:  # the name of a column
+        raise OSError(f"it holds what can be no name ({error})") from None
+    if as_written is None:
+        table.validate(full=True)
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
         table = table.add_column(0, name, repeated_text(value, table.num_rows))
     return table.replace_schema_metadata(None)
 
 
-def _of_before(table: pa.Table, kind: RowKind) -> pa.Table:
-    """The table of a file without a checksum, as far as it can be told that it is one (raises as `read_file`).
-
-    A figure that was changed to another one can't be told.
-    """
-    table.validate(full=True)
-    types = {field.name: field.type for field in table.schema}
-    if len(types) < table.num_columns or any(pa.types.is_nested(found) for found in types.values()):
-        raise OSError(f"its columns are not those of {kind}")
-    missing = [name for name in REQUIRED[kind] if name not in types or table[name].null_count]
-    if missing and table.num_rows:
-        raise OSError(f"it has rows without {' and '.join(missing)}")
-    schema = [pa.field(name, COLUMNS[kind].get(name, found)) for name, found in types.items()]
-    table = _cast(table, pa.schema(schema))
-    for name in types.keys() & ALLOWED.keys():
-        if odd := {*table[name].unique().to_pylist()} - {*ALLOWED[name], None}:
-            raise OSError(f"its column {name} holds {min(odd)!r}, one of {', '.join(ALLOWED[name])} was expected")
-    for column in table.columns:
-        if pa.types.is_timestamp(column.type):
-            _values(column)
-    return table
-
-
 def encode(table: pa.Table) -> bytes:
     """Give the bytes of a Parquet file, without the columns that its path already says."""
+    return to_parquet(table.drop_columns([c for c in PATH_COLUMNS if c in table.column_names]))
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """A table as Parquet."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table.drop_columns([c for c in PATH_COLUMNS if c in table.column_names]), sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
+
+
+def from_parquet(content: pa.Buffer) -> pa.Table:
+    """The table of a Parquet file (raises OSError, pyarrow.ArrowException: it is damaged)."""
+    return pq.ParquetFile(pa.BufferReader(content)).read()
 
 
 def unify(tables: Sequence[pa.Table], kind: RowKind) -> pa.Table:

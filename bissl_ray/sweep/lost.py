@@ -23,8 +23,9 @@ def take_up(lost: Lost, planner: Planner, storage: str, sweep: str) -> Iterator[
     Raises:
         OSError: the storage refuses.
     """
-    files = {name: progress_file(trial_folder(sweep, name)) for name in {*planner.ledger.open, *lost.anew}}
-    had_begun = {name for name, record in planner.ledger.open.items() if record.curve or record.objective is not None}
+    open_now = planner.ledger.open
+    files = {name: progress_file(trial_folder(sweep, name)) for name in {*open_now, *lost.anew}}
+    had_begun = {name for name, record in open_now.items() if record.curve or record.objective is not None}
     ended = {name for name in had_begun if not exists(storage, files[name])} if lost.damaged else set()
     for name, missing in lost.anew.items():
         remove_file(storage, files[name])

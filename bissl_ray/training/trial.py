@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bissl_ray.config.data_choice import USED
-from bissl_ray.config.settings import WITHOUT_EFFECT, Settings
+from bissl_ray.config.settings import Settings
 from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
@@ -92,7 +92,7 @@ class Trial:
         # A look at the test split has the name of the run that it looks at, and nothing to do with its progress.
         if saved is not None and saved["stage"] in self.order.stages:
             self.models.start_from(saved["models"], "the trial's own checkpoint")
-            self.account.go_on(saved["totals"], saved["seconds"])
+            self.account.go_on(saved["totals"], saved["seconds"], saved.get("told", ()))
             return saved["stage"], saved["state"]
         if self.order.inherits:
             return self._take_over()
@@ -112,24 +112,20 @@ class Trial:
         return self.order.stages[0], None
 
     def _own_progress(self) -> dict[str, Any] | None:
-        """What this very run has saved; None: nothing, or nothing that it could go on from: it begins anew."""
+        """What this very run has saved; None: nothing, or nothing that it could go on from: it begins anew.
+
+        A driver that was killed before it had written down what it was to run proposes another trial of that name when
+        the sweep is resumed, and the one before may have saved something; so may one whose row is lost.
+        """
         try:
             saved = self.progress.load()
         except DamagedTensorsError as error:
             self.note(f"{self.order.trial} begins anew: {error}")
             return None
-        # A trial of that name whose row is lost, in a file that is damaged, may have been another one.
-        of = self._identity if saved is None else saved.get("of", self._identity)
-        if any(value != of.get(name, value) for name, value in self._identity.items()):
-            self.note(f"{self.order.trial} begins anew: what was saved under its name is of other settings")
+        if saved is not None and saved.get("identity", self.order.identity) != self.order.identity:
+            self.note(f"{self.order.trial} begins anew: the checkpoint in its folder is of a run with other settings")
             return None
         return saved
-
-    @property
-    def _identity(self) -> dict[str, Any]:
-        """What tells a run from another one of its name: its seed and its settings."""
-        values = {name: value for name, value in self.settings if name not in WITHOUT_EFFECT}
-        return {**values, "seed": self.order.seed}
 
     def _read(self, path: str) -> dict[str, Any] | None:
         try:
@@ -205,10 +201,12 @@ class Trial:
             return
         stop = self._sender.stop_asked()
         if stop or surely or self.progress.due:
-            where = {"stage": stage, "state": state(), "models": self.models.content(), "of": self._identity}
+            where = {"stage": stage, "state": state(), "models": self.models.content()}
             # Else only insurance: a storage that refuses for a moment must not cost the trial.
             with nullcontext() if stop or surely else suppress(OSError):
-                self.progress.save({**where, "seconds": self.account.seconds, "totals": self.account.totals})
+                account = self.account
+                known = {"seconds": account.seconds, "totals": account.totals, "told": account.told}
+                self.progress.save({**where, **known, "identity": self.order.identity})
         if stop:
             raise TrialStoppedError
 

@@ -14,6 +14,7 @@ from bissl_ray.store import SweepWriter
 from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.lost import take_up
 from bissl_ray.training.files import exists, progress_file, write_tensors
+from bissl_ray.words import Phase, Status, Step
 from tests.search.small_space import space, store_rows
 from tests.search.whole_sweep import WholeSweep
 
@@ -75,19 +76,24 @@ def test_trials_whose_rows_are_lost_run_again_and_none_is_doubled(tmp_path: Path
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])
-def test_a_trial_whose_reports_are_lost_begins_anew(tmp_path: Path, status: str) -> None:
+def test_where_trials_pause_one_whose_reports_are_lost_begins_anew(tmp_path: Path, status: str) -> None:
     curve = {1: 0.1, 2: 0.3, 3: 0.2}
-    record = Record("t000", "explore", "search", None, 0, {}, "tpe", status, 0.2, curve=curve)  # type: ignore[arg-type]
+    record = Record("t000", Phase.EXPLORE, Step.SEARCH, None, 0, {}, "tpe", Status(status), 0.2, curve=curve)
     write(tmp_path, [record], alternations=3)
     (file,) = tmp_path.rglob("reports-*.parquet")
     progress = progress_file(trial_folder("night", "t000"))
     write_tensors(str(tmp_path), progress, {})
-    found = replay(NIGHT, str(tmp_path))
+    request = SweepRequest(name="night", data=NIGHT.data, space=space({"at_a_rung": "pause"}))
+    found = replay(request, str(tmp_path))
     assert not found.lost.anew and found.planner.records["t000"].curve == curve
     assert list(take_up(found.lost, found.planner, str(tmp_path), "night")) == [] and exists(str(tmp_path), progress)
 
     damage(file)
+    # Where they don't, it tells again what it had told when it goes on.
     found = replay(NIGHT, str(tmp_path))
+    lines = list(take_up(found.lost, found.planner, str(tmp_path), "night"))
+    assert lines[-1] == "because of that nothing runs again that has left any trace" and exists(str(tmp_path), progress)
+    found = replay(request, str(tmp_path))
     lines = list(take_up(found.lost, found.planner, str(tmp_path), "night"))
     assert lines[-1] == "because of that run again from the beginning: t000"
     plan = found.planner.next()

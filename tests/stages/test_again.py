@@ -22,7 +22,7 @@ from bissl_ray.stages.prepare import prepare_stage
 from bissl_ray.stages.run import StageOutcome, run_stage
 from bissl_ray.store import REPORT_COLUMNS, SweepWriter, read_reports, to_rows
 from bissl_ray.store.documents import git_state, versions, write_document
-from bissl_ray.sweep.experiment import order_of
+from bissl_ray.sweep.parts import order_of
 from bissl_ray.sweep.recorder import _RESULT_COLUMNS
 from bissl_ray.sweep.run import prepare_request
 from bissl_ray.training.files import exists, write_tensors
