@@ -24,6 +24,7 @@ from bissl_ray.cli.leaderboard import leaderboard, show
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
+from bissl_ray.config.addresses import sayable
 from bissl_ray.errors import BadInputError, RunFailedError
 
 _SHOWN: Final = 80
@@ -109,7 +110,8 @@ def _folder_is_gone() -> bool:
 
 
 def _say(text: str, code: int) -> int:
-    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", text)
+    line = "\n".join(map(sayable, text.split("\n") if code == 1 else [text]))  # bad input is one line, whatever it holds
+    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", line)
     typer.echo(f"bissl-ray: {short}", err=True)
     return code
 

@@ -75,6 +75,19 @@ def found_and_expected(details: ErrorDetails) -> str:
     return f"found {shown(value)}, expected {expected}{_hint(details)}"
 
 
+def wrong_in(error: ValidationError) -> str:
+    """The first thing that is wrong in what a release of ours has written: where, what was found, what was expected."""
+    details = error.errors()[0]
+    place = dotted(tuple(details["loc"]))
+    if details["type"] == "missing":
+        return f"{place}: found nothing, expected it"
+    if details["type"] == "extra_forbidden":
+        return f"{place}: found a key that this release doesn't know: it was written by another release"
+    if details["type"] == "value_error":
+        return f"{place}: {details['ctx']['error']}" if place else f"found {details['ctx']['error']}"
+    return f"{place}: {found_and_expected(details)}"
+
+
 def shown(value: Any) -> str:
     """Write a found value for a message; what is long or hidden is named by its kind."""
     match value:

@@ -68,7 +68,7 @@ def _odd(random: Random, tensor: torch.Tensor) -> object:
     made = random.choice(
         (
             lambda: tensor.reshape(-1)[:1].expand(max(1, tensor.numel())).reshape(tensor.shape) if tensor.numel() else tensor,
-            lambda: torch.ones(1).expand(tensor.shape),
+            lambda: torch.ones(()).expand(tensor.shape),
             lambda: torch.ones(1).expand(10**12),
             lambda: tensor.to_sparse(),
             lambda: tensor.to("meta"),
