@@ -104,11 +104,13 @@ def shown(value: Any) -> str:
 
 
 def unknown_key(key: str, right: Iterable[str]) -> str:
-    """Say that a key is unknown: the right ones, or the nearest alone where the right ones are many."""
+    """Say that a key is unknown: the right ones, or where they are many the nearest, or what lists them."""
     right = list(right)
     suggestion = nearest(key, right)
-    listed = len(right) <= _MOST_KEYS_LISTED or not suggestion
-    expected = f"one of {', '.join(right)}" if listed else "the name of a training setting"
+    if len(right) <= _MOST_KEYS_LISTED:
+        expected = f"one of {', '.join(right)}"
+    else:
+        expected = "the name of a training setting" + ("" if suggestion else ", as `bissl-ray train --dry-run` lists them")
     return f"found unknown key {key!r}, expected {expected}{suggestion}"
 
 

@@ -117,7 +117,7 @@ def _ours(content: dict[str, Any], source: Path) -> Checkpoint:
             "read it with the release that wrote it"
         )
     damaged = [] if _is_state(content.get("backbone")) else ["backbone"]
-    damaged += [name for name in _FURTHER_PARTS if not _is_state(content.get(name) or {})]
+    damaged += [name for name in _FURTHER_PARTS if content.get(name) is not None and not _is_state(content[name])]
     damaged += [] if isinstance(content.get("metadata"), dict) else ["metadata"]
     if damaged:
         raise BadInputError(

@@ -8,6 +8,7 @@ there, where everything has been checked.
 import codecs
 import io
 import os
+import re
 import resource
 import shutil
 import signal
@@ -143,14 +144,17 @@ def _judge(
         return f"leaves {half[0]}"
     if new and code is not None and (code == 2 or not case.may_write):
         return f"writes {min(new)}"
+    if not {"csv", "json"} & set(case.argv) and any(not char.isprintable() and char not in "\n\ufeff" for char in out):
+        return f"shows {next(ascii(char) for char in out if not char.isprintable() and char != chr(10))}"
     return _judge_lines(code, err)
 
 
 def _judge_lines(code: int | None, err: str) -> str | None:
     if "Traceback (most recent" in err:
-        return "prints a traceback"
+        places = re.findall(r'/bissl_ray/(\S+\.py)", line \d+, in (\S+)', err.replace("bissl_ray/cli/main.py", ""))
+        return f"{err.rstrip().rpartition('a fault of its own, ')[2].partition(';')[0]} at {':'.join(places[-1])}"
     if any(".py:" in line and "Warning" in line for line in err.splitlines()):
-        return f"a library warns: {next(line for line in err.splitlines() if 'Warning' in line).partition('.py:')[2]}"
+        return f"warns: {next(line for line in err.splitlines() if 'Warning' in line).partition('Warning')[0].rpartition(': ')[2]}Warning"
     if any(not char.isprintable() and char not in "\n" for char in err):
         return f"prints {next(ascii(char) for char in err if not char.isprintable() and char != chr(10))}"
     lines = err.splitlines()

@@ -4,13 +4,13 @@ import io
 import json
 import tarfile
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bissl_ray.store.paths import new_file_name
 from tests.fuzz.case import Case
 from tests.fuzz.values import WORDS, changed_bytes, changed_tree, scalar
 
@@ -88,7 +88,7 @@ def _results(random: Random, name: str, content: bytes) -> dict[str, bytes]:
     kind = "trials" if "/trials-" in name else "reports"
     if random.random() < 0.3:
         folder = name.rpartition("/")[0]
-        return {f"{folder}/{new_file_name(kind, changed)}": changed}
+        return {f"{folder}/{kind}-{0:020d}-1-{0:012x}-{sha256(changed).hexdigest()[:32]}.parquet": changed}
     if random.random() < 0.1:
         return {random.choice((f"{name}.parquet", f"runs/results/dataset=x/sweep={random.choice(('a', '%2F', '', 'é'))}/{kind}-1.parquet")): changed}
     return {name: changed}

@@ -19,7 +19,7 @@ ADDRESSES = (
     f"https://user:{SECRET}@host.invalid/x.pth",
     f"https://host.invalid/x.pth?token={SECRET}",
     f"HTTPS://{SECRET}@host.invalid/x.pth",
-    f"http://host.invalid:99999/{SECRET}?a={SECRET}",
+    f"http://host.invalid:99999/x?a={SECRET}",
     f"https://[host.invalid/x?key={SECRET}",
     f"hf://user:{SECRET}@o/n/x.pth",
     f"s3://AKIAABCDEFGHIJKLMNOP:{SECRET}@bucket/x",
