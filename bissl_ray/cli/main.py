@@ -7,8 +7,12 @@ Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and fail
 import errno
 import re
 import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 
@@ -24,6 +28,7 @@ from bissl_ray.cli.leaderboard import leaderboard, show
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
+from bissl_ray.config.addresses import sayable, without_secrets
 from bissl_ray.errors import BadInputError, RunFailedError
 
 _SHOWN: Final = 80
@@ -53,7 +58,8 @@ def main() -> None:
     """Run the command line and exit with its code."""
     streams.prepare()
     try:
-        code = _run()
+        with _own_warnings():
+            code = _run()
         sys.stdout.flush()
     except OSError as error:  # nobody reads it any more, or there is no room for it
         code = _unwritten(error)
@@ -73,7 +79,10 @@ def _run() -> int:
         raise
     except BadInputError as error:
         return _say(str(error), 2)
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort as abort:
+        # Typer takes the end of any file that is read for that of a person's answers.
+        return _unexpected(abort.__context__) if isinstance(abort.__context__, EOFError) else 130
+    except KeyboardInterrupt:
         return 130
     except (RunFailedError, OSError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
@@ -89,7 +98,7 @@ def _run() -> int:
     except Exception as error:
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
         if not hasattr(error, "format_message"):
-            raise
+            return _unexpected(error)
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "bissl-ray"
         said = error.format_message()
@@ -98,6 +107,22 @@ def _run() -> int:
         typer.echo(said, err=True)  # a verb was left out, and this is the help
         return 2
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _own_warnings() -> Iterator[None]:
+    """Warnings of ours as a line for a person, not as Python writes them, for the duration of a `with` block."""
+    with warnings.catch_warnings():
+        pythons = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if category.__module__.startswith("bissl_ray."):
+                typer.echo(sayable(f"warning: {message}"), err=True)
+            else:
+                pythons(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _folder_is_gone() -> bool:
@@ -109,9 +134,16 @@ def _folder_is_gone() -> bool:
 
 
 def _say(text: str, code: int) -> int:
-    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", text)
+    line = "\n".join(map(sayable, text.split("\n") if code == 1 else [text]))  # bad input is one line, whatever it holds
+    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", line)
     typer.echo(f"bissl-ray: {short}", err=True)
     return code
+
+
+def _unexpected(error: BaseException) -> int:
+    """What nobody has foreseen: where it was, for who mends it, without the passwords that a command line may hold."""
+    typer.echo(without_secrets("".join(traceback.format_exception(error))), err=True)
+    return _say(f"a fault of its own, {type(error).__name__}; please report it with the lines above", 1)
 
 
 def _unwritten(error: OSError) -> int:

@@ -31,6 +31,7 @@ class StoredFile(NamedTuple):
     dataset: str
     sweep: str
     size: int  # bytes
+    kind: RowKind
 
 
 def check_name(what: str, name: str) -> str:
@@ -138,7 +139,7 @@ def _of_kind(infos: Iterable[FileInfo], kind: RowKind) -> Iterable[StoredFile]:
         if info.type != FileType.File or not path.match(f"dataset=*/sweep=*/{kind}-*.parquet"):
             continue
         sweep, dataset = (part.partition("=")[2] for part in (path.parts[-2], path.parts[-3]))
-        yield StoredFile(info.path, dataset, sweep, info.size)
+        yield StoredFile(info.path, dataset, sweep, info.size, kind)
 
 
 def absolute_storage(storage: str | Path) -> str:
