@@ -12,6 +12,7 @@ from typing import Final
 
 import typer
 
+from bissl_ray import outputs
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
@@ -25,6 +26,7 @@ from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
 from bissl_ray.errors import BadInputError, RunFailedError
+from bissl_ray.workers.interrupt import at_once
 
 _SHOWN: Final = 80
 _ENDLESS: Final = re.compile(r"\S{300,}")
@@ -53,8 +55,11 @@ def main() -> None:
     """Run the command line and exit with its code."""
     streams.prepare()
     try:
-        code = _run()
-        sys.stdout.flush()
+        with at_once():
+            code = _run()
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
     except OSError as error:  # nobody reads it any more, or there is no room for it
         code = _unwritten(error)
     sys.exit(code)
@@ -84,7 +89,7 @@ def _run() -> int:
         try:
             sys.stdout.flush()
         except OSError:  # it was standard output that refused, and that has been said
-            streams.hush()
+            outputs.hush()
         return code
     except Exception as error:
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
@@ -117,8 +122,8 @@ def _say(text: str, code: int) -> int:
 def _unwritten(error: OSError) -> int:
     """What could not be printed: nothing is said of it to a reader that has ended."""
     if streams.reader_left():
-        streams.hush()
+        outputs.hush()
         return streams.READER_LEFT
     code = _say(str(error), 1)
-    streams.hush()
+    outputs.hush()
     return code

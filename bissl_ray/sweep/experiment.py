@@ -1,6 +1,7 @@
 """One Ray Tune experiment: the planner's trials on worker groups, until all is done or someone stops it."""
 
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from ray import tune
 from ray.exceptions import RayError
+from ray.tune.error import TuneError
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from bissl_ray.config.documents import SweepDocument
@@ -30,6 +32,7 @@ from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.training.files import HandedOver, SavedProgress
 from bissl_ray.training.order import Order, of_method
 from bissl_ray.words import Phase, Status, Step
+from bissl_ray.workers import ray_log
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.message_line import MessageLine
@@ -77,7 +80,7 @@ def run_experiment(
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
         listener = None if embedded else _Listener(view, recorder)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
-        with _no_snapshot_needed():
+        with _no_snapshot_needed(), _ends_in_words(stopped):
             tune.run(
                 runner,
                 name="tune",
@@ -176,6 +179,20 @@ def _no_snapshot_needed() -> Iterator[None]:
     except ValueError as error:
         if not str(error).startswith("No experiment snapshot file"):
             raise
+
+
+@contextmanager
+def _ends_in_words(stopped: Interrupt) -> Iterator[None]:
+    """Take what breaks Ray or Tune for a reason to stop: what was reported is saved, and the sweep can be resumed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if stopped.reason is None:  # a person's
+            raise
+    except (RayError, TuneError) as error:
+        ray_log.write(traceback.format_exc())
+        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        stopped.ask(f"Ray failed ({last[:200]}){ray_log.pointer()}")
 
 
 class _Stopper(tune.Stopper):  # type: ignore[misc]
