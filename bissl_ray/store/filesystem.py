@@ -1,7 +1,6 @@
 """Storage strings to file systems, and writes that appear whole."""
 
 import os
-import uuid
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow as pa
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
 
 from bissl_ray.errors import BadInputError
+from bissl_ray.world import world
 
 _ATOMIC_PUT: Final = frozenset({"s3", "gcs", "abfs"})
 _LISTINGS: Final = 5
@@ -42,7 +42,7 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
             "stored; expected them in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like) or a role"
         )
     try:
-        filesystem, path = FileSystem.from_uri(text)
+        filesystem, path = world().file_system(text)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInputError(
             f"storage {text!r} can't be opened: {reason(error)}; give a folder, or a URI such as s3://bucket/folder"
@@ -70,6 +70,17 @@ def listed(filesystem: FileSystem, folder: str, recursive: bool = False) -> list
     return list(filesystem.get_file_info(selector))
 
 
+def moves(filesystem: FileSystem) -> bool:
+    """Whether files can be given other names, at once and whole. An object store can't, and writes whole by itself."""
+    return filesystem.type_name not in _ATOMIC_PUT
+
+
+def delete_if_there(filesystem: FileSystem, path: str) -> None:
+    """Remove a file; nothing happens where there is none (raises OSError: it can't be)."""
+    with suppress(FileNotFoundError):
+        filesystem.delete_file(path)
+
+
 def check_writable(storage: str | Path) -> None:
     """Make sure, before anything starts, that rows can be written; leaves nothing behind.
 
@@ -78,7 +89,7 @@ def check_writable(storage: str | Path) -> None:
     """
     filesystem, base = open_storage(storage)
     created = _missing_folders(filesystem, base)
-    probe = f"{base}/.probe-{uuid.uuid4().hex}"
+    probe = f"{base}/.probe-{world().token()}"
     try:
         filesystem.create_dir(base, recursive=True)
         atomic_write(filesystem, probe, _PROBE)
@@ -108,12 +119,16 @@ def atomic_write(filesystem: FileSystem, path: str, data: bytes) -> None:
     Raises:
         OSError: the file could not be written; nothing is left behind.
     """
-    if filesystem.type_name in _ATOMIC_PUT:
+    if not moves(filesystem):
         with filesystem.open_output_stream(path) as stream:
             stream.write(data)
         return
     folder, _, name = path.rpartition("/")
-    aside = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}"
+    write_aside(filesystem, f"{folder}/.{name}.{world().token()[:8]}", path, data)
+
+
+def write_aside(filesystem: FileSystem, aside: str, path: str, data: bytes) -> None:
+    """Write a file under one name, bring it to the disk, and move it to another; errors as `atomic_write`."""
     try:
         with filesystem.open_output_stream(aside) as stream:
             stream.write(data)

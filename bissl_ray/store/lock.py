@@ -8,24 +8,20 @@ waits, and the others withdraw.
 A claim of a process on this machine is good for as long as that process is alive, stopped or not. One of another
 machine is void when it was not renewed for half a minute by the clock of who looks, who watches it for so long: what
 the clocks of two machines say is never compared. It is marked so for ever: whoever wakes up sees the mark, writes no
-more rows, and ends. (What is written between a look at the mark and the write itself is not held back.)
+more rows, and ends; and what it had begun to write can't get to its place (`store.fence`).
 """
 
-import os
-import socket
-import threading
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Final
 
 from pyarrow.fs import FileSystem, FileType
 from pydantic import BaseModel, ValidationError
 
 from bissl_ray.errors import BadInputError, RunFailedError
-from bissl_ray.store.filesystem import atomic_write, listed, open_storage
+from bissl_ray.store.fence import Holders
+from bissl_ray.store.filesystem import atomic_write, delete_if_there, listed, moves, open_storage
+from bissl_ray.world import Process, world
 
 _BEAT_S: Final = 5.0
 _LEASE_S: Final = 30.0
@@ -61,17 +57,21 @@ class Claim(BaseModel):
 
 
 class Held:
-    """A folder that is held. Its claim is renewed until it is given back, or found to be void."""
+    """A folder that is held. Its claim is renewed until it is given back, or found to be void.
+
+    Attributes:
+        files: writes and removes files, wherever they are, as long as it is held.
+    """
 
     def __init__(self, filesystem: FileSystem, path: str, what: str, on_loss: Callable[[str], None]) -> None:
         """Write the claim, and begin to renew it; arguments as of `locked`, with the claim's path."""
         self._filesystem, self._path, self._what, self._on_loss = filesystem, path, what, on_loss
         self._beats, self._holding = 0, False
-        self._renewing = threading.Lock()
-        self._over = threading.Event()
+        self._renewing = world().lock()
+        self._over = world().event()
+        self.files: Final = Holders(filesystem, _own(path), self.check)
         self._renew()
-        self._thread = threading.Thread(target=self._beat, name=f"lock-{what}", daemon=True)
-        self._thread.start()
+        self._thread = world().start(self._beat, f"lock-{what}")
 
     def goes_in(self) -> None:
         """Say that it holds the folder from now on."""
@@ -89,6 +89,7 @@ class Held:
         self._thread.join()
         with suppress(OSError):
             self._filesystem.delete_file(self._path)
+            self._filesystem.delete_dir(_own(self._path))
 
     @property
     def _loss(self) -> str:
@@ -109,13 +110,10 @@ class Held:
         with self._renewing:
             self._beats += 1
             mine = Claim(
-                host=socket.gethostname(),
-                where=_where(),
-                pid=os.getpid(),
-                started=_started(os.getpid()),
+                **world().process()._asdict(),
                 beat=self._beats,
                 holding=self._holding,
-                renewed_at=time.time(),
+                renewed_at=world().now().timestamp(),
             )
             atomic_write(self._filesystem, self._path, mine.model_dump_json().encode())
 
@@ -142,7 +140,7 @@ def locked(storage: str, folder: str, what: str, on_loss: Callable[[str], None] 
     """
     check_free(storage, folder, what)
     filesystem, base = open_storage(storage)
-    mine = f"{base}/{folder}/{_CLAIM}{uuid.uuid4().hex}.json"
+    mine = f"{base}/{folder}/{_CLAIM}{world().token()}.json"
     filesystem.create_dir(f"{base}/{folder}", recursive=True)
     held = Held(filesystem, mine, what, on_loss)
     try:
@@ -153,9 +151,8 @@ def locked(storage: str, folder: str, what: str, on_loss: Callable[[str], None] 
                     _bury(filesystem, path)
                 elif claim.holding or path < mine:
                     _check_not_held(claim, what)
-            time.sleep(
-                _LOOK_S
-            )  # one with a larger token withdraws when it looks, or was in before this one was written
+            # One with a larger token withdraws when it looks, or was in before this one was written.
+            world().sleep(_LOOK_S)
         held.goes_in()
         yield held
     finally:
@@ -182,33 +179,38 @@ def _alive(filesystem: FileSystem, path: str) -> Claim | None:
     claim = _read(filesystem, path)
     if claim is None:
         return None
-    if claim.where == _where() or (not claim.where and claim.host == socket.gethostname()):
-        return claim if _runs(claim) else None
-    until = time.monotonic() + _LEASE_S
-    while time.monotonic() < until:
-        time.sleep(_LOOK_S)
+    me = world().process()
+    if claim.where == me.where or (not claim.where and claim.host == me.host):
+        return claim if world().runs(Process(claim.host, claim.where, claim.pid, claim.started)) else None
+    until = world().monotonic() + _LEASE_S
+    while world().monotonic() < until:
+        world().sleep(_LOOK_S)
         now = _read(filesystem, path)
         if now is None or now != claim:
             return now
     return None
 
 
-def _runs(claim: Claim) -> bool:
-    """Whether a process of this machine is the one that wrote a claim."""
-    try:
-        with suppress(PermissionError):  # somebody else's, and alive
-            os.kill(claim.pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    return claim.started is None or claim.started == _started(claim.pid)
-
-
 def _bury(filesystem: FileSystem, path: str) -> None:
-    """Make a claim void for ever: its process may only have stood still, and write it again."""
+    """Make a claim void for ever: its process may only have stood still, and write it again.
+
+    Its folder first, so that it is done whoever is stopped in the middle: a claim without the mark is looked at again.
+    """
     if path.endswith(f"/{_EARLIER}"):
-        filesystem.delete_file(path)
-    else:
-        atomic_write(filesystem, path + _VOID, b"")
+        delete_if_there(filesystem, path)
+        return
+    taken = f"{_own(path)}{_VOID}"
+    if moves(filesystem):
+        with suppress(FileNotFoundError):
+            filesystem.move(_own(path), taken)
+    atomic_write(filesystem, path + _VOID, b"")
+    with suppress(OSError):  # left over: what its holder was writing
+        filesystem.delete_dir(taken)
+
+
+def _own(path: str) -> str:
+    """The folder of a claim's holder."""
+    return path.removesuffix(".json")
 
 
 def _is_void(filesystem: FileSystem, path: str) -> bool:
@@ -224,19 +226,3 @@ def _read(filesystem: FileSystem, path: str) -> Claim | None:
             return Claim.model_validate_json(stream.read())
     except (OSError, ValidationError):
         return None
-
-
-def _where() -> str:
-    """What numbers of processes are counted in: this boot of this machine, and the container."""
-    found = [socket.gethostname()]
-    with suppress(OSError):
-        found.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
-        found.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(found)
-
-
-def _started(pid: int) -> int | None:
-    """When a process was started, in ticks since the boot (Linux); None: not known."""
-    with suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
-    return None

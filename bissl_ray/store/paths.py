@@ -1,11 +1,9 @@
 """Where things lie in a storage: names of files and folders, how names are checked, and paths that hold elsewhere."""
 
 import hashlib
-import os
 import re
-import time
-import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
@@ -14,12 +12,15 @@ from pyarrow.fs import FileInfo, FileSystem, FileType
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.filesystem import listed, open_storage
 from bissl_ray.store.schema import RowKind
+from bissl_ray.world import world
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 _READ_AS_DATE_OR_NULL: Final = frozenset({"epoch", "inf", "infinity", "null"})
 
 
 _DIGITS: Final = 32
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAMED_AT: Final = re.compile(r"/[a-z]+-([0-9]{20})-[^/]*$")
 _DIGEST: Final = re.compile(rf"-([0-9a-f]{{{_DIGITS}}})\.parquet$")
 
 
@@ -81,10 +82,23 @@ def sweep_names(storage: str | Path) -> list[str]:
     return sorted(PurePosixPath(info.path).parent.name for info in documents if info.type == FileType.File)
 
 
-def new_file_name(kind: RowKind, content: bytes) -> str:
-    """Give a file name that sorts by time, that no other process or machine gives, and that holds a checksum."""
+def new_file_name(kind: RowKind, content: bytes, at: datetime) -> str:
+    """Give a file name that sorts by time, that no other process or machine gives, and that holds a checksum.
+
+    Args:
+        kind: of its rows.
+        content: of the file.
+        at: not before any of its rows.
+    """
     digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
-    return f"{kind}-{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:12]}-{digest}.parquet"
+    nanoseconds = (at - _EPOCH) // timedelta(microseconds=1) * 1000
+    return f"{kind}-{nanoseconds:020d}-{world().process().pid}-{world().token()[:12]}-{digest}.parquet"
+
+
+def named_at(path: str) -> datetime:
+    """When a file was written by its name; long ago where that says nothing."""
+    found = _NAMED_AT.search(path)
+    return _EPOCH if found is None else _EPOCH + timedelta(microseconds=int(found[1]) // 1000)
 
 
 def is_as_written(path: str, content: bytes | memoryview) -> bool | None:

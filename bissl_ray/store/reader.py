@@ -1,18 +1,18 @@
 """Reads trials and reports of a storage, while others may be writing to it; merges the small files of a sweep."""
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 from pyarrow.fs import FileSystem
 
-from bissl_ray.store.filesystem import atomic_write, open_storage
+from bissl_ray.store.fence import Files
+from bissl_ray.store.filesystem import open_storage
 from bissl_ray.store.paths import StoredFile, list_files, new_file_name, sweep_folder
-from bissl_ray.store.schema import RowKind
-from bissl_ray.store.tables import encode, newest, read_file, unify
+from bissl_ray.store.schema import STAMP, RowKind
+from bissl_ray.store.tables import encode, newest, read_file, to_rows, unify
+from bissl_ray.world import world
 
 _THREADS: Final = 8  # hides the latency of an object store
 _SMALL: Final = 16 * 2**20  # bytes; a larger file is left alone, so that merging stays cheap
@@ -60,17 +60,26 @@ def load_trials(storage: str | Path, dataset: str | None = None) -> pa.Table:
     return read_trials(storage, dataset)
 
 
-def compact(filesystem: FileSystem, base: str, kind: RowKind, dataset: str, sweep: str) -> int:
+def compact(filesystem: FileSystem, files: Files, base: str, kind: RowKind, dataset: str, sweep: str) -> int:
     """Merge a sweep's small files of one kind into one file with the newest row of each trial or report.
 
     The merged file is written whole before its sources are deleted. A crash in between leaves every
     row twice, which reading puts right. Damaged files stay where they are.
+
+    Args:
+        filesystem: of the storage.
+        files: writes and removes there.
+        base: path of the storage.
+        kind: of rows.
+        dataset: of the sweep.
+        sweep: its name.
 
     Returns:
         How many small files there are afterwards.
 
     Raises:
         OSError: the storage refused; no row is lost.
+        RunFailedError: another process has taken the sweep.
     """
     small = [f for f in list_files(filesystem, base, kind, dataset, sweep) if f.size < _SMALL]
     try:
@@ -81,10 +90,12 @@ def compact(filesystem: FileSystem, base: str, kind: RowKind, dataset: str, swee
         return len(small)
     merged = newest(unify([table for _, table in read], kind), kind)
     data = encode(merged)
-    atomic_write(filesystem, f"{sweep_folder(base, dataset, sweep)}/{new_file_name(kind, data)}", data)
+    stamps = [row[STAMP[kind]] for row in to_rows(merged.select([STAMP[kind]]))]
+    at = max([world().now(), *filter(None, stamps)])
+    name = new_file_name(kind, data, at)
+    files.write(f"{sweep_folder(base, dataset, sweep)}/{name}", data)
     for stored, _ in read:
-        with suppress(FileNotFoundError):  # another process merged it too, and was faster
-            filesystem.delete_file(stored.path)
+        files.remove(stored.path)
     return len(small) - len(read) + 1
 
 
@@ -96,8 +107,8 @@ def _read_files(filesystem: FileSystem, files: list[StoredFile]) -> list[tuple[S
     """
     if not files:
         return []
-    with ThreadPoolExecutor(min(_THREADS, len(files))) as pool:
-        outcomes = list(pool.map(lambda stored: _read_or_error(filesystem, stored), files))
+    most = min(_THREADS, len(files))
+    outcomes = world().side_by_side(lambda stored: _read_or_error(filesystem, stored), files, most)
     good = []
     for stored, outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, pa.Table):

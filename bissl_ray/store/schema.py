@@ -129,6 +129,12 @@ KEYS: Final[Mapping[RowKind, tuple[str, ...]]] = {
 }
 """What makes two rows the same one."""
 
+
+def report_key(row: Row) -> tuple[Any, ...]:
+    """Which of its trial's reports a row is."""
+    return tuple(row.get(name) for name in KEYS["reports"][3:])
+
+
 STAMP: Final[Mapping[RowKind, str]] = {"trials": "updated_at", "reports": "reported_at"}
 """The column that tells which of two rows is the newer."""
 

@@ -1,9 +1,7 @@
 """Writes the trials and reports of one sweep as they come, so that a killed process loses nearly nothing."""
 
 import errno
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +9,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.store.filesystem import atomic_write, open_storage, reason
-from bissl_ray.store.paths import check_name, list_files, new_file_name, sweep_folder
-from bissl_ray.store.reader import compact, read_trials
+from bissl_ray.store.fence import Anyones, Files
+from bissl_ray.store.filesystem import open_storage, reason
+from bissl_ray.store.paths import check_name, list_files, named_at, new_file_name, sweep_folder
+from bissl_ray.store.reader import compact, read_reports, read_trials
 from bissl_ray.store.schema import (
     ALLOWED,
     COLUMNS,
@@ -27,9 +27,11 @@ from bissl_ray.store.schema import (
     RowKind,
     coerce,
     file_schema,
+    report_key,
 )
 from bissl_ray.store.tables import encode, to_rows
 from bissl_ray.words import PARAMETER_PREFIX
+from bissl_ray.world import world
 
 _FLUSH_INTERVAL: Final = 0.3  # seconds; rows wait so long for company
 _RETRY_INTERVAL: Final = 1.0  # seconds between tries while the storage refuses
@@ -54,7 +56,7 @@ class SweepWriter:
         dataset: str,
         sweep: str,
         parameters: Mapping[str, type],
-        may_write: Callable[[], None] = lambda: None,
+        files: Files | None = None,
     ) -> None:
         """Open a new sweep, or an existing one with the rows it has.
 
@@ -64,7 +66,7 @@ class SweepWriter:
             sweep: name of the sweep.
             parameters: hyperparameter (no prefix) -> float, int, bool or str. Giving all settings of a
                 trial, searched or not, keeps the columns of all sweeps alike.
-            may_write: asked before a file is written or merged; raises where another process has taken the sweep.
+            files: writes and removes the files of rows, for as long as the sweep is held; None: nobody holds it.
 
         Raises:
             BadInputError: a name can't be used, or the sweep has a parameter stored under another type.
@@ -74,8 +76,9 @@ class SweepWriter:
         for name, type_ in parameters.items():
             if type_ not in PARAMETER_TYPES:
                 raise ValueError(f"parameter {name} has type {type_}; a column holds float, int, bool or str")
+        self._storage = storage
         self._filesystem, self._base = open_storage(storage)
-        self._may_write = may_write
+        self._hand = files or Anyones(self._filesystem)
         self._dataset, self._sweep = check_name("dataset", dataset), check_name("sweep", sweep)
         self._types: dict[str, pa.DataType] = {
             PARAMETER_PREFIX + name: PARAMETER_TYPES[type_] for name, type_ in parameters.items()
@@ -84,17 +87,16 @@ class SweepWriter:
         self._last_stamp = datetime.min.replace(tzinfo=UTC)
         self._load(read_trials(storage, dataset, sweep))
         self._filesystem.create_dir(sweep_folder(self._base, dataset, sweep), recursive=True)
-        self._files: dict[RowKind, int] = {
-            kind: len(list_files(self._filesystem, self._base, kind, dataset, sweep)) for kind in COLUMNS
-        }
+        there = {kind: list_files(self._filesystem, self._base, kind, dataset, sweep) for kind in COLUMNS}
+        self._files: dict[RowKind, int] = {kind: len(files) for kind, files in there.items()}
+        self._last_stamp = max([self._last_stamp, *(named_at(f.path) for files in there.values() for f in files)])
         self._waiting: dict[RowKind, list[Row]] = {"trials": [], "reports": []}
-        self._rows_changed = threading.Condition()
-        self._writing = threading.Lock()
-        self._closing = threading.Event()
+        self._rows_changed = world().condition()
+        self._writing = world().lock()
+        self._closing = world().event()
         self._failing_since: datetime | None = None
         self._trouble: Exception | None = None
-        self._thread = threading.Thread(target=self._write_until_closed, name=f"store-{sweep}", daemon=True)
-        self._thread.start()
+        self._thread = world().start(self._write_until_closed, f"store-{sweep}")
 
     @property
     def trouble(self) -> str | None:
@@ -129,8 +131,7 @@ class SweepWriter:
         with self._rows_changed:
             whole = self._trials.get(str(checked.get("trial")), {}) | checked
             _require("trials", whole)
-            self._last_stamp = max(datetime.now(UTC), self._last_stamp + timedelta(microseconds=1))
-            whole |= {"updated_at": self._last_stamp, "schema_version": SCHEMA_VERSION}
+            whole |= {"updated_at": self._stamp(), "schema_version": SCHEMA_VERSION}
             self._trials[whole["trial"]] = whole
             self._waiting["trials"].append(whole)
             self._rows_changed.notify_all()
@@ -146,11 +147,20 @@ class SweepWriter:
             Exception: what the writing thread met.
         """
         self._raise_failure()
-        whole = {"reported_at": datetime.now(UTC)} | self._checked("reports", row)
-        _require("reports", whole)
+        checked = self._checked("reports", row)
+        _require("reports", checked)
         with self._rows_changed:
+            whole = {"reported_at": self._stamp()} | checked
             self._waiting["reports"].append(whole | {"schema_version": SCHEMA_VERSION})
             self._rows_changed.notify_all()
+
+    def reported(self, trial: str) -> set[tuple[Any, ...]]:
+        """Which reports of a trial there are, written or waiting, each as `report_key` has it (raises OSError)."""
+        with self._rows_changed:
+            waiting = [row for row in self._waiting["reports"] if row["trial"] == trial]
+        written = read_reports(self._storage, self._dataset, self._sweep)
+        rows = to_rows(written.filter(pc.equal(written["trial"], trial)))
+        return {report_key(row) for row in (*rows, *waiting)}
 
     def flush(self) -> None:
         """Write what waits, now.
@@ -175,10 +185,9 @@ class SweepWriter:
             self._rows_changed.notify_all()
         self._thread.join()
         self._flush_for_good()
-        self._may_write()
         with suppress(OSError):  # merging only tidies up: every row is on disk
             for kind in COLUMNS:
-                compact(self._filesystem, self._base, kind, self._dataset, self._sweep)
+                self._merge(kind)
 
     def __enter__(self) -> Self:
         return self
@@ -241,19 +250,26 @@ class SweepWriter:
         schema = file_schema(kind, self._types if kind == "trials" else {})
         folder = sweep_folder(self._base, self._dataset, self._sweep)
         try:
-            self._may_write()
             data = encode(pa.Table.from_pylist(newest, schema=schema))
-            atomic_write(self._filesystem, f"{folder}/{new_file_name(kind, data)}", data)
+            self._hand.write(f"{folder}/{new_file_name(kind, data, self._last_stamp)}", data)
         except Exception as error:
             with self._rows_changed:
                 self._waiting[kind] = rows + self._waiting[kind]
             self._trouble = error
-            self._failing_since = self._failing_since or datetime.now(UTC)
+            self._failing_since = self._failing_since or world().now()
             raise
         self._trouble = self._failing_since = None
         self._files[kind] += 1
         if self._files[kind] > _MOST_SMALL_FILES:
-            self._files[kind] = compact(self._filesystem, self._base, kind, self._dataset, self._sweep)
+            self._merge(kind)
+
+    def _merge(self, kind: RowKind) -> None:
+        self._files[kind] = compact(self._filesystem, self._hand, self._base, kind, self._dataset, self._sweep)
+
+    def _stamp(self) -> datetime:
+        """The time, later than of any row before, those of another machine's clock among them."""
+        self._last_stamp = max(world().now(), self._last_stamp + timedelta(microseconds=1))
+        return self._last_stamp
 
     def _raise_failure(self) -> None:
         """Raise what the thread met, unless it may pass by itself."""
@@ -263,7 +279,7 @@ class SweepWriter:
         if error is None or since is None:
             return
         if isinstance(error, OSError):
-            passing = error.errno in _NO_ROOM or (datetime.now(UTC) - since).total_seconds() < _PATIENCE
+            passing = error.errno in _NO_ROOM or (world().now() - since).total_seconds() < _PATIENCE
             if passing:
                 return
         raise error
@@ -280,7 +296,7 @@ class SweepWriter:
                         f"{self.trouble}; they are lost with this process. Make room and resume the sweep: "
                         f"trials that were under way run again",
                     ) from error
-            time.sleep(_RETRY_INTERVAL / 2)
+            world().sleep(_RETRY_INTERVAL / 2)
 
 
 def _require(kind: RowKind, row: Row) -> None:

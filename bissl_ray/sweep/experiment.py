@@ -25,6 +25,7 @@ from bissl_ray.search.history import control_settings, planner_of, work_of_sweep
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import Plan
 from bissl_ray.store import SweepWriter
+from bissl_ray.store.fence import Files
 from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
@@ -52,7 +53,7 @@ def run_experiment(
     view: View,
     stopped: Interrupt,
     budget: Budget | None,
-    may_write: Callable[[], None] = lambda: None,
+    files: Files | None = None,
     runner: type[TrialRunner] = TrialRunner,
 ) -> Planner:
     """Run what the planner says until it is finished or `stopped()`.
@@ -64,7 +65,7 @@ def run_experiment(
         view: shows progress.
         stopped: whether to stop; asked several times a second, and asked to when no trial could succeed.
         budget: limit on exploring.
-        may_write: asked before each file of rows is written; raises where another process has taken the sweep.
+        files: writes the files of rows, for as long as the sweep is held; None: nobody holds it.
         runner: what Tune has run the trials.
 
     Returns:
@@ -72,7 +73,7 @@ def run_experiment(
     """
     request = document.request
     planner, proposals = planner_of(request, storage, HandedOver(storage, request.name))
-    with SweepWriter(storage, request.dataset, request.name, parameter_types(), may_write) as writer:
+    with SweepWriter(storage, request.dataset, request.name, parameter_types(), files) as writer:
         flight = InFlight(planner, proposals, writer, place.slots, partial(_progress_of, storage, request.name))
         recorder = Recorder(flight, forecast_of(document, planner), view, stopped.ask)
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]

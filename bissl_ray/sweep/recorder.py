@@ -2,11 +2,9 @@
 
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from ray import tune
@@ -18,11 +16,12 @@ from bissl_ray.search.forecast import Climb, Forecast, Underway
 from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.documents import git_state, versions
-from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row
+from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row, report_key
 from bissl_ray.sweep.searcher import InFlight
 from bissl_ray.words import Status, Step
 from bissl_ray.workers.group import OVER
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
+from bissl_ray.world import world
 
 _STORAGE_FULL = re.compile(r"No space left on device|Disk quota exceeded|QuotaExceeded")
 _PAUSES: Final = 10
@@ -70,7 +69,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._view = view
         self._give_up = give_up
         self._forecast = forecast
-        self._begin = time.monotonic()
+        self._begin = world().monotonic()
         self._losses: Counter[str] = Counter()
         self._since: dict[str, float] = {}
         self._climbs: dict[str, Climb] = {}
@@ -86,7 +85,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write the trial's row."""
-        self._since[trial.trial_id] = time.monotonic()
+        self._since[trial.trial_id] = world().monotonic()
         running = self._flight.running.get(trial.trial_id)
         if running is None or running.plan.step == Step.TEST:
             return
@@ -105,7 +104,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "labels_per_class": order.data.labels_per_class,
                 "label_draw": order.data.label_draw,
                 # Trials are replayed in the order in which they were proposed, not in that of their going on.
-                **({} if record.curve else {"started_at": datetime.now(UTC)}),
+                **({} if record.curve else {"started_at": world().now()}),
                 "git": git_state(),
                 "versions": versions(),
                 # What the workers run, never the point that proposed it: of the control the two differ.
@@ -120,13 +119,10 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if running is None or OVER in result:
             return
         record, objective = running.plan.record, result.get("objective")
-        row = {name: result[name] for name in REPORT_COLUMNS if name in result}
-        self._writer.report({**row, "trial": record.trial, "reported_at": datetime.now(UTC)})
+        self._catch_up(record, result)
+        self._reported(record, result)
         if record.step == Step.SEARCH:
             self._climbs[trial.trial_id] = self._climbed(trial)
-        if record.step == Step.SEARCH and objective is not None:
-            record.curve[result["alternation"]] = objective
-            self._flight.proposals.report(record.trial, result["alternation"], objective)
         record.objective = objective
         self._objective_name = result["so_far"].get("objective_name", self._objective_name)
         # A trial that is stopped, fails or is lost after this keeps what it has come to and cost.
@@ -183,6 +179,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         climb, seconds = self._took(trial)
         plan = running.plan
         record = plan.record
+        self._catch_up(record, result)
         if status == Status.FAILED and _STORAGE_FULL.search(reason or ""):
             # Not the trial's fault: it stays "running", and resuming takes it up again.
             self._give_up(f"the storage is full ({record.trial} could not write: {reason})")
@@ -198,16 +195,34 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._forecast.learn(plan.kind, seconds, climb, went_on=len(record.curve) > climb.reports > 0)
         self.show()
 
+    def _reported(self, record: Record, row: Row) -> None:
+        own = {name: row[name] for name in REPORT_COLUMNS if name in row}
+        self._writer.report({**own, "trial": record.trial})
+        objective = row.get("objective")
+        if record.step == Step.SEARCH and objective is not None:
+            record.curve[row["alternation"]] = objective
+            self._flight.proposals.report(record.trial, row["alternation"], objective)
+
+    def _catch_up(self, record: Record, result: Mapping[str, Any]) -> None:
+        """Write down what a trial that goes on had told before, where a driver heard it that was killed too soon."""
+        heard = {("bissl", alternation) for alternation in record.curve}
+        earlier = [row for row in result.get("earlier", ()) if (row["stage"], row.get("alternation")) not in heard]
+        if earlier:
+            written = self._writer.reported(record.trial)
+            for row in earlier:
+                if report_key(row) not in written:
+                    self._reported(record, row)
+
     def _climbed(self, trial: Trial) -> Climb:
         """How far an explore trial has come with the report that it has just made."""
         before = self._climbs.get(trial.trial_id, Climb())
-        now = time.monotonic()
+        now = world().monotonic()
         seconds = now - self._since.get(trial.trial_id, now)
         return Climb(before.reports + 1, before.first if before.reports else seconds, seconds)
 
     def _took(self, trial: Trial) -> tuple[Climb, float]:
         """How far a run that is over has come, and how long it took."""
-        now = time.monotonic()
+        now = world().monotonic()
         return self._climbs.pop(trial.trial_id, Climb()), now - self._since.pop(trial.trial_id, now)
 
     def _tested(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
@@ -238,7 +253,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "status": status,
                 "status_reason": reason,
                 "objective": objective,
-                "ended_at": None if status == Status.PAUSED else datetime.now(UTC),
+                "ended_at": None if status == Status.PAUSED else world().now(),
                 **{name: result[name] for name in _RESULT_COLUMNS if name in result},
             }
         )
@@ -258,7 +273,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         for record, reason in self._planner.settle():
             with suppress(OSError):
                 self._flight.progress_of(record.trial).clear()
-            ended = {"status": Status.PRUNED, "status_reason": reason, "ended_at": datetime.now(UTC)}
+            ended = {"status": Status.PRUNED, "status_reason": reason, "ended_at": world().now()}
             self._writer.trial({"trial": record.trial, **ended})
             self.show()
 
@@ -273,10 +288,14 @@ class Recorder(tune.Callback):  # type: ignore[misc]
 
         Drawing may take a tenth of the time at most: ranking ten thousand trials takes long.
         """
-        if self._news_since is not None and self._iteration > self._news_since and time.monotonic() >= self._next_look:
-            begin = time.monotonic()
+        if (
+            self._news_since is not None
+            and self._iteration > self._news_since
+            and world().monotonic() >= self._next_look
+        ):
+            begin = world().monotonic()
             self.draw()
-            self._next_look = begin + _PAUSES * (time.monotonic() - begin)
+            self._next_look = begin + _PAUSES * (world().monotonic() - begin)
 
     def draw(self) -> None:
         """Bring the live view up to date, now."""
@@ -292,7 +311,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 pruned=ledger.ended[Status.PRUNED],
                 failed=ledger.ended[Status.FAILED],
                 paused=len(ledger.paused),
-                elapsed=time.monotonic() - self._begin,
+                elapsed=world().monotonic() - self._begin,
                 left=self._forecast.left(planner.to_come(), self._underway(), self._flight.slots),
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
                 objective_name=self._objective_name,
@@ -303,7 +322,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         )
 
     def _underway(self) -> Iterator[Underway]:
-        now = time.monotonic()
+        now = world().monotonic()
         for trial, (plan, order) in self._flight.running.items():
             elapsed = now - self._since.get(trial, now)
             if plan.step == Step.SEARCH:

@@ -79,6 +79,9 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             return str(TrialScheduler.CONTINUE)
         # Rungs are keyed by our own trial name, which survives a resume; Tune's identifier does not.
         known = SimpleNamespace(trial_id=trial.config["trial"])
+        for row in result.get("earlier", ()):  # that the sweep's history may lack
+            if row.get("alternation") is not None:
+                self._bracket(known.trial_id).on_result(known, row["alternation"], row["objective"])
         action = self._bracket(known.trial_id).on_result(known, alternation, result["objective"])
         self._num_stopped += action == TrialScheduler.STOP
         return str(action)

@@ -76,7 +76,7 @@ def run_session(
         # Imports Ray, whose environment had to be set before.
         from bissl_ray.sweep.experiment import run_experiment
 
-        planner = run_experiment(document, storage, place, view, interrupt, budget, under_way.lock.check)
+        planner = run_experiment(document, storage, place, view, interrupt, budget, under_way.lock.files)
     return outcome_of(request.name, storage, planner, interrupt(), interrupt.reason)
 
 

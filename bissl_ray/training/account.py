@@ -1,13 +1,13 @@
 """What a trial has come to and cost, and its reports."""
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypedDict
 
 from bissl_ray.progress import Sender
 from bissl_ray.training.peak_memory import PeakMemory
 from bissl_ray.training.worker import Worker
+from bissl_ray.world import world
 
 
 class Totals(TypedDict, total=False):
@@ -52,14 +52,17 @@ class Account:
     Attributes:
         totals: what the trial's result will say; survives interruption.
         objective_name: `Metric.objective_name` of the metric that the field uses on this dataset.
+        told: all reports that were made, earlier attempts' too; of plain values, to be saved with where the trial is.
     """
 
     def __init__(self, worker: Worker, sender: Sender, objective_name: str) -> None:
         self.totals: Totals = {}
+        self.told: list[dict[str, Any]] = []
+        self._earlier: list[dict[str, Any]] = []
         self.objective_name = objective_name
         self._worker = worker
         self._sender = sender
-        self._begin = time.monotonic()
+        self._begin = world().monotonic()
         self._seconds_before = 0.0
         self._apart = 0.0
         self._memory = PeakMemory(worker.device)
@@ -67,7 +70,7 @@ class Account:
     @property
     def seconds(self) -> float:
         """Time that the trial has taken, without what was counted apart."""
-        return self._seconds_before + time.monotonic() - self._begin - self._apart
+        return self._seconds_before + world().monotonic() - self._begin - self._apart
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -75,15 +78,20 @@ class Account:
 
         Work that a device still does before and after the block is to be waited for by who uses this.
         """
-        begin = time.monotonic()
+        begin = world().monotonic()
         yield
-        spent = time.monotonic() - begin
+        spent = world().monotonic() - begin
         self._apart += spent
         self.totals["alignment_seconds"] = self.totals.get("alignment_seconds", 0.0) + spent
 
-    def go_on(self, totals: Totals, seconds: float) -> None:
-        """Take up what an earlier attempt had come to, and the time it took."""
+    def go_on(self, totals: Totals, seconds: float, told: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Take up what an earlier attempt had come to, the time it took, and what it had told.
+
+        It may have told it to a driver that was killed before it had written it down: the next report says it again.
+        """
         self.totals, self._seconds_before = totals, seconds
+        self.told = [dict(row) for row in told]
+        self._earlier = list(self.told)
 
     @property
     def so_far(self) -> dict[str, Any]:
@@ -103,8 +111,18 @@ class Account:
     def report(self, row: Mapping[str, Any]) -> None:
         """Report a row, with the time it was made at and what the trial has come to; called on every worker.
 
+        The first of a further attempt has beside it, as `earlier`, those of the attempts before.
+
         Raises:
             TrialStoppedError: the answer is to stop; alike on every worker.
         """
-        whole = {"objective_name": self.objective_name, "seconds": self.seconds, **row, "so_far": self.so_far}
-        self._sender.report(whole, self._worker.is_chief)
+        whole = {"objective_name": self.objective_name, "seconds": self.seconds, **row}
+        again = self.again
+        self.told.append(whole)
+        self._sender.report({**whole, **again, "so_far": self.so_far}, self._worker.is_chief)
+
+    @property
+    def again(self) -> dict[str, Any]:
+        """What earlier attempts had told, once: for a report, or for the trial's result if there is none any more."""
+        earlier, self._earlier = self._earlier, []
+        return {"earlier": earlier} if earlier else {}

@@ -1,15 +1,15 @@
 """Tensors in and out of the storage, whole or not at all; and the checkpoint that a trial goes on from."""
 
 import io
-import time
 from contextlib import suppress
 from typing import Any, Final
 
 import torch
 from pyarrow.fs import FileType
 
-from bissl_ray.store.filesystem import atomic_write, open_storage
+from bissl_ray.store.filesystem import atomic_write, delete_if_there, open_storage
 from bissl_ray.store.paths import trial_folder
+from bissl_ray.world import world
 
 _WRITING_SHARE: Final = 0.05
 """A trial's checkpoints may take this share of its time: a slow disk is written to less often."""
@@ -46,9 +46,8 @@ def exists(storage: str, path: str) -> bool:
 
 def remove_file(storage: str, path: str) -> None:
     """Remove `<storage>/<path>` if it is there."""
-    if exists(storage, path):
-        filesystem, base = open_storage(storage)
-        filesystem.delete_file(f"{base}/{path}")
+    filesystem, base = open_storage(storage)
+    delete_if_there(filesystem, f"{base}/{path}")
 
 
 def remove_folder(storage: str, path: str) -> None:
@@ -96,7 +95,7 @@ class SavedProgress:
         self._storage = storage
         self._folder = folder
         self._path = progress_file(folder)
-        self._last_end = time.monotonic()
+        self._last_end = world().monotonic()
         self._last_cost = 0.0
 
     def load(self) -> dict[str, Any] | None:
@@ -106,13 +105,13 @@ class SavedProgress:
     @property
     def due(self) -> bool:
         """Whether writing again now would stay within its share of the time."""
-        return (time.monotonic() - self._last_end) * _WRITING_SHARE >= self._last_cost
+        return (world().monotonic() - self._last_end) * _WRITING_SHARE >= self._last_cost
 
     def save(self, content: dict[str, Any]) -> None:
         """Write now."""
-        begin = time.monotonic()
+        begin = world().monotonic()
         write_tensors(self._storage, self._path, content)
-        self._last_end = time.monotonic()
+        self._last_end = world().monotonic()
         self._last_cost = self._last_end - begin
 
     def clear(self) -> None:

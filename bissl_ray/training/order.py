@@ -1,5 +1,6 @@
 """What a worker group is asked to do: one trial, described completely and serialisably."""
 
+import hashlib
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -66,6 +67,14 @@ class Order(BaseModel):
     pictures: int = 0
     inherits: bool = False
     until: int | None = None
+
+    @property
+    def identity(self) -> str:
+        """What makes its run this one and no other, as digits: a checkpoint of another's is not gone on from."""
+        own = {"settings", "seed", "control", "fresh", "with_upper_budget", "start"}
+        # Without defaults: settings that a later release adds change nothing.
+        whole = self.model_dump_json(include=own, exclude_defaults=True)
+        return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
     @property
     def folder(self) -> str:

@@ -68,4 +68,5 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
         trial.data.close()
     if worker.is_chief:
         trial.progress.clear()
-    return {**trial.account.so_far, "first_step_at": trial.data.first_batch_at, "ended_at": time.time()}
+    account = trial.account
+    return {**account.so_far, **account.again, "first_step_at": trial.data.first_batch_at, "ended_at": time.time()}

@@ -1,7 +1,7 @@
 """One trial on this worker: its models in and out, and the stage that it is at."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -88,9 +88,9 @@ class Trial:
         self._check_shares()
         saved = self.progress.load()
         # A look at the test split has the name of the run that it looks at, and nothing to do with its progress.
-        if saved is not None and saved["stage"] in self.order.stages:
+        if saved is not None and saved["stage"] in self.order.stages and self._is_own(saved):
             self.models.start_from(saved["models"], "the trial's own checkpoint")
-            self.account.go_on(saved["totals"], saved["seconds"])
+            self.account.go_on(saved["totals"], saved["seconds"], saved.get("told", ()))
             return saved["stage"], saved["state"]
         if self.order.inherits:
             return self._take_over()
@@ -108,6 +108,17 @@ class Trial:
                 raise in_step(error) from None
         self.models.start_from(content, self.order.start)
         return self.order.stages[0], None
+
+    def _is_own(self, saved: Mapping[str, Any]) -> bool:
+        """Whether a checkpoint in the trial's folder is of its run.
+
+        A driver that was killed before it had written down what it was to run proposes another trial of that name when
+        the sweep is resumed, and the one before may have saved something.
+        """
+        own = saved.get("identity", self.order.identity) == self.order.identity
+        if not own:
+            self.note(f"{self.order.trial} begins anew: the checkpoint in its folder is of a run with other settings")
+        return bool(own)
 
     def _take_over(self) -> tuple[str, Any]:
         """Begin where another trial was, with settings of its own; what that one has cost stays with it."""
@@ -180,7 +191,9 @@ class Trial:
             where = {"stage": stage, "state": state(), "models": self.models.content()}
             # Else only insurance: a storage that refuses for a moment must not cost the trial.
             with nullcontext() if stop or surely else suppress(OSError):
-                self.progress.save({**where, "seconds": self.account.seconds, "totals": self.account.totals})
+                account = self.account
+                known = {"seconds": account.seconds, "totals": account.totals, "told": account.told}
+                self.progress.save({**where, **known, "identity": self.order.identity})
         if stop:
             raise TrialStoppedError
 

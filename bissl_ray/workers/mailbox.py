@@ -6,13 +6,12 @@ one is dropped. Plain threads and no Ray: a group in process uses it directly, a
 through an actor that takes no CPU.
 """
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bissl_ray.progress import Report, TrialEnded
+from bissl_ray.world import world
 
 if TYPE_CHECKING:
     from bissl_ray.progress import Sender
@@ -53,7 +52,7 @@ class Mailbox:
     """Thread-safe; every method returns within its timeout."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._changed = world().condition()
         self._trial: _Trial | None = None
         self._messages: list[Message] = []
         self._closed = False
@@ -96,10 +95,10 @@ class Mailbox:
         A trial that was taken before and never ended had its workers die: it is taken again, up to
         `MOST_ATTEMPTS` times, then failed.
         """
-        deadline = time.monotonic() + timeout
+        deadline = world().monotonic() + timeout
         with self._changed:
             while True:
-                left = deadline - time.monotonic()
+                left = deadline - world().monotonic()
                 if not self._changed.wait_for(lambda: self._closed or self._open_trial() is not None, max(left, 0)):
                     return None
                 if self._closed:

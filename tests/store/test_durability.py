@@ -7,12 +7,15 @@ import sys
 import textwrap
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 
 from bissl_ray.store import DamagedFileWarning, SweepWriter, read_reports, read_trials
+from bissl_ray.store.fence import Anyones
 from bissl_ray.store.filesystem import open_storage
 from bissl_ray.store.reader import compact
+from bissl_ray.world import World, inside
 from tests.cli.command import run_here
 
 ROWS = 300
@@ -81,8 +84,12 @@ def test_merging_says_how_many_small_files_are_left(storage, start, open_writer)
         for alternation in range(3):
             writer.report({"trial": "a", "stage": "bissl", "alternation": alternation})
             writer.flush()
-        assert compact(filesystem, base, "reports", "cars", "first") == len(files(storage, "reports")) == 1
-        assert compact(filesystem, base, "reports", "cars", "first") == 1
+        assert (
+            compact(filesystem, Anyones(filesystem), base, "reports", "cars", "first")
+            == len(files(storage, "reports"))
+            == 1
+        )
+        assert compact(filesystem, Anyones(filesystem), base, "reports", "cars", "first") == 1
 
 
 def test_closing_leaves_one_row_per_trial_in_one_file(storage, start, open_writer):
@@ -228,21 +235,21 @@ def test_two_writers_in_two_processes_do_not_disturb_each_other(storage):
     assert len(trials) == 80 and set(trials) == {f"{name}-{index}" for name in "pq" for index in range(40)}
 
 
-def test_the_clock_going_back_between_two_processes_loses_no_update(storage, start, open_writer, monkeypatch):
+def test_the_clock_going_back_between_two_processes_loses_no_update(storage, start, open_writer):
     with open_writer() as writer:
         writer.trial(start("a"))
+        writer.report({"trial": "a", "stage": "bissl", "alternation": 1, "objective": 0.1})
     later = read_trials(storage)["updated_at"][0].as_py()
-    import bissl_ray.store.writer as module
 
-    class Yesterday(module.datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return later - module.timedelta(days=1)
+    class Yesterday(World):
+        def now(self):
+            return later - timedelta(days=1)
 
-    monkeypatch.setattr(module, "datetime", Yesterday)
-    with SweepWriter(storage, "cars", "first", {}) as writer:
+    with inside(Yesterday()), SweepWriter(storage, "cars", "first", {}) as writer:
         writer.trial({"trial": "a", "status": "complete"})
+        writer.report({"trial": "a", "stage": "bissl", "alternation": 1, "objective": 0.2})
     assert read_trials(storage)["status"].to_pylist() == ["complete"]
+    assert read_reports(storage)["objective"].to_pylist() == [0.2]
 
 
 def test_the_thread_writes_without_being_asked(storage, start, open_writer):

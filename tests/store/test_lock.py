@@ -16,11 +16,14 @@ import pytest
 
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.store import SweepWriter, lock, read_trials
+from bissl_ray.store.fence import Holders
 from bissl_ray.store.lock import Held, check_free, locked
+from bissl_ray.world import world
 
 RACER = """
 import sys, time
 from bissl_ray.errors import BadInputError
+from bissl_ray.store.fence import Holders
 from bissl_ray.store.lock import locked
 folder, begin, mark = sys.argv[1], float(sys.argv[2]), sys.argv[3]
 time.sleep(max(0, begin - time.time()))
@@ -35,6 +38,7 @@ except BadInputError:
 """Holds the sweep for half a second, or is refused."""
 HOLDER = """
 import sys, time
+from bissl_ray.store.fence import Holders
 from bissl_ray.store.lock import locked
 with locked(sys.argv[1], "sweeps/night", "sweep night"):
     print("in", flush=True)
@@ -156,7 +160,7 @@ def test_a_process_that_stands_still_holds_it(tmp_path: Path, _short: None) -> N
 
 
 def test_a_number_that_another_process_has_now_holds_nothing(tmp_path: Path) -> None:
-    claim(tmp_path, host=socket.gethostname(), where=lock._where(), pid=os.getpid(), started=1)
+    claim(tmp_path, host=socket.gethostname(), where=world().process().where, pid=os.getpid(), started=1)
     with hold(tmp_path, "night"):
         assert _holders(tmp_path) == [os.getpid()]
 
@@ -206,11 +210,25 @@ def test_who_wakes_up_after_another_machine_took_it_writes_no_row(tmp_path: Path
         held._renew()
         with hold(tmp_path, "night"):
             pass
-        writer = SweepWriter(tmp_path, "digits", "night", {}, held.check)
+        writer = SweepWriter(tmp_path, "digits", "night", {}, held.files)
         writer.trial({"trial": "t000", "status": "running", "phase": "explore", "step": "search"})
         with pytest.raises(RunFailedError):
             writer.close()
     assert read_trials(tmp_path).num_rows == 0
+
+
+def test_what_was_begun_before_the_sweep_was_taken_does_not_get_to_its_place(tmp_path: Path) -> None:
+    filesystem, _ = lock.open_storage(str(tmp_path))
+    kept, late, folder = str(tmp_path / "kept"), str(tmp_path / "late"), str(tmp_path / "sweeps/night/lock-aa")
+    # It has looked already, and seen that it holds the sweep: so it always does here.
+    files = Holders(filesystem, folder, lambda: None)
+    files.write(kept, b"rows")
+    lock._bury(filesystem, f"{folder}.json")
+    with pytest.raises(FileNotFoundError):
+        files.write(late, b"rows")
+    files.remove(kept)
+    assert not Path(late).exists() and Path(kept).read_bytes() == b"rows"
+    assert [path.name for path in Path(folder).parent.iterdir()] == ["lock-aa.json.void"]
 
 
 def _on_disk(path: Path) -> tuple[lock.FileSystem, str]:

@@ -137,7 +137,12 @@ def assert_ends_alike_wherever_stopped(
             run(again, reports=Reports(stop_at))
         rest = Reports()
         found = run(again, reports=rest)
+        earlier = rest[0].get("earlier", [])
         assert without_clock(rest) == without_clock(rows[stop_at - 1 :])
+        # The first that it says is beside what it had said until it was saved.
+        assert [untimed(row) for row in earlier] == [
+            {key: value for key, value in untimed(row).items() if key != "so_far"} for row in rows[: stop_at - 1]
+        ]
         assert found == {**result, "checkpoint": f"{again.folder}/finetuned.pt"}
         assert_bit_equal(saved_models(again), saved_models(whole))
 
@@ -166,8 +171,9 @@ def assert_bit_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.T
 
 
 def without_clock(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reports without their times and memory, and without the path of the trial's own checkpoint."""
-    return [{**untimed(row), "so_far": untimed(row["so_far"]) | {"checkpoint": None}} for row in rows]
+    """Reports without times and memory, the path of the trial's own checkpoint, and what they tell again."""
+    own = [{key: value for key, value in row.items() if key != "earlier"} for row in rows]
+    return [{**untimed(row), "so_far": untimed(row["so_far"]) | {"checkpoint": None}} for row in own]
 
 
 def untimed(values: dict[str, Any]) -> dict[str, Any]:

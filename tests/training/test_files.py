@@ -15,7 +15,7 @@ from bissl_ray.training.files import SavedProgress, exists, read_tensors, write_
 def ticking(monkeypatch):
     """A clock that goes one second further whenever it is read: every save then takes one second."""
     seconds = iter(range(10**6))
-    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr(files, "world", lambda: SimpleNamespace(monotonic=lambda: float(next(seconds))))
 
 
 def test_writing_keeps_to_its_share_of_the_time(tmp_path, ticking):
