@@ -30,6 +30,7 @@ from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
+from bissl_ray.sweep.silence import Silence
 from bissl_ray.training.files import HandedOver, SavedProgress
 from bissl_ray.training.order import Order, of_method
 from bissl_ray.words import Phase, Status, Step
@@ -75,7 +76,8 @@ def run_experiment(
     planner, proposals = planner_of(request, storage, HandedOver(storage, request.name))
     with SweepWriter(storage, request.dataset, request.name, parameter_types(), files) as writer:
         flight = InFlight(planner, proposals, writer, place.slots, partial(_progress_of, storage, request.name))
-        recorder = Recorder(flight, forecast_of(document, planner), view, stopped.ask)
+        silence = Silence(request.space.protocol)
+        recorder = Recorder(flight, forecast_of(document, planner), silence, view, stopped.ask)
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
