@@ -85,7 +85,7 @@ class SweepWriter:
         }
         self._trials: dict[str, Row] = {}
         self._last_stamp = datetime.min.replace(tzinfo=UTC)
-        self._load(read_trials(storage, dataset, sweep))
+        self._load(read_trials(storage, dataset, sweep, surely=True))
         self._filesystem.create_dir(sweep_folder(self._base, dataset, sweep), recursive=True)
         there = {kind: list_files(self._filesystem, self._base, kind, dataset, sweep) for kind in COLUMNS}
         self._files: dict[RowKind, int] = {kind: len(files) for kind, files in there.items()}
@@ -158,7 +158,7 @@ class SweepWriter:
         """Which reports of a trial there are, written or waiting, each as `report_key` has it (raises OSError)."""
         with self._rows_changed:
             waiting = [row for row in self._waiting["reports"] if row["trial"] == trial]
-        written = read_reports(self._storage, self._dataset, self._sweep)
+        written = read_reports(self._storage, self._dataset, self._sweep, surely=True)
         rows = to_rows(written.filter(pc.equal(written["trial"], trial)))
         return {report_key(row) for row in (*rows, *waiting)}
 

@@ -5,11 +5,9 @@ runs the same loop in a thread of this process, with no further process (docs/ar
 """
 
 import logging
-import threading
-import uuid
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Any, ClassVar, Final, TypedDict
 
 import ray
 from ray import tune
@@ -20,6 +18,7 @@ from bissl_ray.training.order import Order
 from bissl_ray.workers.mailbox import Answer, Call, Mailbox, Message, RunOrder, call_actor, call_here
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.shape import GroupShape
+from bissl_ray.world import world
 
 OVER: Final = "over"
 """Key of a trial's last result: "complete", "paused", "pruned" or "failed". One that ends without it was stopped."""
@@ -73,8 +72,7 @@ class WorkerGroup:
             self._call = partial(call_actor, self._actor)
         self._name = name
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._fit, name=f"train-{name}", daemon=True)
-        self._thread.start()
+        self._thread = world().start(self._fit, f"train-{name}")
 
     @property
     def alive(self) -> bool:
@@ -136,6 +134,9 @@ class WorkerGroup:
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
     """One step is one report; `reset_config` hands the next trial to the same workers."""
 
+    group: ClassVar[type[WorkerGroup]] = WorkerGroup
+    """That runs its trials."""
+
     @staticmethod
     def run_order() -> RunOrder | None:
         """What a trial is; None: the pipeline's stages. Another in a benchmark of everything around them."""
@@ -162,7 +163,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         """Let the trial begin or go on, and wait for what it says next (raises GroupLostError)."""
         if self._waiting is not None:
             # A fresh tag: anything that the group still says of an earlier trial is dropped.
-            self._tag = uuid.uuid4().hex
+            self._tag = world().token()
             self._group.hand_out(self._tag, Order.model_validate_json(self._waiting["order"]))
             self._waiting = None
         elif self._reported:
@@ -182,7 +183,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     @classmethod
     def _new_group(cls, config: TrialConfig) -> WorkerGroup:
         line = None if config["line"] is None else MessageLine.named(config["line"])
-        return WorkerGroup(GroupShape(**config["shape"]), f"group-{uuid.uuid4().hex[:8]}", line, cls.run_order())
+        return cls.group(GroupShape(**config["shape"]), f"group-{world().token()[:8]}", line, cls.run_order())
 
 
 def end_at_once(actor: Any) -> None:
