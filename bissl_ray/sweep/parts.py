@@ -23,6 +23,7 @@ from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
+from bissl_ray.sweep.silence import Silence
 from bissl_ray.training.files import HandedOver, SavedProgress
 from bissl_ray.training.order import Order, of_method
 from bissl_ray.words import Phase, Status, Step
@@ -84,7 +85,9 @@ def parts_of(
             proposals=proposals,
             searcher=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
             scheduler=ExploreASHA(request.space.protocol, request.space.largest("alternations"), slots, explored),
-            recorder=Recorder(flight, forecast_of(document, planner), view, stopped.ask),
+            recorder=Recorder(
+                flight, forecast_of(document, planner), Silence(request.space.protocol), view, stopped.ask
+            ),
             stopper=_Stopper(planner, stopped, budget, gpus),
         )
 
