@@ -12,6 +12,7 @@ import typer
 
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.streams import print_csv, print_json
+from bissl_ray.config.addresses import sayable
 from bissl_ray.config.options import BoardOptions, ShowOptions
 from bissl_ray.errors import BadInputError
 
@@ -159,7 +160,7 @@ def damage() -> Iterator[list[str]]:
                 raise
             more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
             raise BadInputError(f"{error}; {damaged[0].message}{more}") from None
-    notes += [f"{_WARNING}{line.message}" for line in damaged]
+    notes += [sayable(f"{_WARNING}{line.message}") for line in damaged]
 
 
 def _read(asked: BoardOptions) -> "tuple[Board, list[str]]":

@@ -7,11 +7,16 @@ Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and fail
 import errno
 import re
 import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 
+from bissl_ray import outputs
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
@@ -24,7 +29,9 @@ from bissl_ray.cli.leaderboard import leaderboard, show
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
+from bissl_ray.config.addresses import sayable, without_secrets
 from bissl_ray.errors import BadInputError, RunFailedError
+from bissl_ray.workers.interrupt import at_once
 
 _SHOWN: Final = 80
 _ENDLESS: Final = re.compile(r"\S{300,}")
@@ -53,8 +60,11 @@ def main() -> None:
     """Run the command line and exit with its code."""
     streams.prepare()
     try:
-        code = _run()
-        sys.stdout.flush()
+        with at_once(), _own_warnings():
+            code = _run()
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
     except OSError as error:  # nobody reads it any more, or there is no room for it
         code = _unwritten(error)
     sys.exit(code)
@@ -73,7 +83,10 @@ def _run() -> int:
         raise
     except BadInputError as error:
         return _say(str(error), 2)
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort as abort:
+        # Typer takes the end of any file that is read for that of a person's answers.
+        return _unexpected(abort.__context__) if isinstance(abort.__context__, EOFError) else 130
+    except KeyboardInterrupt:
         return 130
     except (RunFailedError, OSError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
@@ -84,12 +97,12 @@ def _run() -> int:
         try:
             sys.stdout.flush()
         except OSError:  # it was standard output that refused, and that has been said
-            streams.hush()
+            outputs.hush()
         return code
     except Exception as error:
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
         if not hasattr(error, "format_message"):
-            raise
+            return _unexpected(error)
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "bissl-ray"
         said = error.format_message()
@@ -98,6 +111,22 @@ def _run() -> int:
         typer.echo(said, err=True)  # a verb was left out, and this is the help
         return 2
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _own_warnings() -> Iterator[None]:
+    """Warnings of ours as a line for a person, not as Python writes them, for the duration of a `with` block."""
+    with warnings.catch_warnings():
+        pythons = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if category.__module__.startswith("bissl_ray."):
+                typer.echo(sayable(f"warning: {message}"), err=True)
+            else:
+                pythons(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _folder_is_gone() -> bool:
@@ -109,16 +138,25 @@ def _folder_is_gone() -> bool:
 
 
 def _say(text: str, code: int) -> int:
-    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", text)
+    line = "\n".join(
+        map(sayable, text.split("\n") if code == 1 else [text])
+    )  # bad input is one line, whatever it holds
+    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", line)
     typer.echo(f"bissl-ray: {short}", err=True)
     return code
+
+
+def _unexpected(error: BaseException) -> int:
+    """What nobody has foreseen: where it was, for who mends it, without the passwords that a command line may hold."""
+    typer.echo(without_secrets("".join(traceback.format_exception(error))), err=True)
+    return _say(f"a fault of its own, {type(error).__name__}; please report it with the lines above", 1)
 
 
 def _unwritten(error: OSError) -> int:
     """What could not be printed: nothing is said of it to a reader that has ended."""
     if streams.reader_left():
-        streams.hush()
+        outputs.hush()
         return streams.READER_LEFT
     code = _say(str(error), 1)
-    streams.hush()
+    outputs.hush()
     return code

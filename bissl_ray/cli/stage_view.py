@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.config.addresses import sayable, without_secrets
 from bissl_ray.config.data_choice import USED
 from bissl_ray.metrics import in_words, of_objective
 from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
@@ -230,9 +230,9 @@ def _show_settings(
 
     # First: where something is refused, they say where it came from.
     for line in said:
-        typer.echo(f"# {line}")
+        typer.echo(f"# {sayable(line)}")
     lines = rehearse_stage(request, asked.storage, asked.address)
     typer.echo(settings_to_yaml(resolved, request.dataset, request.data.split_seed), nl=False)
     for line in ("default: the paper's, where it names one", *lines):
-        typer.echo(f"# {line}")
+        typer.echo(f"# {sayable(line)}")
     typer.echo(f"# nothing was started; leave --dry-run out to {request.stage}")

@@ -75,6 +75,19 @@ def found_and_expected(details: ErrorDetails) -> str:
     return f"found {shown(value)}, expected {expected}{_hint(details)}"
 
 
+def wrong_in(error: ValidationError) -> str:
+    """The first thing that is wrong in what a release of ours has written: where, what was found, what was expected."""
+    details = error.errors()[0]
+    place = dotted(tuple(details["loc"]))
+    if details["type"] == "missing":
+        return f"{place}: found nothing, expected it"
+    if details["type"] == "extra_forbidden":
+        return f"{place}: found a key that this release doesn't know: it was written by another release"
+    if details["type"] == "value_error":
+        return f"{place}: {details['ctx']['error']}" if place else f"found {details['ctx']['error']}"
+    return f"{place}: {found_and_expected(details)}"
+
+
 def shown(value: Any) -> str:
     """Write a found value for a message; what is long or hidden is named by its kind."""
     match value:
@@ -91,11 +104,15 @@ def shown(value: Any) -> str:
 
 
 def unknown_key(key: str, right: Iterable[str]) -> str:
-    """Say that a key is unknown: the right ones, or the nearest alone where the right ones are many."""
+    """Say that a key is unknown: the right ones, or where they are many the nearest, or what lists them."""
     right = list(right)
     suggestion = nearest(key, right)
-    listed = len(right) <= _MOST_KEYS_LISTED or not suggestion
-    expected = f"one of {', '.join(right)}" if listed else "the name of a training setting"
+    if len(right) <= _MOST_KEYS_LISTED:
+        expected = f"one of {', '.join(right)}"
+    else:
+        expected = "the name of a training setting" + (
+            "" if suggestion else ", as `bissl-ray train --dry-run` lists them"
+        )
     return f"found unknown key {key!r}, expected {expected}{suggestion}"
 
 

@@ -79,7 +79,13 @@ def read_chain(path: Path) -> list[Document]:
         if not isinstance(parent, str) or parent == "":
             return documents
         place = document.place(("extends",))
-        found = _named(parent, beside=path.parent)
+        try:
+            found = _named(parent, beside=path.parent)
+        except OSError as error:
+            raise BadInputError(
+                f"{place}: extends: found {parent!r}, which can't be read ({error.strerror}); "
+                f"expected the name of a space, or a file"
+            ) from None
         if found is None:
             raise BadInputError(
                 f"{place}: extends: found {parent!r}, expected one of {', '.join(_shipped())} "

@@ -14,6 +14,7 @@ from bissl_ray.models.load_report import LoadReport
 from bissl_ray.models.timm_keys import from_timm_keys
 from bissl_ray.models.vit import POSITIONS, fitted_positions, side
 
+_EXAMPLES = 3
 _HEADS = (
     "fc.",
     "head.",
@@ -54,6 +55,13 @@ def load_backbone(
     expected = backbone.state_dict()
     found, report = _compare(backbone.architecture, expected, state, source)
     if not report.complete and not (allow_partial and report.matched):
+        if report.numberless:
+            raise BadInputError(
+                f"{source} holds no floating-point numbers in {len(report.numberless)} of the {report.expected} tensors of "
+                f"{backbone.architecture} ({', '.join(report.numberless[:_EXAMPLES])}"
+                f"{', ...' if len(report.numberless) > _EXAMPLES else ''}): quantised weights, or masks, can't be trained; "
+                "give the weights as they were before"
+            )
         looks_like = architecture_of(state)
         advice = advice_on(report, expected, state, looks_like)
         raise BadInputError(f"{source} does not fit the backbone {backbone.architecture}: {report.counts}; {advice}")
@@ -80,7 +88,9 @@ def _compare(
     candidates = {key: tensor for key, tensor in renamed.items() if key not in heads}
     notes = _fit_positions(expected, candidates)
     shared = [key for key in candidates if key in expected]
-    found = {key: candidates[key] for key in shared if _form(candidates[key]) == _form(expected[key])}
+    numberless = [key for key in shared if expected[key].is_floating_point() > candidates[key].is_floating_point()]
+    misshapen = [key for key in shared if _form(candidates[key]) != _form(expected[key])]
+    found = {key: candidates[key] for key in shared if key not in (*numberless, *misshapen)}
     report = LoadReport(
         source=source,
         architecture=architecture,
@@ -88,10 +98,9 @@ def _compare(
         expected=sum(not key.endswith(COUNTER) for key in expected),
         missing=tuple(key for key in expected if key not in candidates and not key.endswith(COUNTER)),
         unexpected=tuple(key for key in candidates if key not in expected),
-        misshapen=tuple(
-            f"{key} {_form(candidates[key])} instead of {_form(expected[key])}" for key in shared if key not in found
-        ),
+        misshapen=tuple(f"{key} {_form(candidates[key])} instead of {_form(expected[key])}" for key in misshapen),
         heads=len(heads),
+        numberless=tuple(f"{key} of {str(candidates[key].dtype).removeprefix('torch.')}" for key in numberless),
         notes=notes,
     )
     return found, without_what_stands_beside(report, expected)

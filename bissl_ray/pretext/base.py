@@ -189,7 +189,9 @@ class PretextTask(nn.Module, ABC):
 
 
 def _fits(expected: Tensor | None, found: Tensor | None) -> bool:
-    return expected is not None and found is not None and expected.shape == found.shape
+    if expected is None or found is None:
+        return False
+    return expected.shape == found.shape and expected.is_floating_point() == found.is_floating_point()
 
 
 def _describe(key: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
@@ -197,4 +199,7 @@ def _describe(key: str, expected: Mapping[str, Tensor], found: Mapping[str, Tens
         return f"{key} is missing"
     if key not in expected:
         return f"{key} is not part of it"
+    if found[key].shape == expected[key].shape:
+        kinds = (str(each[key].dtype).removeprefix("torch.") for each in (found, expected))
+        return "{} is of {}, expected {}".format(key, *kinds)
     return f"{key} is {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}"

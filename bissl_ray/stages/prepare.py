@@ -9,6 +9,7 @@ from typing import Any, Final
 from bissl_ray.config import load_search_space
 from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.data_choice import USED, DataChoice, DataPlaces
+from bissl_ray.config.making import says_how
 from bissl_ray.config.options import StageOptions
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import StageName, StageRequest, Way
@@ -136,7 +137,7 @@ def _of_checkpoint(
 ) -> tuple[ResolvedSettings, DataChoice] | None:
     """What a checkpoint of ours says of how it was made; None for any other file."""
     made = _metadata(asked)
-    if "settings" not in made:
+    if not says_how(made):
         return None
     origin = f"made so: {Path(str(named(asked.start))).name}"
     resolved = override(ResolvedSettings.of(of_any_release(made["settings"]), origin), assignments)

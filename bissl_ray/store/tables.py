@@ -15,6 +15,7 @@ from pyarrow.fs import FileSystem
 
 from bissl_ray.store.paths import StoredFile, is_as_written
 from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
+from bissl_ray.store.sound import check_folder, sound
 
 
 def repeated_text(value: str, length: int) -> pa.StringArray:
@@ -76,7 +77,9 @@ def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
         raise OSError(f"it holds what can be no name ({error})") from None
     if as_written is None:
         table.validate(full=True)
+    table = sound(table.drop_columns([name for name in PATH_COLUMNS if name in table.column_names]), stored.kind)
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
+        check_folder(name, value)
         table = table.add_column(0, name, repeated_text(value, table.num_rows))
     return table.replace_schema_metadata(None)
 

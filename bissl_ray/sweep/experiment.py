@@ -1,6 +1,7 @@
 """One Ray Tune experiment: the planner's trials on worker groups, until all is done or someone stops it."""
 
 import time
+import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from ray import tune
 from ray.exceptions import RayError
+from ray.tune.error import TuneError
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from bissl_ray.config.documents import SweepDocument
@@ -19,6 +21,7 @@ from bissl_ray.search.planner import Planner
 from bissl_ray.store.fence import Files
 from bissl_ray.sweep.parts import parts_of
 from bissl_ray.sweep.recorder import Recorder
+from bissl_ray.workers import ray_log
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.message_line import MessageLine
@@ -63,7 +66,7 @@ def run_experiment(
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
         listener = None if embedded else _Listener(view, recorder)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
-        with _no_snapshot_needed():
+        with _no_snapshot_needed(), _ends_in_words(stopped):
             tune.run(
                 runner,
                 name="tune",
@@ -112,6 +115,20 @@ def _no_snapshot_needed() -> Iterator[None]:
     except ValueError as error:
         if not str(error).startswith("No experiment snapshot file"):
             raise
+
+
+@contextmanager
+def _ends_in_words(stopped: Interrupt) -> Iterator[None]:
+    """Take what breaks Ray or Tune for a reason to stop: what was reported is saved, and the sweep can be resumed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if stopped.reason is None:  # a person's
+            raise
+    except (RayError, TuneError) as error:
+        ray_log.write(traceback.format_exc())
+        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        stopped.ask(f"Ray failed ({last[:200]}){ray_log.pointer()}")
 
 
 class _Listener(tune.Callback):  # type: ignore[misc]

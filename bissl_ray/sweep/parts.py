@@ -24,6 +24,7 @@ from bissl_ray.sweep.lost import take_up
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
+from bissl_ray.sweep.silence import Silence
 from bissl_ray.training.files import HandedOver, SavedProgress
 from bissl_ray.training.order import Order
 from bissl_ray.training.planned import planned
@@ -88,7 +89,9 @@ def parts_of(
             proposals=proposals,
             searcher=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
             scheduler=ExploreASHA(request.space.protocol, request.space.largest("alternations"), slots, explored),
-            recorder=Recorder(flight, forecast_of(document, planner), view, stopped.ask),
+            recorder=Recorder(
+                flight, forecast_of(document, planner), Silence(request.space.protocol), view, stopped.ask
+            ),
             stopper=_Stopper(planner, stopped, budget, gpus),
         )
 

@@ -1,6 +1,7 @@
 """Which Ray cluster a job runs on: one decision for every verb, its dry run included, from the flag or RAY_ADDRESS."""
 
 import os
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -55,7 +56,7 @@ def _read(source: str, given: str) -> str | None:
 def _is_place(text: str) -> bool:
     """Whether it is a host and a port and nothing else; IPv6 in brackets, for its colons are no port's."""
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not port.isascii() or not 0 < int(port) <= _LAST_PORT:
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
         return False
     bracketed = host.startswith("[") and host.endswith("]")
     bare = host[1:-1] if bracketed else host

@@ -21,7 +21,7 @@ BAD_FILES = {
     "unknown setting, nothing near": (
         GOOD + "fixed:\n  qqq: 3\n",
         5,
-        ["'qqq'", "expected one of backbone, "],
+        ["'qqq'", "expected the name of a training setting, as `bissl-ray train --dry-run` lists them"],
     ),
     "unknown backbone": (
         GOOD + "fixed:\n  backbone: resnet_50\n",
