@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fast gputest lint format types mutants clean
+.PHONY: demo test fast gputest lint format types mutants simulate killtest clean
 
 ## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 6 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
@@ -39,6 +39,15 @@ COUNT ?= 60
 SEED ?= 0
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants --count $(COUNT) --seed $(SEED)
+
+## Sweeps in a simulated world, outside CI: COUNT schedules from SEED on; one that fails prints the line that replays it.
+simulate: $(INSTALLED)
+	$(BIN)/python -m tests.simulation --count $(COUNT) --seed $(SEED)
+
+## Real sweeps whose processes are killed at random moments, outside CI: KILLS of them, about twenty minutes for fifty.
+KILLS ?= 50
+killtest: $(INSTALLED)
+	$(BIN)/python -m tests.kill --count $(KILLS) --seed $(SEED)
 
 clean:
 	rm -rf .venv build dist

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import typer
 
+from bissl_ray import outputs
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
@@ -30,6 +31,7 @@ from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
 from bissl_ray.config.addresses import sayable, without_secrets
 from bissl_ray.errors import BadInputError, RunFailedError
+from bissl_ray.workers.interrupt import at_once
 
 _SHOWN: Final = 80
 _ENDLESS: Final = re.compile(r"\S{300,}")
@@ -58,9 +60,11 @@ def main() -> None:
     """Run the command line and exit with its code."""
     streams.prepare()
     try:
-        with _own_warnings():
+        with at_once(), _own_warnings():
             code = _run()
-        sys.stdout.flush()
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
     except OSError as error:  # nobody reads it any more, or there is no room for it
         code = _unwritten(error)
     sys.exit(code)
@@ -93,7 +97,7 @@ def _run() -> int:
         try:
             sys.stdout.flush()
         except OSError:  # it was standard output that refused, and that has been said
-            streams.hush()
+            outputs.hush()
         return code
     except Exception as error:
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
@@ -134,7 +138,9 @@ def _folder_is_gone() -> bool:
 
 
 def _say(text: str, code: int) -> int:
-    line = "\n".join(map(sayable, text.split("\n") if code == 1 else [text]))  # bad input is one line, whatever it holds
+    line = "\n".join(
+        map(sayable, text.split("\n") if code == 1 else [text])
+    )  # bad input is one line, whatever it holds
     short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", line)
     typer.echo(f"bissl-ray: {short}", err=True)
     return code
@@ -149,8 +155,8 @@ def _unexpected(error: BaseException) -> int:
 def _unwritten(error: OSError) -> int:
     """What could not be printed: nothing is said of it to a reader that has ended."""
     if streams.reader_left():
-        streams.hush()
+        outputs.hush()
         return streams.READER_LEFT
     code = _say(str(error), 1)
-    streams.hush()
+    outputs.hush()
     return code

@@ -13,6 +13,7 @@ from typing import Final
 
 import typer
 
+from bissl_ray import outputs
 from bissl_ray.cli.plain_text import EXACT, JSON, STAND_IN, encodable
 
 READER_LEFT: Final = 141
@@ -30,6 +31,7 @@ def prepare() -> None:
     sys.stdin = sys.stdin or nowhere.open(encoding="utf-8")
     sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
     sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+    outputs.separate()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             of_ascii = codecs.lookup(stream.encoding).name == "ascii"
@@ -59,16 +61,9 @@ def reader_left() -> bool:
     if not hasattr(select, "poll"):
         return True
     poll = select.poll()
-    for number in (1, 2):
+    for number in outputs.numbers():
         poll.register(number, 0)  # errors are always reported
     return any(happened & select.POLLERR for _, happened in poll.poll(0))
-
-
-def hush() -> None:
-    """Send what is still written, now or when the interpreter ends, nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
-        os.dup2(nowhere, number)
 
 
 def _plain_ascii(name: str) -> codecs.CodecInfo | None:

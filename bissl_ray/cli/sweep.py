@@ -1,7 +1,7 @@
 """`bissl-ray sweep` and `bissl-ray resume`: the main job, and going on with it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -65,11 +65,8 @@ def resume(
     from bissl_ray.sweep.run import go_on
 
     asked, lines = filled_for_resume(asked, filler, name)
-    with terminal_view(f"bissl-ray resume {name}") as view:
-        for line in lines:
-            view.show(Note(line))
-        outcome = go_on(name, asked, view)
-    raise typer.Exit(_conclude(outcome, asked.storage))
+    code = _to_its_end(f"bissl-ray resume {name}", name, asked.storage, lines, lambda view: go_on(name, asked, view))
+    raise typer.Exit(code)
 
 
 def terminal_view(title: str, *, stderr: bool = False) -> "LiveBoard":
@@ -167,16 +164,24 @@ def _show_all(names: Sequence[str], storage: str) -> None:
 def _run(request: "SweepRequest", asked: SweepOptions, said: Sequence[str]) -> int:
     from bissl_ray.sweep.run import begin_sweep
 
+    title = f"bissl-ray sweep {request.name}"
+    return _to_its_end(title, request.name, asked.storage, said, lambda view: begin_sweep(request, asked, view))
+
+
+def _to_its_end(
+    title: str, name: str, storage: str, said: Sequence[str], run: Callable[["LiveBoard"], "SweepOutcome"]
+) -> int:
+    """Run a sweep, or go on with it, on the terminal; the exit code."""
     try:
-        with terminal_view(f"bissl-ray sweep {request.name}") as view:
+        with terminal_view(title) as view:
             for line in said:
                 view.show(Note(line))
-            outcome = begin_sweep(request, asked, view)
+            outcome = run(view)
     except KeyboardInterrupt:
-        resume = f"bissl-ray resume {request.name}{storage_flag(asked.storage)}"
+        resume = f"bissl-ray resume {name}{storage_flag(storage)}"
         typer.echo(f"Interrupted at once. If the sweep had begun, go on with:\n  {resume}", err=True)
         return INTERRUPTED
-    return _conclude(outcome, asked.storage)
+    return _conclude(outcome, storage)
 
 
 def _conclude(outcome: "SweepOutcome", storage: str) -> int:

@@ -64,7 +64,7 @@ def as_it_runs(comparison: Comparison, case: Case, storage: str) -> SweepRequest
     if case.control != "gradients":
         return case.request
     main = main_case(comparison, case)
-    rows = to_rows(read_trials(storage, main.dataset, main.sweep))
+    rows = to_rows(read_trials(storage, main.dataset, main.sweep, surely=True))
     winner = best_bissl(gather(rows), (main.dataset, main.sweep))
     if winner is None:
         raise BadInputError(f"{case.sweep}: {main.sweep} has no confirmed configuration, whose gradients it would take")

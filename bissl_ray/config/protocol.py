@@ -102,6 +102,14 @@ class Protocol(BaseModel):
     )
     startup_trials: int = Field(10, ge=0, description="random trials before TPE, GP or CMA-ES starts to model")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the proposals")
+    hung_after: float | None = Field(
+        20.0,
+        ge=2,
+        description="a run that has given no sign of life for so many times as long as the longest that any of its "
+        "kind took to a report, in this sweep, has hung: its worker group is ended, and it goes on from its checkpoint "
+        "in another, or is failed the third time. Before any has reported, a day. null: never",
+    )
+    hung_minutes: float = Field(30.0, gt=0, description="no run has hung that was silent for less, minutes")
 
     @model_validator(mode="after")
     def _trades_off_whole_trials(self) -> "Protocol":

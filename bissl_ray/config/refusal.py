@@ -110,7 +110,9 @@ def unknown_key(key: str, right: Iterable[str]) -> str:
     if len(right) <= _MOST_KEYS_LISTED:
         expected = f"one of {', '.join(right)}"
     else:
-        expected = "the name of a training setting" + ("" if suggestion else ", as `bissl-ray train --dry-run` lists them")
+        expected = "the name of a training setting" + (
+            "" if suggestion else ", as `bissl-ray train --dry-run` lists them"
+        )
     return f"found unknown key {key!r}, expected {expected}{suggestion}"
 
 

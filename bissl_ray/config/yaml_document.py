@@ -79,7 +79,9 @@ def read_document(path: Path, label: str, truths: Container[str] = ()) -> Docume
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
-            raise BadInputError(f"{label}: found more than {_MOST_BYTES:,} bytes, expected a YAML file of a few thousand")
+            raise BadInputError(
+                f"{label}: found more than {_MOST_BYTES:,} bytes, expected a YAML file of a few thousand"
+            )
         text = content.decode("utf-8-sig")
     except OSError as error:
         raise BadInputError(f"{label}: can't be read: {error.strerror}; expected a YAML file") from error
@@ -191,7 +193,9 @@ class _Walk:
 
     def _count(self, node: yaml.Node) -> None:
         if next(self.numbers) > _MOST_VALUES:
-            raise self._refusal(node, f"found more than {_MOST_VALUES:,} values behind its anchors, expected a search space")
+            raise self._refusal(
+                node, f"found more than {_MOST_VALUES:,} values behind its anchors, expected a search space"
+            )
 
     def _refusal(self, node: yaml.Node, message: str) -> BadInputError:
         return BadInputError(f"{self.label}:{_line(node)}: {message}")

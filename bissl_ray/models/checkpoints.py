@@ -130,7 +130,9 @@ def _ours(content: dict[str, Any], source: Path) -> Checkpoint:
             refuse_odd(state or {})
     except NotPlainError as error:
         raise not_plain(source, error) from None
-    return Checkpoint(content["backbone"], pretext, checked_making(content["metadata"], source), downstream, upper=upper)
+    return Checkpoint(
+        content["backbone"], pretext, checked_making(content["metadata"], source), downstream, upper=upper
+    )
 
 
 def _is(found: object, expected: int | str) -> bool:

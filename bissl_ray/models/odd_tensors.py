@@ -46,7 +46,10 @@ def _oddity(tensor: Tensor) -> tuple[str, str] | None:
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         return f"a tensor of shape {_shape(tensor)} that is larger than what is stored of it", _OWN_NUMBERS
     if any(size > 1 and step == 0 for size, step in zip(tensor.shape, tensor.stride(), strict=True)):
-        return f"a tensor of shape {_shape(tensor)} that repeats its numbers (expanded, with a stride of 0)", _OWN_NUMBERS
+        return (
+            f"a tensor of shape {_shape(tensor)} that repeats its numbers (expanded, with a stride of 0)",
+            _OWN_NUMBERS,
+        )
     if tensor.is_floating_point() and not _can_be_computed(tensor):
         return f"a tensor of {_kind(tensor)}, which can't be computed with", "write it as float32"
     return None

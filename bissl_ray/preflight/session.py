@@ -7,11 +7,13 @@ from typing import Generic, TypeVar
 
 from bissl_ray.config.data_choice import DataChoice, Decoding
 from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
+from bissl_ray.progress import Note, View
 from bissl_ray.store.lock import Held, check_free, locked
 from bissl_ray.training.files import remove_folder
+from bissl_ray.workers import ray_log
 from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.interrupt import Interrupt, interruptible
-from bissl_ray.workers.place import Need, Place, check_here, place_for
+from bissl_ray.workers.place import Need, Place, check_here, looked_after, place_for
 
 T = TypeVar("T")
 Inspect = Callable[[DataChoice, Decoding], DataFacts]
@@ -33,6 +35,7 @@ class Job(Generic[T]):
         need: what it asks of the place where it runs.
         prepare: makes of the facts about the data what the job needs; raises BadInputError where they don't fit.
         suits: raises BadInputError where the place won't do.
+        go_on: what takes it up again when it has ended early, for lines.
     """
 
     what: str
@@ -42,6 +45,7 @@ class Job(Generic[T]):
     need: Need
     prepare: Callable[[DataFacts], T]
     suits: Callable[[Place], None] = _any_place
+    go_on: str = "the same command and its --name"
 
     @property
     def ray_folder(self) -> str:
@@ -67,7 +71,7 @@ class Session(Generic[T]):
 
 
 @contextmanager
-def session(job: Job[T], storage: str, address: str | None) -> Iterator[Session[T]]:
+def session(job: Job[T], storage: str, address: str | None, view: View) -> Iterator[Session[T]]:
     """See a job under way, for the duration of a `with` block in which Ctrl-C is a wish to stop.
 
     What can be refused without a cluster is refused before one is started; of another's, the workers see the data.
@@ -76,11 +80,17 @@ def session(job: Job[T], storage: str, address: str | None) -> Iterator[Session[
         job: what it is.
         storage: absolute.
         address: of a Ray cluster to join, as `chosen_address` takes it.
+        view: shows what there is to say before it is under way.
 
     Raises:
         BadInputError: another process runs it, the cluster can't be joined or is too small, or data don't fit; nothing
             was started or written.
+        RunFailedError: Ray does not start; nothing was written.
     """
+
+    def say(line: str) -> None:
+        view.show(Note(line))
+
     check_free(storage, job.folder, job.what)
     where = chosen_address(address)
     ready: tuple[T] | None = None
@@ -89,13 +99,15 @@ def session(job: Job[T], storage: str, address: str | None) -> Iterator[Session[
         ready = (job.prepare(inspect_data(job.data, job.decoding)),)
     held = False
     try:
-        # Ray installs a SIGTERM handler of its own when it connects: ours must come after it.
-        with place_for(job.need, f"{storage}/{job.ray_folder}", where) as place, interruptible() as interrupt:
+        run_dir = f"{storage}/{job.ray_folder}"
+        with place_for(job.need, run_dir, where, say) as place, interruptible() as interrupt:
             job.suits(place)
             (prepared,) = ready or (job.prepare(inspect_remotely(job.data, job.decoding)),)
             with locked(storage, job.folder, job.what, interrupt.ask) as lock:
                 held = True
-                yield Session(place, interrupt, prepared, lock)
+                ray_log.lie_in(storage, job.folder)
+                with looked_after(place, job.what, job.go_on, interrupt.ask):
+                    yield Session(place, interrupt, prepared, lock)
     finally:
         if held:
             remove_folder(storage, job.ray_folder)

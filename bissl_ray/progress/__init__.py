@@ -1,6 +1,7 @@
 """What a run says of itself: typed events, and the sender that carries them. Imports the standard library alone."""
 
 from bissl_ray.progress.events import (
+    Alive,
     Decoding,
     Event,
     Note,
@@ -15,6 +16,7 @@ from bissl_ray.progress.events import (
 from bissl_ray.progress.sender import LocalSender, Sender, Silent, TrialPausedError, TrialStoppedError
 
 __all__ = [
+    "Alive",
     "Decoding",
     "Event",
     "LocalSender",

@@ -63,6 +63,17 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """A sign of life of a run, between its reports; the last one holds until another event comes.
+
+    Attributes:
+        waits_for: what it waits for, in words, such as a storage that refuses; None: it works.
+    """
+
+    waits_for: str | None = None
+
+
+@dataclass(frozen=True)
 class StageEnded:
     """A stage of the pipeline has run to its end."""
 
@@ -122,7 +133,7 @@ class SweepProgress:
     paused: int = 0
 
 
-Event = Decoding | Note | Step | Report | StageEnded | TrialEnded | SweepProgress
+Event = Alive | Decoding | Note | Step | Report | StageEnded | TrialEnded | SweepProgress
 
 
 class View(Protocol):

@@ -75,7 +75,8 @@ class Forecast:
             went_on: whether it is a run that had been counted before it went on.
         """
         self._seconds[kind] += seconds
-        self._runs[kind] += not went_on
+        # One that an earlier session had begun is the first that this one knows of.
+        self._runs[kind] = max(self._runs[kind] + (not went_on), 1)
         self._climbs.add(climb)
 
     def left(self, to_come: Mapping[RunKind, int], underway: Iterable[Underway], slots: int) -> float | None:

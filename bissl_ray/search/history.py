@@ -31,9 +31,12 @@ def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) 
         request: of the sweep.
         storage: where it is, absolute.
         heirs: the files that successors in a population begin from; None: the planner is only looked at.
+
+    Raises:
+        OSError: the storage refuses.
     """
-    trials = read_trials(storage, request.dataset, request.name)
-    reports = read_reports(storage, request.dataset, request.name)
+    trials = read_trials(storage, request.dataset, request.name, surely=True)
+    reports = read_reports(storage, request.dataset, request.name, surely=True)
     records = records_from_store(to_rows(trials), to_rows(reports))
     explored = [record for record in records if record.step == Step.SEARCH]
     proposals = Proposals(request.space, explored, request.warm)

@@ -63,7 +63,7 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
         return StageOutcome(request, place, True, begun.result, before=True)
     check_start(request)
     job = job_of(request, begun, place)
-    with session(job, place, address) as under_way:
+    with session(job, place, address, view) as under_way:
         ready, where = under_way.prepared, under_way.place
         lines = [*ready.lines]
         if exists(place, progress_file(job.folder)):

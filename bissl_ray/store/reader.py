@@ -8,14 +8,16 @@ import pyarrow as pa
 from pyarrow.fs import FileSystem
 
 from bissl_ray.store.fence import Files
-from bissl_ray.store.filesystem import open_storage
+from bissl_ray.store.filesystem import open_storage, reason
 from bissl_ray.store.paths import StoredFile, list_files, new_file_name, sweep_folder
 from bissl_ray.store.schema import STAMP, RowKind
-from bissl_ray.store.tables import encode, newest, read_file, to_rows, unify
+from bissl_ray.store.tables import decode, encode, newest, read_content, to_rows, unify
 from bissl_ray.world import world
 
 _THREADS: Final = 8  # hides the latency of an object store
 _SMALL: Final = 16 * 2**20  # bytes; a larger file is left alone, so that merging stays cheap
+_TRIES: Final = 3
+_PAUSE_S: Final = 0.3  # between tries at a file that the storage refuses
 _LISTINGS: Final = 20  # a compaction between listing and reading takes files away; then list again
 
 
@@ -23,13 +25,16 @@ class DamagedFileWarning(UserWarning):
     """A file could not be read and was skipped; the message names it."""
 
 
-def read_trials(storage: str | Path, dataset: str | None = None, sweep: str | None = None) -> pa.Table:
+def read_trials(
+    storage: str | Path, dataset: str | None = None, sweep: str | None = None, *, surely: bool = False
+) -> pa.Table:
     """Read the newest row of every trial.
 
     Args:
         storage: a local path or a URI that pyarrow knows; need not exist.
         dataset: only this one.
         sweep: only this one.
+        surely: all or nothing: what is decided by the rows would be decided wrongly without some.
 
     Returns:
         One row per trial with the contract's columns (docs/architecture.md, "The store") and every `param_`
@@ -37,16 +42,19 @@ def read_trials(storage: str | Path, dataset: str | None = None, sweep: str | No
 
     Raises:
         BadInputError: the storage can't be opened.
+        OSError: it refuses to list, or a file where it was to be read surely.
 
     Warns:
-        DamagedFileWarning: once per file that can't be read.
+        DamagedFileWarning: once per file that is damaged, or that the storage refuses.
     """
-    return _read(storage, "trials", dataset, sweep)
+    return _read(storage, "trials", dataset, sweep, surely)
 
 
-def read_reports(storage: str | Path, dataset: str | None = None, sweep: str | None = None) -> pa.Table:
+def read_reports(
+    storage: str | Path, dataset: str | None = None, sweep: str | None = None, *, surely: bool = False
+) -> pa.Table:
     """Read all reports: one row per alternation or epoch of a trial. Otherwise as `read_trials`."""
-    return _read(storage, "reports", dataset, sweep)
+    return _read(storage, "reports", dataset, sweep, surely)
 
 
 def load_trials(storage: str | Path, dataset: str | None = None) -> pa.Table:
@@ -99,11 +107,14 @@ def compact(filesystem: FileSystem, files: Files, base: str, kind: RowKind, data
     return len(small) - len(read) + 1
 
 
-def _read_files(filesystem: FileSystem, files: list[StoredFile]) -> list[tuple[StoredFile, pa.Table]]:
-    """Read several files side by side and leave out damaged ones, with a warning that names them.
+def _read_files(
+    filesystem: FileSystem, files: list[StoredFile], surely: bool = False
+) -> list[tuple[StoredFile, pa.Table]]:
+    """Read several files side by side and leave out those that can't be, with a warning that names them.
 
     Raises:
         FileNotFoundError: one of them is gone, because it was compacted; list again.
+        OSError: `surely` was asked for, and the storage refuses one.
     """
     if not files:
         return []
@@ -113,26 +124,44 @@ def _read_files(filesystem: FileSystem, files: list[StoredFile]) -> list[tuple[S
     for stored, outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, pa.Table):
             good.append((stored, outcome))
-        else:
-            reason = " ".join(str(outcome).split())
-            warnings.warn(f"skipped {stored.path}, which can't be read: {reason}", DamagedFileWarning, stacklevel=4)
+            continue
+        if surely and isinstance(outcome, _RefusedError):
+            raise OSError(outcome.number, f"{stored.path} can't be read at the moment: {outcome}")
+        said = " ".join(str(outcome).split())
+        warnings.warn(f"skipped {stored.path}, which can't be read: {said}", DamagedFileWarning, stacklevel=4)
     return good
 
 
+class _RefusedError(Exception):
+    """A storage that would not give a file."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(reason(error))
+        self.number = error.errno
+
+
 def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exception:
+    for left in reversed(range(_TRIES)):
+        try:
+            content = read_content(filesystem, stored)
+            break
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if not left:
+                return _RefusedError(error)
+        world().sleep(_PAUSE_S)
     try:
-        return read_file(filesystem, stored)
-    except FileNotFoundError:
-        raise
+        return decode(stored, content)
     except (OSError, pa.ArrowException) as error:
         return error
 
 
-def _read(storage: str | Path, kind: RowKind, dataset: str | None, sweep: str | None) -> pa.Table:
+def _read(storage: str | Path, kind: RowKind, dataset: str | None, sweep: str | None, surely: bool) -> pa.Table:
     filesystem, base = open_storage(storage)
     for remaining in reversed(range(_LISTINGS)):
         try:
-            read = _read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep))
+            read = _read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep), surely)
             break
         except FileNotFoundError:
             if not remaining:

@@ -49,21 +49,29 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     return [None if value is None else value.replace(tzinfo=UTC) for value in naive]
 
 
-def read_file(filesystem: FileSystem, stored: StoredFile) -> pa.Table:
-    """Read one file, with the dataset and the sweep that its path names as columns.
+def read_content(filesystem: FileSystem, stored: StoredFile) -> pa.Buffer:
+    """Read the bytes of one file.
 
     Raises:
         FileNotFoundError: a compaction has taken the file away since it was listed.
-        OSError, pyarrow.ArrowException: the file is damaged.
+        OSError: the storage refuses, which says nothing of the file.
     """
     with filesystem.open_input_file(stored.path) as source:
-        content = source.read_buffer()
+        return source.read_buffer()
+
+
+def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
+    """Make a table of a file's bytes, with the dataset and the sweep that its path names as columns.
+
+    Raises:
+        OSError, pyarrow.ArrowException: the file is damaged.
+    """
     as_written = is_as_written(stored.path, memoryview(content))
     if as_written is False:
         raise OSError(
             "its content is not what was written, by the checksum in its name (who changed it on purpose removes that)"
         )
-    table = pq.ParquetFile(pa.BufferReader(content)).read()
+    table = from_parquet(content)
     if as_written is None:
         table.validate(full=True)
     table = sound(table.drop_columns([name for name in PATH_COLUMNS if name in table.column_names]), stored.kind)
@@ -75,9 +83,19 @@ def read_file(filesystem: FileSystem, stored: StoredFile) -> pa.Table:
 
 def encode(table: pa.Table) -> bytes:
     """Give the bytes of a Parquet file, without the columns that its path already says."""
+    return to_parquet(table.drop_columns([c for c in PATH_COLUMNS if c in table.column_names]))
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """A table as Parquet."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table.drop_columns([c for c in PATH_COLUMNS if c in table.column_names]), sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
+
+
+def from_parquet(content: pa.Buffer) -> pa.Table:
+    """The table of a Parquet file (raises OSError, pyarrow.ArrowException: it is damaged)."""
+    return pq.ParquetFile(pa.BufferReader(content)).read()
 
 
 def unify(tables: Sequence[pa.Table], kind: RowKind) -> pa.Table:

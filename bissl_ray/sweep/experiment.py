@@ -1,36 +1,27 @@
 """One Ray Tune experiment: the planner's trials on worker groups, until all is done or someone stops it."""
 
 import time
+import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from functools import partial
 from typing import Any, Final
 
 from ray import tune
 from ray.exceptions import RayError
+from ray.tune.error import TuneError
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
-from bissl_ray.config.setting_rules import parameter_types
-from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import Decoding, Note, View
-from bissl_ray.search.forecast import Climb, Forecast
-from bissl_ray.search.history import control_settings, planner_of, work_of_sweep
 from bissl_ray.search.planner import Planner
-from bissl_ray.search.plans import Plan
-from bissl_ray.store import SweepWriter
 from bissl_ray.store.fence import Files
-from bissl_ray.store.paths import trial_folder
+from bissl_ray.sweep.parts import parts_of
 from bissl_ray.sweep.recorder import Recorder
-from bissl_ray.sweep.scheduler import ExploreASHA
-from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
-from bissl_ray.training.files import HandedOver, SavedProgress
-from bissl_ray.training.order import Order, of_method
-from bissl_ray.words import Phase, Status, Step
+from bissl_ray.workers import ray_log
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.message_line import MessageLine
@@ -69,16 +60,13 @@ def run_experiment(
         The planner with all records.
     """
     request = document.request
-    planner, proposals = planner_of(request, storage, HandedOver(storage, request.name))
-    with SweepWriter(storage, request.dataset, request.name, parameter_types(), files) as writer:
-        flight = InFlight(planner, proposals, writer, place.slots, partial(_progress_of, storage, request.name))
-        recorder = Recorder(flight, forecast_of(document, planner), view, stopped.ask)
-        explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
+    with parts_of(document, storage, place.slots, place.gpus, view, stopped, budget, files) as parts:
+        recorder = parts.recorder
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
         listener = None if embedded else _Listener(view, recorder)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
-        with _no_snapshot_needed():
+        with _no_snapshot_needed(), _ends_in_words(stopped):
             tune.run(
                 runner,
                 name="tune",
@@ -86,13 +74,11 @@ def run_experiment(
                 config={"shape": asdict(place.shape), "line": None if listener is None else listener.name},
                 resources_per_trial=group_resources(place.shape),
                 num_samples=-1,
-                search_alg=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
-                scheduler=ExploreASHA(
-                    request.space.protocol, request.space.largest("alternations"), place.slots, explored
-                ),
+                search_alg=parts.searcher,
+                scheduler=parts.scheduler,
                 reuse_actors=True,
                 callbacks=[recorder, _SilentTrials(), *([] if listener is None else [listener])],
-                stop=_Stopper(planner, stopped, budget, place.gpus),
+                stop=parts.stopper,
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
                 max_failures=0,
@@ -103,55 +89,7 @@ def run_experiment(
         if listener is not None:
             listener.close()
         recorder.draw()
-    return planner
-
-
-def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
-    """What is known of a sweep's time: the work of its runs, and what those took that have ended."""
-    request = document.request
-    work = work_of_sweep(request, document.data)
-    forecast = Forecast(request.space.largest("alternations"), lambda kind: work(kind, None))
-    for record in planner.records.values():
-        if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
-            # When its first report came is not known any more: as if all had taken alike.
-            reports = len(record.curve)
-            climb = Climb(reports, record.seconds / max(reports, 1), record.seconds)
-            forecast.learn((record.phase, record.step), record.seconds, climb)
-    return forecast
-
-
-def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
-    """What a worker group is to do for a plan of the sweep; the storage is absolute."""
-    record, request = plan.record, document.request
-    is_control = record.phase == Phase.CONTROL
-    settings = control_settings(request.space, record.point) if is_control else request.space.settings(record.point)
-    start = str(document.start)
-    control = request.control or (PLAIN if is_control else None)
-    if plan.step == Step.TEST:
-        start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
-    elif plan.start is not None:
-        start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
-    return Order(
-        trial=record.trial,
-        data=request.data,
-        storage=storage,
-        sweep=request.name,
-        settings=settings,
-        seed=record.seed,
-        stages=of_method(plan.stages, settings),
-        control=control,
-        start=start,
-        fresh=control == "scratch" and plan.step != Step.TEST,
-        # The control gets the same budget, counted in labelled images; or in gradients, by a setting of its own.
-        with_upper_budget=is_control and control != "gradients",
-        keep_models=record.step != Step.TUNING,
-        inherits=record.began_at > 0,
-        until=plan.until,
-    )
-
-
-def _progress_of(storage: str, sweep: str, trial: str) -> SavedProgress:
-    return SavedProgress(storage, trial_folder(sweep, trial))
+    return parts.planner
 
 
 def group_resources(shape: GroupShape) -> tune.PlacementGroupFactory:
@@ -179,27 +117,18 @@ def _no_snapshot_needed() -> Iterator[None]:
             raise
 
 
-class _Stopper(tune.Stopper):  # type: ignore[misc]
-    """Asked by Tune in every round: stops the experiment on request, and exploring when the budget is spent."""
-
-    def __init__(self, planner: Planner, stopped: Callable[[], bool], budget: Budget | None, gpus: float):
-        self._planner = planner
-        self._stopped = stopped
-        self._budget = budget
-        self._gpus = gpus
-        self._begin = time.monotonic()
-
-    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
-        return False
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        # Tune pickles its stopper into a snapshot that nobody reads.
-        return tune.stopper.NoopStopper, ()
-
-    def stop_all(self) -> bool:
-        if self._budget is not None and self._budget.spent(time.monotonic() - self._begin, self._gpus):
-            self._planner.end_exploring("the budget is spent")
-        return self._stopped()
+@contextmanager
+def _ends_in_words(stopped: Interrupt) -> Iterator[None]:
+    """Take what breaks Ray or Tune for a reason to stop: what was reported is saved, and the sweep can be resumed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if stopped.reason is None:  # a person's
+            raise
+    except (RayError, TuneError) as error:
+        ray_log.write(traceback.format_exc())
+        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        stopped.ask(f"Ray failed ({last[:200]}){ray_log.pointer()}")
 
 
 class _Listener(tune.Callback):  # type: ignore[misc]

@@ -69,6 +69,7 @@ def sweep_job(document: SweepDocument, budget: Budget | None, splits_optional: b
         ),
         prepare=prepare,
         suits=suits,
+        go_on=f"bissl-ray resume {request.name}",
     )
 
 

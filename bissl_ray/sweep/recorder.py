@@ -17,10 +17,13 @@ from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.documents import git_state, versions
 from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row, report_key
+from bissl_ray.sweep.losses import why_lost
 from bissl_ray.sweep.searcher import InFlight
+from bissl_ray.sweep.silence import Silence
 from bissl_ray.words import Status, Step
-from bissl_ray.workers.group import OVER
+from bissl_ray.workers.group import ALIVE, OVER, end_at_once
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
+from bissl_ray.workers.ray_log import pointer
 from bissl_ray.world import world
 
 _STORAGE_FULL = re.compile(r"No space left on device|Disk quota exceeded|QuotaExceeded")
@@ -55,12 +58,15 @@ _RESULT_COLUMNS = (
 class Recorder(tune.Callback):  # type: ignore[misc]
     """Hears of every start, report and end, in the driver."""
 
-    def __init__(self, flight: InFlight, forecast: Forecast, view: View, give_up: Callable[[str], None]):
+    def __init__(
+        self, flight: InFlight, forecast: Forecast, silence: Silence, view: View, give_up: Callable[[str], None]
+    ):
         """Set up.
 
         Args:
             flight: the sweep under way.
             forecast: says how long it still takes; learns from every run.
+            silence: tells which runs have hung.
             view: shows progress.
             give_up: called with the reason when every further trial would fail as well.
         """
@@ -69,6 +75,10 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._view = view
         self._give_up = give_up
         self._forecast = forecast
+        self._silence = silence
+        self._hung: dict[str, str] = {}
+        self._waiting: dict[str, str] = {}
+        self._attempts: dict[str, int] = {}
         self._begin = world().monotonic()
         self._losses: Counter[str] = Counter()
         self._since: dict[str, float] = {}
@@ -87,7 +97,10 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         """Write the trial's row."""
         self._since[trial.trial_id] = world().monotonic()
         running = self._flight.running.get(trial.trial_id)
-        if running is None or running.plan.step == Step.TEST:
+        if running is None:
+            return
+        self._silence.began(trial.trial_id, running.plan.kind)
+        if running.plan.step == Step.TEST:
             return
         record, order = running.plan.record, running.order
         self._writer.trial(
@@ -114,10 +127,18 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self.show()
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: Row, **info: Any) -> None:
-        """Write the report's row, and pass its objective on."""
+        """Write the report's row, and pass its objective on; or take a sign of life for what it is."""
         running = self._flight.running.get(trial.trial_id)
-        if running is None or OVER in result:
+        if running is None:
             return
+        if ALIVE in result:
+            self._waits(trial, running.plan.record.trial, result[ALIVE])
+            return
+        self._waiting.pop(trial.trial_id, None)
+        self._silence.reported(trial.trial_id)
+        if OVER in result:
+            return
+        self._tell_attempt(running.plan.record.trial, result)
         record, objective = running.plan.record, result.get("objective")
         self._catch_up(record, result)
         self._reported(record, result)
@@ -153,30 +174,57 @@ class Recorder(tune.Callback):  # type: ignore[misc]
 
         It goes on from its own checkpoint, as when a worker of several is lost, and is failed after so many times.
         """
-        error = trial.get_error()
-        text = " ".join(str(error).split())[-300:] if error else "unknown"
+        hung = self._hung.pop(trial.trial_id, None)
         running = self._flight.running.get(trial.trial_id)
         if running is None:
             return
-        lost = running.plan.record.trial
+        lost, why = running.plan.record.trial, hung or why_lost(trial)
         self._losses[lost] += 1
+        self._attempts.pop(lost, None)
         self._took(trial)
         if self._losses[lost] < MOST_ATTEMPTS:
             self._flight.running.pop(trial.trial_id)
             self._planner.ended(running.plan)
             attempt = f"attempt {self._losses[lost] + 1} of {MOST_ATTEMPTS}"
-            line = f"lost the worker group of {lost} ({text[:150]}): it goes on in another, {attempt}"
-            self._view.show(Note(line))
+            what = "ended the hung worker group of" if hung else "lost the worker group of"
+            self._view.show(Note(f"{what} {lost} ({why}): it goes on in another, {attempt}{pointer()}"))
         else:
-            self._ended(trial, Status.FAILED, f"its worker group was lost {MOST_ATTEMPTS} times: {text}", {})
+            reason = why if hung else f"its worker group was lost: {why}"
+            self._ended(trial, Status.FAILED, f"{reason}; {MOST_ATTEMPTS} attempts", {})
 
     # Ours
+
+    def _waits(self, trial: Trial, name: str, what: str | None) -> None:
+        """Take note of a sign of life, and of what a run waits for."""
+        self._silence.heard(trial.trial_id, waits=what is not None)
+        before = self._waiting.pop(trial.trial_id, None)
+        if what is not None:
+            self._waiting[trial.trial_id] = f"{name} {what}"
+        if before != self._waiting.get(trial.trial_id):
+            self.show()
+
+    def _tell_attempt(self, name: str, result: Row) -> None:
+        """Say that a worker of several was lost, where a report is of a further attempt; the group saw to it itself."""
+        attempt = result.get("attempts", 1)
+        if attempt > self._attempts.get(name, 1):
+            self._view.show(Note(f"a worker of {name} was lost: it goes on, attempt {attempt} of {MOST_ATTEMPTS}"))
+        self._attempts[name] = attempt
+
+    def _end_hung(self, trials: list[Trial]) -> None:
+        """End the groups of runs that have hung; Tune then finds them lost."""
+        for run, why in self._silence.look(all_wait=self.doing is not None):
+            self._silence.over(run)
+            for trial in trials:
+                if trial.trial_id == run and (actor := trial.temporary_state.ray_actor) is not None:
+                    self._hung[run] = why
+                    end_at_once(actor)
 
     def _ended(self, trial: Trial, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
         running = self._flight.running.pop(trial.trial_id, None)
         if running is None:
             return
         climb, seconds = self._took(trial)
+        self._attempts.pop(running.plan.record.trial, None)
         plan = running.plan
         record = plan.record
         self._catch_up(record, result)
@@ -223,6 +271,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
     def _took(self, trial: Trial) -> tuple[Climb, float]:
         """How far a run that is over has come, and how long it took."""
         now = world().monotonic()
+        self._silence.over(trial.trial_id)
+        self._waiting.pop(trial.trial_id, None)
         return self._climbs.pop(trial.trial_id, Climb()), now - self._since.pop(trial.trial_id, now)
 
     def _tested(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
@@ -266,6 +316,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Know which of its steps Tune is at; say why the search changes; end the trials that it left at a rung."""
         self._iteration = iteration
+        self._end_hung(trials)
         self._say_once(*self._flight.proposals.dropped)
         if self._planner.ended_because is not None:
             explored, asked = self._planner.explored
@@ -316,7 +367,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
                 objective_name=self._objective_name,
                 trials=lambda: self._writer.trials,
-                trouble=self._writer.trouble,
+                trouble="; ".join([*filter(None, [self._writer.trouble]), *self._waiting.values()]) or None,
                 doing=self.doing,
             )
         )

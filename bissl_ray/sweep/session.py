@@ -55,7 +55,7 @@ def run_session(
     """
     request = document.request
     job = sweep_job(document, budget, splits_optional)
-    with session(job, storage, address) as under_way:
+    with session(job, storage, address, view) as under_way:
         place, interrupt = under_way.place, under_way.interrupt
         assert not isinstance(place, Here)
         is_new = document.fingerprint is None

@@ -1,24 +1,35 @@
 """Join the Ray cluster that is there, or start one on this machine, and see what fits on it."""
 
 import logging
+import signal
+import threading
+import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import ray
+from ray._private import utils as ray_utils
 
 from bissl_ray.data.machine import processors
+from bissl_ray.errors import RunFailedError
+from bissl_ray.workers import ray_log, watch
 from bissl_ray.workers.environment import modules_of_this_process, name_the_cluster, worker_environment
+from bissl_ray.workers.own_processes import Started, last_words
 from bissl_ray.workers.own_ray import object_store, ray_folder, sockets_of_daemons
 from bissl_ray.workers.shape import Cluster, Node
 
+Say = Callable[[str], None]
+
 _OURS: Final[list[str]] = []
 """What the cluster is called that this package has connected the process to; nothing where somebody else has."""
+_SLOW_S: Final = 20.0
+_TRIES: Final = 2
 
 
 @contextmanager
-def connected(address: str | None, several: bool) -> Iterator[Cluster]:
+def connected(address: str | None, several: bool, say: Say = lambda _: None) -> Iterator[Cluster]:
     """Connect for the duration of a `with` block, then disconnect (and end a cluster of our own).
 
     A process that is connected to Ray already stays as it is.
@@ -27,22 +38,26 @@ def connected(address: str | None, several: bool) -> Iterator[Cluster]:
         address: "auto", "host:port" (also ray://host:port), which `environment.prepare` has found to answer; None
             for a local cluster on 127.0.0.1.
         several: whether several workers may work together.
+        say: takes a line for a person who waits.
+
+    Raises:
+        RunFailedError: Ray does not start, or lets no one in, and nothing of it is left running; or the cluster that
+            the process is connected to is gone.
     """
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    # Tune's own state is never read: what the storage refuses is said in a line, without the traceback of its copy.
-    logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
-    # What became of each trial is in the store and on the board; Tune would list its own names of those it lost.
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="ray")
     if ray.is_initialized():
+        if (reason := watch.lost()) is not None:
+            raise RunFailedError(f"the cluster is gone: {reason}")
         yield Cluster(_OURS[-1] if _OURS else "the cluster that this process is connected to", _nodes())
-    elif address is None:
-        with _of_our_own(several), _known_as("this machine") as where:
-            yield Cluster(where, _nodes())
-    else:
-        name = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
-        with _connection(address=address), _known_as(name) as where:
-            yield Cluster(where, _nodes())
+        return
+    with ray_log.ray_log():
+        if address is None:
+            with _of_our_own(several, say), _known_as("this machine") as where:
+                yield Cluster(where, _nodes())
+        else:
+            name = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
+            with _joined(name, address, say), _known_as(name) as where:
+                yield Cluster(where, _nodes())
 
 
 @contextmanager
@@ -55,30 +70,94 @@ def _known_as(where: str) -> Iterator[str]:
 
 
 @contextmanager
-def _of_our_own(several: bool) -> Iterator[None]:
+def _of_our_own(several: bool, say: Say) -> Iterator[None]:
     # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
     options: dict[str, str | int] = {"address": "local", "num_cpus": processors(), "include_dashboard": several}
+    started = Started()
     with ray_folder() as folder, ExitStack() as ends:
-        with sockets_of_daemons(folder):
-            ends.enter_context(_connection(**options, _temp_dir=folder, **object_store(folder)))
+        ends.callback(started.end)
+        ends.callback(watch.disconnect)
+        for left in reversed(range(_TRIES)):
+            try:
+                with sockets_of_daemons(folder), started.starting(), _told_if_slow(say, "Ray is slow to start"):
+                    _connect(**options, _temp_dir=folder, **object_store(folder))
+                break
+            except Exception as error:
+                ray_log.write(f"{traceback.format_exc()}\n{last_words(f'{folder}/session_latest/logs')}")
+                ray.shutdown()
+                started.end()
+                if not left:
+                    raise RunFailedError(
+                        f"Ray did not start on this machine in {_TRIES} tries ({_gist(error)}); nothing of it is left "
+                        f"running{ray_log.pointer()}. Try again, with fewer processes beside it; or start it yourself, "
+                        "with `ray start --head`, and give --address auto"
+                    ) from None
+                say(f"Ray did not start ({_gist(error)}): once more")
         yield
 
 
 @contextmanager
-def _connection(**options: str | int) -> Iterator[None]:
-    """Connect for the duration of a `with` block, with Ray's own messages silenced."""
+def _joined(name: str, address: str, say: Say) -> Iterator[None]:
+    with ExitStack() as ends:
+        ends.callback(watch.disconnect)
+        try:
+            with _told_if_slow(say, f"{name} is slow to let this process in"):
+                _connect(address=address)
+        except Exception as error:
+            ray_log.write(traceback.format_exc())
+            raise RunFailedError(
+                f"{name} answered, and then did not let this process in ({_gist(error)}){ray_log.pointer()}. "
+                "Look at it with `ray status` on its head node, and try again"
+            ) from None
+        yield
+
+
+def _connect(**options: str | int) -> None:
+    """Connect, with Ray's own messages silenced."""
+    with modules_of_this_process(), _signals_of_our_own():
+        ray.init(
+            **options,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+            configure_logging=False,
+            runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
+        )
+    ray_log.take_loggers()
+
+
+@contextmanager
+def _signals_of_our_own() -> Iterator[None]:
+    """Connect inside this `with` block: Ray leaves SIGTERM's handler alone, and a closing terminal leaves its daemons.
+
+    They are of the terminal's group of processes, as this one is, and would be gone before this one has heard of it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # What a process blocks, those that it starts block as well; here it is taken note of afterwards.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    setter, ray_utils.set_sigterm_handler = ray_utils.set_sigterm_handler, lambda _: None
     try:
-        with modules_of_this_process():
-            ray.init(
-                **options,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                configure_logging=False,
-                runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
-            )
         yield
     finally:
-        ray.shutdown()
+        ray_utils.set_sigterm_handler = setter
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+@contextmanager
+def _told_if_slow(say: Say, what: str) -> Iterator[None]:
+    waited = threading.Timer(_SLOW_S, say, [f"{what}: {_SLOW_S:.0f} s so far, and it has a minute{ray_log.pointer()}"])
+    waited.daemon = True
+    waited.start()
+    try:
+        yield
+    finally:
+        waited.cancel()
+
+
+def _gist(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200].rstrip('.')}" if text else type(error).__name__
 
 
 def _nodes() -> tuple[Node, ...]:

@@ -5,28 +5,33 @@ runs the same loop in a thread of this process, with no further process (docs/ar
 """
 
 import logging
-import threading
-import uuid
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Any, ClassVar, Final, TypedDict
 
 import ray
 from ray import tune
 
-from bissl_ray.progress import Report, TrialEnded
+from bissl_ray.progress import Alive, Report
 from bissl_ray.store.schema import Row
 from bissl_ray.training.order import Order
 from bissl_ray.workers.mailbox import Answer, Call, Mailbox, Message, RunOrder, call_actor, call_here
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.shape import GroupShape
+from bissl_ray.world import world
 
 OVER: Final = "over"
 """Key of a trial's last result: "complete", "paused", "pruned" or "failed". One that ends without it was stopped."""
+ALIVE: Final = "alive"
+"""Key of a result that is no report but a sign of life, with what the trial waits for, or None."""
 
 _POLL_S: Final = 1.0
 _END_S: Final = 3.0
 _MOST_RESTARTS: Final = 20
+
+
+class GroupLostError(RuntimeError):
+    """A group's workers are gone for good, or never came: no fault of its trial."""
 
 
 class TrialConfig(TypedDict):
@@ -67,8 +72,7 @@ class WorkerGroup:
             self._call = partial(call_actor, self._actor)
         self._name = name
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._fit, name=f"train-{name}", daemon=True)
-        self._thread.start()
+        self._thread = world().start(self._fit, f"train-{name}")
 
     @property
     def alive(self) -> bool:
@@ -84,14 +88,14 @@ class WorkerGroup:
         self._call("answer", tag, answer)
 
     def next_message(self, tag: str) -> Message:
-        """Wait for the trial's next message. A group that died says so as the trial's failure."""
+        """Wait for the trial's next message (raises GroupLostError)."""
         while True:
             message: Message | None = self._call("next_message", tag, _POLL_S)
             if message is not None:
                 return message
             if not self.alive:
-                reason = f"the worker group ended: {self._error}" if self._error else "the worker group ended"
-                return TrialEnded("failed", {"attempts": 0}, " ".join(reason.split())[:400])
+                reason = f"its worker group ended: {self._error}" if self._error else "its worker group ended"
+                raise GroupLostError(" ".join(reason.split())[:400])
 
     def close(self) -> None:
         """Tell the workers to end, and wait for them a moment."""
@@ -130,6 +134,9 @@ class WorkerGroup:
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
     """One step is one report; `reset_config` hands the next trial to the same workers."""
 
+    group: ClassVar[type[WorkerGroup]] = WorkerGroup
+    """That runs its trials."""
+
     @staticmethod
     def run_order() -> RunOrder | None:
         """What a trial is; None: the pipeline's stages. Another in a benchmark of everything around them."""
@@ -153,10 +160,10 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> Row:
-        """Let the trial begin or go on, and wait for what it says next."""
+        """Let the trial begin or go on, and wait for what it says next (raises GroupLostError)."""
         if self._waiting is not None:
             # A fresh tag: anything that the group still says of an earlier trial is dropped.
-            self._tag = uuid.uuid4().hex
+            self._tag = world().token()
             self._group.hand_out(self._tag, Order.model_validate_json(self._waiting["order"]))
             self._waiting = None
         elif self._reported:
@@ -165,6 +172,8 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         self._reported = isinstance(message, Report)
         if isinstance(message, Report):
             return dict(message.row)
+        if isinstance(message, Alive):
+            return {ALIVE: message.waits_for}
         return {**message.result, "reason": message.reason, OVER: message.how, "done": True}
 
     def cleanup(self) -> None:
@@ -174,4 +183,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     @classmethod
     def _new_group(cls, config: TrialConfig) -> WorkerGroup:
         line = None if config["line"] is None else MessageLine.named(config["line"])
-        return WorkerGroup(GroupShape(**config["shape"]), f"group-{uuid.uuid4().hex[:8]}", line, cls.run_order())
+        return cls.group(GroupShape(**config["shape"]), f"group-{world().token()[:8]}", line, cls.run_order())
+
+
+def end_at_once(actor: Any) -> None:
+    """End a group by the handle of its Tune actor, whatever its processes are doing: those that it owns go with it."""
+    ray.kill(actor)

@@ -1,10 +1,15 @@
-"""Ctrl-C: the first stops cleanly, the second at once."""
+"""Ctrl-C, SIGTERM, and a terminal that is closed: the first stops cleanly, the second at once."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
+
+from bissl_ray import outputs
+
+_CAUGHT: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupt:
@@ -31,24 +36,50 @@ class Interrupt:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Catch SIGINT and SIGTERM for the duration of a `with` block.
+    """Catch SIGINT, SIGTERM and SIGHUP for the duration of a `with` block.
 
-    The first asks to stop; the second raises KeyboardInterrupt where the program is. Outside the main thread,
-    where Python can't set handlers, nothing is caught.
+    The first asks to stop; the second raises KeyboardInterrupt where the program is. After SIGHUP nothing is printed,
+    but into files: nobody would read it. Outside the main thread, where Python can't set handlers, nothing is caught.
     """
     interrupt = Interrupt()
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        if interrupt():
+    def asked(number: int) -> None:
+        # A terminal that is closed says so twice where a shell passes it on, and nobody is in more of a hurry for it.
+        if interrupt() and number != signal.SIGHUP:
             raise KeyboardInterrupt
         interrupt.ask()
 
+    with _calling(asked, _CAUGHT):
+        yield interrupt
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Inside this `with` block SIGTERM and SIGHUP end the program as Ctrl-C does, by KeyboardInterrupt."""
+
+    def asked(_number: int) -> None:
+        raise KeyboardInterrupt
+
+    with _calling(asked, _CAUGHT[1:]):
+        yield
+
+
+@contextmanager
+def _calling(asked: Callable[[int], None], caught: tuple[signal.Signals, ...]) -> Iterator[None]:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            outputs.hush(but_files=True)
+        asked(number)
+
     if threading.current_thread() is not threading.main_thread():
-        yield interrupt
+        yield
         return
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    # `nohup` has it ignored, and means it.
+    nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    numbers = [number for number in caught if not (nohup and number == signal.SIGHUP)]
+    previous = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield interrupt
+        yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -10,17 +10,30 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 import torch
 
 from bissl_ray.bilevel import DivergedError
-from bissl_ray.progress import Decoding, Event, Note, Report, Sender, TrialEnded, TrialPausedError, TrialStoppedError
+from bissl_ray.progress import (
+    Alive,
+    Decoding,
+    Event,
+    Note,
+    Report,
+    Sender,
+    TrialEnded,
+    TrialPausedError,
+    TrialStoppedError,
+)
 from bissl_ray.training.order import Order
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.worker import Worker, from_ray_train, lost_a_peer
 from bissl_ray.workers.mailbox import Answer, Call, HandedOut, RunOrder
+from bissl_ray.world import world
 
 if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
 
 _WAIT_S: Final = 5.0
+_SIGNS_S: Final = 60.0
+"""Between two signs of life of a trial that works."""
 _MEMORY_SLACK_BYTES: Final = 256 * 2**20
 
 
@@ -84,11 +97,16 @@ class _Speaker(Sender):
     def __init__(self, call: Call, worker: Worker, tag: str, line: "MessageLine | None") -> None:
         super().__init__()
         self._call, self._worker, self._tag, self._line = call, worker, tag, line
+        self._next_sign = world().monotonic() + _SIGNS_S
 
     def deliver(self, event: Event) -> None:
         """To the driver, what reports can't carry: they are answered one by one, and images are decoded before them."""
         if self._line is not None and isinstance(event, Decoding | Note):
             self._line.put_or_drop(event)
+        now = world().monotonic()
+        if isinstance(event, Alive) or now >= self._next_sign:
+            self._next_sign = now + _SIGNS_S
+            self._call("alive", self._tag, event if isinstance(event, Alive) else Alive())
 
     def stop_asked(self) -> bool:
         """Never: a sweep's trials are stopped by the answers to their reports."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from bissl_ray.progress import Report, TrialEnded
+from bissl_ray.progress import Alive, Report, TrialEnded
 from bissl_ray.world import world
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Call = Callable[..., Any]
 RunOrder = Callable[["Order", "Worker", "Sender"], dict[str, Any]]
 """What a group's workers do with a trial that they take; as `bissl_ray.training.pipeline.run_order`."""
 Answer = Literal["continue", "stop"]
-Message = Report | TrialEnded
+Message = Alive | Report | TrialEnded
 """What a group says of its trial."""
 
 MOST_ATTEMPTS: Final = 3
@@ -120,6 +120,14 @@ class Mailbox:
             self._messages.append(Report({**report.row, "attempts": trial.attempts}))
             self._changed.notify_all()
             return True
+
+    def alive(self, tag: str, sign: Alive) -> None:
+        """Leave a sign of life, in the place of one that nobody has looked at yet."""
+        with self._changed:
+            if self._current(tag) is not None:
+                self._messages[:] = [message for message in self._messages if not isinstance(message, Alive)]
+                self._messages.append(sign)
+                self._changed.notify_all()
 
     def wait_for_answer(self, tag: str, timeout: float) -> Answer | None:
         """The answer to the last report, or None when the timeout (seconds) passes first."""

@@ -134,34 +134,40 @@ def check_here(need: Need, suits: Callable[[Place], None]) -> None:
 
 
 @contextmanager
-def one_cluster(address: str | None, several: bool) -> Iterator[None]:
+def one_cluster(address: str | None, several: bool, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
     """One cluster for jobs that follow each other, for the duration of a `with` block: it is started, or joined, once.
 
     Args:
         address: of a cluster to join, as `chosen_address` gives it; None: one is started here.
         several: whether several workers of any of them may work together.
+        say: takes a line for a person who waits.
 
     Raises:
         BadInputError: the cluster can't be joined.
+        RunFailedError: Ray does not start.
     """
     environment.prepare(address)
     from bissl_ray.workers.cluster import connected
 
-    with connected(address, several):
+    with connected(address, several, say):
         yield
 
 
 @contextmanager
-def place_for(need: Need, run_dir: str, address: str | None) -> Iterator[Place]:
+def place_for(
+    need: Need, run_dir: str, address: str | None, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Place]:
     """Where a job runs, for the duration of a `with` block.
 
     Args:
         need: what it asks for.
         run_dir: folder or URI for Ray Train's own state.
         address: of a cluster to join; None: this process where that will do, else a cluster that is started here.
+        say: takes a line for a person who waits.
 
     Raises:
         BadInputError: the cluster can't be joined, or is too small.
+        RunFailedError: Ray does not start.
     """
     if address is None and need.is_this_process:
         yield Here()
@@ -170,5 +176,17 @@ def place_for(need: Need, run_dir: str, address: str | None) -> Iterator[Place]:
     environment.prepare(address)
     from bissl_ray.workers.cluster import connected
 
-    with connected(address, need.workers > 1 or need.pretrains) as cluster:
+    with connected(address, need.workers > 1 or need.pretrains, say) as cluster:
         yield OnCluster(cluster, need.shape(cluster, run_dir))
+
+
+@contextmanager
+def looked_after(place: Place, what: str, go_on: str, on_loss: Callable[[str], None]) -> Iterator[None]:
+    """Watch the place for the duration of a `with` block, as `watch.watched` does; this process needs no watching."""
+    if isinstance(place, Here):
+        yield
+        return
+    from bissl_ray.workers.watch import watched
+
+    with watched(what, go_on, on_loss):
+        yield

@@ -80,7 +80,7 @@ def _replay(place: Place, named: str) -> int:
     for name, value in case.environment.items():
         _say(f"{name}={value!r}")
     for name, content in case.files.items():
-        _say(f"--- {name}: {len(content)} bytes\n{ascii(content[:3000].decode('utf-8', 'backslashreplace'))}")
+        _say(f"--- {name}: {len(content)} bytes\n{content[:3000].decode('utf-8', 'backslashreplace')!a}")
     _say(f"--- {ending.outcome or ending.fault}\n{ending.said}")
     return int(bool(ending.fault))
 

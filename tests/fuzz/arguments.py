@@ -15,10 +15,47 @@ _DRY = ("sweep", "compare", "pretrain", "train", "finetune", "evaluate")
 _NOT_DRAWN = ("--calibrate", "--help")
 """The first runs real steps."""
 _REAL = (
-    *("digits", "cars", "runs", "./runs", "done", "cut", "cmp", "t000", "done/t000", "t000-s1", "digits,cars", "2h", "4gpuh"),
-    *("runs/stages/fine/finetuned.pt", "runs/stages/pre/pretrained.pt", "lower_lr=0.5", "alternations=3", "table", "json"),
-    *("safetensors", "pth", "timm", "torchvision", "objective", "-seconds", "status = 'complete'", "out.pth", "identity"),
-    *("objective > 0.5 and status = 'complete'", "a=runs/stages/pre/pretrained.pt", "digits_scenes", "folder", "kubernetes"),
+    *(
+        "digits",
+        "cars",
+        "runs",
+        "./runs",
+        "done",
+        "cut",
+        "cmp",
+        "t000",
+        "done/t000",
+        "t000-s1",
+        "digits,cars",
+        "2h",
+        "4gpuh",
+    ),
+    *(
+        "runs/stages/fine/finetuned.pt",
+        "runs/stages/pre/pretrained.pt",
+        "lower_lr=0.5",
+        "alternations=3",
+        "table",
+        "json",
+    ),
+    *(
+        "safetensors",
+        "pth",
+        "timm",
+        "torchvision",
+        "objective",
+        "-seconds",
+        "status = 'complete'",
+        "out.pth",
+        "identity",
+    ),
+    *(
+        "objective > 0.5 and status = 'complete'",
+        "a=runs/stages/pre/pretrained.pt",
+        "digits_scenes",
+        "folder",
+        "kubernetes",
+    ),
 )
 
 
@@ -95,4 +132,6 @@ def _fitting(random: Random, parameter: Any) -> str:
 
 
 def _value(random: Random) -> str:
-    return random.choice((random.choice(_REAL), random.choice(ADDRESSES), random.choice(NAMES), scalar(random), scalar(random)))
+    return random.choice(
+        (random.choice(_REAL), random.choice(ADDRESSES), random.choice(NAMES), scalar(random), scalar(random))
+    )

@@ -59,15 +59,23 @@ def _torch(random: Random) -> bytes:
         key = random.choice(list(_state()))
         state[key] = _odd(random, _state()[key]) if random.random() < 0.9 else thing(random)
     if random.random() < 0.2:
-        state[random.choice((1, "x" * 10000, "a\nb", "", "\x1b[31m", "n_averaged", "projector.0.weight"))] = _odd(random, torch.ones(1))
-    wrapped = random.choice((state, {"state_dict": state}, {"model": state, "epoch": 3}, {"a": {"model": state}}, [state]))
+        state[random.choice((1, "x" * 10000, "a\nb", "", "\x1b[31m", "n_averaged", "projector.0.weight"))] = _odd(
+            random, torch.ones(1)
+        )
+    wrapped = random.choice(
+        (state, {"state_dict": state}, {"model": state, "epoch": 3}, {"a": {"model": state}}, [state])
+    )
     return _saved(wrapped, old=random.random() < 0.2)
 
 
 def _odd(random: Random, tensor: torch.Tensor) -> object:
     made = random.choice(
         (
-            lambda: tensor.reshape(-1)[:1].expand(max(1, tensor.numel())).reshape(tensor.shape) if tensor.numel() else tensor,
+            lambda: (
+                tensor.reshape(-1)[:1].expand(max(1, tensor.numel())).reshape(tensor.shape)
+                if tensor.numel()
+                else tensor
+            ),
             lambda: torch.ones(()).expand(tensor.shape),
             lambda: torch.ones(1).expand(10**12),
             lambda: tensor.to_sparse(),
@@ -83,7 +91,9 @@ def _odd(random: Random, tensor: torch.Tensor) -> object:
             lambda: tensor.unsqueeze(0),
             lambda: torch.nn.Parameter(tensor.float()),
             lambda: torch.zeros(3, dtype=torch.bits8),
-            lambda: tensor.float().t() if tensor.dim() == 2 else tensor.float().transpose(0, -1) if tensor.dim() else tensor,
+            lambda: (
+                tensor.float().t() if tensor.dim() == 2 else tensor.float().transpose(0, -1) if tensor.dim() else tensor
+            ),
         )
     )
     return made()
@@ -94,7 +104,13 @@ def _ours(random: Random) -> bytes:
     from bissl_ray.models import checkpoint_content
 
     settings = Settings(backbone="smallconv", image_size=8).model_dump()
-    metadata = {**_METADATA, "settings": settings, "class_names": None, "objective": 0.5, "objective_name": "validation_top1"}
+    metadata = {
+        **_METADATA,
+        "settings": settings,
+        "class_names": None,
+        "objective": 0.5,
+        "objective_name": "validation_top1",
+    }
     content: dict[str, object] = {**checkpoint_content(_state(), None, metadata)}
     match random.randrange(4):
         case 0:
@@ -106,7 +122,9 @@ def _ours(random: Random) -> bytes:
             content[key] = random.choice((thing(random), torch.ones(2), {1: torch.ones(1)}, {"a": 1}))
         case _:
             part = random.choice(("backbone", "pretext", "downstream", "upper"))
-            state: dict[object, object] = dict(_state()) if part != "downstream" else {"head.weight": torch.ones(10, 64)}
+            state: dict[object, object] = (
+                dict(_state()) if part != "downstream" else {"head.weight": torch.ones(10, 64)}
+            )
             key = random.choice(list(state))
             state[key] = _odd(random, _state().get(str(key), torch.ones(10, 64)))
             content[part] = state
@@ -127,7 +145,9 @@ def _repacked(random: Random) -> bytes:
             if member.filename == chosen:
                 if way == 0:
                     continue
-                content = {1: content[: len(content) // 2], 2: content * 3, 3: bytes(200_000_000), 4: b""}.get(way, content)
+                content = {1: content[: len(content) // 2], 2: content * 3, 3: bytes(200_000_000), 4: b""}.get(
+                    way, content
+                )
                 packed = zipfile.ZIP_DEFLATED if way == 3 else packing
                 archive.writestr(member.filename, content, packed)
                 continue
@@ -154,13 +174,19 @@ def _safetensors(random: Random) -> bytes:
         case 1:
             header[name]["shape"] = random.choice(([2**62, 2**62], [-1], ["a"], 5, [0], [1] * 2000))
         case 2:
-            header[name]["dtype"] = random.choice(("F4", "F8_E4M3", "F8_E8M0", "BOOL", "U64", "C64", "I8", "", 5, "F64"))
+            header[name]["dtype"] = random.choice(
+                ("F4", "F8_E4M3", "F8_E8M0", "BOOL", "U64", "C64", "I8", "", 5, "F64")
+            )
         case 3:
             header = changed_tree(random, header)
         case 4:
             header[random.choice(("x" * 10000, "a\nb", "", "__metadata__"))] = header.pop(name)
         case _:
             text = json.dumps(header).encode()
-            return struct.pack("<Q", random.choice((0, 2**63, 2**32, 10**8, len(text) + 1, 2**64 - 1))) + text + plain[8 + length :]
+            return (
+                struct.pack("<Q", random.choice((0, 2**63, 2**32, 10**8, len(text) + 1, 2**64 - 1)))
+                + text
+                + plain[8 + length :]
+            )
     text = json.dumps(header, ensure_ascii=random.random() < 0.5).encode("utf-8", "surrogateescape")
     return struct.pack("<Q", len(text)) + text + plain[8 + length :]

@@ -90,7 +90,10 @@ class Place:
         (self._folder / "gone").symlink_to("nowhere")
         os.mkfifo(self._folder / "fifo")
         if case.storage:
-            shutil.copytree(self._earlier / "runs", self._folder / "runs", )
+            shutil.copytree(
+                self._earlier / "runs",
+                self._folder / "runs",
+            )
         for name, content in case.files.items():
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,7 @@ def _run(argv: tuple[str, ...]) -> tuple[int | None, str, str, str]:
             pass
         except TooLong as error:
             fault = f"does not end: {_where(error)}"
-        except BaseException as error:  # noqa: BLE001 whatever it is, it is what this looks for
+        except BaseException as error:
             fault = f"{type(error).__name__} at {_where(error)}"
             traceback.print_exc(file=err)
     if not fault and time.process_time() - began > _LONGEST_S:
@@ -183,7 +186,7 @@ def _snapshot(folder: Path) -> dict[str, tuple[int, int]]:
         for name in folders:
             found[os.path.relpath(os.path.join(place, name), folder)] = (-1, 0)  # noqa: PTH118 ten times as fast
         for name in files:
-            facts = os.lstat(os.path.join(place, name))  # noqa: PTH116, PTH118
+            facts = os.lstat(os.path.join(place, name))  # noqa: PTH118
             found[os.path.relpath(os.path.join(place, name), folder)] = (facts.st_size, facts.st_mtime_ns)  # noqa: PTH118
     return found
 

@@ -31,15 +31,27 @@ def draw(random: Random) -> Case:
         text = random.choice((_template(), "", 'storage = "runs"\n', '[datasets.digits]\npretrained = "x.pth"\n'))
         if random.random() < 0.4:
             key = random.choice((*KEYS, "token", "aws_secret", "Storage", "hf-token", "a.b"))
-            value = random.choice((f'"{random.choice(ADDRESSES)}"', f'"{scalar(random)}"', scalar(random), f'["{SECRET}"]' * 0 or "[]", "{}"))
+            value = random.choice(
+                (
+                    f'"{random.choice(ADDRESSES)}"',
+                    f'"{scalar(random)}"',
+                    scalar(random),
+                    f'["{SECRET}"]' * 0 or "[]",
+                    "{}",
+                )
+            )
             text = f"{key} = {value}\n" + random.choice(("", text))
         changed = changed_text(random, text) if random.random() < 0.7 else None
-        content = text.encode("utf-8", "surrogateescape") if changed is None else changed.encode("utf-8", "surrogateescape")
+        content = (
+            text.encode("utf-8", "surrogateescape") if changed is None else changed.encode("utf-8", "surrogateescape")
+        )
         files["bissl-ray.toml"] = changed_bytes(random, content) if random.random() < 0.2 else content
     for key in random.sample(sorted(KEYS), random.choice((0, 1, 1, 2))):
         value = random.choice((random.choice(ADDRESSES), random.choice(NAMES), scalar(random)))
         variables[KEYS[key].variable] = value.replace("\0", "")
     if random.random() < 0.05:
-        name = random.choice(("BISSL_RAY_CONFIG", "BISSL_RAY_PLUGINS", "BISSL_RAY_CACHE", "BISSL_RAY_NOSUCH", "RAY_ADDRESS", "COLUMNS"))
+        name = random.choice(
+            ("BISSL_RAY_CONFIG", "BISSL_RAY_PLUGINS", "BISSL_RAY_CACHE", "BISSL_RAY_NOSUCH", "RAY_ADDRESS", "COLUMNS")
+        )
         variables[name] = random.choice((random.choice(NAMES), scalar(random))).replace("\0", "")
     return Case(random.choice(_VERBS), files, storage=random.random() < 0.5, environment=variables)

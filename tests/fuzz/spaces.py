@@ -66,8 +66,12 @@ def _encoded(text: str) -> bytes:
 def _small(random: Random) -> str:
     """A few sections with a value of any kind."""
     lines = ["dataset: digits"]
-    for section in random.sample(("parameters", "finetune_parameters", "fixed", "known_good", "protocol", "extends"), 3):
-        name = random.choice(("lower_lr", "cg_iterations", "backbone", "image_size", "alternations", "trials", *WORDS[:12]))
+    for section in random.sample(
+        ("parameters", "finetune_parameters", "fixed", "known_good", "protocol", "extends"), 3
+    ):
+        name = random.choice(
+            ("lower_lr", "cg_iterations", "backbone", "image_size", "alternations", "trials", *WORDS[:12])
+        )
         body = random.choice(
             (
                 f"{{{name}: {scalar(random)}}}",
@@ -106,7 +110,20 @@ def _chain(random: Random, text: str) -> Mapping[str, bytes]:
     """Files that extend each other, themselves, folders and what there is not."""
     names = [f"s{number}.yaml" for number in range(random.choice((1, 2, 3, 40)))]
     last = random.choice(
-        (_FILE, names[0], names[-1], "folder", "fifo", "gone", ".", "..", "/", "", "x" * 5000, "/".join(["y" * 200] * 30))
+        (
+            _FILE,
+            names[0],
+            names[-1],
+            "folder",
+            "fifo",
+            "gone",
+            ".",
+            "..",
+            "/",
+            "",
+            "x" * 5000,
+            "/".join(["y" * 200] * 30),
+        )
     )
     last = random.choice((last, last, scalar(random)))
     files = {}

@@ -16,17 +16,36 @@ from tests.fuzz.values import WORDS, changed_bytes, changed_tree, scalar
 
 _ARCHIVE = Path(__file__).parents[1] / "earlier/release-0.1-storage.tar.xz"
 _READERS = (
-    *(("leaderboard",), ("leaderboard", "--cost"), ("leaderboard", "--format", "json"), ("leaderboard", "--sort", "objective")),
-    *(("leaderboard", "--format", "csv"), ("leaderboard", "--format", "md", "--sweep", "done"), ("leaderboard", "--cost", "--format", "json")),
-    *(("leaderboard", "--where", "objective > 0.1"), ("leaderboard", "--dataset", "digits", "--sort", "-param_lower_lr")),
+    *(
+        ("leaderboard",),
+        ("leaderboard", "--cost"),
+        ("leaderboard", "--format", "json"),
+        ("leaderboard", "--sort", "objective"),
+    ),
+    *(
+        ("leaderboard", "--format", "csv"),
+        ("leaderboard", "--format", "md", "--sweep", "done"),
+        ("leaderboard", "--cost", "--format", "json"),
+    ),
+    *(
+        ("leaderboard", "--where", "objective > 0.1"),
+        ("leaderboard", "--dataset", "digits", "--sort", "-param_lower_lr"),
+    ),
     *(("show", "t000", "--sweep", "done"), ("show", "t000-s1"), ("show", "t000", "--sweep", "cut")),
-    *(("export", "--sweep", "done"), ("export", "t000-s1", "--config"), ("export", "--sweep", "done", "--format", "pth", "--no-head")),
+    *(
+        ("export", "--sweep", "done"),
+        ("export", "t000-s1", "--config"),
+        ("export", "--sweep", "done", "--format", "pth", "--no-head"),
+    ),
     *(("export", "runs/stages/fine/finetuned.pt"), ("export", "runs/stages/fine/finetuned.pt", "--config")),
     *(("resume", "done"), ("resume", "cut"), ("resume", "done", "--trials", "9")),
     *(("compare", "--name", "cmp", "--dry-run"), ("compare", "--name", "cmp", "--format", "json")),
     *(("sweep", "--dry-run", "--warm-from", "done"), ("sweep", "--dry-run", "--name", "done"), ("sweep", "--dry-run")),
     *(("train", "--from-trial", "done/t000", "--start", "runs/stages/pre/pretrained.pt", "--dry-run"),),
-    *(("finetune", "--name", "fine", "--start", "runs/stages/pre/pretrained.pt", "--dry-run"), ("pretrain", "--name", "pre", "--dry-run")),
+    *(
+        ("finetune", "--name", "fine", "--start", "runs/stages/pre/pretrained.pt", "--dry-run"),
+        ("pretrain", "--name", "pre", "--dry-run"),
+    ),
     *(("evaluate", "--start", "runs/stages/fine/finetuned.pt", "--dry-run"),),
     *(("evaluate", "--start", "runs/sweeps/done/checkpoints/t000-s1/finetuned.pt", "--dry-run", "--split", "test"),),
 )
@@ -78,7 +97,9 @@ def _claims(random: Random) -> dict[str, bytes]:
     claim = {"host": "elsewhere", "where": "x", "pid": 1, "started": 1, "beat": 1, "holding": True, "renewed_at": 1.0}
     text = json.dumps(changed_tree(random, {**claim, "version": 2})).encode("utf-8", "surrogateescape")
     folder = random.choice(("runs/sweeps/done", "runs/sweeps/cut", "runs/stages/fine"))
-    name = random.choice(("lock.json", f"lock-{'0' * 32}.json", "lock-.json", f"lock-{'f' * 32}.json.void", "lock-x.json.x"))
+    name = random.choice(
+        ("lock.json", f"lock-{'0' * 32}.json", "lock-.json", f"lock-{'f' * 32}.json.void", "lock-x.json.x")
+    )
     return {f"{folder}/{name}": random.choice((text, changed_bytes(random, text)))}
 
 
@@ -90,7 +111,14 @@ def _results(random: Random, name: str, content: bytes) -> dict[str, bytes]:
         folder = name.rpartition("/")[0]
         return {f"{folder}/{kind}-{0:020d}-1-{0:012x}-{sha256(changed).hexdigest()[:32]}.parquet": changed}
     if random.random() < 0.1:
-        return {random.choice((f"{name}.parquet", f"runs/results/dataset=x/sweep={random.choice(('a', '%2F', '', 'é'))}/{kind}-1.parquet")): changed}
+        return {
+            random.choice(
+                (
+                    f"{name}.parquet",
+                    f"runs/results/dataset=x/sweep={random.choice(('a', '%2F', '', 'é'))}/{kind}-1.parquet",
+                )
+            ): changed
+        }
     return {name: changed}
 
 
@@ -109,7 +137,10 @@ def _strange(random: Random, content: bytes) -> bytes:
             case 1:
                 table = table.set_column(place, name, _column(random, table.num_rows))
             case 2:
-                table = table.append_column(random.choice(("param_lower_lr", "param_x", "trial", "sweep", *WORDS[-12:-1])), _column(random, table.num_rows))
+                table = table.append_column(
+                    random.choice(("param_lower_lr", "param_x", "trial", "sweep", *WORDS[-12:-1])),
+                    _column(random, table.num_rows),
+                )
             case 3:
                 table = table.slice(random.randrange(table.num_rows), random.randrange(3))
             case 4:

@@ -5,15 +5,110 @@ from random import Random
 from tests.fuzz.case import SECRET
 
 NUMBERS = (
-    *("0", "-0", "-1", "1", "2", "7", "1e400", "-1e400", "1e-400", "0.0", "-0.5", "1e308", "3.7", "1_000", "0x10", "0o17"),
-    *(".nan", ".inf", "-.inf", "nan", "inf", "NaN", "9" * 30, "9" * 400, "9" * 5000, "0x" + "f" * 5000, "1" + "0" * 4299),
+    *(
+        "0",
+        "-0",
+        "-1",
+        "1",
+        "2",
+        "7",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "0.0",
+        "-0.5",
+        "1e308",
+        "3.7",
+        "1_000",
+        "0x10",
+        "0o17",
+    ),
+    *(
+        ".nan",
+        ".inf",
+        "-.inf",
+        "nan",
+        "inf",
+        "NaN",
+        "9" * 30,
+        "9" * 400,
+        "9" * 5000,
+        "0x" + "f" * 5000,
+        "1" + "0" * 4299,
+    ),
     *("18446744073709551616", "9223372036854775808", "-9223372036854775809", "1e18", "2147483648", "١٢", "1,5", "1:30"),
 )
 WORDS = (
-    *("", " ", "~", "null", "true", "False", "yes", "on", "2024-01-01", "a", "digits", "smallconv", "simclr", "cg", "float"),
-    *("é", "日本", "\u202eevil", "\ufeff", "\u00a0", "𝟏", "ﬁ", "\U0001f4a9", "\x1b[31mred", "a\nb", "a\tb", "a\rb", "\x07"),
-    *("a" * 300, "a" * 5000, "../..", "/", ".", "..", "~nosuch/x", "a/b", "'", '"', "\\", "%s", "{0}", "{", "$(x)", "`x`"),
-    *("[b]x[/b]", "[/]", "--", "-", "-1", "=", "a=b", "=b", "a=", ",", ",,", ";", "#", "*", "a:b", "a: b", "<x>", "\udcff"),
+    *(
+        "",
+        " ",
+        "~",
+        "null",
+        "true",
+        "False",
+        "yes",
+        "on",
+        "2024-01-01",
+        "a",
+        "digits",
+        "smallconv",
+        "simclr",
+        "cg",
+        "float",
+    ),
+    *(
+        "é",
+        "日本",
+        "\u202eevil",
+        "\ufeff",
+        "\u00a0",
+        "𝟏",
+        "ﬁ",
+        "\U0001f4a9",
+        "\x1b[31mred",
+        "a\nb",
+        "a\tb",
+        "a\rb",
+        "\x07",
+    ),
+    *(
+        "a" * 300,
+        "a" * 5000,
+        "../..",
+        "/",
+        ".",
+        "..",
+        "~nosuch/x",
+        "a/b",
+        "'",
+        '"',
+        "\\",
+        "%s",
+        "{0}",
+        "{",
+        "$(x)",
+        "`x`",
+    ),
+    *(
+        "[b]x[/b]",
+        "[/]",
+        "--",
+        "-",
+        "-1",
+        "=",
+        "a=b",
+        "=b",
+        "a=",
+        ",",
+        ",,",
+        ";",
+        "#",
+        "*",
+        "a:b",
+        "a: b",
+        "<x>",
+        "\udcff",
+    ),
 )
 ADDRESSES = (
     f"https://user:{SECRET}@host.invalid/x.pth",
@@ -28,16 +123,82 @@ ADDRESSES = (
     f"abfs://user:{SECRET}@account/x",
     f"ray://user:{SECRET}@127.0.0.1:1",
     f"foo://a:{SECRET}@b/c",
-    *("https://", "https:///x", "hf://", "hf://o/n", "hf://o/n@r/x.pth", "timm/", "timm/nosuch.a1", "s3://", "gs://", "://"),
-    *("file:///", "file://x/y", "file:x", "ray://", "s3:/b", "s3://b?x", "s3://b/../..", "127.0.0.1:1", "auto", "local"),
+    *(
+        "https://",
+        "https:///x",
+        "hf://",
+        "hf://o/n",
+        "hf://o/n@r/x.pth",
+        "timm/",
+        "timm/nosuch.a1",
+        "s3://",
+        "gs://",
+        "://",
+    ),
+    *(
+        "file:///",
+        "file://x/y",
+        "file:x",
+        "ray://",
+        "s3:/b",
+        "s3://b?x",
+        "s3://b/../..",
+        "127.0.0.1:1",
+        "auto",
+        "local",
+    ),
 )
-TAGS = ("!!bool q", "!!timestamp x", "!!int x", "!!float x", "!!python/object:os.system x", "!x y", "!!binary =", "!!set {a}")
+TAGS = (
+    "!!bool q",
+    "!!timestamp x",
+    "!!int x",
+    "!!float x",
+    "!!python/object:os.system x",
+    "!x y",
+    "!!binary =",
+    "!!set {a}",
+)
 YAML = (
     *TAGS,
-    *("*nosuch", "&a [*a]", "&a {b: *a}", "[]", "{}", "[1, [2, [3, [4]]]]", "{a: {b: {c: {d: {}}}}}", "| \n  x", "> x", "? a"),
-    *("'unended", '"\\ud800"', '"\\x00"', '"\\q"', "%YAML 1.2", "---", "...", "[" * 60, "{a: " * 60, "- a", "a: b: c", "<<: 1"),
+    *(
+        "*nosuch",
+        "&a [*a]",
+        "&a {b: *a}",
+        "[]",
+        "{}",
+        "[1, [2, [3, [4]]]]",
+        "{a: {b: {c: {d: {}}}}}",
+        "| \n  x",
+        "> x",
+        "? a",
+    ),
+    *(
+        "'unended",
+        '"\\ud800"',
+        '"\\x00"',
+        '"\\q"',
+        "%YAML 1.2",
+        "---",
+        "...",
+        "[" * 60,
+        "{a: " * 60,
+        "- a",
+        "a: b: c",
+        "<<: 1",
+    ),
 )
-NAMES = ("folder", "fifo", "gone", "nosuch", "empty", "binary.pth", "text.yaml", "space.yaml", "folder/x", "text.yaml/x")
+NAMES = (
+    "folder",
+    "fifo",
+    "gone",
+    "nosuch",
+    "empty",
+    "binary.pth",
+    "text.yaml",
+    "space.yaml",
+    "folder/x",
+    "text.yaml/x",
+)
 """Of what lies in a case's folder, or does not."""
 
 
@@ -61,7 +222,9 @@ def changed_bytes(random: Random, content: bytes) -> bytes:
             case 5:
                 data[place:place] = data[place : place + random.choice((1, 8, 64, 512))]
             case _:
-                data[place : place + 8] = random.choice((b"\0" * 8, b"\xff" * 8, b"\x7f" + b"\xff" * 7))[: len(data) - place]
+                data[place : place + 8] = random.choice((b"\0" * 8, b"\xff" * 8, b"\x7f" + b"\xff" * 7))[
+                    : len(data) - place
+                ]
     return bytes(data)
 
 
@@ -119,8 +282,31 @@ def thing(random: Random) -> object:
     """Any value that JSON knows, or nearly."""
     return random.choice(
         (
-            *(None, True, False, 0, 1, -1, 10**30, 10**400, 2**63, 1.5, 1e308, float("inf"), float("nan"), "", [], {}, [[]]),
+            *(
+                None,
+                True,
+                False,
+                0,
+                1,
+                -1,
+                10**30,
+                10**400,
+                2**63,
+                1.5,
+                1e308,
+                float("inf"),
+                float("nan"),
+                "",
+                [],
+                {},
+                [[]],
+            ),
             *([None], {"a": 1}, {"": {}}, [1, "a", None], "x" * 3000, random.choice(WORDS), random.choice(NUMBERS)),
-            *(random.choice(ADDRESSES), [random.choice(WORDS)] * 3, {random.choice(WORDS): random.choice(WORDS)}, [[[[[]]]]]),
+            *(
+                random.choice(ADDRESSES),
+                [random.choice(WORDS)] * 3,
+                {random.choice(WORDS): random.choice(WORDS)},
+                [[[[[]]]]],
+            ),
         )
     )

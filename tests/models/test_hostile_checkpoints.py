@@ -209,7 +209,10 @@ def test_a_header_that_lies(tmp_path: Path, content: bytes) -> None:
 
 def repacked(path: Path, name: str, size: int) -> None:
     """The file of torch.save, with one more part of so many zeros, packed."""
-    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(path.with_name(name), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with (
+        zipfile.ZipFile(path) as whole,
+        zipfile.ZipFile(path.with_name(name), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
         for member in whole.infolist():
             archive.writestr(member.filename, whole.read(member))
         with archive.open(f"{path.stem}/data/more", "w") as part:

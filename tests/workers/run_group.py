@@ -19,7 +19,7 @@ import torch  # noqa: E402
 
 from bissl_ray.config import load_search_space  # noqa: E402
 from bissl_ray.config.data_choice import DataChoice  # noqa: E402
-from bissl_ray.progress import Report  # noqa: E402
+from bissl_ray.progress import Alive, Report  # noqa: E402
 from bissl_ray.training import files  # noqa: E402
 from bissl_ray.training.models import Models  # noqa: E402
 from bissl_ray.training.order import Order  # noqa: E402
@@ -67,7 +67,9 @@ def train_workers():
 def run(group, tag, order, kill_after=None):
     group.hand_out(tag, order)
     reports, saved = [], None
-    while isinstance(message := group.next_message(tag), Report):
+    while isinstance(message := group.next_message(tag), Alive | Report):
+        if isinstance(message, Alive):
+            continue
         reports.append(message.row["alternation"])
         if len(reports) == kill_after:
             # Its checkpoint of this alternation comes after the answer; one more report and it is there.

@@ -1,0 +1,36 @@
+"""Why a worker group was lost, in words for one line: what Ray says of it is a page."""
+
+import pickle
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+
+_SHORT_OF_MEMORY: Final = "low on memory"
+_MOST: Final = 200
+
+
+def why_lost(trial: Any) -> str:
+    """Why the group of one of Tune's trials is gone, as far as is known."""
+    error = _error_of(trial)
+    if isinstance(error, OutOfMemoryError) or _SHORT_OF_MEMORY in str(error):
+        return "Ray ended its process, as the memory of its machine was nearly used up"
+    if isinstance(error, RayTaskError):
+        return _short(str(error.cause or error))
+    if isinstance(error, RayActorError):
+        return "its process ended unexpectedly: killed, perhaps for memory, or crashed; or its machine is gone"
+    return _short(str(error)) if error is not None else "for an unknown reason"
+
+
+def _error_of(trial: Any) -> BaseException | None:
+    """What Tune has put aside in a file of its own, on this machine."""
+    with suppress(Exception):
+        found = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return found if isinstance(found, BaseException) else None
+    return None
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _MOST else f"{words[:_MOST]}..."

@@ -1,0 +1,163 @@
+"""What a sweep's experiment is made of: its rows, what is next, who hears of it, who stops it; Tune drives it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from ray import tune
+
+from bissl_ray.config.documents import SweepDocument
+from bissl_ray.config.protocol import Budget
+from bissl_ray.config.setting_rules import parameter_types
+from bissl_ray.controls import PLAIN
+from bissl_ray.progress import View
+from bissl_ray.search.forecast import Climb, Forecast
+from bissl_ray.search.history import control_settings, planner_of, work_of_sweep
+from bissl_ray.search.planner import Planner
+from bissl_ray.search.plans import Plan
+from bissl_ray.search.proposals import Proposals
+from bissl_ray.store import SweepWriter
+from bissl_ray.store.fence import Files
+from bissl_ray.store.paths import trial_folder
+from bissl_ray.sweep.recorder import Recorder
+from bissl_ray.sweep.scheduler import ExploreASHA
+from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
+from bissl_ray.sweep.silence import Silence
+from bissl_ray.training.files import HandedOver, SavedProgress
+from bissl_ray.training.order import Order, of_method
+from bissl_ray.words import Phase, Status, Step
+from bissl_ray.workers.interrupt import Interrupt
+from bissl_ray.world import world
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An experiment's parts, for Tune, or for a simulation of it.
+
+    Attributes:
+        planner: what is next; with all records.
+        proposals: Optuna's study.
+        searcher: hands out what is next.
+        scheduler: stops explore trials that are behind.
+        recorder: hears of everything.
+        stopper: says when to end.
+    """
+
+    planner: Planner
+    proposals: Proposals
+    searcher: PlannedSearcher
+    scheduler: ExploreASHA
+    recorder: Recorder
+    stopper: "_Stopper"
+
+
+@contextmanager
+def parts_of(
+    document: SweepDocument,
+    storage: str,
+    slots: int,
+    gpus: float,
+    view: View,
+    stopped: Interrupt,
+    budget: Budget | None,
+    files: Files | None,
+) -> Iterator[Parts]:
+    """Rebuild a sweep from what the store has of it, and write down what becomes of it for the duration of the block.
+
+    Args:
+        document: what was asked for, and the pretrained models that trials start from.
+        storage: storage URI or absolute path.
+        slots: trials that run at a time.
+        gpus: that they take, in all.
+        view: shows progress.
+        stopped: whether to stop; asked to when no trial could succeed.
+        budget: limit on exploring.
+        files: writes the files of rows, for as long as the sweep is held; None: nobody holds it.
+    """
+    request = document.request
+    planner, proposals = planner_of(request, storage, HandedOver(storage, request.name))
+    with SweepWriter(storage, request.dataset, request.name, parameter_types(), files) as writer:
+        flight = InFlight(planner, proposals, writer, slots, partial(_progress_of, storage, request.name))
+        explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
+        yield Parts(
+            planner=planner,
+            proposals=proposals,
+            searcher=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
+            scheduler=ExploreASHA(request.space.protocol, request.space.largest("alternations"), slots, explored),
+            recorder=Recorder(
+                flight, forecast_of(document, planner), Silence(request.space.protocol), view, stopped.ask
+            ),
+            stopper=_Stopper(planner, stopped, budget, gpus),
+        )
+
+
+def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
+    """What is known of a sweep's time: the work of its runs, and what those took that have ended."""
+    request = document.request
+    work = work_of_sweep(request, document.data)
+    forecast = Forecast(request.space.largest("alternations"), lambda kind: work(kind, None))
+    for record in planner.records.values():
+        if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
+            # When its first report came is not known any more: as if all had taken alike.
+            reports = len(record.curve)
+            climb = Climb(reports, record.seconds / max(reports, 1), record.seconds)
+            forecast.learn((record.phase, record.step), record.seconds, climb)
+    return forecast
+
+
+def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
+    """What a worker group is to do for a plan of the sweep; the storage is absolute."""
+    record, request = plan.record, document.request
+    is_control = record.phase == Phase.CONTROL
+    settings = control_settings(request.space, record.point) if is_control else request.space.settings(record.point)
+    start = str(document.start)
+    control = request.control or (PLAIN if is_control else None)
+    if plan.step == Step.TEST:
+        start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
+    elif plan.start is not None:
+        start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
+    return Order(
+        trial=record.trial,
+        data=request.data,
+        storage=storage,
+        sweep=request.name,
+        settings=settings,
+        seed=record.seed,
+        stages=of_method(plan.stages, settings),
+        control=control,
+        start=start,
+        fresh=control == "scratch" and plan.step != Step.TEST,
+        # The control gets the same budget, counted in labelled images; or in gradients, by a setting of its own.
+        with_upper_budget=is_control and control != "gradients",
+        keep_models=record.step != Step.TUNING,
+        inherits=record.began_at > 0,
+        until=plan.until,
+    )
+
+
+def _progress_of(storage: str, sweep: str, trial: str) -> SavedProgress:
+    return SavedProgress(storage, trial_folder(sweep, trial))
+
+
+class _Stopper(tune.Stopper):  # type: ignore[misc]
+    """Asked by Tune in every round: stops the experiment on request, and exploring when the budget is spent."""
+
+    def __init__(self, planner: Planner, stopped: Callable[[], bool], budget: Budget | None, gpus: float):
+        self._planner = planner
+        self._stopped = stopped
+        self._budget = budget
+        self._gpus = gpus
+        self._begin = world().monotonic()
+
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
+        return False
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Tune pickles its stopper into a snapshot that nobody reads.
+        return tune.stopper.NoopStopper, ()
+
+    def stop_all(self) -> bool:
+        if self._budget is not None and self._budget.spent(world().monotonic() - self._begin, self._gpus):
+            self._planner.end_exploring("the budget is spent")
+        return self._stopped()
