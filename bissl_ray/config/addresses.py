@@ -14,17 +14,18 @@ TOKEN: Final = re.compile(r"\b(hf_[A-Za-z0-9]{20,}|gh[opsu]_[A-Za-z0-9]{20,}|(AK
 
 # With one slash too: so a path is written that an address was taken for. What ends a sentence is none of it.
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*:/+[^\s/](\S*[^\s'\",;:.!)\]])?", re.IGNORECASE)
-_OF_THE_WEB: Final = re.compile(r"https?://", re.IGNORECASE)
+_OF_THE_WEB: Final = re.compile(r"(https?:)(/+)", re.IGNORECASE)
 _USER: Final = re.compile(r"(:/+)[^\s/?#]*:[^\s/?#]*@")
 _PARAMETER: Final = re.compile(r"([?&;]([^=&;#\s]*)=)[^&;#\s]*")
 _HARMLESS: Final = re.compile(r"((download|raw|dl)=(1|0|true|false)?&?)*")
+_HASH: Final = re.compile(r"(sha256=[0-9a-f]*)?", re.IGNORECASE)
 _HIDDEN: Final = re.compile(r"hidden=[0-9a-f]{12}")
 
 
 def without_secrets(text: str) -> str:
     """A text with the addresses in it without what may be a password or a token.
 
-    Those of the web lose user, password and query; in place of the query stands a hash of it: two files of one server
+    Those of the web lose user, password, query and what is behind their '#' but a hash; in place of the query stands a hash of it: two files of one server
     stay apart, and a copy of one is found again. Others, such as s3://, lose user and password, and what options hold
     whose names are those of secrets.
     """
@@ -52,19 +53,22 @@ def is_hidden(url: SplitResult) -> bool:
 
 
 def _public(found: re.Match[str]) -> str:
-    if not _OF_THE_WEB.match(found[0]):
+    web = _OF_THE_WEB.match(found[0])
+    if web is None:
         plain = _USER.sub(r"\1", found[0])
         return _PARAMETER.sub(lambda each: f"{each[1]}..." if SECRET_WORDS.search(each[2].lower()) else each[0], plain)
     try:
-        url = urlsplit(found[0])
+        url = urlsplit(f"//{found[0][web.end() :]}")
     except ValueError:
         return "https://..."
     query = url.query
     if not _HARMLESS.fullmatch(query) and not is_hidden(url):
         query = f"hidden={hashlib.sha256(query.encode(errors='surrogatepass')).hexdigest()[:12]}"
-    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2], query=query))
+    fragment = url.fragment if _HASH.fullmatch(url.fragment) else ""
+    plain = url._replace(netloc=url.netloc.rpartition("@")[2], query=query, fragment=fragment)
+    return web[1] + web[2] + urlunsplit(plain).removeprefix("//")
 
 
 def _escaped(char: str) -> str:
     # A byte of a file's name that is no text has been put so by Python.
-    return char if "\udc80" <= char <= "\udcff" else char.encode("unicode_escape").decode("ascii")
+    return char if 0xDC80 <= ord(char) <= 0xDCFF else char.encode("unicode_escape").decode("ascii")

@@ -74,7 +74,7 @@ def refuse_other_zip(source: Path) -> str | None:
             members = archive.infolist()
             names = [member.filename for member in members]
             locked = any(member.flag_bits & 1 for member in members)
-            _refuse_bomb(source, members)
+            refuse_bomb(source, source.stat().st_size, members)
             wrong = None if locked else archive.testzip()
     except BadInputError:
         raise
@@ -107,13 +107,21 @@ def refuse_other_zip(source: Path) -> str | None:
     raise BadInputError(f"{source} is a zip archive of {held} and no file of torch.save; {_UNPACK}")
 
 
-def _refuse_bomb(source: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+def refuse_bomb(source: str | Path, size: int, members: Sequence[zipfile.ZipInfo]) -> None:
     """Refuse an archive that unpacks to far more than it is, by what its directory says; nothing is unpacked.
 
     Numbers hardly get smaller when they are packed, zeros (a fresh optimizer's) a thousand times: a part of those is let
     pass. torch unpacks no more of a member than the directory says.
+
+    Args:
+        source: the file, for the error line.
+        size: of the file, in bytes.
+        members: as its directory lists them.
+
+    Raises:
+        BadInputError: it does.
     """
-    size, unpacked = source.stat().st_size, sum(member.file_size for member in members)
+    unpacked = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     if packed > size:
         raise BadInputError(

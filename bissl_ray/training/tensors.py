@@ -1,13 +1,13 @@
 """The content of a file of ours that holds tensors, or why it is refused: torch itself looks at no checksum."""
 
 import io
-import pickle
 import zipfile
 from typing import Any
 
 import torch
 
 from bissl_ray.errors import RunFailedError
+from bissl_ray.models.other_files import refuse_bomb
 
 
 class DamagedTensorsError(RunFailedError):
@@ -30,11 +30,17 @@ def tensors_of(content: bytes, name: str, device: torch.device | str = "cpu") ->
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            refuse_bomb(name, len(content), archive.infolist())
             changed = archive.testzip()
         if changed is not None:
             raise zipfile.BadZipFile(f"{changed.partition('/')[2]} is not what was written, by its checksum")
-        loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        why = " ".join(str(error).split())[:150]
-        raise DamagedTensorsError(f"{name} is damaged ({why}): put it back from a copy of yours") from error
+        loaded = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        if not isinstance(loaded, dict):
+            raise TypeError(f"it holds a {type(loaded).__name__}")
+    except Exception as error:  # torch's, zipfile's, pickle's or ours, as the bytes fall
+        why = " ".join(str(error).split())[:150] or type(error).__name__
+        raise DamagedTensorsError(
+            f"{name} is damaged, or another program's ({why}): put it back from a copy of yours, or remove it to begin "
+            "anew what needs it"
+        ) from error
     return loaded

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bissl_ray.errors import RunFailedError
 from bissl_ray.training import files
 from bissl_ray.training.files import SavedProgress, exists, read_tensors, write_tensors
 from bissl_ray.training.tensors import DamagedTensorsError, tensors_of
@@ -55,6 +56,15 @@ def test_a_save_that_fails_leaves_the_last_one(tmp_path):
     assert progress.load() == {"step": 1}
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"x" * 100, b"\x80\x02]q\x00."])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path, content):
+    progress = SavedProgress(str(tmp_path), "trial")
+    progress.save({"step": 1})
+    (tmp_path / "trial/progress.pt").write_bytes(content)
+    with pytest.raises(RunFailedError, match=r"trial/progress\.pt is damaged, .*remove it to begin anew"):
+        progress.load()
+
+
 def _save_for_ever(storage: str) -> None:
     progress = SavedProgress(storage, "trial")
     step = 0
@@ -82,7 +92,7 @@ def test_a_process_killed_while_saving_leaves_a_whole_checkpoint(tmp_path):
 
 def test_only_tensors_and_plain_values_are_unpickled(tmp_path):
     torch.save({"object": SimpleNamespace(a=1)}, tmp_path / "harm.pt")
-    with pytest.raises(Exception, match=r"[Ww]eights"):
+    with pytest.raises(Exception, match="UnpicklingError"):
         read_tensors(str(tmp_path), "harm.pt")
     assert read_tensors(str(tmp_path), "missing.pt") is None
 

@@ -150,7 +150,9 @@ def _sha256(fragment: str, shown: str) -> str | None:
         return None
     found = _SHA256.fullmatch(fragment)
     if found is None:
+        # Of others it may be a token.
+        what = repr(fragment[:80]) if fragment.lower().startswith("sha256=") else "something"
         raise BadInputError(
-            f"{shown} has {fragment[:80]!r} behind its '#'; expected nothing, or sha256= and 64 hexadecimal digits"
+            f"{shown} has {what} behind its '#'; expected nothing, or sha256= and 64 hexadecimal digits"
         )
     return found[1].lower()
