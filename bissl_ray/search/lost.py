@@ -14,11 +14,9 @@ from typing import Any, Final
 from bissl_ray.config.settings import finetune_marks
 from bissl_ray.search.records import Record, began_at
 from bissl_ray.store.reader import Damaged
-from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, Phase, Status
+from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, Status
 
 _EXPLORED: Final = re.compile(r"t\d+(-\d+)?")
-_TRIAL: Final = re.compile(rf"(t\d+|{Phase.CONTROL})(-.+)?")
-"""Not the sweep's own pretraining, which has a folder beside those of trials."""
 _OPEN: Final = frozenset({Status.RUNNING, Status.PAUSED})
 _FEW: Final = 4
 
@@ -59,7 +57,6 @@ def find_lost(
     trials: Iterable[Mapping[str, Any]],
     reports: Iterable[Mapping[str, Any]],
     damaged: Sequence[Damaged] = (),
-    with_files: Iterable[str] = (),
 ) -> Lost:
     """Hold the rows of one sweep against each other.
 
@@ -67,7 +64,6 @@ def find_lost(
         trials: rows of trials, the newest of each.
         reports: rows of reports.
         damaged: files of the sweep that can't be read.
-        with_files: names of trials that have a folder; they matter where rows of trials are damaged.
     """
     rows = {row["trial"]: row for row in trials}
     told: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -78,13 +74,9 @@ def find_lost(
         for name, row in rows.items()
         if row["status"] in _OPEN and (missing := missing_reports(row, told[name])) is not None
     }
-    traces = {*told}
-    if any(each.stored.kind == "trials" for each in damaged):
-        traces |= {
-            *filter(_TRIAL.fullmatch, with_files),
-            *(row["parent"] for row in rows.values() if row["parent"] is not None),
-        }
-    return Lost(damaged, anew, frozenset(traces - rows.keys()))
+    # A trial's row is on disk before its reports, and before rows of those that come from it.
+    parents = {row["parent"] for row in rows.values()} - {None}
+    return Lost(damaged, anew, frozenset({*told, *parents} - rows.keys()))
 
 
 def missing_reports(row: Mapping[str, Any], reports: Sequence[Mapping[str, Any]]) -> str | None:

@@ -96,10 +96,14 @@ def test_a_damaged_file_of_trials_is_named_with_what_is_left_and_what_runs_again
     write(str(storage), [{"trial": "t002", "status": "running", **SEARCH}], {"t003": {1: 0.5}})
     (path,) = {*storage.rglob("trials-*.parquet")} - before
     flip(path)
-    (damaged,) = found(storage)
+    damaged, rowless = found(storage)
+    assert (rowless.state, rowless.what) == ("note", "rows") and rowless.found.startswith("t003 left reports")
     assert (damaged.state, damaged.what, damaged.place) == ("damaged", "results file", str(path.relative_to(storage)))
     assert "by the checksum in its name" in damaged.found
-    assert "shown from other files: t000, t001; resume runs no trial again; in the place of t003 " in damaged.kept
+    assert (
+        "shown from other files: t000, t001; resume runs no trial again; other trials take the place of t003; "
+        in damaged.kept
+    )
     assert damaged.kept.endswith("put it back from a copy of yours; delete it if there is none")
 
 
@@ -119,12 +123,12 @@ def test_a_damaged_file_of_reports_leaves_holes(storage: Path) -> None:
         ([{"trial": "t001", "alternations": 4}], {"t001": {4: 0.25}}, "night/t001", "the report of alternation 3 is"),
         ([{"trial": "t001", "objective": 0.75}], {}, "night/t001", "the report of its objective, 0.75, is missing"),
         ([{"trial": "t000", "objective": None}], {}, "night/t000", "ran to its end, and has no objective"),
-        ([], {"t009": {1: 0.5}}, "night", "reports of t009, of which there is no row"),
+        ([], {"t009": {1: 0.5}}, "night", "t009 left reports, or trials that come from it, and no row"),
         (
             [{"trial": "t009-f0", "status": "complete", "objective": 0.5, "parent": "t009", **SEARCH}],
             {"t009-f0": {1: 0.5}},
             "night",
-            "the trials that t009-f0 belong to have no row",
+            "t009 left reports, or trials that come from it, and no row",
         ),
     ],
 )

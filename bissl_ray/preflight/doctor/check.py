@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from pyarrow.fs import FileType
@@ -11,12 +12,14 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.preflight.doctor.claims import is_held, look_at_claims, needless, stand
 from bissl_ray.preflight.doctor.documents import look_at_documents
 from bissl_ray.preflight.doctor.findings import Checkup, Finding, State
-from bissl_ray.preflight.doctor.inventory import take_inventory
+from bissl_ray.preflight.doctor.inventory import Inventory, take_inventory
 from bissl_ray.preflight.doctor.left_over import look_for_left_over, remove
 from bissl_ray.preflight.doctor.models import look_at_models
 from bissl_ray.preflight.doctor.rows import look_at_rows, read_rows
+from bissl_ray.store.documents import read_sweep_document
 from bissl_ray.store.filesystem import is_there, open_storage
-from bissl_ray.store.paths import trial_names
+from bissl_ray.store.paths import trial_folder
+from bissl_ray.training.files import progress_file
 
 _ORDER: Final = tuple(State)
 
@@ -48,9 +51,8 @@ def check_storage(
     unread = {finding.place for finding in findings}
     for name, own in rows.items():
         held = is_held(standing.get(f"sweeps/{name}", {}))
-        with_files = trial_names(storage, name) if own.damaged else ()
-        resumable = f"sweeps/{name}/sweep.json" not in unread
-        findings += look_at_rows(filesystem, base, own, with_files, held, resumable)
+        goes_on = None if f"sweeps/{name}/sweep.json" in unread else partial(_goes_on, storage, name, found)
+        findings += look_at_rows(filesystem, base, own, held, goes_on)
     done, total = 0, sum(found.models.values())
 
     def read(size: int) -> None:
@@ -84,3 +86,11 @@ def check_storage(
         }
     )
     return checkup
+
+
+def _goes_on(storage: str, sweep: str, found: Inventory) -> tuple[list[str], list[str]]:
+    # Optuna takes a second to import, and is asked where something is damaged only.
+    from bissl_ray.search.history import replay, runs_again
+
+    replayed = replay(read_sweep_document(storage, sweep).request, storage)
+    return runs_again(replayed, lambda name: progress_file(trial_folder(sweep, name)) in found.models)

@@ -1,7 +1,7 @@
 """Rows of a sweep, as all of its files have them: what can't be read, and what contradicts itself."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,12 +10,15 @@ from pyarrow.fs import FileSystem
 
 from bissl_ray.preflight.doctor.findings import Finding, State, listed
 from bissl_ray.preflight.doctor.inventory import below
-from bissl_ray.search.lost import Lost, find_lost, missing_reports
+from bissl_ray.search.lost import find_lost, missing_reports
 from bissl_ray.store.paths import list_files
 from bissl_ray.store.reader import Damaged, read_files
 from bissl_ray.store.schema import COLUMNS, REPORT_FIGURES, Row, RowKind, report_key
 from bissl_ray.store.tables import names_in, newest, read_content, to_rows, unify
 from bissl_ray.words import Status
+
+GoesOn = Callable[[], tuple[list[str], list[str]]]
+"""Gives the trials that resuming runs again, and those whose places others take (`search.history.runs_again`)."""
 
 _LISTINGS: Final = 20
 _OPEN: Final = frozenset({Status.RUNNING, Status.PAUSED})
@@ -78,7 +81,7 @@ def _of_kind(
 
 
 def look_at_rows(
-    filesystem: FileSystem, base: str, rows: SweepRows, with_files: Iterable[str], is_held: bool, resumable: bool
+    filesystem: FileSystem, base: str, rows: SweepRows, is_held: bool, goes_on: GoesOn | None
 ) -> Iterator[Finding]:
     """Say what is wrong with the rows of a sweep.
 
@@ -86,36 +89,28 @@ def look_at_rows(
         filesystem: as `open_storage` gives it.
         base: path of the storage on it.
         rows: of the sweep.
-        with_files: names of its trials that have a folder.
         is_held: whether somebody runs it.
-        resumable: whether its document is there.
+        goes_on: what resuming it would do; None: without its document it can't be.
     """
-    lost = find_lost(rows.trials.values(), rows.reports, rows.damaged, with_files)
     for damaged in rows.damaged:
-        yield _damaged(filesystem, base, damaged, rows, lost, resumable)
+        yield _damaged(filesystem, base, damaged, rows, goes_on)
     yield from _ended_twice(rows)
     yield from _told_twice(rows)
     yield from _incomplete(rows, is_held)
-    if lost.rowless and not rows.damaged:
-        found = f"reports of {listed(sorted(lost.rowless))}, of which there is no row"
-        yield Finding(State.DAMAGED, "rows", rows.sweep, found, "resume gives none of these names to another trial")
-    orphans = [row["trial"] for row in rows.trials.values() if row["parent"] not in (None, *rows.trials)]
-    if orphans:
-        found = f"the trials that {listed(orphans)} belong to have no row"
-        yield Finding(State.NOTE if rows.damaged else State.DAMAGED, "rows", rows.sweep, found)
+    rowless = sorted(find_lost(rows.trials.values(), rows.reports).rowless)
+    if rowless:
+        state = State.NOTE if rows.damaged else State.DAMAGED
+        found = f"{listed(rowless)} left reports, or trials that come from it, and no row"
+        yield Finding(state, "rows", rows.sweep, found, "no other trial is given such a name")
     waiting = [row["trial"] for row in rows.trials.values() if row["status"] in _OPEN]
     if waiting and not is_held:
-        goes_on = "resume takes them up" if resumable else "its document is missing, so that they can't go on"
-        found = f"nobody runs it, and it has not ended: {listed(waiting)}"
-        yield Finding(State.NOTE, "rows", rows.sweep, found, goes_on)
+        then = "without its document they can't go on" if goes_on is None else "resume takes them up"
+        yield Finding(State.NOTE, "rows", rows.sweep, f"nobody runs it, and it has not ended: {listed(waiting)}", then)
 
 
-def _damaged(
-    filesystem: FileSystem, base: str, damaged: Damaged, rows: SweepRows, lost: Lost, resumable: bool
-) -> Finding:
+def _damaged(filesystem: FileSystem, base: str, damaged: Damaged, rows: SweepRows, goes_on: GoesOn | None) -> Finding:
     """A file that can't be read: which trials are left without it, and which run again."""
     stored = damaged.stored
-    place = below(base, stored.path)
     kept = []
     if stored.kind == "trials":
         held = names_in(read_content(filesystem, stored))
@@ -125,19 +120,18 @@ def _damaged(
         kept.append(f"shown from other files: {listed(shown)}" if shown else "no other file of the sweep has a row")
     else:
         holes = sorted(name for name, row in rows.trials.items() if missing_reports(row, rows.of(name)) is not None)
-        kept.append("rows of trials are in other files, figures in the end among them")
+        kept.append("what trials came to is in their rows, in other files")
         if holes:
             kept.append(f"curves with holes: {listed(holes)}")
-    if not resumable:
+    if goes_on is None:
         kept.append("without its document the sweep can't be resumed")
     else:
-        waiting = {row["trial"] for row in rows.trials.values() if row["status"] in _OPEN}
-        again = sorted(waiting | {*lost.followed})
-        kept.append(f"resume takes up or runs again: {listed(again)}" if again else "resume runs no trial again")
-        if lost.explored:
-            kept.append(f"in the place of {listed(lost.explored)} others run")
+        again, replaced = goes_on()
+        kept.append(f"resume runs again from the beginning: {listed(again)}" if again else "resume runs no trial again")
+        if replaced:
+            kept.append(f"other trials take the place of {listed(replaced)}")
     kept.append("put it back from a copy of yours; delete it if there is none")
-    return Finding(State.DAMAGED, "results file", place, damaged.reason, "; ".join(kept))
+    return Finding(State.DAMAGED, "results file", below(base, stored.path), damaged.reason, "; ".join(kept))
 
 
 def _ended_twice(rows: SweepRows) -> Iterator[Finding]:
