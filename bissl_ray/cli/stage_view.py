@@ -193,11 +193,17 @@ def conclude(outcome: "StageOutcome", asked: "StageOptions", following: str) -> 
         said.append(f"{in_words(result['objective_name'], result['objective'])} on validation")
     elif result.get("train_loss") is not None:
         said.append(f"pretext loss {result['train_loss']:.3g}")
-    said.append(duration(result["seconds"]))
-    file = f"{asked.storage.rstrip('/').removeprefix('./')}/{result['checkpoint']}"
+    if "seconds" in result:
+        said.append(duration(result["seconds"]))
+    checkpoint = result.get("checkpoint")
+    file = f"{asked.storage.rstrip('/').removeprefix('./')}/{checkpoint or f'stages/{request.name}/stage.json'}"
     typer.echo(f"{request.stage} on {request.dataset}: {', '.join(said)}; {file}")
-    arguments = [following, *_carried_on(asked, request, following), "--start", file]
-    typer.echo(f"Next: {shlex.join(['bissl-ray', *arguments])}")
+    if "again" in result:
+        typer.echo(result["again"]["words"])
+    if checkpoint is not None:
+        following = "evaluate" if checkpoint.endswith("/finetuned.pt") else following
+        arguments = [following, *_carried_on(asked, request, following), "--start", file]
+        typer.echo(f"Next: {shlex.join(['bissl-ray', *arguments])}")
 
 
 def _carried_on(asked: "StageOptions", request: "StageRequest", verb: str) -> list[str]:

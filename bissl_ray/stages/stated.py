@@ -32,7 +32,8 @@ def stated(stage: StageName, asked: StageOptions) -> tuple[str | None, frozenset
         dataset = str(find_trial(asked.storage, trial, sweep or None)[0]["dataset"])
         elsewhere = asked.dataset not in (None, dataset)
         data = () if elsewhere else [each.name for each in fields(DataPlaces)]
-        return dataset, frozenset({"space", *data})
+        again = ("start", "start_head", "allow_partial", "workers") if runs_again(stage, asked) else ()
+        return dataset, frozenset({"space", *data, *again})
     if stage == "evaluate" and asked.space is None and asked.point is None:
         made = _made(asked)
         if says_how(made):
@@ -40,6 +41,11 @@ def stated(stage: StageName, asked: StageOptions) -> tuple[str | None, frozenset
     if asked.space is not None:
         return load_search_space(asked.space).dataset, frozenset()
     return None if asked.dataset is not None else _made(asked).get("dataset"), frozenset()
+
+
+def runs_again(stage: StageName, asked: StageOptions) -> bool:
+    """Whether a trial is run again: its settings are asked for, and no other start."""
+    return stage == "train" and asked.from_trial is not None and asked.start is None
 
 
 def _made(asked: StageOptions) -> dict[str, Any]:

@@ -74,6 +74,13 @@ def trial_folder(sweep: str, trial: str) -> str:
     return f"sweeps/{sweep}/checkpoints/{trial}"
 
 
+def trial_names(storage: str | Path, sweep: str) -> list[str]:
+    """List the trials of a sweep that have a folder for their files, by name."""
+    filesystem, base = open_storage(storage)
+    folders = listed(filesystem, f"{base}/{sweep_documents(sweep)}/checkpoints")
+    return sorted(PurePosixPath(info.path).name for info in folders if info.type == FileType.Directory)
+
+
 def sweep_names(storage: str | Path) -> list[str]:
     """List the sweeps that have a document, by name."""
     filesystem, base = open_storage(storage)

@@ -60,6 +60,8 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "gpu_seconds": _REAL,
     "peak_memory": _INTEGER,  # bytes that its first worker held at a time: of the GPU's tensors, else of the process
     "workers": _INTEGER,
+    "device": _TEXT,  # of its first worker: the GPU's name; CPU, and by which instructions torch computes there
+    "threads": _INTEGER,  # of each worker, on the CPU
     "attempts": _INTEGER,
     "checkpoint": _TEXT,
     "started_at": _TIME,

@@ -71,7 +71,10 @@ def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
         raise OSError(
             "its content is not what was written, by the checksum in its name (who changed it on purpose removes that)"
         )
-    table = from_parquet(content)
+    try:
+        table = from_parquet(content)
+    except UnicodeDecodeError as error:  # the name of a column
+        raise OSError(f"it holds what can be no name ({error})") from None
     if as_written is None:
         table.validate(full=True)
     table = sound(table.drop_columns([name for name in PATH_COLUMNS if name in table.column_names]), stored.kind)

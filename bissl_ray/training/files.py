@@ -1,17 +1,15 @@
 """Tensors in and out of the storage, whole or not at all; and the checkpoint that a trial goes on from."""
 
 import io
-import zipfile
 from contextlib import suppress
 from typing import Any, Final
 
 import torch
 from pyarrow.fs import FileType
 
-from bissl_ray.errors import RunFailedError
-from bissl_ray.models.other_files import refuse_bomb
 from bissl_ray.store.filesystem import atomic_write, delete_if_there, open_storage
 from bissl_ray.store.paths import trial_folder
+from bissl_ray.training.tensors import tensors_of
 from bissl_ray.world import world
 
 _WRITING_SHARE: Final = 0.05
@@ -31,31 +29,13 @@ def write_tensors(storage: str, path: str, content: dict[str, Any]) -> None:
 
 
 def read_tensors(storage: str, path: str, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """Read what `write_tensors` wrote, or None if it is not there. Only tensors are unpickled.
-
-    Raises:
-        RunFailedError: it holds something else, or is damaged; says so, and what to do.
-        OSError: the storage refused.
-    """
+    """Read what `write_tensors` wrote, or None if it is not there (raises DamagedTensorsError)."""
     if not exists(storage, path):
         return None
     filesystem, base = open_storage(storage)
     with filesystem.open_input_file(f"{base}/{path}") as stream:
         content = stream.read()
-    try:
-        if content[:2] == b"PK":
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                refuse_bomb(path, len(content), archive.infolist())
-        loaded = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-    except Exception as error:  # torch's, zipfile's, pickle's or ours, as the bytes fall
-        raise RunFailedError(_damaged(f"{base}/{path}", type(error).__name__)) from error
-    if not isinstance(loaded, dict):
-        raise RunFailedError(_damaged(f"{base}/{path}", f"a {type(loaded).__name__}"))
-    return loaded
-
-
-def _damaged(file: str, found: str) -> str:
-    return f"{file} is damaged, or another program's ({found}): restore it, or remove it to begin anew what needs it"
+    return tensors_of(content, f"{storage}/{path}", device)
 
 
 def exists(storage: str, path: str) -> bool:

@@ -1,7 +1,7 @@
 """One trial on this worker: its models in and out, and the stage that it is at."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -24,6 +24,7 @@ from bissl_ray.training.models import Models, check_upper
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
 from bissl_ray.training.replay import replays_of
+from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import Worker, in_step
 
 _STATISTICS: Final = {
@@ -84,11 +85,12 @@ class Trial:
         Raises:
             BadInputError: the workers can't share a batch equally.
             FileNotFoundError: what it starts from is not there.
+            DamagedTensorsError: what it starts from is not as it was written; alike on every worker.
         """
         self._check_shares()
-        saved = self.progress.load()
+        saved = self._own_progress()
         # A look at the test split has the name of the run that it looks at, and nothing to do with its progress.
-        if saved is not None and saved["stage"] in self.order.stages and self._is_own(saved):
+        if saved is not None and saved["stage"] in self.order.stages:
             self.models.start_from(saved["models"], "the trial's own checkpoint")
             self.account.go_on(saved["totals"], saved["seconds"], saved.get("told", ()))
             return saved["stage"], saved["state"]
@@ -98,7 +100,7 @@ class Trial:
             return "pretrain", None
         if self.order.fresh:
             return self.order.stages[0], None
-        content = read_tensors(self.order.storage, self.order.start)
+        content = self._read(self.order.start)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{self.order.start}: the trial starts from it")
         if self.order.stages[0] == "finetune":
@@ -109,21 +111,32 @@ class Trial:
         self.models.start_from(content, self.order.start)
         return self.order.stages[0], None
 
-    def _is_own(self, saved: Mapping[str, Any]) -> bool:
-        """Whether a checkpoint in the trial's folder is of its run.
+    def _own_progress(self) -> dict[str, Any] | None:
+        """What this very run has saved; None: nothing, or nothing that it could go on from: it begins anew.
 
         A driver that was killed before it had written down what it was to run proposes another trial of that name when
-        the sweep is resumed, and the one before may have saved something.
+        the sweep is resumed, and the one before may have saved something; so may one whose row is lost.
         """
-        own = saved.get("identity", self.order.identity) == self.order.identity
-        if not own:
+        try:
+            saved = self.progress.load()
+        except DamagedTensorsError as error:
+            self.note(f"{self.order.trial} begins anew: {error}")
+            return None
+        if saved is not None and saved.get("identity", self.order.identity) != self.order.identity:
             self.note(f"{self.order.trial} begins anew: the checkpoint in its folder is of a run with other settings")
-        return bool(own)
+            return None
+        return saved
+
+    def _read(self, path: str) -> dict[str, Any] | None:
+        try:
+            return read_tensors(self.order.storage, path)
+        except DamagedTensorsError as error:
+            raise in_step(error) from None
 
     def _take_over(self) -> tuple[str, Any]:
         """Begin where another trial was, with settings of its own; what that one has cost stays with it."""
         path = inherited_file(self.order.folder)
-        content = read_tensors(self.order.storage, path)
+        content = self._read(path)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{path}: the trial goes on from it in another's place")
         self.models.start_from(content["models"], path)

@@ -111,7 +111,7 @@ class Driver:
         )
         iteration, searching = 0, True
         while True:
-            parts.recorder.on_step_begin(iteration, [])
+            parts.recorder.on_step_begin(iteration, list(running))
             if searching and len(running) < self.slots:
                 identifier = f"tune-{around.token()[:8]}"
                 config = parts.searcher.suggest(identifier)
@@ -123,6 +123,7 @@ class Driver:
                     parts.scheduler.on_trial_add(controller, trial)
                     idle = [actor for actor in idle if not actor.is_lost]
                     actor = idle.pop() if idle else self._new_actor()
+                    trial.temporary_state = SimpleNamespace(ray_actor=actor)
                     actor.ask("begin", config)
                     running[trial] = actor
                     parts.recorder.on_trial_start(iteration, [], trial)

@@ -10,6 +10,7 @@ import torch
 from bissl_ray.errors import RunFailedError
 from bissl_ray.training import files
 from bissl_ray.training.files import SavedProgress, exists, read_tensors, write_tensors
+from bissl_ray.training.tensors import DamagedTensorsError, tensors_of
 
 
 @pytest.fixture
@@ -103,3 +104,18 @@ def test_tensors_come_back_bit_equal(tmp_path):
     assert all(
         torch.equal(loaded[name], tensor) and loaded[name].dtype == tensor.dtype for name, tensor in tensors.items()
     )
+
+
+def test_of_a_file_with_any_byte_flipped_or_cut_off_nothing_but_what_was_written_is_read(tmp_path):
+    write_tensors(str(tmp_path), "a.pt", {"stage": "bissl", "weights": torch.arange(30.0)})
+    whole, refused = (tmp_path / "a.pt").read_bytes(), 0
+    flipped = (whole[:at] + bytes([whole[at] ^ (1 << (at * 5 % 8))]) + whole[at + 1 :] for at in range(len(whole)))
+    for content in (*flipped, *(whole[:at] for at in range(len(whole)))):
+        try:
+            read = tensors_of(content, "a.pt")
+        except DamagedTensorsError as error:
+            refused += 1
+            assert str(error).startswith("a.pt is damaged (") and "\n" not in str(error)
+        else:  # padding
+            assert read["stage"] == "bissl" and torch.equal(read["weights"], torch.arange(30.0))
+    assert refused > 1.5 * len(whole)
