@@ -1,6 +1,7 @@
 """Loads weights into a backbone, strictly unless told otherwise, and says what came of it."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -72,11 +73,16 @@ def load_backbone(
 def architecture_of(state: Mapping[str, Tensor]) -> str | None:
     """The known architecture whose names and shapes these are, for images of whatever size; or None."""
     for name in backbone_names():
-        with torch.device("meta"):
-            expected = build_backbone(name, image_size=_a_size_for(name)).state_dict()
-        if _compare(name, expected, state, "")[1].complete:
+        if _compare(name, _without_numbers(name), state, "")[1].complete:
             return name
     return None
+
+
+@cache
+def _without_numbers(name: str) -> Mapping[str, Tensor]:
+    """What an architecture has, by names and shapes alone."""
+    with torch.device("meta"):
+        return build_backbone(name, image_size=_a_size_for(name)).state_dict()
 
 
 def _compare(

@@ -62,6 +62,8 @@ def main() -> int:
                 continue
             case, ending = ending_of(place, kind, asked.seed, number)
             endings[kind, ending.outcome or "FAULT"] += 1
+            if number % 500 == 499:
+                sys.stderr.write(f"{number + 1} cases, {sum(faults.values())} faults\n")
             if ending.fault:
                 faults[ending.fault] += 1
                 _say(f"python -m tests.fuzz --replay {kind}:{asked.seed}:{number}  # {ending.fault}; {_shown(case)}")

@@ -75,7 +75,7 @@ def draw(random: Random) -> Case:
             files = _results(random, name, content)
         case _:
             files = {name: changed_bytes(random, content)}
-    return Case(argv, files, storage=True, may_write=argv[0] == "export")
+    return Case(argv, files, storage=True, may_write=argv[0] in ("export", "resume", "compare"))
 
 
 def _document(random: Random, content: bytes) -> bytes:
