@@ -57,11 +57,11 @@ def load_backbone(
     found, report = _compare(backbone.architecture, expected, state, source)
     if not report.complete and not (allow_partial and report.matched):
         if report.numberless:
+            number, examples = len(report.numberless), report.numberless[:_EXAMPLES]
             raise BadInputError(
-                f"{source} holds no floating-point numbers in {len(report.numberless)} of the {report.expected} tensors of "
-                f"{backbone.architecture} ({', '.join(report.numberless[:_EXAMPLES])}"
-                f"{', ...' if len(report.numberless) > _EXAMPLES else ''}): quantised weights, or masks, can't be trained; "
-                "give the weights as they were before"
+                f"{source} holds no floating-point numbers in {number} of the {report.expected} tensors of "
+                f"{backbone.architecture} ({', '.join(examples)}{', ...' if number > _EXAMPLES else ''}): quantised "
+                "weights, or masks, can't be trained; give the weights as they were before"
             )
         looks_like = architecture_of(state)
         advice = advice_on(report, expected, state, looks_like)

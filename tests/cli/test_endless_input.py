@@ -69,7 +69,10 @@ ENDLESS = {
     "long": ("dataset: digits\n" + "# x\n" * 50_001, "found more than 200,000 bytes, expected a YAML file of a few"),
     "decimal": (f"dataset: digits\nfixed: {{alternations: {'9' * 5000}}}", "a.yaml:2: fixed.alternations: found '999"),
     "hexadecimal": (f"dataset: digits\nfixed: {{alternations: 0x{'f' * 5000}}}", "fixed.alternations: found '0xfff"),
-    "many keys": ("dataset: digits\nfixed:\n" + "".join(f"  k{n}: 1\n" for n in range(3000)), "'k0', expected the name"),
+    "many keys": (
+        "dataset: digits\nfixed:\n" + "".join(f"  k{n}: 1\n" for n in range(3000)),
+        "'k0', expected the name",
+    ),
 }
 
 
@@ -79,7 +82,9 @@ def test_a_space_that_has_no_end(said, tmp_path, text, told) -> None:
     assert_refused(said("spaces", "a.yaml"), told)
 
 
-@pytest.mark.parametrize("tag", ["!!bool q", "!!timestamp x", "!!int x", "!!python/object:os.system x", "!x y", "!!set {a}"])
+@pytest.mark.parametrize(
+    "tag", ["!!bool q", "!!timestamp x", "!!int x", "!!python/object:os.system x", "!x y", "!!set {a}"]
+)
 def test_a_tag_is_refused_by_its_name(said, tmp_path, tag) -> None:
     (tmp_path / "a.yaml").write_text(f"dataset: digits\nfixed: {{image_size: {tag}}}\n")
     assert_refused(said("spaces", "a.yaml"), f"a.yaml:2: found the tag {tag.split()[0]}, expected a value without one")

@@ -178,7 +178,10 @@ def test_what_is_no_file_is_not_replaced(tmp_path, monkeypatch, capsys, verb):
     [
         (b"PK\x03\x04", "finetuned.pt is cut short"),
         ({"format": "bissl-ray checkpoint", "version": 1}, "has no intact backbone and metadata"),
-        ({"backbone": {}, "metadata": {"settings": {"backbone": "smallconv", "image_size": "x"}}}, "image_size: found 'x'"),
+        (
+            {"backbone": {}, "metadata": {"settings": {"backbone": "smallconv", "image_size": "x"}}},
+            "image_size: found 'x'",
+        ),
         ({"backbone": {}, "metadata": {}}, "is no checkpoint that a stage or a sweep wrote"),
     ],
 )

@@ -1,7 +1,7 @@
 """The fuzz test by itself: `make fuzz`, or `python -m tests.fuzz --count 10000 --seed 0`.
 
-Cases are drawn in turn from every kind and run in this process; what ends otherwise than a person should see it is a line
-that runs the case again. The exit code is 1 where there is one.
+Cases are drawn in turn from every kind and run in this process; what ends otherwise than a person should see it is a
+line that runs the case again. The exit code is 1 where there is one.
 """
 
 import argparse

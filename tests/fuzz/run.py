@@ -158,8 +158,8 @@ def _judge_lines(code: int | None, err: str) -> str | None:
     if "Traceback (most recent" in err:
         places = re.findall(r'/bissl_ray/(\S+\.py)", line \d+, in (\S+)', err.replace("bissl_ray/cli/main.py", ""))
         return f"{err.rstrip().rpartition('a fault of its own, ')[2].partition(';')[0]} at {':'.join(places[-1])}"
-    if any(".py:" in line and "Warning" in line for line in err.splitlines()):
-        return f"warns: {next(line for line in err.splitlines() if 'Warning' in line).partition('Warning')[0].rpartition(': ')[2]}Warning"
+    if warned := re.search(r"\.py:\d+: (\w+Warning)", err):
+        return f"warns: {warned[1]}"
     if any(not char.isprintable() and char not in "\n" for char in err):
         return f"prints {next(ascii(char) for char in err if not char.isprintable() and char != chr(10))}"
     lines = err.splitlines()

@@ -22,4 +22,8 @@ def test_mutated_input_ends_in_a_line(tmp_path: Path) -> None:
             faults.append(f"python -m tests.fuzz --replay {kind}:20:{number}  # {ending.fault}")
     assert not faults, "\n".join(faults)
     # It draws what passes too, not only what the first look refuses.
-    assert {(kind, outcome) for kind in ("spaces", "arguments", "storages", "said", "checkpoints") for outcome in ("done", "refused")} <= endings
+    assert {
+        (kind, outcome)
+        for kind in ("spaces", "arguments", "storages", "said", "checkpoints")
+        for outcome in ("done", "refused")
+    } <= endings

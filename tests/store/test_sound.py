@@ -35,7 +35,10 @@ UNSOUND = {
     "bytes": (lambda t: changed(t, "git", pa.array([b"x"])), "column 'git' holds binary, expected string"),
     "setting": (lambda t: changed(t, "param_lower_lr", pa.array([{"a": 1}])), "'param_lower_lr' holds struct"),
     "large": (lambda t: changed(t, "seed", pa.array([2**63], pa.uint64())), "column 'seed' holds what is no int64"),
-    "word": (lambda t: changed(t, "status", pa.array(["done"])), "column 'status' holds 'done', expected one of running"),
+    "word": (
+        lambda t: changed(t, "status", pa.array(["done"])),
+        "column 'status' holds 'done', expected one of running",
+    ),
     "name": (lambda t: changed(t, "trial", pa.array(["a\x1b[31m"])), "which is no trial's name"),
     "time": (
         lambda t: changed(t, "updated_at", pa.array([2**62], pa.timestamp("us", "UTC"))),
