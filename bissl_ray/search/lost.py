@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bissl_ray.config.settings import finetune_marks
 from bissl_ray.search.records import Record, began_at
 from bissl_ray.store.reader import Damaged
-from bissl_ray.words import ALIGNING, Status
+from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, Phase, Status
 
 _EXPLORED: Final = re.compile(r"t\d+(-\d+)?")
+_TRIAL: Final = re.compile(rf"(t\d+|{Phase.CONTROL})(-.+)?")
+"""Not the sweep's own pretraining, which has a folder beside those of trials."""
 _OPEN: Final = frozenset({Status.RUNNING, Status.PAUSED})
 _FEW: Final = 4
 
@@ -77,7 +80,10 @@ def find_lost(
     }
     traces = {*told}
     if any(each.stored.kind == "trials" for each in damaged):
-        traces |= {*with_files, *(row["parent"] for row in rows.values() if row["parent"] is not None)}
+        traces |= {
+            *filter(_TRIAL.fullmatch, with_files),
+            *(row["parent"] for row in rows.values() if row["parent"] is not None),
+        }
     return Lost(damaged, anew, frozenset(traces - rows.keys()))
 
 
@@ -95,6 +101,12 @@ def missing_reports(row: Mapping[str, Any], reports: Sequence[Mapping[str, Any]]
         more = f" and {len(missing) - _FEW} more" if len(missing) > _FEW else ""
         which = "the report of alternation" if len(missing) == 1 else "reports of alternations"
         return f"{which} {', '.join(missing[:_FEW])}{more} {'is' if len(missing) == 1 else 'are'} missing"
+    steps = {report["finetune_step"] for report in reports if report["stage"] == "finetune"} - {None}
+    looks = row.get(f"{PARAMETER_PREFIX}finetune_reports")
+    if row["status"] == Status.COMPLETE and steps and looks is not None:
+        unseen = [str(step) for step in finetune_marks(max(steps), looks) if step not in steps]
+        if unseen:
+            return f"reports of fine-tuning are missing, of step {', '.join(unseen)}"
     objective = row["objective"]
     if objective is not None and objective == objective and all(report["objective"] != objective for report in reports):
         return f"the report of its objective, {objective:.4g}, is missing"

@@ -115,6 +115,6 @@ def test_where_trials_pause_one_whose_reports_are_lost_begins_anew(tmp_path: Pat
     ],
 )
 def test_which_reports_are_missing(trial, alternations, told, objective, missing) -> None:
-    row = {"trial": trial, "step": "search", "alternations": alternations, "objective": objective}
+    row = {"trial": trial, "status": "pruned", "step": "search", "alternations": alternations, "objective": objective}
     reports = [{"stage": "bissl", "alternation": number, "objective": score} for number, score in told.items()]
     assert missing_reports(row, reports) == missing
