@@ -40,7 +40,7 @@ def draw(random: Random) -> Case:
                     f'"{random.choice(ADDRESSES)}"',
                     f'"{scalar(random)}"',
                     scalar(random),
-                    f'["{SECRET}"]' * 0 or "[]",
+                    "[]",
                     "{}",
                 )
             )
