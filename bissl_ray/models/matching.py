@@ -12,6 +12,7 @@ from bissl_ray.models.advice import COUNTER, advice_on, without_what_stands_besi
 from bissl_ray.models.backbones import backbone_names, build_backbone
 from bissl_ray.models.base import Backbone
 from bissl_ray.models.load_report import LoadReport
+from bissl_ray.models.odd_tensors import shape_of
 from bissl_ray.models.timm_keys import from_timm_keys
 from bissl_ray.models.vit import POSITIONS, fitted_positions, side
 
@@ -114,7 +115,7 @@ def _compare(
 
 def _form(tensor: Tensor) -> str:
     """Shape and, where it is not that of weights, type: whole numbers in their place are quantised weights."""
-    shape = str(tuple(tensor.shape))
+    shape = shape_of(tensor)
     whole = not tensor.is_floating_point()
     return shape if not whole or tensor.numel() == 1 else f"{shape} of {str(tensor.dtype).removeprefix('torch.')}"
 
