@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fast gputest lint format types mutants simulate killtest clean
+.PHONY: demo test fast gputest lint format types mutants simulate killtest fuzz clean
 
 ## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 6 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
@@ -48,6 +48,11 @@ simulate: $(INSTALLED)
 KILLS ?= 50
 killtest: $(INSTALLED)
 	$(BIN)/python -m tests.kill --count $(KILLS) --seed $(SEED)
+
+## Spaces, command lines, storages and checkpoints that were mutated: CASES of them, about half an hour for 10,000; CI runs 300.
+CASES ?= 10000
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz --count $(CASES) --seed $(SEED)
 
 clean:
 	rm -rf .venv build dist

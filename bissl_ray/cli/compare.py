@@ -9,7 +9,7 @@ from bissl_ray.cli.compare_filling import CompareFiller
 from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
-from bissl_ray.cli.streams import print_csv, print_json
+from bissl_ray.cli.streams import print_csv, print_json, print_markdown
 from bissl_ray.cli.sweep import INTERRUPTED, say_of_winner, storage_flag, terminal_view
 from bissl_ray.config.addresses import sayable
 from bissl_ray.config.options import CompareOptions
@@ -104,7 +104,7 @@ def _show(comparison: "Comparison", place: str, format: Format, plot: Path | Non
     elif format == "csv":
         print_csv(comparison_csv(board))
     else:
-        typer.echo(comparison_markdown(board))
+        print_markdown(comparison_markdown(board))
     if plot is not None:
         write_plot(board, plot)
         typer.echo(f"Drawn: {plot}", err=True)

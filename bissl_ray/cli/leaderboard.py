@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from bissl_ray.cli.flags import takes
-from bissl_ray.cli.streams import print_csv, print_json
+from bissl_ray.cli.streams import print_csv, print_json, print_markdown
 from bissl_ray.config.addresses import sayable
 from bissl_ray.config.options import BoardOptions, ShowOptions
 from bissl_ray.errors import BadInputError
@@ -73,8 +73,7 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
     elif format == "csv":
         print_csv(as_csv(board.rows))
     else:
-        text = as_markdown(board.rows, board.verdicts)
-        typer.echo(text, nl=bool(text))
+        print_markdown(as_markdown(board.rows, board.verdicts))
     end(notes)
 
 

@@ -118,13 +118,14 @@ def _run() -> int:
 def _own_warnings() -> Iterator[None]:
     """Warnings of ours as a line for a person, not as Python writes them, for the duration of a `with` block."""
     with warnings.catch_warnings():
-        pythons = warnings.showwarning
+        pythons, told = warnings.showwarning, set[str]()
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if category.__module__.startswith("bissl_ray."):
-                typer.echo(sayable(f"warning: {message}"), err=True)
-            else:
+            if not category.__module__.startswith("bissl_ray."):
                 pythons(message, category, *where, **more)
+            elif str(message) not in told:  # a file is read by several
+                told.add(str(message))
+                typer.echo(sayable(f"warning: {message}"), err=True)
 
         warnings.showwarning = show
         yield

@@ -15,6 +15,7 @@ import typer
 
 from bissl_ray import outputs
 from bissl_ray.cli.plain_text import EXACT, JSON, STAND_IN, encodable
+from bissl_ray.config.addresses import sayable
 
 READER_LEFT: Final = 141
 """The exit code where what reads a pipe has ended, as of a process that the signal SIGPIPE ends."""
@@ -54,6 +55,11 @@ def print_csv(text: str) -> None:
             f"warning: {shown} lacks characters of this CSV, which are written as \\u1234; set PYTHONIOENCODING=utf-8",
             err=True,
         )
+
+
+def print_markdown(text: str) -> None:
+    """Print Markdown on standard output; what moves the cursor is escaped in it."""
+    typer.echo("\n".join(map(sayable, text.split("\n"))), nl=bool(text))
 
 
 def reader_left() -> bool:

@@ -25,9 +25,9 @@ _HIDDEN: Final = re.compile(r"hidden=[0-9a-f]{12}")
 def without_secrets(text: str) -> str:
     """A text with the addresses in it without what may be a password or a token.
 
-    Those of the web lose user, password, query and what is behind their '#' but a hash; in place of the query stands a hash of it: two files of one server
-    stay apart, and a copy of one is found again. Others, such as s3://, lose user and password, and what options hold
-    whose names are those of secrets.
+    Those of the web lose user, password, query and what is behind their '#' but a hash. In place of the query stands a
+    hash of it: two files of one server stay apart, and a copy of one is found again. Others, such as s3://, lose user
+    and password, and what options hold whose names are those of secrets.
     """
     return _ADDRESS.sub(_public, text)
 
@@ -55,8 +55,8 @@ def is_hidden(url: SplitResult) -> bool:
 def _public(found: re.Match[str]) -> str:
     web = _OF_THE_WEB.match(found[0])
     if web is None:
-        plain = _USER.sub(r"\1", found[0])
-        return _PARAMETER.sub(lambda each: f"{each[1]}..." if SECRET_WORDS.search(each[2].lower()) else each[0], plain)
+        text = _USER.sub(r"\1", found[0])
+        return _PARAMETER.sub(lambda each: f"{each[1]}..." if SECRET_WORDS.search(each[2].lower()) else each[0], text)
     try:
         url = urlsplit(f"//{found[0][web.end() :]}")
     except ValueError:

@@ -55,8 +55,8 @@ class DataPlaces:
         for name, path in now.items():
             if path is not None and "://" in str(path):
                 raise BadInputError(
-                    f"--{name.replace('_', '-')} {without_secrets(str(path))}: found an address, expected a folder; copy "
-                    "the data to where the workers are, or mount them there"
+                    f"--{name.replace('_', '-')} {without_secrets(str(path))}: found an address, expected a folder; "
+                    "copy the data to where the workers are, or mount them there"
                 )
         found: dict[str, Any] = {
             name: str(Path(path).expanduser().absolute()) for name, path in now.items() if path is not None

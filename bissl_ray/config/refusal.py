@@ -25,6 +25,8 @@ _EXPECTED = {
     "string_type": "text",
 }
 
+# More than any number here has; of thousands of digits Python writes none.
+_MOST_BITS = 1000
 # More right keys than any mapping of a space file takes, fewer than a trial has settings.
 _MOST_KEYS_LISTED = 16
 
@@ -99,6 +101,8 @@ def shown(value: Any) -> str:
             return "a mapping"
         case list():
             return "a list"
+        case int() if value.bit_length() > _MOST_BITS:
+            return f"a whole number of {value.bit_length():,} bits"
         case _:
             return repr(value)
 

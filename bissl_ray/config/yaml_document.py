@@ -10,6 +10,7 @@ import yaml
 
 from bissl_ray.config.how_to_write import missing_space
 from bissl_ray.config.scalars import Scalar, is_number, read_plain, typographic
+from bissl_ray.config.text_file import read_text
 from bissl_ray.config.yaml_syntax import character_message, syntax_message
 from bissl_ray.errors import BadInputError
 
@@ -26,7 +27,6 @@ def nearest_key(path: KeyPath, known: Container[KeyPath]) -> KeyPath:
 _MOST_LEVELS = 8
 # More than any search space has: anchors within anchors may unfold to billions.
 _MOST_VALUES = 100_000
-_MOST_BYTES = 200_000
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,7 @@ def read_document(path: Path, label: str, truths: Container[str] = ()) -> Docume
     Raises:
         BadInputError: unreadable, not UTF-8, not YAML, empty, not a mapping, or with a key given twice.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise BadInputError(
-                f"{label}: found more than {_MOST_BYTES:,} bytes, expected a YAML file of a few thousand"
-            )
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"{label}: can't be read: {error.strerror}; expected a YAML file") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{label}: not UTF-8 at byte {error.start}; save it as UTF-8 text") from error
+    text = read_text(path, label, "a YAML file")
     try:
         return _parse(text, label, truths)
     except RecursionError:

@@ -44,10 +44,10 @@ def _oddity(tensor: Tensor) -> tuple[str, str] | None:
     if tensor.is_complex():
         return f"a tensor of complex numbers ({_kind(tensor)})", _REAL
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        return f"a tensor of shape {_shape(tensor)} that is larger than what is stored of it", _OWN_NUMBERS
+        return f"a tensor of shape {shape_of(tensor)} that is larger than what is stored of it", _OWN_NUMBERS
     if any(size > 1 and step == 0 for size, step in zip(tensor.shape, tensor.stride(), strict=True)):
         return (
-            f"a tensor of shape {_shape(tensor)} that repeats its numbers (expanded, with a stride of 0)",
+            f"a tensor of shape {shape_of(tensor)} that repeats its numbers (expanded, with a stride of 0)",
             _OWN_NUMBERS,
         )
     if tensor.is_floating_point() and not _can_be_computed(tensor):
@@ -67,5 +67,6 @@ def _kind(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _shape(tensor: Tensor) -> str:
+def shape_of(tensor: Tensor) -> str:
+    """The shape for a line; of more dimensions than weights have, their number."""
     return str(tuple(tensor.shape)) if tensor.dim() <= 8 else f"{tensor.dim()} dimensions"

@@ -110,8 +110,8 @@ def refuse_other_zip(source: Path) -> str | None:
 def refuse_bomb(source: str | Path, size: int, members: Sequence[zipfile.ZipInfo]) -> None:
     """Refuse an archive that unpacks to far more than it is, by what its directory says; nothing is unpacked.
 
-    Numbers hardly get smaller when they are packed, zeros (a fresh optimizer's) a thousand times: a part of those is let
-    pass. torch unpacks no more of a member than the directory says.
+    Numbers hardly get smaller when they are packed, zeros (a fresh optimizer's) a thousand times: a part of those is
+    let pass. torch unpacks no more of a member than the directory says.
 
     Args:
         source: the file, for the error line.
@@ -125,13 +125,13 @@ def refuse_bomb(source: str | Path, size: int, members: Sequence[zipfile.ZipInfo
     packed = sum(member.compress_size for member in members)
     if packed > size:
         raise BadInputError(
-            f"{source} is a zip archive of {size:,} bytes whose parts have {packed:,}: they lie in one another, or its end "
-            "is another file's; fetch it again"
+            f"{source} is a zip archive of {size:,} bytes whose parts have {packed:,}: they lie in one another, or its "
+            "end is another file's; fetch it again"
         )
     if unpacked > _MOST_UNPACKED * size + _ALWAYS_UNPACKED:
         raise BadInputError(
-            f"{source} is a zip archive of {size:,} bytes that unpacks to {unpacked:,}: weights don't pack so small, and it "
-            "may have been made to fill the memory; take the file from who made it, as torch.save wrote it"
+            f"{source} is a zip archive of {size:,} bytes that unpacks to {unpacked:,}: weights don't pack so small, "
+            "and it may have been made to fill the memory; take the file from who made it, as torch.save wrote it"
         )
 
 

@@ -121,8 +121,8 @@ def _read_safetensors(source: Path) -> Any:
         return load_file(source, device="cpu")
     except Exception as error:  # of its own, torch's or Python's, as the header says
         raise BadInputError(
-            f"{source} is not a readable safetensors file ({printable(str(error))}), it may be cut short: fetch or write "
-            "it again"
+            f"{source} is not a readable safetensors file ({printable(str(error))}), it may be cut short: fetch or "
+            "write it again"
         ) from None
 
 

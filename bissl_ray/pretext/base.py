@@ -14,6 +14,7 @@ from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.data.transforms import pretext_transform
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone
+from bissl_ray.models.odd_tensors import shape_of
 from bissl_ray.parallel import Group
 from bissl_ray.pretext.heads import on_sphere
 
@@ -202,4 +203,4 @@ def _describe(key: str, expected: Mapping[str, Tensor], found: Mapping[str, Tens
     if found[key].shape == expected[key].shape:
         kinds = (str(each[key].dtype).removeprefix("torch.") for each in (found, expected))
         return "{} is of {}, expected {}".format(key, *kinds)
-    return f"{key} is {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}"
+    return f"{key} is {shape_of(found[key])}, expected {shape_of(expected[key])}"

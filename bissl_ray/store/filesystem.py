@@ -37,8 +37,8 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
 
     if has_secrets(text):  # a user without a password is a part of the address, such as Azure's container@account
         raise BadInputError(
-            f"storage {without_secrets(text)}: found credentials in it, which would be printed and stored; expected them "
-            "in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like) or a role"
+            f"storage {without_secrets(text)}: found credentials in it, which would be printed and stored; expected "
+            "them in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like) or a role"
         )
     try:
         filesystem, path = world().file_system(text)

@@ -1,4 +1,4 @@
-"""Passwords and tokens in addresses: neither printed nor stored, whatever flag, variable, file or error they came by."""
+"""Passwords and tokens in addresses: neither printed nor stored, whatever flag, variable or error they came by."""
 
 import shlex
 import sys

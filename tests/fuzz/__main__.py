@@ -1,7 +1,7 @@
 """The fuzz test by itself: `make fuzz`, or `python -m tests.fuzz --count 10000 --seed 0`.
 
-Cases are drawn in turn from every kind and run in this process; what ends otherwise than a person should see it is a line
-that runs the case again. The exit code is 1 where there is one.
+Cases are drawn in turn from every kind and run in this process; what ends otherwise than a person should see it is a
+line that runs the case again. The exit code is 1 where there is one.
 """
 
 import argparse
@@ -62,6 +62,8 @@ def main() -> int:
                 continue
             case, ending = ending_of(place, kind, asked.seed, number)
             endings[kind, ending.outcome or "FAULT"] += 1
+            if number % 500 == 499:
+                sys.stderr.write(f"{number + 1} cases, {sum(faults.values())} faults\n")
             if ending.fault:
                 faults[ending.fault] += 1
                 _say(f"python -m tests.fuzz --replay {kind}:{asked.seed}:{number}  # {ending.fault}; {_shown(case)}")

@@ -3,7 +3,7 @@
 from functools import cache
 from random import Random
 
-from tests.fuzz.case import SECRET, Case
+from tests.fuzz.case import Case
 from tests.fuzz.values import ADDRESSES, NAMES, changed_bytes, changed_text, scalar
 
 _VERBS = (
@@ -29,14 +29,18 @@ def draw(random: Random) -> Case:
     variables: dict[str, str] = {}
     if random.random() < 0.7:
         text = random.choice((_template(), "", 'storage = "runs"\n', '[datasets.digits]\npretrained = "x.pth"\n'))
-        if random.random() < 0.4:
+        if random.random() < 0.1:
+            text = random.choice(
+                ("a = " + "[" * 5000, ".".join("a" * 3000) + " = 1", f"[datasets{'.a' * 3000}]", "# x\n" * 99999)
+            )
+        elif random.random() < 0.4:
             key = random.choice((*KEYS, "token", "aws_secret", "Storage", "hf-token", "a.b"))
             value = random.choice(
                 (
                     f'"{random.choice(ADDRESSES)}"',
                     f'"{scalar(random)}"',
                     scalar(random),
-                    f'["{SECRET}"]' * 0 or "[]",
+                    "[]",
                     "{}",
                 )
             )

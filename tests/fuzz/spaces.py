@@ -72,10 +72,11 @@ def _small(random: Random) -> str:
         name = random.choice(
             ("lower_lr", "cg_iterations", "backbone", "image_size", "alternations", "trials", *WORDS[:12])
         )
+        kind = random.choice(("float", "int", "categorical", "x"))
         body = random.choice(
             (
                 f"{{{name}: {scalar(random)}}}",
-                f"{{{name}: {{type: {random.choice(('float', 'int', 'categorical', 'x'))}, low: {scalar(random)}, high: 3}}}}",
+                f"{{{name}: {{type: {kind}, low: {scalar(random)}, high: 3}}}}",
                 f"{{{name}: {{type: categorical, values: [{scalar(random)}, {scalar(random)}]}}}}",
                 f"[{{{name}: {scalar(random)}}}]",
                 scalar(random),

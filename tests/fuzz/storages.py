@@ -31,6 +31,11 @@ _READERS = (
         ("leaderboard", "--where", "objective > 0.1"),
         ("leaderboard", "--dataset", "digits", "--sort", "-param_lower_lr"),
     ),
+    *(
+        ("show", "t000", "--sweep", "done", "--command"),
+        ("doctor", "--storage", "runs"),
+        ("doctor", "--storage", "runs", "--quick"),
+    ),
     *(("show", "t000", "--sweep", "done"), ("show", "t000-s1"), ("show", "t000", "--sweep", "cut")),
     *(
         ("export", "--sweep", "done"),
@@ -42,6 +47,7 @@ _READERS = (
     *(("compare", "--name", "cmp", "--dry-run"), ("compare", "--name", "cmp", "--format", "json")),
     *(("sweep", "--dry-run", "--warm-from", "done"), ("sweep", "--dry-run", "--name", "done"), ("sweep", "--dry-run")),
     *(("train", "--from-trial", "done/t000", "--start", "runs/stages/pre/pretrained.pt", "--dry-run"),),
+    *(("train", "--from-trial", "done/t000", "--dry-run"), ("finetune", "--from-trial", "done/t000-s1", "--dry-run")),
     *(
         ("finetune", "--name", "fine", "--start", "runs/stages/pre/pretrained.pt", "--dry-run"),
         ("pretrain", "--name", "pre", "--dry-run"),
@@ -75,7 +81,7 @@ def draw(random: Random) -> Case:
             files = _results(random, name, content)
         case _:
             files = {name: changed_bytes(random, content)}
-    return Case(argv, files, storage=True, may_write=argv[0] == "export")
+    return Case(argv, files, storage=True, may_write=argv[0] in ("export", "resume", "compare"))
 
 
 def _document(random: Random, content: bytes) -> bytes:

@@ -92,7 +92,7 @@ def test_a_process_killed_while_saving_leaves_a_whole_checkpoint(tmp_path):
 
 def test_only_tensors_and_plain_values_are_unpickled(tmp_path):
     torch.save({"object": SimpleNamespace(a=1)}, tmp_path / "harm.pt")
-    with pytest.raises(Exception, match="UnpicklingError"):
+    with pytest.raises(Exception, match="is damaged, or another program's"):
         read_tensors(str(tmp_path), "harm.pt")
     assert read_tensors(str(tmp_path), "missing.pt") is None
 
@@ -115,7 +115,7 @@ def test_of_a_file_with_any_byte_flipped_or_cut_off_nothing_but_what_was_written
             read = tensors_of(content, "a.pt")
         except DamagedTensorsError as error:
             refused += 1
-            assert str(error).startswith("a.pt is damaged (") and "\n" not in str(error)
+            assert str(error).startswith("a.pt is damaged, or another program's (") and "\n" not in str(error)
         else:  # padding
             assert read["stage"] == "bissl" and torch.equal(read["weights"], torch.arange(30.0))
     assert refused > 1.5 * len(whole)

@@ -103,7 +103,7 @@ def test_a_damaged_start_is_named(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DamagedTensorsError, match=rf"{START} is damaged, or another program.s \(.*checksum\): put it back"):
+    with pytest.raises(DamagedTensorsError, match=rf"{START} is damaged, or another program's \(.*checksum\): put"):
         run(order(tmp_path))
 
 
