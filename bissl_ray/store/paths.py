@@ -157,8 +157,10 @@ def absolute_storage(storage: str | Path) -> str:
     """
     text = str(storage)
     if "?" in text and "://" in text:
+        from bissl_ray.config.addresses import without_secrets  # brings pydantic, which no folder needs
+
         raise BadInputError(
-            f"--storage {text}: options after '?' don't reach Ray; set them in the environment (AWS_REGION, "
+            f"--storage {without_secrets(text)}: options after '?' don't reach Ray; set them in the environment (AWS_REGION, "
             "AWS_ENDPOINT_URL and the like), and give the plain URI"
         )
     return str(absolute_file(text))
