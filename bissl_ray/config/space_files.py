@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.setting_rules import truths
 from bissl_ray.config.yaml_document import Document, read_document
 from bissl_ray.errors import BadInputError, nearest

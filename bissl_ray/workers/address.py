@@ -5,7 +5,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.addresses import without_secrets
 from bissl_ray.errors import BadInputError
 
 _LAST_PORT: Final = 65535

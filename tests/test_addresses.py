@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bissl_ray import run_sweep
-from bissl_ray.config.addresses import sayable, without_secrets
+from bissl_ray.addresses import sayable, without_secrets
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.documents import provenance
 from tests.cli.command import run_here
