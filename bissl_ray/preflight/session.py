@@ -106,7 +106,7 @@ def session(job: Job[T], storage: str, address: str | None, view: View) -> Itera
             with locked(storage, job.folder, job.what, interrupt.ask) as lock:
                 held = True
                 ray_log.lie_in(storage, job.folder)
-                with looked_after(place, job.what, job.go_on, interrupt.ask):
+                with looked_after(place, job.what, job.go_on, interrupt):
                     yield Session(place, interrupt, prepared, lock)
     finally:
         if held:

@@ -20,6 +20,7 @@ from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row, report_key
 from bissl_ray.sweep.losses import why_lost
 from bissl_ray.sweep.searcher import InFlight
 from bissl_ray.sweep.silence import Silence
+from bissl_ray.training.sparing import once_more
 from bissl_ray.words import Status, Step
 from bissl_ray.workers.group import ALIVE, OVER, end_at_once
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
@@ -188,8 +189,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._flight.running.pop(trial.trial_id)
             self._planner.ended(running.plan)
             attempt = f"attempt {self._losses[lost] + 1} of {MOST_ATTEMPTS}"
-            what = "ended the hung worker group of" if hung else "lost the worker group of"
-            self._view.show(Note(f"{what} {lost} ({why}): it goes on in another, {attempt}{pointer()}"))
+            what = f"{lost} has hung, {why}" if hung else f"lost the worker group of {lost} ({why})"
+            self._view.show(Note(f"{what}: it goes on in another, {attempt}{pointer()}"))
         else:
             reason = why if hung else f"its worker group was lost: {why}"
             self._ended(trial, Status.FAILED, f"{reason}; {MOST_ATTEMPTS} attempts", {})
@@ -206,9 +207,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self.show()
 
     def _tell_attempt(self, name: str, result: Row) -> None:
-        """Say that a worker of several was lost, where a report is of a further attempt; the group saw to it itself."""
+        """Say that a worker was lost, or short of memory, where a report is of a further attempt in the same group."""
         attempt = result.get("attempts", 1)
-        if attempt > self._attempts.get(name, 1):
+        if (spared := result.get("spared")) is not None:
+            self._say_once(f"{name}: {once_more(spared)}")
+        elif attempt > self._attempts.get(name, 1):
             self._view.show(Note(f"a worker of {name} was lost: it goes on, attempt {attempt} of {MOST_ATTEMPTS}"))
         self._attempts[name] = attempt
 
@@ -291,6 +294,9 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         objective = result.get("objective", record.objective)
         if status == Status.COMPLETE and (objective is None or not math.isfinite(objective)):
             status, reason = Status.FAILED, f"the objective is {objective}"
+        if (spared := result.get("spared")) is not None:
+            note = f"{spared.partition('; ')[0]}, and was run again with what can be recomputed"
+            reason = note if reason is None else f"{reason}; {note}"
         record.status = status
         record.objective = objective
         record.seconds = result.get("seconds", record.seconds)

@@ -15,6 +15,8 @@ from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
 from bissl_ray.metrics import Metric
+from bissl_ray.models import Backbone
+from bissl_ray.models.recomputed import recomputed_blocks
 from bissl_ray.progress import Note, Sender, Silent, Step, TrialPausedError, TrialStoppedError
 from bissl_ray.replay import EAGER
 from bissl_ray.training.account import Account
@@ -73,6 +75,15 @@ class Trial:
         self.models = Models.build(self.settings, worker.device, self.data.spec.task, self.data.splits.classes)
         scored_only = order.stages[0] in SCORING
         self.replays = EAGER if scored_only else replays_of(self.settings, self.models, worker, self.note)
+        self._recomputes = False
+
+    def spare(self, settings: Settings) -> None:
+        """Hold as little as it can from now on; before any stage has begun.
+
+        Args:
+            settings: the trial's, with what takes least memory.
+        """
+        self.settings, self.replays, self._recomputes = settings, EAGER, bool(self.models.lower.blocks())
 
     # From where it was
 
@@ -261,7 +272,9 @@ class Trial:
 
     def downstream_loss(self, backbone: nn.Module, batch: Any) -> Tensor:
         """L_D of this worker's share of a batch, in the trial's precision."""
-        with self.autocast():
+        assert isinstance(backbone, Backbone)
+        recomputed = recomputed_blocks(backbone) if self._recomputes else nullcontext()
+        with self.autocast(), recomputed:
             return self.models.downstream.loss(backbone, batch)
 
     def score(self, which: str, split: str = "validation") -> float:

@@ -12,7 +12,7 @@ from typing import Final
 _MARK: Final = "BISSL_RAY_CLUSTER"
 """Variable that each has in its environment, with a value of its own for every cluster."""
 _GRACE_S: Final = 3.0
-_LOGS: Final = ("gcs_server.err", "gcs_server.out", "raylet.err", "raylet.out", "dashboard_agent.log")
+_LOGS: Final = ("gcs_server.err", "gcs_server.out", "raylet.err", "raylet.out")
 _LAST_LINES: Final = 20
 
 
