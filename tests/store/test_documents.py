@@ -36,7 +36,9 @@ def written(storage: Path, document: Document, **changes: Any) -> Path:
 
 def test_round_trip_and_replacement(storage):
     write_document(storage, "night", sweep("night", read=("λ",)))
-    again = sweep("night", read=("λ", "µ"), fingerprint="f00d", data={"pretext": 3, "train": 3, "validation": 1, "test": 1})
+    again = sweep(
+        "night", read=("λ", "µ"), fingerprint="f00d", data={"pretext": 3, "train": 3, "validation": 1, "test": 1}
+    )
     write_document(storage, "night", again)
     write_document(storage, "day", sweep("day"))
     (storage / "sweeps" / "half").mkdir()
