@@ -74,6 +74,6 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
     finally:
         trial.data.close()
     if worker.is_chief:
-        trial.progress.clear()
+        trial.clear_progress()
     account = trial.account
     return {**account.so_far, **account.again, "first_step_at": trial.data.first_batch_at, "ended_at": time.time()}
