@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.addresses import sayable
 from bissl_ray.cli.compare_filling import CompareFiller
 from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
 from bissl_ray.cli.streams import print_csv, print_json, print_markdown
 from bissl_ray.cli.sweep import INTERRUPTED, say_of_winner, storage_flag, terminal_view
-from bissl_ray.config.addresses import sayable
 from bissl_ray.config.options import CompareOptions
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from bissl_ray.addresses import sayable
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.streams import print_csv, print_json, print_markdown
-from bissl_ray.config.addresses import sayable
 from bissl_ray.config.options import BoardOptions, ShowOptions
 from bissl_ray.errors import BadInputError
 

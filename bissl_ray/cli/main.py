@@ -17,6 +17,7 @@ from typing import Any, Final
 import typer
 
 from bissl_ray import outputs
+from bissl_ray.addresses import sayable, without_secrets
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
@@ -30,7 +31,6 @@ from bissl_ray.cli.leaderboard import leaderboard, show
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
-from bissl_ray.config.addresses import sayable, without_secrets
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.workers.interrupt import at_once
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from bissl_ray.config.addresses import sayable, without_secrets
+from bissl_ray.addresses import sayable, without_secrets
 from bissl_ray.config.data_choice import USED
 from bissl_ray.metrics import in_words, of_objective
 from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step

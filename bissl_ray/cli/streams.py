@@ -14,8 +14,8 @@ from typing import Final
 import typer
 
 from bissl_ray import outputs
+from bissl_ray.addresses import sayable
 from bissl_ray.cli.plain_text import EXACT, JSON, STAND_IN, encodable
-from bissl_ray.config.addresses import sayable
 
 READER_LEFT: Final = 141
 """The exit code where what reads a pipe has ended, as of a process that the signal SIGPIPE ends."""

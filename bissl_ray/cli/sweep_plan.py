@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import typer
 
-from bissl_ray.config.addresses import sayable
+from bissl_ray.addresses import sayable
 from bissl_ray.config.options import SweepOptions
 
 

@@ -18,8 +18,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Span, Text
 
+from bissl_ray.addresses import sayable
 from bissl_ray.cli.plain_text import encodable
-from bissl_ray.config.addresses import sayable
 
 _CONTROLS: Final = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
 """What moves the cursor or turns the line around: text of a file or of another process may hold it."""

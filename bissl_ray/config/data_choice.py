@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.flags import flag
 from bissl_ray.errors import BadInputError
 

@@ -15,6 +15,7 @@ from bissl_ray.config.requests import Comparison, StageRequest, SweepRequest
 from bissl_ray.config.settings import of_any_release
 
 VERSION: Final = 3
+_PARTS: Final = ("pretext", "train", "validation", "test")
 StageStatus = Literal["running", "complete", "interrupted", "failed"]
 
 
@@ -71,17 +72,31 @@ class Document(BaseModel):
 class _OnData(Document):
     """A document of something that ran on data: what they were when it began."""
 
+    least_labelled: ClassVar[int] = 0
+    """Training images with labels that it takes."""
+
     fingerprint: str | None = Field(None, description="of the data and their splits; null: not looked at yet")
     labelled_fingerprint: str | None = Field(None, description="the same of the labelled images alone")
     validation_from: str | None = Field(None, description="where validation came from, in words")
     data: dict[str, int] = Field(default_factory=dict, description="images by split, and classes")
     command: str | None = Field(None, description="the command line that ran last")
 
+    @field_validator("data")
+    @classmethod
+    def _counted(cls, data: dict[str, int]) -> dict[str, int]:
+        for part in _PARTS if data else ():
+            least = cls.least_labelled if part == "train" else 0
+            if data.get(part, -1) < least:
+                found = "nothing" if part not in data else str(data[part])
+                raise ValueError(f"found {found} as the number of {part} images, expected {least} or more")
+        return data
+
 
 class SweepDocument(_OnData):
     """sweep.json: what a sweep was asked for, with what, on which data."""
 
     kind = "sweep"
+    least_labelled = 1
 
     request: SweepRequest = Field(description="what was asked for")
     pretrain: bool = Field(False, description="whether to pretrain on the dataset's own images was asked for")

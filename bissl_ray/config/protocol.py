@@ -14,14 +14,17 @@ from bissl_ray.errors import BadInputError
 class Protocol(BaseModel):
     """The size of each phase of a sweep, and what proposes and stops its trials."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     trials: int = Field(50, ge=1, le=1_000_000, description="explore trials, the known-good points among them")
     finalists: int = Field(
-        3, ge=1, description="best explore trials that go on to fine-tuning; fewer where fewer completed"
+        3, ge=1, le=1_000_000, description="best explore trials that go on to fine-tuning; fewer where fewer completed"
     )
     finetune_runs: int = Field(
-        4, ge=1, description="points of the fine-tuning search per finalist; the control gets finalists times as many"
+        4,
+        ge=1,
+        le=1_000_000,
+        description="points of the fine-tuning search per finalist; the control gets finalists times as many",
     )
     finetune_seeds: int = Field(
         1,
@@ -31,7 +34,9 @@ class Protocol(BaseModel):
         "better half then gets as many again as it has had, until two are left, and the best mean is confirmed. One "
         "run is a lottery where labels are few (docs/does-it-pay.md)",
     )
-    seeds: int = Field(5, ge=2, description="seeds of the confirmation; at least 2, or there is no interval to report")
+    seeds: int = Field(
+        5, ge=2, le=1_000, description="seeds of the confirmation; at least 2, or there is no interval to report"
+    )
     most_seeds: int | None = Field(
         None,
         ge=2,
@@ -64,11 +69,12 @@ class Protocol(BaseModel):
     grace: int = Field(
         20,
         ge=1,
+        lt=2**53,
         description="alternations before ASHA may stop a trial; from the last one on, none is stopped. With exploit, "
         "from one rung to the next",
     )
     reduction_factor: int = Field(
-        3, ge=2, description="ASHA keeps one in so many trials at a rung, and rungs lie this factor apart"
+        3, ge=2, lt=2**53, description="ASHA keeps one in so many trials at a rung, and rungs lie this factor apart"
     )
     brackets: int = Field(
         1,
@@ -80,6 +86,7 @@ class Protocol(BaseModel):
     plateau: int | None = Field(
         None,
         ge=1,
+        lt=2**53,
         description="exploring ends when so many trials, proposed after the best one, have found no better; null: it "
         "goes on to the last trial",
     )
@@ -100,7 +107,9 @@ class Protocol(BaseModel):
         "best of those that no other explored trial beats in both; early_stopping must be off, or a trial would be "
         "quick for having been stopped. null: the score alone",
     )
-    startup_trials: int = Field(10, ge=0, description="random trials before TPE, GP or CMA-ES starts to model")
+    startup_trials: int = Field(
+        10, ge=0, lt=2**53, description="random trials before TPE, GP or CMA-ES starts to model"
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the proposals")
     hung_after: float | None = Field(
         20.0,

@@ -33,7 +33,7 @@ class WarmTrial(_Asked):
 
     point: Point = Field(description="what the new sweep searches, as this trial had it")
     objective: float = Field(description="its last")
-    alternation: int = Field(description="after which it had that")
+    alternation: int = Field(ge=0, lt=2**53, description="after which it had that")
     complete: bool = Field(description="whether it ran to its end")
 
 
@@ -78,7 +78,7 @@ class SweepRequest(_OnData):
 
     name: str = Field(description="the sweep's name, unique in its storage")
     pretrained: CheckpointChoice | None = Field(None, description="what all trials start from; null: pretrained here")
-    workers_per_trial: int = Field(1, ge=1, description="worker processes that share one trial")
+    workers_per_trial: int = Field(1, ge=1, le=1_000_000, description="worker processes that share one trial")
     gpus_per_worker: float | None = Field(
         None, gt=0, le=1, description="part of a GPU for each; null: a whole one where there are any"
     )
@@ -97,14 +97,16 @@ class StageRequest(_OnData):
     stage: StageName = Field(description="the verb")
     settings: Settings = Field(description="every setting")
     origins: dict[str, str] = Field(default_factory=dict, description="where settings that are no defaults came from")
-    seed: int = Field(0, ge=0, description="fixes heads, the order of the data and augmentations")
-    workers: int = Field(1, ge=1, description="worker processes that share the stage")
+    seed: int = Field(0, ge=0, lt=2**32, description="fixes heads, the order of the data and augmentations")
+    workers: int = Field(1, ge=1, le=1_000_000, description="worker processes that share the stage")
     start: CheckpointChoice | None = Field(None, description="checkpoint that it starts from; null: fresh weights")
     again: str | None = Field(None, description="SWEEP/TRIAL that is run again, from where that started; null: none")
     control_budget: bool = Field(False, description="whether fine-tuning gets BiSSL's labelled images on top")
     split: Literal["validation", "test"] = Field("validation", description="what is evaluated on")
     ways: tuple[Way, ...] = Field((), description="how it is evaluated")
-    pictures: int = Field(0, ge=0, description="images of the split that are drawn with what the model makes of them")
+    pictures: int = Field(
+        0, ge=0, le=1_000_000, description="images of the split that are drawn with what the model makes of them"
+    )
 
     def difference(self, begun: "StageRequest") -> str | None:
         """The first thing that differs from what a run was begun with, in words; None where it is the same run.

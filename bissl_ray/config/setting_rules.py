@@ -12,6 +12,7 @@ from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, Pa
 from bissl_ray.config.protocol import Protocol
 from bissl_ray.config.refusal import RuleError, found_and_expected, unknown_key
 from bissl_ray.config.settings import Settings
+from bissl_ray.config.settings_group import check_exact
 from bissl_ray.config.yaml_document import KeyPath
 
 _FIRST_PARTS: Final = ("stem", "layer1")
@@ -65,6 +66,10 @@ def check_value(name: str, value: SettingValue, path: KeyPath) -> None:
         ):
             hint = "; for no value, write null without quotes"
         raise RuleError(found_and_expected(error.errors()[0]) + hint, *path) from error
+    try:
+        check_exact(value)
+    except RuleError as error:
+        raise RuleError(str(error), *path) from None
 
 
 def check_parameter(name: str, parameter: Parameter, path: KeyPath) -> None:

@@ -33,8 +33,8 @@ class ModelSettings(SettingsGroup):
     batch_norm: Literal["synchronised", "per_worker"] = Field(
         "synchronised", description="whether batch statistics span all workers of a trial"
     )
-    projector_width: int = Field(256, ge=2, description="hidden width of the pretext head")
-    projector_output: int = Field(256, ge=2, description="output width of the pretext head")
+    projector_width: int = Field(256, ge=2, le=32_768, description="hidden width of the pretext head")
+    projector_output: int = Field(256, ge=2, le=32_768, description="output width of the pretext head")
     temperature: float = Field(0.5, gt=0, description="temperature of the contrastive loss (SimCLR)")
     target_momentum: float = Field(0.9995, ge=0, le=1, description="EMA momentum of the target network (BYOL)")
     target_schedule: TargetSchedule = Field(

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.setting_rules import truths
 from bissl_ray.config.yaml_document import Document, read_document
 from bissl_ray.errors import BadInputError, nearest
@@ -56,7 +57,7 @@ def find_space(name_or_path: str | Path) -> Path:
     if found is None:
         names = shipped_spaces()
         raise BadInputError(
-            f"{name_or_path}: no such search space, expected a file or one of {', '.join(names)}"
+            f"{without_secrets(str(name_or_path))}: no such search space, expected a file or one of {', '.join(names)}"
             + nearest(Path(name_or_path).stem, names)
         )
     return found

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from pyarrow.fs import FileType
 from pydantic import ValidationError
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.documents import ComparisonDocument, Document, StageDocument, SweepDocument
 from bissl_ray.config.refusal import wrong_in
 from bissl_ray.errors import BadInputError, nearest

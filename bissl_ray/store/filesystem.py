@@ -9,6 +9,7 @@ from typing import Final
 import pyarrow as pa
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
 
+from bissl_ray.addresses import has_secrets, without_secrets
 from bissl_ray.errors import BadInputError
 from bissl_ray.world import world
 
@@ -33,8 +34,6 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
         raise BadInputError(f"storage {text}: found a name that is not UTF-8; expected one that is: rename the folder")
     if "://" not in text:
         return LocalFileSystem(), Path(text).expanduser().absolute().as_posix()
-    from bissl_ray.config.addresses import has_secrets, without_secrets  # brings pydantic, which no folder needs
-
     if has_secrets(text):  # a user without a password is a part of the address, such as Azure's container@account
         raise BadInputError(
             f"storage {without_secrets(text)}: found credentials in it, which would be printed and stored; expected "

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from pyarrow.fs import FileInfo, FileSystem, FileType
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.filesystem import listed, open_storage
 from bissl_ray.store.schema import RowKind
@@ -158,8 +159,8 @@ def absolute_storage(storage: str | Path) -> str:
     text = str(storage)
     if "?" in text and "://" in text:
         raise BadInputError(
-            f"--storage {text}: options after '?' don't reach Ray; set them in the environment (AWS_REGION, "
-            "AWS_ENDPOINT_URL and the like), and give the plain URI"
+            f"--storage {without_secrets(text)}: options after '?' don't reach Ray; set them in the environment "
+            "(AWS_REGION, AWS_ENDPOINT_URL and the like), and give the plain URI"
         )
     return str(absolute_file(text))
 

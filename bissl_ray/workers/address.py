@@ -5,6 +5,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.errors import BadInputError
 
 _LAST_PORT: Final = 65535
@@ -41,15 +42,15 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 
 def _read(source: str, given: str) -> str | None:
-    text = given.rstrip("/")
+    text, shown = given.rstrip("/"), without_secrets(given)
     word = text.lower()
     if word in ("local", "auto"):
         return None if word == "local" else word
     if word.startswith(("http://", "https://")):
-        raise BadInputError(f"{source} {given} is the address of a dashboard, not of the cluster itself: {_EXPECTED}")
+        raise BadInputError(f"{source} {shown} is the address of a dashboard, not of the cluster itself: {_EXPECTED}")
     client, place = (_CLIENT, text[len(_CLIENT) :]) if word.startswith(_CLIENT) else ("", text)
     if not _is_place(place):
-        raise BadInputError(f"{source} {given}: {_EXPECTED}")
+        raise BadInputError(f"{source} {shown}: {_EXPECTED}")
     return client + place
 
 

@@ -69,6 +69,23 @@ ENDLESS = {
     "long": ("dataset: digits\n" + "# x\n" * 50_001, "found more than 200,000 bytes, expected a YAML file of a few"),
     "decimal": (f"dataset: digits\nfixed: {{alternations: {'9' * 5000}}}", "a.yaml:2: fixed.alternations: found '999"),
     "hexadecimal": (f"dataset: digits\nfixed: {{alternations: 0x{'f' * 5000}}}", "fixed.alternations: found '0xfff"),
+    "exact": (
+        "dataset: digits\nextends: digits\nfixed: {alternations: 10000000000000000000000}",
+        "a.yaml:3: fixed.alter",
+    ),
+    "range": (
+        "dataset: digits\nparameters: {lower_steps: {type: int, low: 1, high: 10000000000000000000000}}",
+        "a.yaml:2: parameters.lower_steps.high: found 10000000000000000000000, expected one that a real number holds",
+    ),
+    "seeds": ("dataset: digits\nextends: digits\nprotocol: {seeds: 10000000000}", "protocol.seeds: found 10000000000"),
+    "target": (
+        "dataset: digits\nextends: digits\nprotocol: {target: .nan}",
+        "protocol.target: found nan, expected a fin",
+    ),
+    "width": (
+        "dataset: digits\nfixed: {projector_width: 1000000000}",
+        "fixed.projector_width: found 1000000000, expec",
+    ),
     "many keys": (
         "dataset: digits\nfixed:\n" + "".join(f"  k{n}: 1\n" for n in range(3000)),
         "'k0', expected the name",

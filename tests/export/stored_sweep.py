@@ -74,6 +74,6 @@ def write_sweep(storage: Path, backbone: str, image_size: int) -> Models:
         for row in rows:
             writer.trial({**shared, **row})
     request = SweepRequest(name="first", data=DataChoice("digits"), space=load_search_space("digits"))
-    sizes = {"train": 5, "test": 3, "classes": CLASSES}
+    sizes = {"pretext": 5, "train": 5, "validation": 2, "test": 3, "classes": CLASSES}
     write_document(storage, "first", SweepDocument(request=request, fingerprint="f00d", data=sizes))
     return best

@@ -230,11 +230,11 @@ def test_a_file_that_a_stage_wrote_is_exported_by_its_path(tmp_path, monkeypatch
     folder.mkdir(parents=True)
     (tmp_path / "finetuned.pt").rename(folder / "finetuned.pt")
     request = StageRequest(name="run-1", stage="finetune", data=DataChoice("digits"), settings=Settings())
-    sizes = {"train": 7, "classes": 7}
+    sizes = {"pretext": 7, "train": 7, "validation": 7, "test": 7, "classes": 7}
     write_document("runs", "run-1", StageDocument(request=request, data=sizes, git="v1-3-gabc", versions="torch 9"))
     done = run_here(monkeypatch, capsys, "export", "runs/stages/run-1/finetuned.pt", "--out", "mine.pth", "--force")
     card = (tmp_path / "mine.md").read_text()
-    assert done.code == 0 and "git v1-3-gabc; versions torch 9" in card and "images: 7 train" in card
+    assert done.code == 0 and "git v1-3-gabc; versions torch 9" in card and "images: 7 pretext, 7 train" in card
     done = run_here(monkeypatch, capsys, "export", "sweeps/first/checkpoints/a/aligned.pt")
     assert done.code == 2
     assert "is no checkpoint that a stage or a sweep wrote" in done.err

@@ -36,7 +36,9 @@ def written(storage: Path, document: Document, **changes: Any) -> Path:
 
 def test_round_trip_and_replacement(storage):
     write_document(storage, "night", sweep("night", read=("λ",)))
-    again = sweep("night", read=("λ", "µ"), fingerprint="f00d", data={"train": 3})
+    again = sweep(
+        "night", read=("λ", "µ"), fingerprint="f00d", data={"pretext": 3, "train": 3, "validation": 1, "test": 1}
+    )
     write_document(storage, "night", again)
     write_document(storage, "day", sweep("day"))
     (storage / "sweeps" / "half").mkdir()
@@ -80,6 +82,8 @@ def test_a_damaged_document_is_named(storage, text):
         ({"fingerprint": 7}, "fingerprint: found 7, expected text"),
         ({"data": "many"}, "data: found 'many'"),
         ({"data": {"train": "many"}}, "data.train: found 'many'"),
+        ({"data": {"classes": 3}}, "data: found nothing as the number of pretext images, expected 0 or more"),
+        ({"data": {"pretext": 9, "train": 0}}, "data: found 0 as the number of train images, expected 1 or more"),
         ({"request": None}, "request: found nothing"),
         ({"request": {"name": "night"}}, "request.data: found nothing, expected it"),
         ({"version": 4}, "version: found version 4, and this release knows 3: use the one that wrote it"),

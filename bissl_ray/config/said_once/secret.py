@@ -6,7 +6,7 @@ No line here repeats one.
 import re
 from typing import Any, Final
 
-from bissl_ray.config.addresses import SECRET_WORDS, TOKEN, has_secrets, without_secrets
+from bissl_ray.addresses import SECRET_WORDS, TOKEN, has_secrets, without_secrets
 
 _LIBRARIES: Final = (
     (re.compile(r"hf|hugging|hub"), "HF_TOKEN"),

@@ -34,11 +34,11 @@ def read_file(path: Path, label: str) -> Layer:
         content = tomllib.loads(text)
         return _Reader(path.absolute().parent, label, _lines(text)).layer(content)
     except RecursionError:
-        raise BadInputError(f"{label}: found tables or lists nested too deeply, expected keys and their values") from None
+        raise BadInputError(f"{label}: found tables or lists nested too deeply, expected keys and values") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInputError(_no_toml(label, str(error), text)) from None
     except ValueError:  # Python's own
-        raise BadInputError(f"{label}: found a number of thousands of digits, expected one of at most 64 bits") from None
+        raise BadInputError(f"{label}: found a number of thousands of digits, expected one of 64 bits") from None
 
 
 class _Reader:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from bissl_ray.config.addresses import is_hidden, without_secrets
+from bissl_ray.addresses import is_hidden, without_secrets
 from bissl_ray.config.names import TIMM
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.paths import absolute_file

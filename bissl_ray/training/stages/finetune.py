@@ -11,7 +11,6 @@ from bissl_ray.models.base import Backbone
 from bissl_ray.progress import Step
 from bissl_ray.training.evaluation.likeness import relative_distance, weights_of
 from bissl_ray.training.evaluation.statistics import average_statistics
-from bissl_ray.training.files import read_tensors
 from bissl_ray.training.stages.head import frozen
 from bissl_ray.training.stages.steps import StageSteps, StepsState, plain_sgd
 from bissl_ray.training.trial import Trial
@@ -68,7 +67,7 @@ def _start(trial: Trial, saved: StepsState | None) -> list[Tensor] | None:
         return weights_of(trial.models.lower)
     order = trial.order
     path = f"{order.folder}/aligned.pt" if {*order.stages} & {*ALIGNING} else order.start
-    content = None if order.fresh else read_tensors(order.storage, path)
+    content = None if order.fresh else trial.read(path)
     if content is None:
         return None
     upper = trial.settings.finetune_from == "upper"

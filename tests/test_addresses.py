@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bissl_ray.config.addresses import sayable, without_secrets
+from bissl_ray import run_sweep
+from bissl_ray.addresses import sayable, without_secrets
+from bissl_ray.errors import BadInputError
 from bissl_ray.store.documents import provenance
 from tests.cli.command import run_here
 
@@ -95,6 +97,15 @@ def test_the_command_is_stored_without_them(monkeypatch) -> None:
     command = provenance()["command"]
     assert command is not None and SECRET not in command
     assert shlex.split(command)[2:] == [*ADDRESSES.values(), *(f"--storage={each}" for each in ADDRESSES.values())]
+
+
+@pytest.mark.parametrize("address", WITH_A_SECRET)
+@pytest.mark.parametrize("keyword", ["storage", "address", "space", "data_dir", "pretrained_head"])
+def test_python_is_told_none_either(tmp_path, monkeypatch, keyword: str, address: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInputError) as refused:
+        run_sweep(**{"dataset": "digits", keyword: address})
+    assert SECRET not in str(refused.value) and list(tmp_path.iterdir()) == []
 
 
 def test_a_fault_of_our_own_tells_none(tmp_path, monkeypatch, capsys) -> None:
