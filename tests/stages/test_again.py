@@ -31,6 +31,7 @@ from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.worker import alone
 from bissl_ray.words import Origin, Phase, Status, Step
 from tests.cli.command import run_here, tiny_space
+from tests.stages.stage_runs import Impatient
 from tests.training.small_trial import Reports
 from tests.views import Seen
 
@@ -128,6 +129,14 @@ def test_it_comes_to_what_is_stored_bit_for_bit(storage: str, trial: str, report
     assert left <= {"stage.json", "aligned.pt", "finetuned.pt"} and (len(left) > 1) == (trial != "t001")
     # What it started from is the sweep's, and stays.
     assert exists(storage, START) and exists(storage, "sweeps/night/checkpoints/t000/aligned.pt")
+
+
+def test_one_that_was_interrupted_itself_is_compared_whole(storage: str) -> None:
+    assert not again(storage, "t000", Impatient(2)).finished
+    view = Seen()
+    done = again(storage, "t000", view)
+    assert [row["alternation"] for row in view.rows] == [3, 4]
+    assert "bit for bit: " in done.result["again"]["words"] and "all 4 reports" in done.result["again"]["words"]
 
 
 def test_what_is_not_as_it_was_is_said_before_and_after(storage: str) -> None:
