@@ -23,6 +23,7 @@ from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
 from bissl_ray.cli.config import config
 from bissl_ray.cli.datasets import datasets
+from bissl_ray.cli.doctor import doctor
 from bissl_ray.cli.evaluate import evaluate
 from bissl_ray.cli.export import export
 from bissl_ray.cli.launch import launch
@@ -48,7 +49,7 @@ app = typer.Typer(
 _VERBS = (
     *(sweep, resume, leaderboard, show, compare, export),
     *(pretrain, train, finetune, evaluate),
-    *(config, spaces, launch),
+    *(config, spaces, launch, doctor),
 )
 for verb in _VERBS:
     app.command()(verb)

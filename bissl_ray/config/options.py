@@ -199,6 +199,13 @@ class ShowOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """What is looked at, as asked for by `bissl-ray doctor`."""
+
+    storage: str = flag("Folder or URI to check, with all that is in it.", default="./runs", once="storage")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """What of a storage is written where, as asked for by `bissl-ray export`."""
 

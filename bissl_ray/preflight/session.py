@@ -1,5 +1,6 @@
 """The way of every job, a sweep or a stage by itself, from a request to work: look, connect, look again, lock, run."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,18 +100,31 @@ def session(job: Job[T], storage: str, address: str | None, view: View) -> Itera
         ready = (job.prepare(inspect_data(job.data, job.decoding)),)
     held = False
     try:
-        run_dir = f"{storage}/{job.ray_folder}"
-        with place_for(job.need, run_dir, where, say) as place, interruptible() as interrupt:
+        with (
+            _run_dir(f"{storage}/{job.ray_folder}", where) as run_dir,
+            place_for(job.need, run_dir, where, say) as place,
+            interruptible() as interrupt,
+        ):
             job.suits(place)
             (prepared,) = ready or (job.prepare(inspect_remotely(job.data, job.decoding)),)
             with locked(storage, job.folder, job.what, interrupt.ask) as lock:
                 held = True
                 ray_log.lie_in(storage, job.folder)
-                with looked_after(place, job.what, job.go_on, interrupt.ask):
+                with looked_after(place, job.what, job.go_on, interrupt):
                     yield Session(place, interrupt, prepared, lock)
     finally:
         if held:
             remove_folder(storage, job.ray_folder)
+
+
+@contextmanager
+def _run_dir(shared: str, address: str | None) -> Iterator[str]:
+    """Where Ray keeps its own state of a run: on this machine where there is no other, and no storage can refuse it."""
+    if address is not None:
+        yield shared
+        return
+    with tempfile.TemporaryDirectory(prefix="bissl-ray-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def rehearse(job: Job[T], storage: str, address: str | None, with_data: bool = True) -> T | None:

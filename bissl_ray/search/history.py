@@ -21,7 +21,6 @@ from bissl_ray.search.population import Heirs, rungs_of
 from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import records_from_store
 from bissl_ray.store import to_rows
-from bissl_ray.store.paths import trial_names
 from bissl_ray.store.reader import read_with_damage
 from bissl_ray.words import Kind, Phase, Status, Step
 
@@ -50,7 +49,7 @@ def replay(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> R
     trials, damaged = read_with_damage(storage, "trials", request.dataset, request.name, surely=True)
     reports, also = read_with_damage(storage, "reports", request.dataset, request.name, surely=True)
     rows, told = to_rows(trials), to_rows(reports)
-    lost = find_lost(rows, told, [*damaged, *also], trial_names(storage, request.name) if damaged else ())
+    lost = find_lost(rows, told, [*damaged, *also])
     records = records_from_store(rows, told)
     rungs = rungs_of(request.space, heirs)
     if rungs is None:
@@ -62,6 +61,24 @@ def replay(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> R
     points = partial(finetune_points, request.space)
     planner = Planner(request.space.protocol, proposals, points, records, only, rungs, lost.rowless)
     return Replayed(planner, proposals, lost)
+
+
+def runs_again(replayed: Replayed, has_saved: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """What a sweep that goes on runs again for what is lost.
+
+    Args:
+        replayed: the sweep.
+        has_saved: whether a trial can go on from where it was, by its name.
+
+    Returns:
+        Trials that run again from the beginning, and lost ones that others take the places of.
+    """
+    planner, _, lost = replayed
+    under_way = (name for name, record in planner.ledger.open.items() if record.curve or record.objective is not None)
+    ended = [name for name in under_way if not has_saved(name)] if lost.damaged else []
+    again = {*lost.anew, *ended, *([] if planner.finished else lost.followed)}
+    explored, asked = planner.explored
+    return sorted(again), lost.explored if planner.exploring and explored < asked else []
 
 
 def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> tuple[Planner, Proposals]:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bissl_ray.config.settings import finetune_marks
 from bissl_ray.search.records import Record, began_at
 from bissl_ray.store.reader import Damaged
-from bissl_ray.words import ALIGNING, Status
+from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, Status
 
 _EXPLORED: Final = re.compile(r"t\d+(-\d+)?")
 _OPEN: Final = frozenset({Status.RUNNING, Status.PAUSED})
@@ -56,7 +57,6 @@ def find_lost(
     trials: Iterable[Mapping[str, Any]],
     reports: Iterable[Mapping[str, Any]],
     damaged: Sequence[Damaged] = (),
-    with_files: Iterable[str] = (),
 ) -> Lost:
     """Hold the rows of one sweep against each other.
 
@@ -64,7 +64,6 @@ def find_lost(
         trials: rows of trials, the newest of each.
         reports: rows of reports.
         damaged: files of the sweep that can't be read.
-        with_files: names of trials that have a folder; they matter where rows of trials are damaged.
     """
     rows = {row["trial"]: row for row in trials}
     told: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -75,10 +74,9 @@ def find_lost(
         for name, row in rows.items()
         if row["status"] in _OPEN and (missing := missing_reports(row, told[name])) is not None
     }
-    traces = {*told}
-    if any(each.stored.kind == "trials" for each in damaged):
-        traces |= {*with_files, *(row["parent"] for row in rows.values() if row["parent"] is not None)}
-    return Lost(damaged, anew, frozenset(traces - rows.keys()))
+    # A trial's row is on disk before its reports, and before rows of those that come from it.
+    parents = {row["parent"] for row in rows.values()} - {None}
+    return Lost(damaged, anew, frozenset({*told, *parents} - rows.keys()))
 
 
 def missing_reports(row: Mapping[str, Any], reports: Sequence[Mapping[str, Any]]) -> str | None:
@@ -95,6 +93,12 @@ def missing_reports(row: Mapping[str, Any], reports: Sequence[Mapping[str, Any]]
         more = f" and {len(missing) - _FEW} more" if len(missing) > _FEW else ""
         which = "the report of alternation" if len(missing) == 1 else "reports of alternations"
         return f"{which} {', '.join(missing[:_FEW])}{more} {'is' if len(missing) == 1 else 'are'} missing"
+    steps = {report["finetune_step"] for report in reports if report["stage"] == "finetune"} - {None}
+    looks = row.get(f"{PARAMETER_PREFIX}finetune_reports")
+    if row["status"] == Status.COMPLETE and steps and looks is not None:
+        unseen = [str(step) for step in finetune_marks(max(steps), looks) if step not in steps]
+        if unseen:
+            return f"reports of fine-tuning are missing, of step {', '.join(unseen)}"
     objective = row["objective"]
     if objective is not None and objective == objective and all(report["objective"] != objective for report in reports):
         return f"the report of its objective, {objective:.4g}, is missing"

@@ -69,6 +69,8 @@ class Planner:
             for record in self.ledger.of(Phase.EXPLORE, Step.SEARCH):
                 rungs.has_run(record)
         self._leaving: list[Succession] = []
+        self.held_up_by: OSError | None = None
+        """Why a population can't take its turn at the moment; None: nothing is in its way."""
         self._finalists: list[Record] | None = None
         self._in_flight: dict[tuple[str, bool], Plan] = {}
         self.ended_because: str | None = None
@@ -124,11 +126,16 @@ class Planner:
         """Let those of a population who are behind make room for others, once all have come to a rung."""
         if not isinstance(self._rungs, Population) or not self.exploring:
             return
-        for succession in self._rungs.turns(self.records):
-            self.ledger.add(succession.heir)
-            if succession.loser.status == Status.PAUSED:
-                self._end(succession.loser)
-                self._leaving.append(succession)
+        try:
+            for succession in self._rungs.turns(self.records):
+                self.ledger.add(succession.heir)
+                if succession.loser.status == Status.PAUSED:
+                    self._end(succession.loser)
+                    self._leaving.append(succession)
+        except OSError as error:  # the storage refuses: nobody goes on before the turn, which is tried again
+            self.held_up_by = error
+        else:
+            self.held_up_by = None
 
     def _end(self, record: Record) -> None:
         record.status = Status.PRUNED
@@ -137,9 +144,12 @@ class Planner:
     def settle(self) -> list[tuple[Record, str]]:
         """Name the trials that have ended at a rung since this was asked last, and why.
 
-        Once exploring is over, those that are left there end. One that has made room for another is named when that one
-        has begun: of those that are stored as ended without, nobody could tell whether they were to be followed.
+        A turn that was held up is tried again. Once exploring is over, those that are left there end. One that has made
+        room for another is named when that one has begun: of those that are stored as ended without, nobody could tell
+        whether they were to be followed.
         """
+        if self.held_up_by is not None:
+            self._turn()
         begun = {name for name, _ in self._in_flight}
         gone = [s for s in self._leaving if s.heir.curve or s.heir.ended or s.heir.trial in begun]
         self._leaving = [s for s in self._leaving if s not in gone]
@@ -153,7 +163,7 @@ class Planner:
     @property
     def finished(self) -> bool:
         """Whether everything that the protocol asks for has run."""
-        return not self._in_flight and self._candidate() is None
+        return not self._in_flight and self.held_up_by is None and self._candidate() is None
 
     @property
     def expected(self) -> int:

@@ -89,6 +89,7 @@ class Population:
         self._heirs = heirs
         self._members: dict[str, Record] = {}
         self._settled = 0
+        self._chosen: list[tuple[Record, Record, Record]] | None = None
 
     # As `promotion.Rungs`
 
@@ -120,15 +121,21 @@ class Population:
             known: all trials, by name: of a resumed sweep, who took over before.
 
         Raises:
-            OSError: the storage refuses what a successor would begin from; who resumes comes to the same turn.
+            OSError: the storage refuses what a successor would begin from; who asks again, or resumes, comes to the
+                same turn.
         """
-        while self._all_have_come():
+        while self._chosen is not None or self._all_have_come():
             level = self._levels[self._settled]
-            for loser, donor, heir in list(self._choose(level)):
+            if self._chosen is None:
+                self._chosen = list(self._choose(level))
+            while self._chosen:
+                loser, donor, heir = self._chosen[0]
                 record = known.get(heir.trial) or self._handed_over(donor, heir, level)
+                self._chosen.pop(0)
                 if record is not None:
                     self._members[loser.trial.partition("-")[0]] = record
                     yield Succession(loser, donor, record, level)
+            self._chosen = None
             self._settled += 1
 
     def _all_have_come(self) -> bool:

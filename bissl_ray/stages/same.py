@@ -7,7 +7,7 @@ from typing import Any, Final
 from bissl_ray.config.requests import StageRequest
 from bissl_ray.progress import Event, Report, View
 from bissl_ray.stages.again import Again
-from bissl_ray.store.schema import REPORT_COLUMNS, Row
+from bissl_ray.store.schema import REPORT_FIGURES, Row
 from bissl_ray.words import Status
 
 _Key = tuple[str, int | None]
@@ -74,7 +74,7 @@ class Compared:
         first = self._first(stored, both, ("objective",))
         if first is None and not _equal(row["objective"], objective):
             first = f"objective in the end, {objective} here, {row['objective']} stored"
-        figure = self._first(stored, both, _FIGURES)
+        figure = self._first(stored, both, REPORT_FIGURES)
         if first is not None:
             before = "" if figure in (None, first) else f"; before that {figure}"
             return Verdict(False, f"{name} does not come to what is stored: {first}{before}")
@@ -117,8 +117,6 @@ class Compared:
         return sorted(reports, key=lambda report: (report["stage"] == "finetune", self._key(report)[1] or 0))
 
 
-_OF_THE_RUN: Final = ("dataset", "sweep", "trial", "seconds", "alignment_seconds", "reported_at", "schema_version")
-_FIGURES: Final = tuple(name for name in REPORT_COLUMNS if name not in _OF_THE_RUN)
 _UNITS: Final = {"bissl": "alternation", "joint": "alternation", "finetune": "fine-tuning step"}
 
 

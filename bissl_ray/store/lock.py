@@ -134,6 +134,7 @@ class Standing(NamedTuple):
         alive: whether its process may be at work; of another machine that takes half a minute to know.
         void: whether it is marked so: its process, if it wakes up, writes nothing more.
         here: whether its process is, or was, one of this machine.
+        there: whether the file is, readable or not.
     """
 
     path: str
@@ -141,6 +142,7 @@ class Standing(NamedTuple):
     alive: bool
     void: bool
     here: bool
+    there: bool
 
 
 def standing(filesystem: FileSystem, path: str) -> Standing:
@@ -148,13 +150,20 @@ def standing(filesystem: FileSystem, path: str) -> Standing:
     path = path.removesuffix(_VOID)
     claim, void = _read(filesystem, path), _is_void(filesystem, path)
     alive = not void and claim is not None and _alive(filesystem, path) is not None
-    return Standing(path, claim, alive, void, claim is not None and _is_here(claim))
+    there = filesystem.get_file_info(path).type == FileType.File
+    return Standing(path, claim, alive, void, claim is not None and _is_here(claim), there)
 
 
 def is_claim(path: str) -> bool:
     """Whether a file is a claim, or the mark that one is void."""
     name = path.rpartition("/")[2]
     return name == _EARLIER or (name.startswith(_CLAIM) and name.removesuffix(_VOID).endswith(".json"))
+
+
+def owner_of(folder: str) -> str | None:
+    """The claim whose holder has a folder of that name beside it, taken away from it or not; None: it is none such."""
+    token = folder.removesuffix(_VOID)
+    return f"{token}.json" if token.startswith(_CLAIM) and not token.endswith(".json") else None
 
 
 @contextmanager

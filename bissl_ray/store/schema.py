@@ -132,6 +132,11 @@ KEYS: Final[Mapping[RowKind, tuple[str, ...]]] = {
 """What makes two rows the same one."""
 
 
+_OF_THE_RUN: Final = (*PATH_COLUMNS, "trial", "seconds", "alignment_seconds", "reported_at", "schema_version")
+REPORT_FIGURES: Final = tuple(name for name in REPORT_COLUMNS if name not in _OF_THE_RUN)
+"""What a report says of its trial: the same whenever that is run, on one worker of one machine."""
+
+
 def report_key(row: Row) -> tuple[Any, ...]:
     """Which of its trial's reports a row is."""
     return tuple(row.get(name) for name in KEYS["reports"][3:])

@@ -84,6 +84,15 @@ def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
+def names_in(content: pa.Buffer) -> list[str]:
+    """Names of trials in a file that was refused, as far as anything can be read of it: to be shown, not to be used."""
+    try:
+        names = set(pq.ParquetFile(pa.BufferReader(content)).read(columns=["trial"])["trial"].to_pylist())
+    except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError, IndexError):
+        return []
+    return sorted(name for name in names if isinstance(name, str) and name.isascii() and name.isprintable())
+
+
 def encode(table: pa.Table) -> bytes:
     """Give the bytes of a Parquet file, without the columns that its path already says."""
     return to_parquet(table.drop_columns([c for c in PATH_COLUMNS if c in table.column_names]))

@@ -15,6 +15,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.store.fence import Anyones, Files
 from bissl_ray.store.filesystem import open_storage, reason
 from bissl_ray.store.paths import check_name, list_files, named_at, new_file_name, sweep_folder
+from bissl_ray.store.patience import PATIENCE_S, Pauses
 from bissl_ray.store.reader import compact, read_reports, read_trials
 from bissl_ray.store.schema import (
     ALLOWED,
@@ -34,8 +35,7 @@ from bissl_ray.words import PARAMETER_PREFIX
 from bissl_ray.world import world
 
 _FLUSH_INTERVAL: Final = 0.3  # seconds; rows wait so long for company
-_RETRY_INTERVAL: Final = 1.0  # seconds between tries while the storage refuses
-_PATIENCE: Final = 30.0  # seconds until a refusal other than a full disk is raised
+_LAST_INTERVAL: Final = 0.5  # seconds between the last tries
 _LAST_TRIES: Final = 3
 _MOST_SMALL_FILES: Final = 32
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -45,9 +45,9 @@ _FILLED_IN: Final = frozenset({*PATH_COLUMNS, "updated_at", "schema_version"})
 class SweepWriter:
     """Takes rows from any thread and has them on disk half a second later.
 
-    A full disk stops nothing: rows wait in memory and are tried again, `trouble` says so meanwhile, and
-    `close` raises if they can't be written in the end. Any other refusal is raised at the next call once it
-    has lasted half a minute.
+    A storage that refuses stops nothing: rows wait in memory and are tried again, `trouble` says so meanwhile, and
+    `close` raises if they can't be written in the end. A refusal other than a full disk is raised at the next call
+    once it has lasted an hour.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class SweepWriter:
         self._rows_changed = world().condition()
         self._writing = world().lock()
         self._closing = world().event()
-        self._failing_since: datetime | None = None
+        self._failing_since: float | None = None
+        self._pauses = Pauses()
         self._trouble: Exception | None = None
         self._thread = world().start(self._write_until_closed, f"store-{sweep}")
 
@@ -189,9 +190,11 @@ class SweepWriter:
                         "reports": reports + self._waiting["reports"],
                     }
                 self._trouble = error
-                self._failing_since = self._failing_since or world().now()
+                if self._failing_since is None:
+                    self._failing_since = world().monotonic()
                 raise
             self._trouble = self._failing_since = None
+            self._pauses = Pauses()
 
     def close(self) -> None:
         """Write what waits, merge the sweep's files and stop the thread. Closing twice does nothing.
@@ -254,7 +257,7 @@ class SweepWriter:
         while not self._closing.is_set():
             with self._rows_changed:
                 self._rows_changed.wait_for(lambda: self._closing.is_set() or any(self._waiting.values()))
-            pause = _FLUSH_INTERVAL if self._trouble is None else _RETRY_INTERVAL
+            pause = _FLUSH_INTERVAL if self._trouble is None else self._pauses.longer()
             if self._closing.wait(pause):
                 return
             # Whatever went wrong is kept and raised where the caller sees it; the rows wait.
@@ -288,14 +291,22 @@ class SweepWriter:
         """Raise what the thread met, unless it may pass by itself."""
         if self._closing.is_set():
             raise ValueError(f"the writer of sweep {self._sweep} is closed")
-        error, since = self._trouble, self._failing_since
-        if error is None or since is None:
-            return
-        if isinstance(error, OSError):
-            passing = error.errno in _NO_ROOM or (world().now() - since).total_seconds() < _PATIENCE
-            if passing:
-                return
-        raise error
+        error = self._trouble
+        if error is not None and not self._may_pass(error):
+            raise error
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Whether rows may yet be written that could not be."""
+        if getattr(error, "errno", None) in _NO_ROOM:
+            return True
+        waited = world().monotonic() - (self._failing_since or world().monotonic())
+        return isinstance(error, OSError | pa.ArrowException) and waited < PATIENCE_S
+
+    @property
+    def waits(self) -> bool:
+        """Whether rows wait in memory that may yet be written."""
+        error = self._trouble
+        return error is not None and self._may_pass(error)
 
     def _flush_for_good(self) -> None:
         for left in reversed(range(_LAST_TRIES)):
@@ -309,7 +320,7 @@ class SweepWriter:
                         f"{self.trouble}; they are lost with this process. Make room and resume the sweep: "
                         f"trials that were under way run again",
                     ) from error
-            world().sleep(_RETRY_INTERVAL / 2)
+            world().sleep(_LAST_INTERVAL)
 
 
 def _require(kind: RowKind, row: Row) -> None:

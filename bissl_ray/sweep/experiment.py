@@ -87,7 +87,9 @@ def run_experiment(
                 progress_reporter=_Silent(),
             )
         if listener is not None:
-            listener.close()
+            with suppress(RayError):
+                listener.close()
+        recorder.until_written(stopped)
         recorder.draw()
     return parts.planner
 

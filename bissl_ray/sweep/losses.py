@@ -8,6 +8,7 @@ from typing import Any, Final
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
 _SHORT_OF_MEMORY: Final = "low on memory"
+_DIED: Final = "died unexpectedly"
 _MOST: Final = 200
 
 
@@ -16,10 +17,10 @@ def why_lost(trial: Any) -> str:
     error = _error_of(trial)
     if isinstance(error, OutOfMemoryError) or _SHORT_OF_MEMORY in str(error):
         return "Ray ended its process, as the memory of its machine was nearly used up"
+    if isinstance(error, RayActorError) or _DIED in str(error):
+        return "a process of it ended unexpectedly: killed, perhaps for memory, or crashed; or its machine is gone"
     if isinstance(error, RayTaskError):
         return _short(str(error.cause or error))
-    if isinstance(error, RayActorError):
-        return "its process ended unexpectedly: killed, perhaps for memory, or crashed; or its machine is gone"
     return _short(str(error)) if error is not None else "for an unknown reason"
 
 

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 
-from bissl_ray.search.lost import Lost
-from bissl_ray.search.planner import Planner
+from bissl_ray.search.history import Replayed, runs_again
 from bissl_ray.store.paths import trial_folder
 from bissl_ray.training.files import exists, progress_file, remove_file
 
 
-def take_up(lost: Lost, planner: Planner, storage: str, sweep: str) -> Iterator[str]:
-    """Let trials begin anew whose reports are not all there.
+def take_up(replayed: Replayed, storage: str, sweep: str) -> Iterator[str]:
+    """Let trials begin anew that are to.
 
     Args:
-        lost: what is.
-        planner: knows what goes on.
+        replayed: the sweep as it goes on.
         storage: absolute.
         sweep: its name.
 
@@ -23,20 +21,19 @@ def take_up(lost: Lost, planner: Planner, storage: str, sweep: str) -> Iterator[
     Raises:
         OSError: the storage refuses.
     """
-    open_now = planner.ledger.open
-    files = {name: progress_file(trial_folder(sweep, name)) for name in {*open_now, *lost.anew}}
-    had_begun = {name for name, record in open_now.items() if record.curve or record.objective is not None}
-    ended = {name for name in had_begun if not exists(storage, files[name])} if lost.damaged else set()
+
+    def file(name: str) -> str:
+        return progress_file(trial_folder(sweep, name))
+
+    lost = replayed.lost
+    again, replaced = runs_again(replayed, lambda name: exists(storage, file(name)))
     for name, missing in lost.anew.items():
-        remove_file(storage, files[name])
+        remove_file(storage, file(name))
         if not lost.damaged:
             yield f"{name} runs again from the beginning: {missing}"
     for damaged in lost.damaged:
         yield damaged.line
-    again = sorted({*lost.anew, *ended, *([] if planner.finished else lost.followed)})
     said = [f"run again from the beginning: {', '.join(again)}"] if again else []
-    explored, asked = planner.explored
-    if lost.explored and planner.exploring and explored < asked:
-        said.append(f"are replaced by other trials: {', '.join(lost.explored)}")
+    said += [f"are replaced by other trials: {', '.join(replaced)}"] if replaced else []
     if lost.damaged:
         yield f"because of that {'; '.join(said or ['nothing runs again that has left any trace'])}"

@@ -78,8 +78,9 @@ def parts_of(
         files: writes the files of rows, for as long as the sweep is held; None: nobody holds it.
     """
     request = document.request
-    planner, proposals, lost = replay(request, storage, HandedOver(storage, request.name))
-    for line in take_up(lost, planner, storage, request.name):
+    replayed = replay(request, storage, HandedOver(storage, request.name))
+    planner, proposals, _ = replayed
+    for line in take_up(replayed, storage, request.name):
         view.show(Note(line))
     with _writer(document, storage, files) as writer:
         flight = InFlight(planner, proposals, writer, slots, partial(_progress_of, storage, request.name))

@@ -16,17 +16,21 @@ from bissl_ray.search.forecast import Climb, Forecast, Underway
 from bissl_ray.search.records import Record
 from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.documents import git_state, versions
+from bissl_ray.store.filesystem import reason as words_of
 from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row, report_key
 from bissl_ray.sweep.losses import why_lost
 from bissl_ray.sweep.searcher import InFlight
 from bissl_ray.sweep.silence import Silence
+from bissl_ray.training.sparing import once_more
 from bissl_ray.words import Status, Step
 from bissl_ray.workers.group import ALIVE, OVER, end_at_once
 from bissl_ray.workers.mailbox import MOST_ATTEMPTS
 from bissl_ray.workers.ray_log import pointer
 from bissl_ray.world import world
 
-_STORAGE_FULL = re.compile(r"No space left on device|Disk quota exceeded|QuotaExceeded")
+_STORAGE_REFUSES = re.compile(r"StorageRefusedError|No space left on device|Disk quota exceeded|QuotaExceeded")
+_LOOK_S: Final = 1.0
+_AGAIN_S: Final = 5.0
 _PAUSES: Final = 10
 """Times that drawing took, from one picture to the next."""
 _PHASES = {
@@ -81,6 +85,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._hung: dict[str, str] = {}
         self._waiting: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
+        self._behind: list[tuple[Record, Mapping[str, Any]]] = []
+        self._next_try = 0.0
         self._begin = world().monotonic()
         self._losses: Counter[str] = Counter()
         self._since: dict[str, float] = {}
@@ -188,8 +194,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._flight.running.pop(trial.trial_id)
             self._planner.ended(running.plan)
             attempt = f"attempt {self._losses[lost] + 1} of {MOST_ATTEMPTS}"
-            what = "ended the hung worker group of" if hung else "lost the worker group of"
-            self._view.show(Note(f"{what} {lost} ({why}): it goes on in another, {attempt}{pointer()}"))
+            what = f"{lost} has hung, {why}" if hung else f"lost the worker group of {lost} ({why})"
+            self._view.show(Note(f"{what}: it goes on in another, {attempt}{pointer()}"))
         else:
             reason = why if hung else f"its worker group was lost: {why}"
             self._ended(trial, Status.FAILED, f"{reason}; {MOST_ATTEMPTS} attempts", {})
@@ -206,9 +212,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self.show()
 
     def _tell_attempt(self, name: str, result: Row) -> None:
-        """Say that a worker of several was lost, where a report is of a further attempt; the group saw to it itself."""
+        """Say that a worker was lost, or short of memory, where a report is of a further attempt in the same group."""
         attempt = result.get("attempts", 1)
-        if attempt > self._attempts.get(name, 1):
+        if (spared := result.get("spared")) is not None:
+            self._say_once(f"{name}: {once_more(spared)}")
+        elif attempt > self._attempts.get(name, 1):
             self._view.show(Note(f"a worker of {name} was lost: it goes on, attempt {attempt} of {MOST_ATTEMPTS}"))
         self._attempts[name] = attempt
 
@@ -230,9 +238,9 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         plan = running.plan
         record = plan.record
         self._catch_up(record, result)
-        if status == Status.FAILED and _STORAGE_FULL.search(reason or ""):
+        if status == Status.FAILED and _STORAGE_REFUSES.search(reason or ""):
             # Not the trial's fault: it stays "running", and resuming takes it up again.
-            self._give_up(f"the storage is full ({record.trial} could not write: {reason})")
+            self._give_up(f"the storage refuses what trials write ({record.trial}: {reason})")
             if plan.step != Step.TEST:
                 self._writer.trial({"trial": record.trial, "status_reason": f"interrupted: {reason}"})
             return
@@ -253,15 +261,35 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             record.curve[row["alternation"]] = objective
             self._flight.proposals.report(record.trial, row["alternation"], objective)
 
+    def until_written(self, stopped: Callable[[], bool]) -> None:
+        """Wait for a storage that refuses rows, as long as that may pass and nobody asks to stop."""
+        while (self._writer.waits or self._behind) and not stopped():
+            self._settle_behind()
+            self.draw()
+            world().sleep(_LOOK_S)
+
     def _catch_up(self, record: Record, result: Mapping[str, Any]) -> None:
         """Write down what a trial that goes on had told before, where a driver heard it that was killed too soon."""
         heard = {("bissl", alternation) for alternation in record.curve}
         earlier = [row for row in result.get("earlier", ()) if (row["stage"], row.get("alternation")) not in heard]
-        if earlier:
+        if not earlier:
+            return
+        try:
             written = self._writer.reported(record.trial)
-            for row in earlier:
-                if report_key(row) not in written:
-                    self._reported(record, row)
+        except OSError:  # it can't be read at the moment
+            self._behind.append((record, result))
+            return
+        for row in earlier:
+            if report_key(row) not in written:
+                self._reported(record, row)
+
+    def _settle_behind(self) -> None:
+        """Catch up with what could not be while the storage refused."""
+        if self._behind and self._writer.trouble is None and world().monotonic() >= self._next_try:
+            self._next_try = world().monotonic() + _AGAIN_S
+            behind, self._behind = self._behind, []
+            for record, result in behind:
+                self._catch_up(record, result)
 
     def _climbed(self, trial: Trial) -> Climb:
         """How far an explore trial has come with the report that it has just made."""
@@ -291,6 +319,9 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         objective = result.get("objective", record.objective)
         if status == Status.COMPLETE and (objective is None or not math.isfinite(objective)):
             status, reason = Status.FAILED, f"the objective is {objective}"
+        if (spared := result.get("spared")) is not None:
+            note = f"{spared.partition('; ')[0]}, and was run again with what can be recomputed"
+            reason = note if reason is None else f"{reason}; {note}"
         record.status = status
         record.objective = objective
         record.seconds = result.get("seconds", record.seconds)
@@ -319,6 +350,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         """Know which of its steps Tune is at; say why the search changes; end the trials that it left at a rung."""
         self._iteration = iteration
         self._end_hung(trials)
+        self._settle_behind()
         self._say_once(*self._flight.proposals.dropped)
         if self._planner.ended_because is not None:
             explored, asked = self._planner.explored
@@ -369,10 +401,15 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
                 objective_name=self._objective_name,
                 trials=lambda: self._writer.trials,
-                trouble="; ".join([*filter(None, [self._writer.trouble]), *self._waiting.values()]) or None,
+                trouble=self._trouble(),
                 doing=self.doing,
             )
         )
+
+    def _trouble(self) -> str | None:
+        held_up = self._planner.held_up_by
+        turn = None if held_up is None else f"nobody can take another's place: {words_of(held_up)}"
+        return "; ".join(filter(None, [self._writer.trouble, turn, *self._waiting.values()])) or None
 
     def _underway(self) -> Iterator[Underway]:
         now = world().monotonic()

@@ -95,6 +95,10 @@ class Account:
         self.told = [dict(row) for row in told]
         self._earlier = list(self.told)
 
+    def took_before(self, seconds: float) -> None:
+        """Count an attempt that came to nothing: it had taken so long in all when it ended."""
+        self._seconds_before = max(self._seconds_before, seconds)
+
     @property
     def so_far(self) -> dict[str, Any]:
         """What the trial has come to and cost: its result, when it has ended."""

@@ -9,6 +9,7 @@ from pyarrow.fs import FileType
 
 from bissl_ray.store.filesystem import atomic_write, delete_if_there, open_storage
 from bissl_ray.store.paths import trial_folder
+from bissl_ray.store.patience import Pauses
 from bissl_ray.training.tensors import tensors_of
 from bissl_ray.world import world
 
@@ -72,9 +73,25 @@ class HandedOver:
 
     def __init__(self, storage: str, sweep: str) -> None:
         self._storage, self._sweep = storage, sweep
+        self._refused: OSError | None = None
+        self._next_try, self._pauses = 0.0, Pauses()
 
     def hand_over(self, donor: str, heir: str) -> None:
-        """Copy where a paused trial is for another, which finds it when it begins (raises OSError)."""
+        """Copy where a paused trial is for another, which finds it when it begins.
+
+        Raises:
+            OSError: the storage refuses, or did a moment ago: it is not asked all the time.
+        """
+        if self._refused is not None and world().monotonic() < self._next_try:
+            raise self._refused
+        try:
+            self._copy(donor, heir)
+        except OSError as error:
+            self._refused, self._next_try = error, world().monotonic() + self._pauses.longer()
+            raise
+        self._refused, self._pauses = None, Pauses()
+
+    def _copy(self, donor: str, heir: str) -> None:
         filesystem, base = open_storage(self._storage)
         target = inherited_file(trial_folder(self._sweep, heir))
         filesystem.create_dir(f"{base}/{trial_folder(self._sweep, heir)}", recursive=True)
@@ -110,9 +127,11 @@ class SavedProgress:
     def save(self, content: dict[str, Any]) -> None:
         """Write now."""
         begin = world().monotonic()
-        write_tensors(self._storage, self._path, content)
-        self._last_end = world().monotonic()
-        self._last_cost = self._last_end - begin
+        try:
+            write_tensors(self._storage, self._path, content)
+        finally:  # what a storage refuses has taken its time as well
+            self._last_end = world().monotonic()
+            self._last_cost = self._last_end - begin
 
     def clear(self) -> None:
         """Remove it, and what the trial began from: it is over."""

@@ -45,6 +45,8 @@ class Order(BaseModel):
         inherits: whether it takes over from another trial, whose weights and state lie in its folder.
         until: alternation after which it saves where it is and pauses; None: it goes on to its end.
         threads: of each worker, on the CPU; None: as many as it is given where it runs.
+        spared_after: seconds that it had taken when it ran out of memory: what can be recomputed is, from then on, with
+            the same results; None: it did not.
         pictures: how many images of the split the stage "score" draws with what the model makes of them.
         frozen: how stage "frozen" judges the backbone, of "knn" and "linear_probe".
     """
@@ -69,6 +71,7 @@ class Order(BaseModel):
     inherits: bool = False
     until: int | None = None
     threads: int | None = None
+    spared_after: float | None = None
 
     @property
     def identity(self) -> str:

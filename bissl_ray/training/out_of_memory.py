@@ -4,7 +4,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 
@@ -14,14 +14,22 @@ from bissl_ray.training.curvature import estimate_curvature_memory
 from bissl_ray.training.free_memory import free_memory
 from bissl_ray.training.lower_memory import SPARE, step_memory, ways_to_spare
 from bissl_ray.training.models import Models
-from bissl_ray.training.order import batches_of
+from bissl_ray.training.order import Order, batches_of
+
+T = TypeVar("T")
 
 _GIB: Final = 2**30
 _ON_CPU: Final = "DefaultCPUAllocator"
 
 
 class StageOutOfMemoryError(RuntimeError):
-    """There was too little memory for a stage; the message says in a line what would fit."""
+    """There was too little memory for a stage; the message says in a line what would fit.
+
+    Attributes:
+        again: the order for a second try that takes less; None: there is none.
+    """
+
+    again: Order | None = None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -31,13 +39,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def run_within_memory(
-    run: Callable[[], None], stage: str, settings: Settings, workers: int, device: torch.device
-) -> None:
-    """Run a stage; where memory runs out, say so in words.
+def run_within_memory(run: Callable[[], T], stage: str, settings: Settings, workers: int, device: torch.device) -> T:
+    """Run a stage, or what comes before it; where memory runs out, say so in words.
 
     Args:
-        run: the stage.
+        run: the stage; what it gives is passed on.
         stage: its name.
         settings: of the trial.
         workers: that share its batches.
@@ -47,8 +53,7 @@ def run_within_memory(
         StageOutOfMemoryError: instead of what says that memory could not be had.
     """
     try:
-        run()
-        return
+        return run()
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -13,6 +13,13 @@ from bissl_ray.models.other_files import refuse_bomb
 class DamagedTensorsError(RunFailedError):
     """A file of tensors is not as it was written; the message names it, says why and what to do."""
 
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name} is damaged, or another program's ({why}): put it back from a copy of yours, or remove it to begin "
+            "anew what needs it"
+        )
+        self.why = why
+
 
 def tensors_of(content: bytes, name: str, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read what `torch.save` wrote. Only tensors and plain values are unpickled.
@@ -39,8 +46,5 @@ def tensors_of(content: bytes, name: str, device: torch.device | str = "cpu") ->
             raise TypeError(f"it holds a {type(loaded).__name__}")
     except Exception as error:  # torch's, zipfile's, pickle's or ours, as the bytes fall
         why = " ".join(str(error).split())[:150] or type(error).__name__
-        raise DamagedTensorsError(
-            f"{name} is damaged, or another program's ({why}): put it back from a copy of yours, or remove it to begin "
-            "anew what needs it"
-        ) from error
+        raise DamagedTensorsError(name, why) from error
     return loaded

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,12 @@ from bissl_ray.data import DatasetSpec
 from bissl_ray.downstream import Scores, judged_by
 from bissl_ray.errors import BadInputError
 from bissl_ray.metrics import Metric
-from bissl_ray.progress import Note, Sender, Silent, Step, TrialPausedError, TrialStoppedError
+from bissl_ray.models import Backbone
+from bissl_ray.models.recomputed import recomputed_blocks
+from bissl_ray.progress import Alive, Note, Sender, Silent, Step, TrialPausedError, TrialStoppedError
 from bissl_ray.replay import EAGER
+from bissl_ray.store.filesystem import reason
+from bissl_ray.store.patience import patiently
 from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.files import SavedProgress, inherited_file, read_tensors, write_tensors
@@ -27,6 +32,9 @@ from bissl_ray.training.replay import replays_of
 from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import Worker, in_step
 
+T = TypeVar("T")
+
+_CLEARING_S: Final = 60.0
 _STATISTICS: Final = {
     "pretrained": "running statistics of pretraining",
     "aligned": "running statistics re-estimated on views of the pretext pool",
@@ -73,6 +81,15 @@ class Trial:
         self.models = Models.build(self.settings, worker.device, self.data.spec.task, self.data.splits.classes)
         scored_only = order.stages[0] in SCORING
         self.replays = EAGER if scored_only else replays_of(self.settings, self.models, worker, self.note)
+        self._recomputes = self._has_skipped = False
+
+    def spare(self, settings: Settings) -> None:
+        """Hold as little as it can from now on; before any stage has begun.
+
+        Args:
+            settings: the trial's, with what takes least memory.
+        """
+        self.settings, self.replays, self._recomputes = settings, EAGER, bool(self.models.lower.blocks())
 
     # From where it was
 
@@ -100,7 +117,7 @@ class Trial:
             return "pretrain", None
         if self.order.fresh:
             return self.order.stages[0], None
-        content = self._read(self.order.start)
+        content = self.read(self.order.start)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{self.order.start}: the trial starts from it")
         if self.order.stages[0] == "finetune":
@@ -118,7 +135,7 @@ class Trial:
         the sweep is resumed, and the one before may have saved something; so may one whose row is lost.
         """
         try:
-            saved = self.progress.load()
+            saved = self._patiently(self.progress.load, "a checkpoint to go on from")
         except DamagedTensorsError as error:
             self.note(f"{self.order.trial} begins anew: {error}")
             return None
@@ -127,16 +144,10 @@ class Trial:
             return None
         return saved
 
-    def _read(self, path: str) -> dict[str, Any] | None:
-        try:
-            return read_tensors(self.order.storage, path)
-        except DamagedTensorsError as error:
-            raise in_step(error) from None
-
     def _take_over(self) -> tuple[str, Any]:
         """Begin where another trial was, with settings of its own; what that one has cost stays with it."""
         path = inherited_file(self.order.folder)
-        content = self._read(path)
+        content = self.read(path)
         if content is None:
             raise FileNotFoundError(f"{self.order.storage}/{path}: the trial goes on from it in another's place")
         self.models.start_from(content["models"], path)
@@ -176,7 +187,7 @@ class Trial:
         Raises:
             TrialStoppedError: a wish to stop; where the run is has been saved.
             TrialPausedError: it pauses, on every worker.
-            OSError: it is to pause, and the storage refuses what it would go on from.
+            OSError: it is to pause, and the storage refuses what it would go on from, for longer than it is waited for.
         """
         if self.worker.is_chief:
             if self._sender.due():
@@ -202,13 +213,47 @@ class Trial:
         stop = self._sender.stop_asked()
         if stop or surely or self.progress.due:
             where = {"stage": stage, "state": state(), "models": self.models.content()}
-            # Else only insurance: a storage that refuses for a moment must not cost the trial.
-            with nullcontext() if stop or surely else suppress(OSError):
-                account = self.account
-                known = {"seconds": account.seconds, "totals": account.totals, "told": account.told}
-                self.progress.save({**where, **known, "identity": self.order.identity})
+            account = self.account
+            known = {"seconds": account.seconds, "totals": account.totals, "told": account.told}
+            content = {**where, **known, "identity": self.order.identity}
+            if surely:
+                self._patiently(partial(self.progress.save, content), "where it pauses")
+            else:
+                # Only insurance, unless it is to stop: a storage that refuses must not cost the trial.
+                with nullcontext() if stop else self._skipped():
+                    self.progress.save(content)
         if stop:
             raise TrialStoppedError
+
+    @contextmanager
+    def _skipped(self) -> Iterator[None]:
+        """Do without what a storage refuses, and say so once."""
+        try:
+            yield
+        except OSError as error:
+            if not self._has_skipped:
+                self._has_skipped = True
+                line = f"a checkpoint of {self.order.trial} can't be written ({reason(error)})"
+                self.note(f"{line}: it goes on, from the one before if it is interrupted")
+
+    def _patiently(self, do: Callable[[], T], what: str) -> T:
+        return patiently(do, lambda why: self._tell(Alive(why)), what)
+
+    def read(self, path: str) -> dict[str, Any] | None:
+        """What `write_tensors` wrote to the trial's storage, waited for where that refuses; None: it is not there.
+
+        Raises:
+            DamagedTensorsError: it is not as it was written; alike on every worker.
+        """
+        try:
+            return self._patiently(partial(read_tensors, self.order.storage, path), path.rpartition("/")[2])
+        except DamagedTensorsError as error:
+            raise in_step(error) from None
+
+    def clear_progress(self) -> None:
+        """Remove what it would go on from: it is over. A storage that refuses keeps a file too many."""
+        with suppress(OSError):
+            patiently(self.progress.clear, lambda why: self._tell(Alive(why)), "to remove a file", _CLEARING_S)
 
     # What it comes to
 
@@ -225,7 +270,8 @@ class Trial:
         """
         path = path or f"{self.order.folder}/{name}.pt"
         if self.worker.is_chief:
-            write_tensors(self.order.storage, path, self.models.checkpoint(parts, self._metadata(name, statistics)))
+            content = self.models.checkpoint(parts, self._metadata(name, statistics))
+            self._patiently(partial(write_tensors, self.order.storage, path, content), path.rpartition("/")[2])
         self.account.totals["checkpoint"] = path
 
     def _metadata(self, name: str, statistics: str | None) -> dict[str, Any]:
@@ -261,7 +307,9 @@ class Trial:
 
     def downstream_loss(self, backbone: nn.Module, batch: Any) -> Tensor:
         """L_D of this worker's share of a batch, in the trial's precision."""
-        with self.autocast():
+        assert isinstance(backbone, Backbone)
+        recomputed = recomputed_blocks(backbone) if self._recomputes else nullcontext()
+        with self.autocast(), recomputed:
             return self.models.downstream.loss(backbone, batch)
 
     def score(self, which: str, split: str = "validation") -> float:

@@ -1,7 +1,8 @@
 """Join the Ray cluster that is there, or start one on this machine, and see what fits on it."""
 
+import functools
 import logging
-import signal
+import os
 import threading
 import traceback
 import warnings
@@ -10,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import ray
+from ray._private import services
 from ray._private import utils as ray_utils
 
 from bissl_ray.data.machine import processors
@@ -81,6 +83,7 @@ def _of_our_own(several: bool, say: Say) -> Iterator[None]:
             try:
                 with sockets_of_daemons(folder), started.starting(), _told_if_slow(say, "Ray is slow to start"):
                     _connect(**options, _temp_dir=folder, **object_store(folder))
+                started.lies_in(os.path.realpath(ray._private.worker._global_node.get_session_dir_path()))
                 break
             except Exception as error:
                 ray_log.write(f"{traceback.format_exc()}\n{last_words(f'{folder}/session_latest/logs')}")
@@ -127,21 +130,18 @@ def _connect(**options: str | int) -> None:
 
 @contextmanager
 def _signals_of_our_own() -> Iterator[None]:
-    """Connect inside this `with` block: Ray leaves SIGTERM's handler alone, and a closing terminal leaves its daemons.
+    """Connect inside this `with` block: Ray leaves SIGTERM's handler alone, and no signal to this process ends its own.
 
-    They are of the terminal's group of processes, as this one is, and would be gone before this one has heard of it.
+    Were its daemons of this one's group, what goes to all of it, as from a terminal that is closed, would end them
+    before this one can stop in order.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # What a process blocks, those that it starts block as well; here it is taken note of afterwards.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    setter, ray_utils.set_sigterm_handler = ray_utils.set_sigterm_handler, lambda _: None
+    setter, opener = ray_utils.set_sigterm_handler, services.ConsolePopen
+    ray_utils.set_sigterm_handler = lambda _: None
+    services.ConsolePopen = functools.partial(opener, start_new_session=True)
     try:
         yield
     finally:
-        ray_utils.set_sigterm_handler = setter
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        ray_utils.set_sigterm_handler, services.ConsolePopen = setter, opener
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Run one order by itself, in this process or on a group of workers, and show how it goes."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypedDict
@@ -9,13 +10,14 @@ import torch
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.data.machine import processors
 from bissl_ray.errors import BadInputError, RunFailedError
-from bissl_ray.progress import Event, LocalSender, Sender, TrialEnded, TrialPausedError, TrialStoppedError, View
+from bissl_ray.progress import Event, LocalSender, Note, Sender, TrialEnded, TrialPausedError, TrialStoppedError, View
 from bissl_ray.replay import ReplayError
 from bissl_ray.store.schema import Row
 from bissl_ray.training.files import exists, progress_file
 from bissl_ray.training.order import Order
 from bissl_ray.training.out_of_memory import StageOutOfMemoryError
 from bissl_ray.training.pipeline import run_order
+from bissl_ray.training.sparing import once_more
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
@@ -64,14 +66,23 @@ def run_here(order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd
     """
     # torch counts the processors that it may run on, and knows of no container's quota.
     torch.set_num_threads(order.threads or min(torch.get_num_threads(), processors()))
-    try:
-        return RunEnd(run_order(order, alone(), LocalSender(view, stop_asked)))
-    except TrialPausedError:
-        return RunEnd({})
-    except TrialStoppedError:
-        return RunEnd(None, saved=_has_progress(order))
-    except _SAID_IN_WORDS as error:
-        raise RunFailedError(str(error)) from error
+    again: Order | None = order
+    while again is not None:
+        try:
+            return RunEnd(run_order(again, alone(), LocalSender(view, stop_asked)))
+        except TrialPausedError:
+            return RunEnd({})
+        except TrialStoppedError:
+            return RunEnd(None, saved=_has_progress(order))
+        except StageOutOfMemoryError as error:
+            if error.again is None:
+                raise RunFailedError(str(error)) from error
+            again = error.again
+            view.show(Note(once_more(str(error))))
+        except _SAID_IN_WORDS as error:
+            raise RunFailedError(str(error)) from error
+        gc.collect()
+    raise AssertionError
 
 
 def run_on_workers(order: Order, shape: "GroupShape", view: View, stop_asked: Callable[[], bool]) -> RunEnd:
@@ -130,12 +141,20 @@ def _on_worker(config: _Work) -> None:
     torch.set_num_threads(config["order"].threads or config["threads"])
     worker = from_ray_train()
     sender = _LineSender(config["line"])
+    again: Order | None = config["line"].left()
     try:
-        result = run_order(config["order"], worker, sender)
+        result = run_order(again or config["order"], worker, sender)
     except TrialPausedError:
         return
     except TrialStoppedError:
         sender.deliver(TrialEnded("stopped"))
+    except StageOutOfMemoryError as error:
+        if error.again is None:
+            sender.deliver(TrialEnded("failed", reason=str(error)))
+        else:  # Ray Train starts the group again, which finds what is left for it
+            config["line"].leave(error.again)
+            sender.deliver(Note(once_more(str(error))))
+        raise
     except _SAID_IN_WORDS as error:
         sender.deliver(TrialEnded("failed", reason=str(error)))
         raise

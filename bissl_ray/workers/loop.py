@@ -22,6 +22,7 @@ from bissl_ray.progress import (
     TrialStoppedError,
 )
 from bissl_ray.training.order import Order
+from bissl_ray.training.out_of_memory import StageOutOfMemoryError
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.worker import Worker, from_ray_train, lost_a_peer
@@ -122,6 +123,10 @@ class _Speaker(Sender):
         if self._worker.agree(answer) == "stop":
             raise TrialStoppedError
 
+    def again(self, order: Order, why: str) -> None:
+        """Have the trial run once more, by an order that takes less memory."""
+        self._call("again", self._tag, order, why)
+
     def ended(self, ended: TrialEnded) -> None:
         """Say how the trial ended."""
         self._call("end", self._tag, ended)
@@ -138,20 +143,32 @@ def _run_one(run: RunOrder, speaker: _Speaker, worker: Worker, order: Order) -> 
     except TrialDiagnosedError as diagnosis:
         if worker.is_chief:
             speaker.ended(TrialEnded("pruned", reason=str(diagnosis)))
+    except StageOutOfMemoryError as error:
+        if error.again is None:
+            _failed(error, speaker, worker)
+            return
+        # Taken again by the loop; where there are several workers, the others wait in a collective for this one.
+        speaker.again(error.again, str(error))
+        if worker.world_size > 1:
+            raise
     except Exception as error:
         if lost_a_peer(error):
             # Another worker died. That is not the trial's fault: Ray Train restarts the group, and the mailbox
             # hands the trial out again, to go on from its own checkpoint.
             raise
-        speaker.ended(TrialEnded("failed", reason=_reason(error)))
-        # Raised alike on every worker, from values that all of them share: the group is in step. (A BadInputError
-        # need not be: an image that can't be decoded is met by one worker alone.)
-        in_step = isinstance(error, DivergedError) or getattr(error, "in_step", False)
-        if worker.world_size > 1 and not in_step:
-            raise
+        _failed(error, speaker, worker)
     else:
         if worker.is_chief:
             speaker.ended(TrialEnded("complete", result))
+
+
+def _failed(error: Exception, speaker: _Speaker, worker: Worker) -> None:
+    speaker.ended(TrialEnded("failed", reason=_reason(error)))
+    # Raised alike on every worker, from values that all of them share: the group is in step. (A BadInputError
+    # need not be: an image that can't be decoded is met by one worker alone.)
+    in_step = isinstance(error, DivergedError) or getattr(error, "in_step", False)
+    if worker.world_size > 1 and not in_step:
+        raise error
 
 
 def _reason(error: Exception) -> str:

@@ -43,9 +43,16 @@ class _Trial:
     tag: str
     order: "Order"
     attempts: int = 0
+    spared: str | None = None
     answer: Answer | None = None
     waiting: bool = False
     over: bool = False
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What is told of it beside its own words."""
+        spared = {} if self.spared is None else {"spared": self.spared}
+        return {"attempts": self.attempts, **spared}
 
 
 class Mailbox:
@@ -105,7 +112,8 @@ class Mailbox:
                     return HandedOut()
                 trial = self._open_trial()
                 assert trial is not None
-                if trial.attempts < MOST_ATTEMPTS:
+                # One that was short of memory had no dying workers.
+                if trial.attempts < MOST_ATTEMPTS + (trial.spared is not None):
                     trial.attempts += 1
                     return HandedOut(trial.tag, trial.order)
                 self._end(trial, TrialEnded("failed", reason=f"its workers died {trial.attempts} times"))
@@ -117,7 +125,7 @@ class Mailbox:
             if trial is None:
                 return False
             trial.waiting, trial.answer = True, None
-            self._messages.append(Report({**report.row, "attempts": trial.attempts}))
+            self._messages.append(Report({**report.row, **trial.known}))
             self._changed.notify_all()
             return True
 
@@ -140,6 +148,20 @@ class Mailbox:
             trial.over = trial.over or trial.answer == "stop"
             return trial.answer
 
+    def again(self, tag: str, order: "Order", why: str) -> None:
+        """Have the trial run once more, by another order, when it is taken next; the first such word counts.
+
+        Args:
+            tag: of the trial.
+            order: what takes less memory.
+            why: what it ran out of, in words.
+        """
+        with self._changed:
+            trial = self._current(tag)
+            if trial is not None and not trial.over and trial.spared is None:
+                trial.order, trial.spared = order, why
+                self._changed.notify_all()
+
     def end(self, tag: str, ended: TrialEnded) -> None:
         """Say how the trial ended; nothing happens where it is over already, or another's turn."""
         with self._changed:
@@ -151,7 +173,7 @@ class Mailbox:
 
     def _end(self, trial: _Trial, ended: TrialEnded) -> None:
         trial.over = True
-        self._messages.append(replace(ended, result={**ended.result, "attempts": trial.attempts}))
+        self._messages.append(replace(ended, result={**ended.result, **trial.known}))
         self._changed.notify_all()
 
     def _current(self, tag: str) -> _Trial | None:

@@ -40,6 +40,14 @@ class MessageLine:
         messages: list[Any] = ray.get(self._actor.take.remote())
         return messages
 
+    def leave(self, what: Any) -> None:
+        """Leave something for those who work after this group of workers; the first that is left stays."""
+        ray.get(self._actor.leave.remote(what))
+
+    def left(self) -> Any:
+        """What was left by a group before; None: nothing."""
+        return ray.get(self._actor.left.remote())
+
     def ask_to_stop(self) -> None:
         """Let the next message be answered by a wish to stop."""
         ray.get(self._actor.ask_to_stop.remote())
@@ -53,6 +61,7 @@ class _Messages:
     def __init__(self) -> None:
         self._waiting: list[Any] = []
         self._stop = False
+        self._left: Any = None
 
     def put(self, message: Any) -> bool:
         self._waiting.append(message)
@@ -61,6 +70,12 @@ class _Messages:
     def take(self) -> list[Any]:
         taken, self._waiting = self._waiting, []
         return taken
+
+    def leave(self, what: Any) -> None:
+        self._left = self._left or what
+
+    def left(self) -> Any:
+        return self._left
 
     def ask_to_stop(self) -> None:
         self._stop = True

@@ -9,6 +9,7 @@ from bissl_ray.progress import View
 from bissl_ray.training.order import Order
 from bissl_ray.training.worker import default_device, named
 from bissl_ray.workers import environment
+from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.launch import RunEnd, run_here, run_on_workers
 from bissl_ray.workers.own_ray import check_this_machine
 from bissl_ray.workers.shape import Cluster, GroupShape, this_machine
@@ -191,12 +192,12 @@ def place_for(
 
 
 @contextmanager
-def looked_after(place: Place, what: str, go_on: str, on_loss: Callable[[str], None]) -> Iterator[None]:
+def looked_after(place: Place, what: str, go_on: str, interrupt: Interrupt) -> Iterator[None]:
     """Watch the place for the duration of a `with` block, as `watch.watched` does; this process needs no watching."""
     if isinstance(place, Here):
         yield
         return
     from bissl_ray.workers.watch import watched
 
-    with watched(what, go_on, on_loss):
+    with watched(what, go_on, interrupt):
         yield

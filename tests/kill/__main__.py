@@ -110,7 +110,7 @@ class Sweep:
         """Wait for its driver; its exit code, and what it said last. Ray's processes end with it, or are left over."""
         assert self.driver is not None
         try:
-            _, errors = self.driver.communicate(timeout=_PATIENCE)
+            output, errors = self.driver.communicate(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
             self.driver.kill()
             raise AssertionError(f"the driver neither went on nor ended within {_PATIENCE:.0f} s") from None
@@ -119,9 +119,9 @@ class Sweep:
             time.sleep(0.5)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        assert not left, f"left running: {[self.own[pid][:60] for pid in left]}"
+        assert not left, f"left running: {[self.own[pid][:60] for pid in left]} after {output[-500:]} {errors[-500:]}"
         assert "Traceback" not in errors, errors[-2000:]
-        return self.driver.returncode, (errors.strip().splitlines() or [""])[-1]
+        return self.driver.returncode, ([*output.strip().splitlines(), *errors.strip().splitlines()] or [""])[-1]
 
 
 def _command(pid: int) -> str:

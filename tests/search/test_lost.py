@@ -31,6 +31,8 @@ def write(storage: Path, records: list[Record], **more: object) -> dict[str, Pat
         writer.trial({**row, **more})
         writer.flush()
         (files[row["trial"]],) = {*storage.rglob("trials-*.parquet")} - {*files.values()}
+    finetuned = [record for record in records if record.step != Step.SEARCH]
+    reports += [{"trial": r.trial, "stage": "finetune", "epoch": 1, "objective": r.objective} for r in finetuned]
     for report in reports:
         writer.report(report)
     writer.flush()
@@ -50,14 +52,11 @@ def test_trials_whose_rows_are_lost_run_again_and_none_is_doubled(tmp_path: Path
     lost = ["t001", "control-f0", next(name for name in files if name.startswith("t") and name.endswith("-f0"))]
     for name in lost:
         damage(files[name])
-        (tmp_path / trial_folder("night", name)).mkdir(parents=True)
 
     found = replay(NIGHT, str(tmp_path))
     assert found.lost.rowless == {*lost} and found.lost.explored == ["t001"]
-    lines = list(take_up(found.lost, found.planner, str(tmp_path), "night"))
-    assert [line.partition(",")[0] for line in lines[:-1]] == [
-        f"skipped {files[n]}" for n in sorted(lost, key=files.get)
-    ]
+    lines = list(take_up(found, str(tmp_path), "night"))
+    assert {line.partition(",")[0] for line in lines[:-1]} == {f"skipped {files[name]}" for name in lost}
     assert lines[-1] == (
         f"because of that run again from the beginning: {', '.join(sorted(lost[1:]))}; "
         "are replaced by other trials: t001"
@@ -86,15 +85,15 @@ def test_where_trials_pause_one_whose_reports_are_lost_begins_anew(tmp_path: Pat
     request = SweepRequest(name="night", data=NIGHT.data, space=space({"at_a_rung": "pause"}))
     found = replay(request, str(tmp_path))
     assert not found.lost.anew and found.planner.records["t000"].curve == curve
-    assert list(take_up(found.lost, found.planner, str(tmp_path), "night")) == [] and exists(str(tmp_path), progress)
+    assert list(take_up(found, str(tmp_path), "night")) == [] and exists(str(tmp_path), progress)
 
     damage(file)
     # Where they don't, it tells again what it had told when it goes on.
     found = replay(NIGHT, str(tmp_path))
-    lines = list(take_up(found.lost, found.planner, str(tmp_path), "night"))
+    lines = list(take_up(found, str(tmp_path), "night"))
     assert lines[-1] == "because of that nothing runs again that has left any trace" and exists(str(tmp_path), progress)
     found = replay(request, str(tmp_path))
-    lines = list(take_up(found.lost, found.planner, str(tmp_path), "night"))
+    lines = list(take_up(found, str(tmp_path), "night"))
     assert lines[-1] == "because of that run again from the beginning: t000"
     plan = found.planner.next()
     assert plan is not None and (plan.record.trial, plan.record.at) == ("t000", 0)
@@ -115,6 +114,6 @@ def test_where_trials_pause_one_whose_reports_are_lost_begins_anew(tmp_path: Pat
     ],
 )
 def test_which_reports_are_missing(trial, alternations, told, objective, missing) -> None:
-    row = {"trial": trial, "step": "search", "alternations": alternations, "objective": objective}
+    row = {"trial": trial, "status": "pruned", "step": "search", "alternations": alternations, "objective": objective}
     reports = [{"stage": "bissl", "alternation": number, "objective": score} for number, score in told.items()]
     assert missing_reports(row, reports) == missing

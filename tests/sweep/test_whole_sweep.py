@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from bissl_ray.config.settings import Settings
+from bissl_ray.preflight.doctor.check import check_storage
 from bissl_ray.store import REPORT_COLUMNS, TRIAL_COLUMNS, read_reports, read_trials, to_rows
 from tests.cli.command import TINY, run, run_here
 from tests.sweep.conftest import FinishedSweep
@@ -218,6 +219,7 @@ def test_models_are_kept_and_load_as_tensors(finished: FinishedSweep) -> None:
     assert again.code == 0, again
     assert not list(finished.storage.glob("sweeps/tiny/checkpoints/*/progress.pt")), "nothing is half done"
     assert not (finished.storage / "sweeps/tiny/ray").exists(), "Ray's own state is left behind"
+    assert check_storage(str(finished.storage)).findings == [], "the doctor finds something"
     tuned = [row["trial"] for row in rows if row["step"] == "tuning"]
     assert not any((finished.storage / f"sweeps/tiny/checkpoints/{name}/finetuned.pt").exists() for name in tuned)
 

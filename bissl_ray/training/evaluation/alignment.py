@@ -19,7 +19,6 @@ from bissl_ray.training.evaluation.knn import NEIGHBOURS, knn
 from bissl_ray.training.evaluation.likeness import linear_cka, relative_distance, weights_of
 from bissl_ray.training.evaluation.linear_probe import linear_probe
 from bissl_ray.training.evaluation.statistics import norms_of, reestimate_statistics
-from bissl_ray.training.files import read_tensors
 from bissl_ray.training.trial import Trial
 
 _PENALTY: Final = 1e-2
@@ -109,7 +108,7 @@ class AlignmentMeter:
         self._trial, self._every, self._beside_upper = trial, trial.settings.alignment_every, beside_upper
         if not self._every:
             return
-        content = read_tensors(trial.order.storage, trial.order.start)
+        content = trial.read(trial.order.start)
         if content is None:
             missing = f"{trial.order.storage}/{trial.order.start}"
             raise FileNotFoundError(f"{missing}: the alignment is measured against it")

@@ -6,11 +6,11 @@ from functools import partial
 from torch import Tensor
 
 from bissl_ray.bilevel.lower_level import ProximityTerm
+from bissl_ray.config.settings import finetune_marks
 from bissl_ray.models.base import Backbone
 from bissl_ray.progress import Step
 from bissl_ray.training.evaluation.likeness import relative_distance, weights_of
 from bissl_ray.training.evaluation.statistics import average_statistics
-from bissl_ray.training.files import read_tensors
 from bissl_ray.training.stages.head import frozen
 from bissl_ray.training.stages.steps import StageSteps, StepsState, plain_sgd
 from bissl_ray.training.trial import Trial
@@ -52,7 +52,7 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
 
     held = frozen(models.lower) if still else nullcontext()
     with trial.data.labelled("finetune", settings.finetune_batch, run.step) as batches, held:
-        run.run(batches, _marks(steps, settings.finetune_reports), report)
+        run.run(batches, finetune_marks(steps, settings.finetune_reports), report)
     if trial.order.keep_models:
         unmoved = "those that fine-tuning began with" if still or not steps else None
         trial.save_models("finetuned", ("downstream",), statistics=unmoved)
@@ -67,7 +67,7 @@ def _start(trial: Trial, saved: StepsState | None) -> list[Tensor] | None:
         return weights_of(trial.models.lower)
     order = trial.order
     path = f"{order.folder}/aligned.pt" if {*order.stages} & {*ALIGNING} else order.start
-    content = None if order.fresh else read_tensors(order.storage, path)
+    content = None if order.fresh else trial.read(path)
     if content is None:
         return None
     upper = trial.settings.finetune_from == "upper"
@@ -124,8 +124,3 @@ def falling_rates(backbone: Backbone, decay: float) -> list[float]:
     """
     below = {part: depth for depth, part in enumerate(reversed(backbone.parts), start=1)}
     return [decay ** below[part] for part in backbone.parameter_parts()]
-
-
-def _marks(steps: int, reports: int) -> list[int]:
-    """After which steps to report: evenly spread, the last step included, none twice."""
-    return sorted({steps * k // reports for k in range(1, reports + 1)} - {0}) or [0]
