@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fast gputest lint format types mutants simulate clean
+.PHONY: demo test fast gputest lint format types mutants simulate killtest fuzz clean
 
 ## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 6 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
@@ -43,6 +43,16 @@ mutants: $(INSTALLED)
 ## Sweeps in a simulated world, outside CI: COUNT schedules from SEED on; one that fails prints the line that replays it.
 simulate: $(INSTALLED)
 	$(BIN)/python -m tests.simulation --count $(COUNT) --seed $(SEED)
+
+## Real sweeps whose processes are killed at random moments, outside CI: KILLS of them, about twenty minutes for fifty.
+KILLS ?= 50
+killtest: $(INSTALLED)
+	$(BIN)/python -m tests.kill --count $(KILLS) --seed $(SEED)
+
+## Spaces, command lines, storages and checkpoints that were mutated: CASES of them, about half an hour for 10,000; CI runs 300.
+CASES ?= 10000
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz --count $(CASES) --seed $(SEED)
 
 clean:
 	rm -rf .venv build dist

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.addresses import sayable
 from bissl_ray.cli.compare_filling import CompareFiller
 from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
-from bissl_ray.cli.streams import print_csv, print_json
+from bissl_ray.cli.streams import print_csv, print_json, print_markdown
 from bissl_ray.cli.sweep import INTERRUPTED, say_of_winner, storage_flag, terminal_view
 from bissl_ray.config.options import CompareOptions
 
@@ -46,10 +47,10 @@ def compare(
         read = check_comparison(comparison, place, asked.address, with_cost=dry_run)
         if dry_run:
             for line in (*(f"# {said}" for said in once.lines), *plan_of(comparison, left, read)):
-                typer.echo(line)
+                typer.echo(sayable(line))
             return
         for line in once.lines:
-            typer.echo(line, err=format != "table")
+            typer.echo(sayable(line), err=format != "table")
         code = _run(comparison, place, asked, format)
         if code == INTERRUPTED:
             raise typer.Exit(code)
@@ -103,7 +104,7 @@ def _show(comparison: "Comparison", place: str, format: Format, plot: Path | Non
     elif format == "csv":
         print_csv(comparison_csv(board))
     else:
-        typer.echo(comparison_markdown(board))
+        print_markdown(comparison_markdown(board))
     if plot is not None:
         write_plot(board, plot)
         typer.echo(f"Drawn: {plot}", err=True)

@@ -65,17 +65,21 @@ def _write(path: Path | None, force: bool) -> Path:
     """Write the file, whole or not at all (raises BadInputError: it is there, or can't be written)."""
     from bissl_ray.config.said_once.places import FILE, users_file, with_tilde
     from bissl_ray.config.said_once.template import template
+    from bissl_ray.store import atomic_write, open_storage, reason
 
     target = Path(FILE) if path is None else path.expanduser()
     if target.is_dir():
         target = target / FILE
     users = users_file()
     text = template("~/.config/bissl-ray/config.toml" if users is None else with_tilde(users))
+    if target.is_symlink() or target.exists():
+        if not force:
+            raise BadInputError(f"{target} is there already: add --force to replace it, or name another file")
+        if not target.is_file():
+            raise BadInputError(f"{target} is no file that can be replaced: name another")
     try:
-        with target.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise BadInputError(f"{target} is there already: add --force to replace it, or name another file") from None
+        filesystem, place = open_storage(target)
+        atomic_write(filesystem, place, text.encode())
     except OSError as error:
-        raise BadInputError(f"{target} can't be written ({error.strerror}): name another file") from None
+        raise BadInputError(f"{target} can't be written ({reason(error)}): name another file") from None
     return target

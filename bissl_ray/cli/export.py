@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import damage, end
-from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.options import ExportOptions, ModelFormat
 from bissl_ray.errors import BadInputError
 

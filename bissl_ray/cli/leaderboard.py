@@ -1,5 +1,6 @@
 """`bissl-ray leaderboard` and `bissl-ray show`: who won, by how much, at what cost; and one trial in full."""
 
+import shlex
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from bissl_ray.addresses import sayable
 from bissl_ray.cli.flags import takes
-from bissl_ray.cli.streams import print_csv, print_json
+from bissl_ray.cli.streams import print_csv, print_json, print_markdown
 from bissl_ray.config.options import BoardOptions, ShowOptions
 from bissl_ray.errors import BadInputError
 
@@ -71,8 +73,7 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
     elif format == "csv":
         print_csv(as_csv(board.rows))
     else:
-        text = as_markdown(board.rows, board.verdicts)
-        typer.echo(text, nl=bool(text))
+        print_markdown(as_markdown(board.rows, board.verdicts))
     end(notes)
 
 
@@ -80,9 +81,31 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
 def show(
     asked: ShowOptions,
     trial: Annotated[str, typer.Argument(help="Name of the trial, as the leaderboard writes it.")],
+    command: Annotated[
+        bool, typer.Option("--command", help="Print the command that runs it again, and nothing else.")
+    ] = False,
 ) -> None:
-    """Show one trial: configuration, curve, diagnostics, why it was proposed, why it stopped."""
-    show_trial(asked, trial)
+    """Show one trial: configuration, curve, diagnostics, why it was proposed, why it stopped, how to run it again."""
+    if command:
+        show_command(asked, trial)
+    else:
+        show_trial(asked, trial)
+
+
+def show_command(asked: ShowOptions, trial: str) -> None:
+    """Print the command that runs a trial again (raises BadInputError: it can't be, and why)."""
+    from bissl_ray.stages.again import stored_trial
+
+    with damage() as notes:
+        again = stored_trial(asked.storage, trial if asked.sweep is None else f"{asked.sweep}/{trial}")
+    for note in notes:
+        typer.echo(note, err=True)
+    typer.echo(_command(asked, again.name))
+    end(notes)
+
+
+def _command(asked: ShowOptions, name: str) -> str:
+    return shlex.join(["bissl-ray", "train", "--from-trial", name, "--storage", asked.storage])
 
 
 def show_trial(asked: ShowOptions, trial: str) -> None:
@@ -90,6 +113,7 @@ def show_trial(asked: ShowOptions, trial: str) -> None:
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.config.settings import Settings
     from bissl_ray.leaderboard import find_trial, render_trial, verdicts
+    from bissl_ray.search.records import began_at
     from bissl_ray.store import read_reports, read_trials, to_rows
 
     with damage() as notes:
@@ -103,7 +127,12 @@ def show_trial(asked: ShowOptions, trial: str) -> None:
     own = [report for report in reports if report["trial"] == trial]
     console = Terminal()
     edges = verdict.edges_of(row["parent"] or trial)
-    console.print(render_trial(row, own, children, defaults, console, [edge.sentence for edge in edges]))
+    told = [edge.sentence for edge in edges]
+    # What another was, whose place it took, is not kept.
+    again = None if began_at(trial, row["step"]) else _command(asked, f"{row['sweep']}/{trial}")
+    if again is not None and len(again) > console.width:
+        again = f"the command is long: bissl-ray show {trial} --command has it"
+    console.print(render_trial(row, own, children, defaults, console, told, again))
     end(notes)
 
 
@@ -130,7 +159,7 @@ def damage() -> Iterator[list[str]]:
                 raise
             more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
             raise BadInputError(f"{error}; {damaged[0].message}{more}") from None
-    notes += [f"{_WARNING}{line.message}" for line in damaged]
+    notes += [sayable(f"{_WARNING}{line.message}") for line in damaged]
 
 
 def _read(asked: BoardOptions) -> "tuple[Board, list[str]]":

@@ -7,17 +7,23 @@ Exit codes (docs/architecture.md, "The command line"): 0 done, 1 it ran and fail
 import errno
 import re
 import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 
 from bissl_ray import outputs
+from bissl_ray.addresses import sayable, without_secrets
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
 from bissl_ray.cli.compare import compare
 from bissl_ray.cli.config import config
 from bissl_ray.cli.datasets import datasets
+from bissl_ray.cli.doctor import doctor
 from bissl_ray.cli.evaluate import evaluate
 from bissl_ray.cli.export import export
 from bissl_ray.cli.launch import launch
@@ -43,7 +49,7 @@ app = typer.Typer(
 _VERBS = (
     *(sweep, resume, leaderboard, show, compare, export),
     *(pretrain, train, finetune, evaluate),
-    *(config, spaces, launch),
+    *(config, spaces, launch, doctor),
 )
 for verb in _VERBS:
     app.command()(verb)
@@ -55,7 +61,7 @@ def main() -> None:
     """Run the command line and exit with its code."""
     streams.prepare()
     try:
-        with at_once():
+        with at_once(), _own_warnings():
             code = _run()
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -78,7 +84,10 @@ def _run() -> int:
         raise
     except BadInputError as error:
         return _say(str(error), 2)
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort as abort:
+        # Typer takes the end of any file that is read for that of a person's answers.
+        return _unexpected(abort.__context__) if isinstance(abort.__context__, EOFError) else 130
+    except KeyboardInterrupt:
         return 130
     except (RunFailedError, OSError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
@@ -94,7 +103,7 @@ def _run() -> int:
     except Exception as error:
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
         if not hasattr(error, "format_message"):
-            raise
+            return _unexpected(error)
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "bissl-ray"
         said = error.format_message()
@@ -103,6 +112,23 @@ def _run() -> int:
         typer.echo(said, err=True)  # a verb was left out, and this is the help
         return 2
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _own_warnings() -> Iterator[None]:
+    """Warnings of ours as a line for a person, not as Python writes them, for the duration of a `with` block."""
+    with warnings.catch_warnings():
+        pythons, told = warnings.showwarning, set[str]()
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not category.__module__.startswith("bissl_ray."):
+                pythons(message, category, *where, **more)
+            elif str(message) not in told:  # a file is read by several
+                told.add(str(message))
+                typer.echo(sayable(f"warning: {message}"), err=True)
+
+        warnings.showwarning = show
+        yield
 
 
 def _folder_is_gone() -> bool:
@@ -114,9 +140,18 @@ def _folder_is_gone() -> bool:
 
 
 def _say(text: str, code: int) -> int:
-    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", text)
+    line = "\n".join(
+        map(sayable, text.split("\n") if code == 1 else [text])
+    )  # bad input is one line, whatever it holds
+    short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", line)
     typer.echo(f"bissl-ray: {short}", err=True)
     return code
+
+
+def _unexpected(error: BaseException) -> int:
+    """What nobody has foreseen: where it was, for who mends it, without the passwords that a command line may hold."""
+    typer.echo(without_secrets("".join(traceback.format_exception(error))), err=True)
+    return _say(f"a fault of its own, {type(error).__name__}; please report it with the lines above", 1)
 
 
 def _unwritten(error: OSError) -> int:

@@ -30,7 +30,7 @@ def fill_stage(stage: "StageName", asked: StageOptions, filler: Filler) -> tuple
     """
     if not filler.said:
         return asked, ()
-    from bissl_ray.stages.stated import stated
+    from bissl_ray.stages.stated import runs_again, stated
 
     flags = (asked.dataset, asked.from_trial, asked.space, asked.start)
     said = filler.find("dataset") if asked.dataset is None else None
@@ -38,7 +38,7 @@ def fill_stage(stage: "StageName", asked: StageOptions, filler: Filler) -> tuple
         asked = replace(asked, dataset=said.value)
     # A checkpoint that is said once may be one of ours, which says how it is evaluated.
     of_checkpoint, _ = filler.filled(asked, asked.dataset, leave_out={"space"})
-    dataset, known = stated(stage, of_checkpoint)
+    dataset, known = stated(stage, asked if runs_again(stage, asked) else of_checkpoint)
     named = asked.dataset or dataset
     if named is None and said is not None:
         named = said.value

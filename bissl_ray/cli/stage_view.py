@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.addresses import sayable, without_secrets
 from bissl_ray.config.data_choice import USED
 from bissl_ray.metrics import in_words, of_objective
 from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
@@ -193,11 +193,17 @@ def conclude(outcome: "StageOutcome", asked: "StageOptions", following: str) -> 
         said.append(f"{in_words(result['objective_name'], result['objective'])} on validation")
     elif result.get("train_loss") is not None:
         said.append(f"pretext loss {result['train_loss']:.3g}")
-    said.append(duration(result["seconds"]))
-    file = f"{asked.storage.rstrip('/').removeprefix('./')}/{result['checkpoint']}"
+    if "seconds" in result:
+        said.append(duration(result["seconds"]))
+    checkpoint = result.get("checkpoint")
+    file = f"{asked.storage.rstrip('/').removeprefix('./')}/{checkpoint or f'stages/{request.name}/stage.json'}"
     typer.echo(f"{request.stage} on {request.dataset}: {', '.join(said)}; {file}")
-    arguments = [following, *_carried_on(asked, request, following), "--start", file]
-    typer.echo(f"Next: {shlex.join(['bissl-ray', *arguments])}")
+    if "again" in result:
+        typer.echo(result["again"]["words"])
+    if checkpoint is not None:
+        following = "evaluate" if checkpoint.endswith("/finetuned.pt") else following
+        arguments = [following, *_carried_on(asked, request, following), "--start", file]
+        typer.echo(f"Next: {shlex.join(['bissl-ray', *arguments])}")
 
 
 def _carried_on(asked: "StageOptions", request: "StageRequest", verb: str) -> list[str]:
@@ -224,9 +230,9 @@ def _show_settings(
 
     # First: where something is refused, they say where it came from.
     for line in said:
-        typer.echo(f"# {line}")
+        typer.echo(f"# {sayable(line)}")
     lines = rehearse_stage(request, asked.storage, asked.address)
     typer.echo(settings_to_yaml(resolved, request.dataset, request.data.split_seed), nl=False)
     for line in ("default: the paper's, where it names one", *lines):
-        typer.echo(f"# {line}")
+        typer.echo(f"# {sayable(line)}")
     typer.echo(f"# nothing was started; leave --dry-run out to {request.stage}")

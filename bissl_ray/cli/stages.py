@@ -25,14 +25,18 @@ def pretrain(asked: StageOptions, filler: Filler) -> None:
 
 @takes(StageOptions)
 def train(asked: StageOptions, filler: Filler) -> None:
-    """Align a pretrained backbone by BiSSL.
+    """Align a pretrained backbone by BiSSL; or, with --from-trial and no --start, run a sweep's trial again.
 
-    First the downstream head is warmed up on the frozen backbone, then both levels take turns.
+    First the downstream head is warmed up on the frozen backbone, then both levels take turns. A trial is run again
+    from where it started, with its seed and its stages; exit code 1: it came to something else than is stored.
     """
     from bissl_ray.stages.prepare import prepare_stage
 
     asked, said = fill_stage("train", asked, filler)
-    conclude(run_to_end(asked, *prepare_stage("train", asked), said), asked, "finetune")
+    outcome = run_to_end(asked, *prepare_stage("train", asked), said)
+    conclude(outcome, asked, "finetune")
+    if outcome.unlike_stored:
+        raise typer.Exit(1)
 
 
 @takes(StageOptions, leave_out={"start_head", "pretext_dataset", "pretext_data_dir"})

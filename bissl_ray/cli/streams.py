@@ -14,6 +14,7 @@ from typing import Final
 import typer
 
 from bissl_ray import outputs
+from bissl_ray.addresses import sayable
 from bissl_ray.cli.plain_text import EXACT, JSON, STAND_IN, encodable
 
 READER_LEFT: Final = 141
@@ -54,6 +55,11 @@ def print_csv(text: str) -> None:
             f"warning: {shown} lacks characters of this CSV, which are written as \\u1234; set PYTHONIOENCODING=utf-8",
             err=True,
         )
+
+
+def print_markdown(text: str) -> None:
+    """Print Markdown on standard output; what moves the cursor is escaped in it."""
+    typer.echo("\n".join(map(sayable, text.split("\n"))), nl=bool(text))
 
 
 def reader_left() -> bool:

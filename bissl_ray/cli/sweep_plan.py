@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import typer
 
+from bissl_ray.addresses import sayable
 from bissl_ray.config.options import SweepOptions
 
 
@@ -22,7 +23,7 @@ def show_plan(asked: SweepOptions, said: Sequence[str], calibrate: bool) -> None
 
     # First: where something is refused, they say where it came from.
     for line in said:
-        typer.echo(f"# {line}")
+        typer.echo(f"# {sayable(line)}")
     request = prepare_request(asked)
     rehearsed = rehearse_sweep(request, asked)
     plan = request.space.protocol
@@ -39,5 +40,5 @@ def show_plan(asked: SweepOptions, said: Sequence[str], calibrate: bool) -> None
     pace = timed_here(rehearsed) if calibrate else None
     cost = cost_lines(rehearsed, asked.storage, pace, "; --calibrate times a few steps here to tell")
     for note in (*cost, *rehearsed.document.read, *unopened(request.data)):
-        typer.echo(f"# {note}")
+        typer.echo(f"# {sayable(note)}")
     typer.echo("# nothing was started; leave --dry-run out to start")

@@ -5,6 +5,7 @@ than "±". So a text is brought to what the stream holds before it is measured.
 """
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -17,8 +18,11 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Span, Text
 
+from bissl_ray.addresses import sayable
 from bissl_ray.cli.plain_text import encodable
 
+_CONTROLS: Final = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
+"""What moves the cursor or turns the line around: text of a file or of another process may hold it."""
 _WIDER_THAN_ANY_TABLE: Final = 10_000
 _PLAIN_BOX: Final = Box("\n".join(["    ", "    ", " -- ", "    ", "    ", "    ", "    ", "    "]) + "\n", ascii=True)
 """SIMPLE_HEAD without its line's character; rich's own replacement draws a frame around every cell."""
@@ -96,9 +100,12 @@ class Terminal(Console):
 
     def _plain_text(self, text: Text) -> Text:
         """The text with stand-ins, its styles where they were."""
-        if encodable(text.plain, self.encoding) == text.plain:
+        if encodable(text.plain, self.encoding) == text.plain and not _CONTROLS.search(text.plain):
             return text
-        pieces = [encodable(character, self.encoding) for character in text.plain]
+        pieces = [
+            sayable(character) if _CONTROLS.match(character) else encodable(character, self.encoding)
+            for character in text.plain
+        ]
         places = [0]
         for piece in pieces:
             places.append(places[-1] + len(piece))

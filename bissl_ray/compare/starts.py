@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.data_choice import DataPlaces
 from bissl_ray.config.how_to_write import number_hint, whole_hint
 from bissl_ray.config.options import CompareOptions

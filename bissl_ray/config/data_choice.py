@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.flags import flag
+from bissl_ray.errors import BadInputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +42,22 @@ class DataPlaces:
     )
 
     def absolute(self) -> Self:
-        """The same with paths that processes in other folders find."""
+        """The same with paths that processes in other folders find (raises BadInputError: it is an address)."""
         return self.moved(self)
 
     def moved(self, folders: "DataPlaces") -> Self:
-        """The same data where they lie now: these folders, made absolute; those that are None stay."""
+        """The same data where they lie now: these folders, made absolute; those that are None stay.
+
+        Raises:
+            BadInputError: an address stands in place of a folder.
+        """
         now = {name: getattr(folders, name) for name in FOLDERS}
+        for name, path in now.items():
+            if path is not None and "://" in str(path):
+                raise BadInputError(
+                    f"--{name.replace('_', '-')} {without_secrets(str(path))}: found an address, expected a folder; "
+                    "copy the data to where the workers are, or mount them there"
+                )
         found: dict[str, Any] = {
             name: str(Path(path).expanduser().absolute()) for name, path in now.items() if path is not None
         }

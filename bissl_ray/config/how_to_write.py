@@ -45,7 +45,7 @@ def means_nothing(text: str) -> bool:
 
 def missing_space(text: str) -> str:
     """How to write ``key:value``, as an ending for a refusal; empty for text that is no such thing."""
-    match = re.match(r"([A-Za-z_]\w*):([^\s,}\]]+)", text)
+    match = re.match(r"([A-Za-z_]\w*):(?!//)([^\s,}\]]+)", text)
     return "" if match is None else f"; put a space after the colon: {match[1]}: {match[2]}"
 
 

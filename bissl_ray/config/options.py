@@ -106,6 +106,7 @@ class StageOptions(_Options):
 
     Attributes:
         from_trial: "SWEEP/TRIAL" or "TRIAL".
+        seed: None: 0, or that of the trial that is run again; `workers` likewise, else 1.
     """
 
     dataset: str | None = flag("Dataset. [that of the space, trial or checkpoint; digits]", once="dataset")
@@ -113,13 +114,16 @@ class StageOptions(_Options):
         "Search space that gives the settings: a file, or a shipped one. [the dataset's]", once="space"
     )
     point: int | None = flag("Which of the space's known-good points, counted from 1. [the first]")
-    from_trial: str | None = flag("Take the settings of this trial of a sweep instead.", metavar="SWEEP/TRIAL")
+    from_trial: str | None = flag(
+        "Take the settings of this trial of a sweep; train without --start runs it again.", metavar="SWEEP/TRIAL"
+    )
     assignments: list[str] | None = flag(
         "Set a training setting; give it again for more.", "--set", metavar="NAME=VALUE"
     )
-    seed: int = flag("Fixes heads, the order of the data and augmentations.", default=0)
-    workers: int = flag(
-        "Workers that share the work, a GPU each where there are; 1: this process.", default=1, once="workers"
+    seed: int | None = flag("Fixes heads, order of the data, augmentations. [0; a trial again: its own]")
+    workers: int | None = flag(
+        "Workers that share the work, a GPU each where there are. [1: this process; a trial again: as many]",
+        once="workers",
     )
     name: str | None = flag("Name of the run; that of an interrupted one goes on. [dataset, verb and time]")
     dry_run: bool = flag("Show every setting and where it came from; start nothing.", "--dry-run", default=False)
@@ -192,6 +196,13 @@ class ShowOptions:
 
     sweep: str | None = flag("The sweep it belongs to, if several have one.")
     storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """What is looked at, as asked for by `bissl-ray doctor`."""
+
+    storage: str = flag("Folder or URI to check, with all that is in it.", default="./runs", once="storage")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ _EXPECTED = {
     "string_type": "text",
 }
 
+# More than any number here has; of thousands of digits Python writes none.
+_MOST_BITS = 1000
 # More right keys than any mapping of a space file takes, fewer than a trial has settings.
 _MOST_KEYS_LISTED = 16
 
@@ -75,6 +77,19 @@ def found_and_expected(details: ErrorDetails) -> str:
     return f"found {shown(value)}, expected {expected}{_hint(details)}"
 
 
+def wrong_in(error: ValidationError) -> str:
+    """The first thing that is wrong in what a release of ours has written: where, what was found, what was expected."""
+    details = error.errors()[0]
+    place = dotted(tuple(details["loc"]))
+    if details["type"] == "missing":
+        return f"{place}: found nothing, expected it"
+    if details["type"] == "extra_forbidden":
+        return f"{place}: found a key that this release doesn't know: it was written by another release"
+    if details["type"] == "value_error":
+        return f"{place}: {details['ctx']['error']}" if place else f"found {details['ctx']['error']}"
+    return f"{place}: {found_and_expected(details)}"
+
+
 def shown(value: Any) -> str:
     """Write a found value for a message; what is long or hidden is named by its kind."""
     match value:
@@ -86,16 +101,22 @@ def shown(value: Any) -> str:
             return "a mapping"
         case list():
             return "a list"
+        case int() if value.bit_length() > _MOST_BITS:
+            return f"a whole number of {value.bit_length():,} bits"
         case _:
             return repr(value)
 
 
 def unknown_key(key: str, right: Iterable[str]) -> str:
-    """Say that a key is unknown: the right ones, or the nearest alone where the right ones are many."""
+    """Say that a key is unknown: the right ones, or where they are many the nearest, or what lists them."""
     right = list(right)
     suggestion = nearest(key, right)
-    listed = len(right) <= _MOST_KEYS_LISTED or not suggestion
-    expected = f"one of {', '.join(right)}" if listed else "the name of a training setting"
+    if len(right) <= _MOST_KEYS_LISTED:
+        expected = f"one of {', '.join(right)}"
+    else:
+        expected = "the name of a training setting" + (
+            "" if suggestion else ", as `bissl-ray train --dry-run` lists them"
+        )
     return f"found unknown key {key!r}, expected {expected}{suggestion}"
 
 

@@ -100,6 +100,7 @@ class StageRequest(_OnData):
     seed: int = Field(0, ge=0, description="fixes heads, the order of the data and augmentations")
     workers: int = Field(1, ge=1, description="worker processes that share the stage")
     start: CheckpointChoice | None = Field(None, description="checkpoint that it starts from; null: fresh weights")
+    again: str | None = Field(None, description="SWEEP/TRIAL that is run again, from where that started; null: none")
     control_budget: bool = Field(False, description="whether fine-tuning gets BiSSL's labelled images on top")
     split: Literal["validation", "test"] = Field("validation", description="what is evaluated on")
     ways: tuple[Way, ...] = Field((), description="how it is evaluated")

@@ -18,6 +18,8 @@ TRUTHS: Final = {
 }
 """Of a truth, in lower case."""
 _NOT_FINITE: Final = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
+_LONGEST: Final = 100
+"""Letters of a number; of thousands of digits none is made, nor could it be written again."""
 _DIGITS: Final = "[0-9][0-9_]*"
 _REAL: Final = re.compile(rf"[-+]?(?:{_DIGITS}\.(?:{_DIGITS})?|\.{_DIGITS}|{_DIGITS}(?=[eE]))(?:[eE][-+]?[0-9]+)?")
 
@@ -40,7 +42,7 @@ def read_plain(text: str, truth: bool = False) -> Scalar:
         return TRUTHS[text.lower()]
     if text.lower() in _NOT_FINITE:
         return float(_NOT_FINITE[text.lower()])
-    if not text.isascii() or text != text.strip():
+    if not text.isascii() or text != text.strip() or len(text) > _LONGEST:
         return text
     try:
         return float(text) if _REAL.fullmatch(text) else int(text, 0)

@@ -346,6 +346,11 @@ class Settings(BilevelSettings, DetectionSettings, ModelSettings):
         return self
 
 
+def finetune_marks(steps: int, reports: int) -> list[int]:
+    """After which of its steps fine-tuning reports: evenly spread, the last step included, none twice."""
+    return sorted({steps * k // reports for k in range(1, reports + 1)} - {0}) or [0]
+
+
 _EARLIER: Final = {"exif_orientation": False}
 """What releases did that didn't have a setting yet, where that isn't its default."""
 

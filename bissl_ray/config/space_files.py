@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.setting_rules import truths
 from bissl_ray.config.yaml_document import Document, read_document
 from bissl_ray.errors import BadInputError, nearest
@@ -56,7 +57,7 @@ def find_space(name_or_path: str | Path) -> Path:
     if found is None:
         names = shipped_spaces()
         raise BadInputError(
-            f"{name_or_path}: no such search space, expected a file or one of {', '.join(names)}"
+            f"{without_secrets(str(name_or_path))}: no such search space, expected a file or one of {', '.join(names)}"
             + nearest(Path(name_or_path).stem, names)
         )
     return found
@@ -79,7 +80,13 @@ def read_chain(path: Path) -> list[Document]:
         if not isinstance(parent, str) or parent == "":
             return documents
         place = document.place(("extends",))
-        found = _named(parent, beside=path.parent)
+        try:
+            found = _named(parent, beside=path.parent)
+        except OSError as error:
+            raise BadInputError(
+                f"{place}: extends: found {parent!r}, which can't be read ({error.strerror}); "
+                f"expected the name of a space, or a file"
+            ) from None
         if found is None:
             raise BadInputError(
                 f"{place}: extends: found {parent!r}, expected one of {', '.join(_shipped())} "

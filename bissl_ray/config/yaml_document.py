@@ -1,7 +1,8 @@
 """A YAML file as plain values, with the line of every key, so that an error can say where to look."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import yaml
 
 from bissl_ray.config.how_to_write import missing_space
 from bissl_ray.config.scalars import Scalar, is_number, read_plain, typographic
-from bissl_ray.config.yaml_syntax import syntax_message
+from bissl_ray.config.text_file import read_text
+from bissl_ray.config.yaml_syntax import character_message, syntax_message
 from bissl_ray.errors import BadInputError
 
 KeyPath = tuple[str | int, ...]
@@ -23,6 +25,8 @@ def nearest_key(path: KeyPath, known: Container[KeyPath]) -> KeyPath:
 
 # Deeper than any search space goes; also stops an anchor that contains itself.
 _MOST_LEVELS = 8
+# More than any search space has: anchors within anchors may unfold to billions.
+_MOST_VALUES = 100_000
 
 
 @dataclass(frozen=True)
@@ -71,20 +75,15 @@ def read_document(path: Path, label: str, truths: Container[str] = ()) -> Docume
     Raises:
         BadInputError: unreadable, not UTF-8, not YAML, empty, not a mapping, or with a key given twice.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"{label}: can't be read: {error.strerror}; expected a YAML file") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{label}: not UTF-8 at byte {error.start}; save it as UTF-8 text") from error
+    text = read_text(path, label, "a YAML file")
     try:
         return _parse(text, label, truths)
     except RecursionError:
         raise BadInputError(f"{label}: found keys nested too deeply, expected a search space") from None
     except yaml.MarkedYAMLError as error:
         raise BadInputError(syntax_message(error, label, text)) from error
-    except yaml.YAMLError as error:
-        raise BadInputError(f"{label}: not YAML: {' '.join(str(error).split())}") from error
+    except yaml.reader.ReaderError as error:
+        raise BadInputError(character_message(error, label, text)) from None
 
 
 def _parse(text: str, label: str, truths: Container[str]) -> Document:
@@ -113,8 +112,10 @@ class _Walk:
     label: str
     lines: dict[KeyPath, int]
     truths: Container[str]
+    numbers: Iterator[int] = field(default_factory=count)
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._count(node)
         if len(path) > _MOST_LEVELS:
             raise self._refusal(node, "found keys nested too deeply, expected a search space")
         tag = node.tag.removeprefix(_PREFIX)
@@ -137,6 +138,7 @@ class _Walk:
         return read_plain(node.value, truth=any(part in self.truths for part in path))
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath, inside: tuple[yaml.Node, ...] = ()) -> dict[str, Any]:
+        self._count(node)
         inherited: dict[str, Any] = {}
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -177,6 +179,12 @@ class _Walk:
             dot = "if it follows a decimal comma, write a dot instead, as in 0.5"
             raise self._refusal(node, f"found the number {key} as a key, expected a name; {dot}")
         return key
+
+    def _count(self, node: yaml.Node) -> None:
+        if next(self.numbers) > _MOST_VALUES:
+            raise self._refusal(
+                node, f"found more than {_MOST_VALUES:,} values behind its anchors, expected a search space"
+            )
 
     def _refusal(self, node: yaml.Node, message: str) -> BadInputError:
         return BadInputError(f"{self.label}:{_line(node)}: {message}")

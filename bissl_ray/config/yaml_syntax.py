@@ -37,6 +37,12 @@ def syntax_message(error: yaml.MarkedYAMLError, label: str, text: str) -> str:
     return f"{place}: not YAML {column}: {problem}"
 
 
+def character_message(error: yaml.reader.ReaderError, label: str, text: str) -> str:
+    """Say where a text has a character that YAML doesn't; arguments as of `syntax_message`."""
+    line = text.count("\n", 0, error.position) + 1
+    return f"{label}:{line}: found the character U+{ord(text[error.position]):04X}, which YAML doesn't have; delete it"
+
+
 def _without_comment(text: str, number: int) -> str:
     lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
     return re.sub("(^|\\s)#.*", "", lines[number]).strip() if number < len(lines) else ""

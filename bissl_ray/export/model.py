@@ -10,6 +10,8 @@ from typing import Any
 from bissl_ray.config.names import TIMM
 from bissl_ray.config.options import Keys, ModelFormat
 from bissl_ray.config.requests import CheckpointChoice
+from bissl_ray.config.resolved import ResolvedSettings
+from bissl_ray.config.settings import of_any_release
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.export.card import model_card
@@ -20,7 +22,8 @@ from bissl_ray.models import Checkpoint
 from bissl_ray.preflight.checkpoints import read_checkpoint
 from bissl_ray.preflight.sources.address import named
 from bissl_ray.store.documents import read_stage_document, read_sweep_document
-from bissl_ray.training.files import read_tensors
+from bissl_ray.store.paths import absolute_storage
+from bissl_ray.training.files import exists
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,14 @@ def export_model(run: ExportedRun, storage: str | Path, target: Target) -> str:
             can't be written.
     """
     row = run.row
-    content = read_tensors(str(storage), row["checkpoint"]) if row["checkpoint"] else None
-    if content is None:
+    if not row["checkpoint"] or not exists(str(storage), row["checkpoint"]):
         raise BadInputError(
             f"trial {row['trial']} ({row['status']}) has no saved model in {storage}; name another one: "
             f"bissl-ray leaderboard --sweep {row['sweep']} lists them"
         )
     document = read_sweep_document(storage, row["sweep"])
+    source = f"{absolute_storage(storage).rstrip('/')}/{row['checkpoint']}"
+    content = _content(_with_settings(read_checkpoint(CheckpointChoice(file=source)), source))
     return _export(run, content, {"fingerprint": document.fingerprint, "data": document.data}, target)
 
 
@@ -82,9 +86,8 @@ def export_file(source: str, target: Target) -> str:
         BadInputError: as `read_file` and `export_model`.
     """
     file = read_file(source)
-    content = {"backbone": file.backbone, "downstream": file.downstream, "metadata": file.metadata}
     document = {**file.metadata, **_document_beside(source, file)}
-    return _export(run_of(document), content, document, target)
+    return _export(run_of(document), _content(file), document, target)
 
 
 def read_file(source: str) -> Checkpoint:
@@ -98,12 +101,29 @@ def read_file(source: str) -> Checkpoint:
     """
     source = str(named(source))
     file = read_checkpoint(CheckpointChoice(file=source))
-    if not {"settings", "dataset", "trial", "model"} <= file.metadata.keys():
-        raise BadInputError(
-            f"{source} is no checkpoint that a stage or a sweep wrote; only these say what they hold: give the name of "
-            "a trial, or such a file"
-        )
+    if any(file.metadata.get(name) is None for name in ("dataset", "trial", "model")):
+        raise _of_others(source)
+    return _with_settings(file, source)
+
+
+def _of_others(source: str) -> BadInputError:
+    return BadInputError(
+        f"{source} is no checkpoint that a stage or a sweep wrote; only these say what they hold: give the name of "
+        "a trial, or such a file"
+    )
+
+
+def _with_settings(file: Checkpoint, source: str) -> Checkpoint:
+    """The file, whose settings are such as this release reads (raises BadInputError)."""
+    settings = file.metadata.get("settings")
+    if settings is None:
+        raise _of_others(source)
+    ResolvedSettings.of(of_any_release(settings), f"{source}: settings")
     return file
+
+
+def _content(file: Checkpoint) -> dict[str, Any]:
+    return {"backbone": file.backbone, "downstream": file.downstream, "metadata": file.metadata}
 
 
 def _document_beside(source: str, file: Checkpoint) -> Mapping[str, Any]:

@@ -37,11 +37,13 @@ def check_places(out: Path, *beside: Path, force: bool) -> None:
     """Make sure that files can be written: `out`, that a person named, and others beside it.
 
     Raises:
-        BadInputError: the folder is missing, or a file is there already.
+        BadInputError: the folder is missing, or a file is there already, or what no file replaces.
     """
     if not out.parent.is_dir():
         raise BadInputError(f"--out {out}: there is no folder {out.parent}; make it, or give another path")
     for path in (out, *beside):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInputError(f"--out {path} is no file that can be replaced (a device, say); give another path")
         if path.is_dir() or (path.exists() and not force):
             raise BadInputError(f"{path} is there already; give another --out, or --force to replace it")
 

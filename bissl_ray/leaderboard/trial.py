@@ -33,7 +33,6 @@ _ORIGINS: Final[dict[str, str]] = {
     Origin.TUNING: "tunes the fine-tuning of its parent",
     Origin.SEEDS: "confirms its parent with another seed",
 }
-_CONTROL: Final = "\nPlain fine-tuning, the control: it runs as part of a sweep, not by itself."
 
 
 def render_trial(
@@ -43,6 +42,7 @@ def render_trial(
     defaults: Mapping[str, Any],
     console: Console,
     notes: Sequence[str] = (),
+    again: str | None = None,
 ) -> RenderableType:
     """Lay out one trial.
 
@@ -53,6 +53,7 @@ def render_trial(
         defaults: setting -> default; settings that differ come first and stand out.
         console: where it will be printed; gives the width.
         notes: on its configuration, a line each, such as what of it lies at the edge of what was searched.
+        again: how to run it again, in words or as a command; None: it can't be.
     """
     from bissl_ray.config.columns import settings_of_row  # takes long to import; the board does without
 
@@ -81,10 +82,11 @@ def render_trial(
         parts += [_heading("What the figures suggest"), *(Text(f"- {sentence}") for sentence in said)]
     if children:
         parts += [_heading("Runs that tune or confirm it"), _children(children, console.width)]
-    if trial["phase"] == Phase.CONTROL:
-        return Group(*parts, Text(_CONTROL, style="dim"))
-    again = Text(space_of(trial["dataset"], {name: value for name, value in settings.items() if name in known}))
-    return Group(*parts, _heading("To run it again, give this file to bissl-ray sweep --space"), again)
+    parts += [] if again is None else [_heading("To run it again"), Text(again)]
+    if trial["phase"] == Phase.CONTROL:  # of which no sweep is made
+        return Group(*parts)
+    space = Text(space_of(trial["dataset"], {name: value for name, value in settings.items() if name in known}))
+    return Group(*parts, _heading("Its settings as a search space, for bissl-ray sweep --space"), space)
 
 
 def _heading(text: str) -> Text:

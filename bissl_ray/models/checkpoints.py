@@ -13,11 +13,14 @@ from typing import Any
 
 from torch import Tensor
 
+from bissl_ray.config.making import checked_making
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.checks import check_finite
 from bissl_ray.models.keep import how_to_keep
 from bissl_ray.models.layouts import FoundBackbone, find_backbone
-from bissl_ray.models.tensor_files import beside, head_name, read_settings, read_tensor_file, settings_name
+from bissl_ray.models.odd_tensors import NotPlainError, refuse_odd
+from bissl_ray.models.plain_content import printable
+from bissl_ray.models.tensor_files import beside, head_name, not_plain, read_settings, read_tensor_file, settings_name
 from bissl_ray.models.trunks import SeveralTrunksError
 
 _FORMAT = "bissl-ray checkpoint"
@@ -92,7 +95,7 @@ def load_checkpoint(path: str | os.PathLike[str], head: str | os.PathLike[str] |
     """
     source = Path(path)
     content, unread = read_tensor_file(source)
-    ours = isinstance(content, dict) and content.get("format") == _FORMAT
+    ours = isinstance(content, dict) and _is(content.get("format"), _FORMAT)
     checkpoint = _ours(content, source) if ours else _foreign(content, source)
     if unread is not None:
         checkpoint = replace(checkpoint, notes=(*checkpoint.notes, unread))
@@ -107,13 +110,14 @@ def load_checkpoint(path: str | os.PathLike[str], head: str | os.PathLike[str] |
 
 
 def _ours(content: dict[str, Any], source: Path) -> Checkpoint:
-    if content.get("version") != _VERSION:
+    if not _is(version := content.get("version"), _VERSION):
+        found = version if isinstance(version, int | str) else f"a {type(version).__name__}"
         raise BadInputError(
-            f"{source} has checkpoint version {content.get('version')}, this release reads {_VERSION}: "
+            f"{source} has checkpoint version {printable(str(found))}, this release reads {_VERSION}: "
             "read it with the release that wrote it"
         )
     damaged = [] if _is_state(content.get("backbone")) else ["backbone"]
-    damaged += [name for name in _FURTHER_PARTS if not _is_state(content.get(name) or {})]
+    damaged += [name for name in _FURTHER_PARTS if content.get(name) is not None and not _is_state(content[name])]
     damaged += [] if isinstance(content.get("metadata"), dict) else ["metadata"]
     if damaged:
         raise BadInputError(
@@ -121,11 +125,25 @@ def _ours(content: dict[str, Any], source: Path) -> Checkpoint:
             "write it again"
         )
     pretext, downstream, upper = map(content.get, _FURTHER_PARTS)
-    return Checkpoint(content["backbone"], pretext, content["metadata"], downstream, upper=upper)
+    try:
+        for state in (content["backbone"], pretext, downstream, upper):
+            refuse_odd(state or {})
+    except NotPlainError as error:
+        raise not_plain(source, error) from None
+    return Checkpoint(
+        content["backbone"], pretext, checked_making(content["metadata"], source), downstream, upper=upper
+    )
+
+
+def _is(found: object, expected: int | str) -> bool:
+    """Whether a file's value is this one; what else it may hold, such as tensors, is not even compared."""
+    return type(found) is type(expected) and found == expected
 
 
 def _is_state(part: object) -> bool:
-    return isinstance(part, dict) and all(isinstance(tensor, Tensor) for tensor in part.values())
+    return isinstance(part, dict) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in part.items()
+    )
 
 
 def _foreign(content: Any, source: Path) -> Checkpoint:
@@ -147,7 +165,7 @@ def _foreign(content: Any, source: Path) -> Checkpoint:
     if settings is not None:
         published = read_settings(settings)
         metadata["published"] = published
-        told = [f"{name} {published[name]}" for name in _TOLD if name in published]
+        told = [f"{name} {printable(str(published[name]))}" for name in _TOLD if name in published]
         notes += [f"published as trained with {', '.join(told)} ({settings.name})"] if told else []
     return Checkpoint(backbone, head or None, metadata, notes=tuple(notes))
 
@@ -156,6 +174,8 @@ def _found(content: Any, source: Path) -> FoundBackbone | None:
     """As `find_backbone`; raises BadInputError where the file holds several."""
     try:
         return find_backbone(content)
+    except NotPlainError as error:
+        raise not_plain(source, error) from None
     except SeveralTrunksError as error:
         raise BadInputError(
             f"{source}: {error}, and does not say which is the backbone; keep one in a file of its own, and give that: "

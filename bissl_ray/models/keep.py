@@ -8,7 +8,8 @@ import torch
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.models.layouts import named_tensors, trunks
-from bissl_ray.models.tensor_files import read_tensor_file
+from bissl_ray.models.odd_tensors import NotPlainError, refuse_odd
+from bissl_ray.models.tensor_files import not_plain, read_tensor_file
 
 
 def how_to_keep(source: Path, prefix: str) -> str:
@@ -38,6 +39,10 @@ def keep(source: Path, prefix: str) -> Path:
         for name, tensor in found.items()
         if name.startswith(beginning) and not name.startswith(others)
     }
+    try:
+        refuse_odd(kept)
+    except NotPlainError as error:
+        raise not_plain(source, error) from None
     if not kept:
         raise BadInputError(f"{source} has no tensor whose name begins with {beginning}")
     target = source.with_name(f"{source.stem}-{prefix.replace('/', '-') or 'main'}.pth")

@@ -5,14 +5,17 @@ queue, the optimizer. What holds the backbone is told by the names inside: those
 parameters, with its later ones beside them.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import torch
 from torch import Tensor
 
 from bissl_ray.models.foreign_keys import FIRST, to_timm_keys
+from bissl_ray.models.odd_tensors import refuse_odd
 from bissl_ray.models.trunks import chosen_trunk, soonest
 
 _NESTS: Final = ("state_dict", "model", "model_state_dict", "model_state", "module", "weights", "params")
@@ -79,13 +82,14 @@ def find_backbone(content: Any) -> FoundBackbone | None:
 
     Raises:
         SeveralTrunksError: it holds several backbones, and no telling which is meant.
+        NotPlainError: a tensor of the backbone's is one that no weights are.
     """
     nests: dict[str, str] = {}
     tensors = named_tensors(content, nests)
     if not tensors:
         return None
     averaged = next((tensors[key] for key in tensors if key.rpartition(".")[2] == "n_averaged"), None)
-    note = "" if averaged is None or averaged.numel() != 1 else f"an average of {int(averaged)} models (SWA or EMA)"
+    note = "" if averaged is None else _average_of(averaged)
     prefixes = trunks(tensors) or [_known_prefix(tensors)]
     prefix, choice = chosen_trunk(prefixes)
     state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
@@ -99,9 +103,18 @@ def find_backbone(content: Any) -> FoundBackbone | None:
             if not key.startswith(beside) and within in (None, nests[key]) and key != "n_averaged"
         }
     layout = _layout(prefix) if prefix else ""
+    refuse_odd(state)
     return FoundBackbone(
         layout, to_timm_keys(_named(state)), len(tensors) - len(state), "; ".join(filter(None, (choice, note)))
     )
+
+
+def _average_of(count: Tensor) -> str:
+    """What a counter of averaged models says; nothing where it is none."""
+    whole = count.numel() == 1 and not (count.is_meta or count.is_complex()) and count.layout is torch.strided
+    if not whole or not math.isfinite(number := count.item()):
+        return ""
+    return f"an average of {int(number)} models (SWA or EMA)"
 
 
 def named_tensors(content: Any, nests: dict[str, str] | None = None) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ class LoadReport:
         missing: names of those that the file lacks.
         unexpected: names in the file that the backbone hasn't; heads are not among them.
         misshapen: what has another shape, as "NAME (2, 3) instead of (2, 4)".
+        numberless: names of those in whose place are truths or whole numbers, with what they are.
         heads: how many tensors of classification layers, projectors and the like were left out.
         notes: what else happened, in words.
     """
@@ -29,13 +30,14 @@ class LoadReport:
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     misshapen: tuple[str, ...] = ()
+    numberless: tuple[str, ...] = ()
     heads: int = 0
     notes: tuple[str, ...] = field(default=())
 
     @property
     def complete(self) -> bool:
         """Whether the whole backbone came from the file, and the file holds nothing of another one."""
-        return not (self.missing or self.unexpected or self.misshapen)
+        return not (self.missing or self.unexpected or self.misshapen or self.numberless)
 
     @property
     def counts(self) -> str:
@@ -54,7 +56,7 @@ class LoadReport:
         parts = [f"{self.architecture} from {self.source}: {self.counts}"]
         if self.heads:
             parts.append(f"{self.heads} of heads left out")
-        if self.missing or self.misshapen:
+        if self.missing or self.misshapen or self.numberless:
             parts.append("what did not match keeps fresh weights")
         if self.unexpected:
             parts.append("the unexpected are left out")

@@ -1,6 +1,7 @@
 """Loads weights into a backbone, strictly unless told otherwise, and says what came of it."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -11,9 +12,11 @@ from bissl_ray.models.advice import COUNTER, advice_on, without_what_stands_besi
 from bissl_ray.models.backbones import backbone_names, build_backbone
 from bissl_ray.models.base import Backbone
 from bissl_ray.models.load_report import LoadReport
+from bissl_ray.models.odd_tensors import shape_of
 from bissl_ray.models.timm_keys import from_timm_keys
 from bissl_ray.models.vit import POSITIONS, fitted_positions, side
 
+_EXAMPLES = 3
 _HEADS = (
     "fc.",
     "head.",
@@ -54,6 +57,13 @@ def load_backbone(
     expected = backbone.state_dict()
     found, report = _compare(backbone.architecture, expected, state, source)
     if not report.complete and not (allow_partial and report.matched):
+        if report.numberless:
+            number, examples = len(report.numberless), report.numberless[:_EXAMPLES]
+            raise BadInputError(
+                f"{source} holds no floating-point numbers in {number} of the {report.expected} tensors of "
+                f"{backbone.architecture} ({', '.join(examples)}{', ...' if number > _EXAMPLES else ''}): quantised "
+                "weights, or masks, can't be trained; give the weights as they were before"
+            )
         looks_like = architecture_of(state)
         advice = advice_on(report, expected, state, looks_like)
         raise BadInputError(f"{source} does not fit the backbone {backbone.architecture}: {report.counts}; {advice}")
@@ -64,11 +74,16 @@ def load_backbone(
 def architecture_of(state: Mapping[str, Tensor]) -> str | None:
     """The known architecture whose names and shapes these are, for images of whatever size; or None."""
     for name in backbone_names():
-        with torch.device("meta"):
-            expected = build_backbone(name, image_size=_a_size_for(name)).state_dict()
-        if _compare(name, expected, state, "")[1].complete:
+        if _compare(name, _without_numbers(name), state, "")[1].complete:
             return name
     return None
+
+
+@cache
+def _without_numbers(name: str) -> Mapping[str, Tensor]:
+    """What an architecture has, by names and shapes alone."""
+    with torch.device("meta"):
+        return build_backbone(name, image_size=_a_size_for(name)).state_dict()
 
 
 def _compare(
@@ -80,7 +95,9 @@ def _compare(
     candidates = {key: tensor for key, tensor in renamed.items() if key not in heads}
     notes = _fit_positions(expected, candidates)
     shared = [key for key in candidates if key in expected]
-    found = {key: candidates[key] for key in shared if _form(candidates[key]) == _form(expected[key])}
+    numberless = [key for key in shared if expected[key].is_floating_point() > candidates[key].is_floating_point()]
+    misshapen = [key for key in shared if _form(candidates[key]) != _form(expected[key])]
+    found = {key: candidates[key] for key in shared if key not in (*numberless, *misshapen)}
     report = LoadReport(
         source=source,
         architecture=architecture,
@@ -88,10 +105,9 @@ def _compare(
         expected=sum(not key.endswith(COUNTER) for key in expected),
         missing=tuple(key for key in expected if key not in candidates and not key.endswith(COUNTER)),
         unexpected=tuple(key for key in candidates if key not in expected),
-        misshapen=tuple(
-            f"{key} {_form(candidates[key])} instead of {_form(expected[key])}" for key in shared if key not in found
-        ),
+        misshapen=tuple(f"{key} {_form(candidates[key])} instead of {_form(expected[key])}" for key in misshapen),
         heads=len(heads),
+        numberless=tuple(f"{key} of {str(candidates[key].dtype).removeprefix('torch.')}" for key in numberless),
         notes=notes,
     )
     return found, without_what_stands_beside(report, expected)
@@ -99,7 +115,7 @@ def _compare(
 
 def _form(tensor: Tensor) -> str:
     """Shape and, where it is not that of weights, type: whole numbers in their place are quantised weights."""
-    shape = str(tuple(tensor.shape))
+    shape = shape_of(tensor)
     whole = not tensor.is_floating_point()
     return shape if not whole or tensor.numel() == 1 else f"{shape} of {str(tensor.dtype).removeprefix('torch.')}"
 

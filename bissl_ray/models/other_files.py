@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 import zipfile
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ _REMEDIES: Final = {
     "npy": "expected tensors by name: write them with torch.save({name: torch.from_numpy(array), ...}, FILE)",
     "gguf": "give the model's own weights, as .safetensors",
 }
+_MOST_UNPACKED: Final = 20
+_ALWAYS_UNPACKED: Final = 64 * 2**20  # bytes
 _MAY_BE_TENSORS: Final = ("zip", "pickle", "safetensors")
 _TENSORFLOW: Final = re.compile(r"\.(?:index|meta|data-\d{5}-of-\d{5}|pb)$|^checkpoint$")
 _TRUSTED: Final = "if you trust who made it, write its tensors into a file, and give that"
@@ -69,10 +71,14 @@ def refuse_other_zip(source: Path) -> str | None:
     """
     try:
         with zipfile.ZipFile(source) as archive:
-            names = archive.namelist()
-            locked = any(info.flag_bits & 1 for info in archive.infolist())
+            members = archive.infolist()
+            names = [member.filename for member in members]
+            locked = any(member.flag_bits & 1 for member in members)
+            refuse_bomb(source, source.stat().st_size, members)
             wrong = None if locked else archive.testzip()
-    except (zipfile.BadZipFile, OSError, zlib.error, NotImplementedError):
+    except BadInputError:
+        raise
+    except Exception:  # zipfile's own, or zlib's, struct's or Python's, as the bytes fall
         raise BadInputError(
             f"{source} is cut short: its end, which says what is in it, is missing; fetch or write it again"
         ) from None
@@ -99,6 +105,34 @@ def refuse_other_zip(source: Path) -> str | None:
         )
     held = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") if names else "nothing"
     raise BadInputError(f"{source} is a zip archive of {held} and no file of torch.save; {_UNPACK}")
+
+
+def refuse_bomb(source: str | Path, size: int, members: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse an archive that unpacks to far more than it is, by what its directory says; nothing is unpacked.
+
+    Numbers hardly get smaller when they are packed, zeros (a fresh optimizer's) a thousand times: a part of those is
+    let pass. torch unpacks no more of a member than the directory says.
+
+    Args:
+        source: the file, for the error line.
+        size: of the file, in bytes.
+        members: as its directory lists them.
+
+    Raises:
+        BadInputError: it does.
+    """
+    unpacked = sum(member.file_size for member in members)
+    packed = sum(member.compress_size for member in members)
+    if packed > size:
+        raise BadInputError(
+            f"{source} is a zip archive of {size:,} bytes whose parts have {packed:,}: they lie in one another, or its "
+            "end is another file's; fetch it again"
+        )
+    if unpacked > _MOST_UNPACKED * size + _ALWAYS_UNPACKED:
+        raise BadInputError(
+            f"{source} is a zip archive of {size:,} bytes that unpacks to {unpacked:,}: weights don't pack so small, "
+            "and it may have been made to fill the memory; take the file from who made it, as torch.save wrote it"
+        )
 
 
 def _by_python(source: Path, tensors: str) -> str:

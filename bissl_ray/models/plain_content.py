@@ -1,38 +1,35 @@
-"""What a file holds, brought to plain dicts of plain tensors, whatever it was made of: nothing of it is trusted.
+"""What a file holds, brought to plain dicts of tensors, whatever it was made of: nothing of it is trusted.
 
 A graph is not a tree: a part may lie in several places, or in itself. Each is looked at once.
 """
 
 from typing import Any, Final
 
-import torch
 from torch import Tensor
 
-from bissl_ray.models.inert import Inert, is_sharded
+from bissl_ray.models.inert import Inert, is_sharded, without_numbers
+from bissl_ray.models.odd_tensors import NotPlainError
 
 _DEEPEST: Final = 100
 _LONGEST_NAME: Final = 200
 _MOST_PARTS: Final = 1_000_000
 
 
-class NotPlainError(Exception):
-    """What a file holds can't be a network's weights; the message says why, after "holds"."""
-
-
-class ShardedError(NotPlainError):
+class ShardedError(Exception):
     """A tensor is the part of one that a process of a distributed run kept."""
 
 
 def plain_content(content: Any) -> Any:
     """Nested dicts and networks as dicts by text or number; tensors detached, without what was set on them.
 
-    What lies in itself is left out there.
+    What lies in itself is left out there. Tensors may be such as no weights are (`odd_tensors`).
 
     Raises:
-        NotPlainError: a tensor is quantised, sparse, without numbers, or larger than what is stored of it; or parts lie
-            in one another so often that there would be no end of them.
+        NotPlainError: a tensor can't be made without running what the file names; or parts lie in one another so often
+            that there would be no end of them.
+        ShardedError: a tensor is a part of one.
     """
-    return _Walk().plain(content, 0)
+    return _Walk().plain(content)
 
 
 class _Walk:
@@ -42,15 +39,17 @@ class _Walk:
         self._made: dict[int, tuple[Any, int]] = {}
         self._on_the_way: set[int] = set()
 
-    def plain(self, value: Any, depth: int) -> Any:
-        return self._of(value, depth)[0]
+    def plain(self, value: Any) -> Any:
+        return self._of(value, "", 0)[0]
 
-    def _of(self, value: Any, depth: int) -> tuple[Any, int]:
+    def _of(self, value: Any, name: str, depth: int) -> tuple[Any, int]:
         """A value made plain, and how many parts it unfolds to."""
         if isinstance(value, Tensor):
-            return _plain_tensor(value), 1
+            return _detached(value), 1
         if not isinstance(value, dict | Inert):
             return value if type(value) in (bool, int, float, str, bytes, list, tuple) else None, 1
+        if isinstance(value, Inert) and without_numbers([value.place]):
+            raise NotPlainError(name, f"a tensor that is no plain one ({value.place})", "give it as it was before")
         place = id(value)
         if place in self._on_the_way or depth > _DEEPEST:
             return None, 1
@@ -65,34 +64,23 @@ class _Walk:
         parts = 1
         for key, item in dict.items(value.holds if isinstance(value, Inert) else value):
             if isinstance(key, str) or type(key) is int:
-                made[printable(key) if isinstance(key, str) else key], inside = self._of(item, depth + 1)
+                name = printable(key) if isinstance(key, str) else key
+                made[name], inside = self._of(item, str(name), depth + 1)
                 parts += inside
         if parts > _MOST_PARTS:
-            raise NotPlainError(f"more than {_MOST_PARTS:,} parts")
+            raise NotPlainError("", f"more than {_MOST_PARTS:,} parts", "write the state dict alone")
         return made, parts
 
 
-def _plain_tensor(tensor: Tensor) -> Tensor:
+def _detached(tensor: Tensor) -> Tensor:
     if is_sharded([type(tensor).__name__]):
-        raise ShardedError("the part of a tensor")
+        raise ShardedError
     # Called by its class: a file may have set attributes of the same names.
     try:
-        plain = Tensor.as_subclass(Tensor.detach(tensor), Tensor)
-        stored = plain.untyped_storage().nbytes()
+        alone = Tensor.detach(tensor)
+        return alone if type(alone) is Tensor else Tensor.as_subclass(alone, Tensor)
     except (NotImplementedError, RuntimeError):
-        raise NotPlainError("a tensor that is sparse, or of another kind than plain numbers") from None
-    what = None
-    if plain.is_quantized:
-        what = "quantised"
-    elif plain.layout is not torch.strided:
-        what = "sparse"
-    elif plain.is_meta:
-        what = "without numbers (of the device meta)"
-    elif plain.numel() * plain.element_size() > stored:
-        what = "larger than what is stored of it"
-    if what is not None:
-        raise NotPlainError(f"a tensor that is {what}")
-    return plain
+        raise NotPlainError("", "a tensor of a kind that can't be read", "give the weights as plain tensors") from None
 
 
 def printable(name: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import torch
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.models.inert import is_sharded, read_inert, without_numbers
+from bissl_ray.models.inert import is_sharded, read_inert
+from bissl_ray.models.odd_tensors import NotPlainError
 from bissl_ray.models.other_files import refuse_folder, refuse_other, refuse_other_zip
-from bissl_ray.models.plain_content import NotPlainError, ShardedError, plain_content, printable
+from bissl_ray.models.plain_content import ShardedError, plain_content, printable
 from bissl_ray.signatures import BEGINNING, kind_of_bytes
 
 _TORCH_OWN = ("torch.nn.", "torchvision.", "builtins.", "__builtin__.", "collections.")
@@ -60,11 +61,12 @@ def read_tensor_file(source: Path) -> TensorFile:
     except ShardedError:
         raise _sharded(source) from None
     except NotPlainError as error:
-        raise _not_plain(source, str(error)) from None
+        raise not_plain(source, error) from None
 
 
-def _not_plain(source: Path, what: str) -> BadInputError:
-    return BadInputError(f"{source} holds {what}; give the weights as plain tensors, as they were before")
+def not_plain(source: Path, error: NotPlainError) -> BadInputError:
+    """The line of a file whose tensors can be no weights."""
+    return BadInputError(f"{source} holds {error}; {error.remedy}")
 
 
 def _sharded(source: Path) -> BadInputError:
@@ -97,8 +99,6 @@ def _read_torch(source: Path) -> tuple[Any, tuple[str, ...]]:
         ) from error
     if is_sharded(names):
         raise _sharded(source)
-    if (name := without_numbers(names)) is not None:
-        raise _not_plain(source, f"tensors that are no plain ones ({name})")
     return content, names
 
 
@@ -112,7 +112,6 @@ def _left_unread(names: tuple[str, ...]) -> str | None:
 
 def _read_safetensors(source: Path) -> Any:
     try:
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError:
         raise BadInputError(
@@ -120,9 +119,10 @@ def _read_safetensors(source: Path) -> Any:
         ) from None
     try:
         return load_file(source, device="cpu")
-    except SafetensorError:
+    except Exception as error:  # of its own, torch's or Python's, as the header says
         raise BadInputError(
-            f"{source} is not a readable safetensors file, it may be cut short: fetch or write it again"
+            f"{source} is not a readable safetensors file ({printable(str(error))}), it may be cut short: fetch or "
+            "write it again"
         ) from None
 
 

@@ -14,6 +14,7 @@ from bissl_ray.data.spec import DatasetSpec
 from bissl_ray.data.transforms import pretext_transform
 from bissl_ray.errors import BadInputError
 from bissl_ray.models import Backbone
+from bissl_ray.models.odd_tensors import shape_of
 from bissl_ray.parallel import Group
 from bissl_ray.pretext.heads import on_sphere
 
@@ -189,7 +190,9 @@ class PretextTask(nn.Module, ABC):
 
 
 def _fits(expected: Tensor | None, found: Tensor | None) -> bool:
-    return expected is not None and found is not None and expected.shape == found.shape
+    if expected is None or found is None:
+        return False
+    return expected.shape == found.shape and expected.is_floating_point() == found.is_floating_point()
 
 
 def _describe(key: str, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
@@ -197,4 +200,7 @@ def _describe(key: str, expected: Mapping[str, Tensor], found: Mapping[str, Tens
         return f"{key} is missing"
     if key not in expected:
         return f"{key} is not part of it"
-    return f"{key} is {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}"
+    if found[key].shape == expected[key].shape:
+        kinds = (str(each[key].dtype).removeprefix("torch.") for each in (found, expected))
+        return "{} is of {}, expected {}".format(key, *kinds)
+    return f"{key} is {shape_of(found[key])}, expected {shape_of(expected[key])}"

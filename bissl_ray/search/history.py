@@ -1,10 +1,11 @@
 """A sweep as its records have it: what has run, what is left, how it ended, and with which settings."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import SweepRequest
@@ -13,18 +14,28 @@ from bissl_ray.config.settings import Settings
 from bissl_ray.controls import CONTROLS
 from bissl_ray.search.cost import work_of
 from bissl_ray.search.forecast import SEARCH
+from bissl_ray.search.lost import Lost, find_lost
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import RunKind
 from bissl_ray.search.population import Heirs, rungs_of
 from bissl_ray.search.proposals import Proposals, finetune_points
 from bissl_ray.search.records import records_from_store
-from bissl_ray.store import read_reports, read_trials, to_rows
+from bissl_ray.store import to_rows
+from bissl_ray.store.reader import read_with_damage
 from bissl_ray.words import Kind, Phase, Status, Step
 
 _UPPER_BUDGET: Final = ("alternations", "upper_steps", "upper_batch")
 
 
-def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> tuple[Planner, Proposals]:
+class Replayed(NamedTuple):
+    """A sweep as it is rebuilt from the store: its planner, Optuna's study, and what of it is lost."""
+
+    planner: Planner
+    proposals: Proposals
+    lost: Lost
+
+
+def replay(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> Replayed:
     """Build the planner and Optuna's study by replaying what the store has of a sweep.
 
     Args:
@@ -35,15 +46,45 @@ def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) 
     Raises:
         OSError: the storage refuses.
     """
-    trials = read_trials(storage, request.dataset, request.name, surely=True)
-    reports = read_reports(storage, request.dataset, request.name, surely=True)
-    records = records_from_store(to_rows(trials), to_rows(reports))
+    trials, damaged = read_with_damage(storage, "trials", request.dataset, request.name, surely=True)
+    reports, also = read_with_damage(storage, "reports", request.dataset, request.name, surely=True)
+    rows, told = to_rows(trials), to_rows(reports)
+    lost = find_lost(rows, told, [*damaged, *also])
+    records = records_from_store(rows, told)
+    rungs = rungs_of(request.space, heirs)
+    if rungs is None:
+        lost = dataclasses.replace(lost, anew={})
+    lost.let_begin_anew(records)
     explored = [record for record in records if record.step == Step.SEARCH]
     proposals = Proposals(request.space, explored, request.warm)
     only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
     points = partial(finetune_points, request.space)
-    rungs = rungs_of(request.space, heirs)
-    return Planner(request.space.protocol, proposals, points, records, only, rungs), proposals
+    planner = Planner(request.space.protocol, proposals, points, records, only, rungs, lost.rowless)
+    return Replayed(planner, proposals, lost)
+
+
+def runs_again(replayed: Replayed, has_saved: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """What a sweep that goes on runs again for what is lost.
+
+    Args:
+        replayed: the sweep.
+        has_saved: whether a trial can go on from where it was, by its name.
+
+    Returns:
+        Trials that run again from the beginning, and lost ones that others take the places of.
+    """
+    planner, _, lost = replayed
+    under_way = (name for name, record in planner.ledger.open.items() if record.curve or record.objective is not None)
+    ended = [name for name in under_way if not has_saved(name)] if lost.damaged else []
+    again = {*lost.anew, *ended, *([] if planner.finished else lost.followed)}
+    explored, asked = planner.explored
+    return sorted(again), lost.explored if planner.exploring and explored < asked else []
+
+
+def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> tuple[Planner, Proposals]:
+    """As `replay`, where nobody asks what is lost."""
+    planner, proposals, _ = replay(request, storage, heirs)
+    return planner, proposals
 
 
 def is_finished(planner: Planner) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from bissl_ray.search.records import Record
 from bissl_ray.winner import Contender, front_first, place
@@ -19,8 +19,8 @@ class Ledger:
         ended: how many have ended, by how.
     """
 
-    def __init__(self, records: Iterable[Record]) -> None:
-        """Take up what has run before."""
+    def __init__(self, records: Iterable[Record], taken: Collection[str] = ()) -> None:
+        """Take up what has run before; names that are `taken` no new trial gets."""
         self.records: dict[str, Record] = {}
         self.open: dict[str, Record] = {}
         self.paused: dict[str, Record] = {}
@@ -29,7 +29,7 @@ class Ledger:
         self.to_the_end = 0
         """Explore trials that ran to their end."""
         self._best: Record | None = None
-        self._unnamed = 0
+        self._unnamed, self._taken = 0, taken
         for record in records:
             self.add(record)
 
@@ -100,7 +100,7 @@ class Ledger:
     def new_name(self) -> str:
         """The first explore trial's name that is not taken."""
         # Not simply their number: of trials proposed together, a crash may have kept a later one only.
-        while (name := f"t{self._unnamed:03d}") in self.records:
+        while (name := f"t{self._unnamed:03d}") in self.records or name in self._taken:
             self._unnamed += 1
         return name
 

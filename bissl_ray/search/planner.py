@@ -7,7 +7,7 @@ seeds, the same number of labelled optimisation steps in every run.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Final, Literal
 
@@ -15,7 +15,7 @@ from bissl_ray.config.parameters import Point
 from bissl_ray.config.protocol import Protocol as SweepProtocol
 from bissl_ray.config.protocol import runs_of_rounds
 from bissl_ray.search.ledger import Ledger
-from bissl_ray.search.plans import STAGES, TEST_STAGES, Plan, Proposer, RunKind
+from bissl_ray.search.plans import TEST_STAGES, Plan, Proposer, RunKind, plan_of
 from bissl_ray.search.population import Population, Succession
 from bissl_ray.search.promotion import Rungs
 from bissl_ray.search.race import Race, points_of, run_race, runs_of
@@ -44,6 +44,7 @@ class Planner:
         records: Iterable[Record] = (),
         only: Literal[Kind.BISSL, Kind.CONTROL] | None = None,
         rungs: Rungs | Population | None = None,
+        taken: Collection[str] = (),
     ):
         """Set up.
 
@@ -55,12 +56,13 @@ class Planner:
             records: what has run before, in the order proposed.
             only: run this side alone: exploring with what follows from it, or fine-tuning; None: both.
             rungs: where explore trials pause; None: they do not.
+            taken: names that no further explore trial may have.
         """
         self._protocol = protocol
         self._only = only
         self._proposer = proposer
         self._finetune_points = cache(finetune_points)
-        self.ledger = Ledger(records)
+        self.ledger = Ledger(records, taken)
         """All trials; `records` are those by name."""
         self._rungs = rungs
         if rungs is not None:
@@ -430,6 +432,5 @@ class Planner:
             yield self._plan(Record(name, phase, step, parent, seed, dict(point), Origin(step)))
 
     def _plan(self, record: Record) -> Plan:
-        start = record.parent if (record.phase, record.step) == (Phase.CONFIRM, Step.TUNING) else None
         until = self._rungs.until(record) if self._rungs is not None and record.step == Step.SEARCH else None
-        return Plan(record, STAGES[record.phase, record.step], start, until)
+        return plan_of(record, until)

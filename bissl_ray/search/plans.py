@@ -21,6 +21,17 @@ STAGES: dict[RunKind, tuple[str, ...]] = {
 TEST_STAGES = ("test",)
 
 
+def plan_of(record: Record, until: int | None = None) -> "Plan":
+    """The plan by which a trial runs.
+
+    Args:
+        record: of the trial.
+        until: alternation after which it pauses; None: it goes on to its end.
+    """
+    start = record.parent if (record.phase, record.step) == (Phase.CONFIRM, Step.TUNING) else None
+    return Plan(record, STAGES[record.phase, record.step], start, until)
+
+
 class Proposer(Protocol):
     """Where explore points come from: Optuna in a sweep."""
 

@@ -54,6 +54,7 @@ class Proposals:
         self._sampler = _sampler(space.protocol, len(self._history))
         self._told_again = self._known = 0
         self._asked: dict[str, optuna.Trial] = {}
+        self._reported: dict[str, set[int]] = {}
         self._study = self._replayed()
 
     def _replayed(self) -> optuna.Study:
@@ -68,6 +69,7 @@ class Proposals:
         for record in running:
             study.enqueue_trial(self._searched(record.point))
             self._asked[record.trial] = study.ask(self._distributions)
+            self._reported.pop(record.trial, None)
             for alternation, objective in sorted(record.curve.items()):
                 self._report(record.trial, alternation, objective)
         if self._distributions:
@@ -143,13 +145,16 @@ class Proposals:
             self._report(trial, alternation, objective)
 
     def _report(self, trial: str, alternation: int, objective: float) -> None:
-        # Of several objectives Optuna takes the last ones alone.
-        if math.isfinite(objective) and not self._trades_off:
+        # Of several objectives Optuna takes the last ones alone. It wants each once; who goes on repeats the last.
+        reported = self._reported.setdefault(trial, set())
+        if math.isfinite(objective) and not self._trades_off and alternation not in reported:
+            reported.add(alternation)
             self._asked[trial].report(objective, alternation)
 
     def tell(self, record: Record) -> None:
         """Tell the outcome of an explore trial that has ended, or paused: that is all for now."""
         asked = self._asked.pop(record.trial, None)
+        self._reported.pop(record.trial, None)
         self._history[record.trial] = record
         if asked is None:
             self._told_again += 1

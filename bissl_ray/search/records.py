@@ -45,8 +45,7 @@ class Record:
     @property
     def began_at(self) -> int:
         """The alternation after which it took over from another; 0: it began at the beginning."""
-        after = self.trial.partition("-")[2]
-        return int(after) if self.step == Step.SEARCH and after.isdecimal() else 0
+        return began_at(self.trial, self.step)
 
     @property
     def at(self) -> int:
@@ -62,6 +61,12 @@ class Record:
     def scored(self) -> bool:
         """Whether it ran to its end with a finite objective."""
         return self.status == Status.COMPLETE and self.objective is not None and math.isfinite(self.objective)
+
+
+def began_at(trial: str, step: str) -> int:
+    """The alternation after which a trial of that name took over from another; 0: it began at the beginning."""
+    after = trial.partition("-")[2]
+    return int(after) if step == Step.SEARCH and after.isdecimal() else 0
 
 
 def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Mapping[str, Any]]) -> list[Record]:

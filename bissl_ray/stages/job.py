@@ -13,6 +13,7 @@ from bissl_ray.preflight.checkpoints import read_checkpoint
 from bissl_ray.preflight.data import DataFacts
 from bissl_ray.preflight.requests import CURVATURE, check_shares
 from bissl_ray.preflight.session import Job
+from bissl_ray.stages.again import Again, stored_trial
 from bissl_ray.stages.start import StartingPoint, fit_start
 from bissl_ray.store import check_writable
 from bissl_ray.store.paths import stage_folder
@@ -26,27 +27,39 @@ _MODEL_FILE: Final = "pretrained.pt"
 
 @dataclass(frozen=True)
 class Ready:
-    """What a stage begins with once its data have been looked at."""
+    """What a stage begins with once its data have been looked at.
+
+    Attributes:
+        document: stage.json.
+        order: what its workers do.
+        start: the checkpoint that it starts from; None: fresh weights, or where a trial started.
+        words: of the data.
+        again: the trial that is run again; None: none is.
+        unlike: lines on what is not as it was when that ran.
+    """
 
     document: StageDocument
     order: Order
     start: StartingPoint | None
     words: str
+    again: Again | None = None
+    unlike: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What there is to say of the data and the checkpoint."""
-        return (f"data: {self.words}", *(() if self.start is None else self.start.notes))
+        """What there is to say of the data and the checkpoint, and of a trial that is run again."""
+        return (f"data: {self.words}", *(() if self.start is None else self.start.notes), *self.unlike)
 
 
 def job_of(request: StageRequest, begun: StageDocument, storage: str) -> Job[Ready]:
     """Check what can be without data or cluster, and say how the rest is checked (raises BadInputError)."""
-    check_workers(request)
+    again = None if request.again is None else stored_trial(storage, request.again)
+    check_workers(request, None if again is None else again.order.stages)
     if request.stage != "pretrain":
         check_task(get_dataset(request.dataset), request.settings)
     if {"knn", "linear_probe"} & set(request.ways):
         check_frozen(get_dataset(request.dataset))
-    if request.stage == "train":
+    if request.stage == "train" and again is None:
         check_twice_differentiable(request.settings.backbone, request.settings.image_size)
     checkpoint = None if request.start is None else read_checkpoint(request.start)
     check_writable(storage)
@@ -54,6 +67,9 @@ def job_of(request: StageRequest, begun: StageDocument, storage: str) -> Job[Rea
     def prepare(facts: DataFacts) -> Ready:
         facts.require_split(request.dataset)
         document = facts.written_to(begun, "choose another --name")
+        if again is not None:
+            unlike = (again.words, *again.unlike(request, facts.fingerprint))
+            return Ready(document, again.order_for(request), None, facts.in_words, again, unlike)
         start = None if checkpoint is None else fit_start(request, checkpoint, facts)
         return Ready(document, _order(request, storage, start), start, facts.in_words)
 
@@ -74,7 +90,7 @@ def job_of(request: StageRequest, begun: StageDocument, storage: str) -> Job[Rea
 
 def check_start(request: StageRequest) -> None:
     """Make sure that there is something to start from (raises BadInputError)."""
-    if request.start is None and request.stage != "pretrain":
+    if request.start is None and request.again is None and request.stage != "pretrain":
         raise BadInputError(
             f"{request.stage} starts from a checkpoint of {request.settings.backbone}, and none was given: add --start "
             f"FILE (.pth, .pt or .safetensors); `bissl-ray pretrain --dataset {request.dataset}` makes one from its "
@@ -82,9 +98,13 @@ def check_start(request: StageRequest) -> None:
         )
 
 
-def check_workers(request: StageRequest) -> None:
-    """Make sure that the workers can share every batch equally (raises BadInputError)."""
-    stages = _stages_of(request, has_head=False)
+def check_workers(request: StageRequest, of_trial: tuple[str, ...] | None = None) -> None:
+    """Make sure that the workers can share every batch equally, of a trial's stages or the verb's.
+
+    Raises:
+        BadInputError: they can't.
+    """
+    stages = of_trial or _stages_of(request, has_head=False)
     values = {name: (getattr(request.settings, name),) for name in (*batches_of(stages), *CURVATURE)}
     check_shares(values, stages, request.workers, "--workers")
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from bissl_ray.config import load_search_space
 from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.data_choice import USED, DataChoice, DataPlaces
+from bissl_ray.config.making import says_how
 from bissl_ray.config.options import StageOptions
 from bissl_ray.config.parameters import SettingValue
 from bissl_ray.config.requests import StageName, StageRequest, Way
@@ -20,8 +21,9 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard import find_trial
 from bissl_ray.preflight.requests import check_worker_count, checkpoint_choice, data_choice
 from bissl_ray.preflight.sources.address import named
+from bissl_ray.stages.again import stored_trial, sweep_of_trial
+from bissl_ray.stages.stated import runs_again
 from bissl_ray.store import check_name
-from bissl_ray.store.documents import read_sweep_document
 
 _LARGEST_SEED: Final = 2**32 - 1
 
@@ -55,10 +57,17 @@ def prepare_stage(
         get_dataset(asked.dataset)
     data_choice(asked, asked.dataset or "digits", 0)
     start = checkpoint_choice("--start", asked.start, asked.start_head, asked.allow_partial)
-    check_worker_count("--workers", asked.workers)
-    if not 0 <= asked.seed <= _LARGEST_SEED:
+    if asked.workers is not None:
+        check_worker_count("--workers", asked.workers)
+    if asked.seed is not None and not 0 <= asked.seed <= _LARGEST_SEED:
         raise BadInputError(f"--seed {asked.seed}: expected 0 to {_LARGEST_SEED}")
     resolved, made = _source(stage, asked, parse_assignments(asked.assignments or ()))
+    again = stored_trial(asked.storage, str(asked.from_trial)) if runs_again(stage, asked) else None
+    if again is not None and asked.dataset not in (None, again.dataset):
+        raise BadInputError(
+            f"--dataset {asked.dataset}: {again.name} was on {again.dataset}, and is run again on that; leave it out, "
+            "or give --start FILE, to take its settings alone"
+        )
     dataset = asked.dataset or made.dataset
     get_dataset(dataset)
     name = asked.name or f"{dataset}-{stage}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -69,9 +78,10 @@ def prepare_stage(
         data=data_choice(DataPlaces(**places), dataset, made.split_seed),
         settings=resolved.settings,
         origins=dict(resolved.origins),
-        seed=asked.seed,
-        workers=asked.workers,
+        seed=(0 if again is None else again.seed) if asked.seed is None else asked.seed,
+        workers=asked.workers or (1 if again is None else again.workers),
         start=start,
+        again=None if again is None else again.name,
         control_budget=control_budget,
         split=split,
         ways=ways,
@@ -111,12 +121,7 @@ def _of_trial(asked: StageOptions, assignments: dict[str, SettingValue]) -> tupl
     sweep, _, trial = str(asked.from_trial).rpartition("/")
     row, _ = find_trial(asked.storage, trial, sweep or None)
     settings = settings_of_row(row)
-    try:
-        data = read_sweep_document(asked.storage, row["sweep"]).request.data
-    except BadInputError as error:
-        raise BadInputError(
-            f"--from-trial {asked.from_trial}: {error}; give its settings with --set, or with a file and --space"
-        ) from error
+    data = sweep_of_trial(asked.storage, str(asked.from_trial), row).request.data
     dataset, splits_dir = asked.dataset or data.dataset, data.splits_dir
     # A sweep that was one of several may have had a folder with files of the others alone; another dataset than the
     # sweep's has its files elsewhere.
@@ -132,7 +137,7 @@ def _of_checkpoint(
 ) -> tuple[ResolvedSettings, DataChoice] | None:
     """What a checkpoint of ours says of how it was made; None for any other file."""
     made = _metadata(asked)
-    if "settings" not in made:
+    if not says_how(made):
         return None
     origin = f"made so: {Path(str(named(asked.start))).name}"
     resolved = override(ResolvedSettings.of(of_any_release(made["settings"]), origin), assignments)

@@ -10,12 +10,12 @@ from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.preflight.data import unopened
 from bissl_ray.preflight.session import rehearse, session
 from bissl_ray.progress import Note, View
-from bissl_ray.stages.job import check_start, job_of
+from bissl_ray.stages.job import Ready, check_start, job_of
+from bissl_ray.stages.same import Compared
 from bissl_ray.store.documents import now, provenance, read_stage_document, write_document
 from bissl_ray.store.paths import absolute_storage
 from bissl_ray.store.schema import Row
-from bissl_ray.training.files import exists, progress_file, remove_file, write_tensors
-from bissl_ray.training.order import Order
+from bissl_ray.training.files import SavedProgress, exists, progress_file, remove_file, write_tensors
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.launch import RunEnd
 from bissl_ray.workers.place import Place
@@ -41,6 +41,12 @@ class StageOutcome:
     before: bool = False
     saved: bool = True
 
+    @property
+    def unlike_stored(self) -> bool:
+        """Whether a trial that was run again came to something else, though nothing was to be otherwise."""
+        again = self.result.get("again", {})
+        return again.get("same") is False and not again["changed"]
+
 
 def run_stage(request: StageRequest, storage: str, address: str | None, view: View) -> StageOutcome:
     """Run a stage, or go on with it where it was interrupted.
@@ -65,7 +71,7 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
     job = job_of(request, begun, place)
     with session(job, place, address, view) as under_way:
         ready, where = under_way.prepared, under_way.place
-        lines = [*ready.lines]
+        lines = [*ready.lines, *(() if ready.again is None else ready.again.unlike_there(where.device))]
         if exists(place, progress_file(job.folder)):
             lines.append(f"{request.name} was begun before: it goes on from its last saved progress")
         for line in (*lines, f"{request.name}: {where.words}; results in {place}/{job.folder}"):
@@ -83,7 +89,7 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
         write_document(place, request.name, document)
         if ready.start is not None and not exists(place, ready.order.start):
             write_tensors(place, ready.order.start, ready.start.content)
-        end = _run(ready.order, document, where, view, under_way.interrupt)
+        end = _run(ready, document, where, view, under_way.interrupt)
     return StageOutcome(request, place, end.result is not None, end.result or {}, saved=end.saved)
 
 
@@ -127,24 +133,31 @@ def _document(storage: str, request: StageRequest) -> StageDocument:
     return known.changed(request=request)
 
 
-def _run(order: Order, document: StageDocument, place: Place, view: View, stop_asked: Interrupt) -> RunEnd:
+def _run(ready: Ready, document: StageDocument, place: Place, view: View, stop_asked: Interrupt) -> RunEnd:
     """Run the order, and write down how that ended."""
+    order = ready.order
+    compared = None if ready.again is None else Compared(view, ready.again, document.request)
 
     def write(status: str, **facts: Any) -> None:
         write_document(order.storage, order.trial, document.changed(status=status, status_at=now(), **facts))
 
     try:
-        end = place.run(order, view, stop_asked)
+        end = place.run(order, compared or view, stop_asked)
     except RunFailedError as error:
-        write("failed", reason=str(error))
-        raise
+        if compared is None or not compared.ended_alike(str(error)):
+            write("failed", reason=str(error))
+            raise
+        end = RunEnd(compared.judged({}, str(error)))
     except Exception as error:
         write("failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())}")
         raise
     if end.result is None:
         write("interrupted")
         return end
+    if compared is not None and "again" not in end.result:
+        end = RunEnd(compared.judged(end.result))
     write("complete", result=end.result)
-    if order.stages[0] != "pretrain":
+    if ready.start is not None:
         remove_file(order.storage, order.start)
+    SavedProgress(order.storage, order.folder).clear()  # of a run that ends before its end
     return end

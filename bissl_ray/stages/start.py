@@ -95,10 +95,10 @@ def _why_no_head(request: StageRequest, checkpoint: Checkpoint, facts: DataFacts
         return f"no head for {request.dataset}"
     if made.get("class_names") != (None if facts.class_names is None else list(facts.class_names)):
         return f"a head for other classes of {request.dataset} than are found here"
-    if _shapes(head) != _shapes(models.downstream.state_dict()):
-        return f"a head of another shape than {facts.classes} classes of {request.dataset} need"
+    if _forms(head) != _forms(models.downstream.state_dict()):
+        return f"a head of another form than {facts.classes} classes of {request.dataset} need"
     return None
 
 
-def _shapes(state: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in state.items()}
+def _forms(state: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Size, bool]]:
+    return {name: (tensor.shape, tensor.is_floating_point()) for name, tensor in state.items()}

@@ -1,9 +1,11 @@
 """What the flags of a stage say of its dataset without naming it: by a trial, a checkpoint or a space."""
 
 from dataclasses import fields
+from typing import Any
 
 from bissl_ray.config import load_search_space
 from bissl_ray.config.data_choice import USED, DataPlaces
+from bissl_ray.config.making import says_how
 from bissl_ray.config.options import StageOptions
 from bissl_ray.config.requests import StageName
 from bissl_ray.leaderboard import find_trial
@@ -30,16 +32,22 @@ def stated(stage: StageName, asked: StageOptions) -> tuple[str | None, frozenset
         dataset = str(find_trial(asked.storage, trial, sweep or None)[0]["dataset"])
         elsewhere = asked.dataset not in (None, dataset)
         data = () if elsewhere else [each.name for each in fields(DataPlaces)]
-        return dataset, frozenset({"space", *data})
+        again = ("start", "start_head", "allow_partial", "workers") if runs_again(stage, asked) else ()
+        return dataset, frozenset({"space", *data, *again})
     if stage == "evaluate" and asked.space is None and asked.point is None:
         made = _made(asked)
-        if "settings" in made:
+        if says_how(made):
             return made.get("dataset"), frozenset({"space", "splits_dir", *USED})
     if asked.space is not None:
         return load_search_space(asked.space).dataset, frozenset()
     return None if asked.dataset is not None else _made(asked).get("dataset"), frozenset()
 
 
-def _made(asked: StageOptions) -> dict[str, str]:
+def runs_again(stage: StageName, asked: StageOptions) -> bool:
+    """Whether a trial is run again: its settings are asked for, and no other start."""
+    return stage == "train" and asked.from_trial is not None and asked.start is None
+
+
+def _made(asked: StageOptions) -> dict[str, Any]:
     choice = checkpoint_choice("--start", asked.start, None, False)
     return {} if choice is None else dict(read_checkpoint(choice).metadata)

@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 from pyarrow.fs import FileType
 from pydantic import ValidationError
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.documents import ComparisonDocument, Document, StageDocument, SweepDocument
-from bissl_ray.config.refusal import dotted, found_and_expected
+from bissl_ray.config.refusal import wrong_in
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.store.filesystem import atomic_write, listed, open_storage
 from bissl_ray.store.paths import check_name, stage_folder, sweep_names
@@ -67,7 +67,7 @@ def read_document(storage: str | Path, name: str, kind: type[D]) -> D | None:
     try:
         return kind.from_any_version(content)
     except ValidationError as error:
-        raise BadInputError(f"{path}: {_wrong(error)}; restore it, or {otherwise}") from error
+        raise BadInputError(f"{path}: {wrong_in(error)}; restore it, or {otherwise}") from error
     except (KeyError, TypeError, AttributeError) as error:
         # Of a document of version 1, which is rearranged before it is checked.
         raise BadInputError(
@@ -114,19 +114,6 @@ def _path(kind: type[Document], name: str) -> str:
     if kind is ComparisonDocument:
         return f"comparisons/{name}.json"
     return f"{stage_folder(name)}/stage.json" if kind is StageDocument else f"sweeps/{name}/sweep.json"
-
-
-def _wrong(error: ValidationError) -> str:
-    """The first thing that is wrong in a document."""
-    details = error.errors()[0]
-    place = dotted(tuple(details["loc"]))
-    if details["type"] == "missing":
-        return f"{place}: found nothing, expected it"
-    if details["type"] == "extra_forbidden":
-        return f"{place}: found a key that this release doesn't know: it was written by another release"
-    if details["type"] == "value_error":
-        return f"{place}: {details['ctx']['error']}" if place else f"found {details['ctx']['error']}"
-    return f"{place}: {found_and_expected(details)}"
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Final
 import pyarrow as pa
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
 
+from bissl_ray.addresses import has_secrets, without_secrets
 from bissl_ray.errors import BadInputError
 from bissl_ray.world import world
 
@@ -33,13 +34,10 @@ def open_storage(storage: str | Path) -> tuple[FileSystem, str]:
         raise BadInputError(f"storage {text}: found a name that is not UTF-8; expected one that is: rename the folder")
     if "://" not in text:
         return LocalFileSystem(), Path(text).expanduser().absolute().as_posix()
-    scheme, _, rest = text.partition("://")
-    host, slash, below = rest.partition("/")
-    user, _, name = host.rpartition("@")
-    if ":" in user:  # without one it is a part of the address, such as Azure's container@account
+    if has_secrets(text):  # a user without a password is a part of the address, such as Azure's container@account
         raise BadInputError(
-            f"storage {scheme}://{name}{slash}{below}: found credentials before its name, which would be printed and "
-            "stored; expected them in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like) or a role"
+            f"storage {without_secrets(text)}: found credentials in it, which would be printed and stored; expected "
+            "them in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like) or a role"
         )
     try:
         filesystem, path = world().file_system(text)

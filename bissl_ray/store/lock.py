@@ -13,7 +13,7 @@ more rows, and ends; and what it had begun to write can't get to its place (`sto
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from pyarrow.fs import FileSystem, FileType
 from pydantic import BaseModel, ValidationError
@@ -125,6 +125,47 @@ def check_free(storage: str, folder: str, what: str) -> None:
         _check_not_held(_alive(filesystem, path), what)
 
 
+class Standing(NamedTuple):
+    """A claim on a folder, as it stands.
+
+    Attributes:
+        path: of its file.
+        claim: what it says; None: it can't be read, or only its mark is left.
+        alive: whether its process may be at work; of another machine that takes half a minute to know.
+        void: whether it is marked so: its process, if it wakes up, writes nothing more.
+        here: whether its process is, or was, one of this machine.
+        there: whether the file is, readable or not.
+    """
+
+    path: str
+    claim: Claim | None
+    alive: bool
+    void: bool
+    here: bool
+    there: bool
+
+
+def standing(filesystem: FileSystem, path: str) -> Standing:
+    """Look at a claim, by the path of its file or of the mark that it is void."""
+    path = path.removesuffix(_VOID)
+    claim, void = _read(filesystem, path), _is_void(filesystem, path)
+    alive = not void and claim is not None and _alive(filesystem, path) is not None
+    there = filesystem.get_file_info(path).type == FileType.File
+    return Standing(path, claim, alive, void, claim is not None and _is_here(claim), there)
+
+
+def is_claim(path: str) -> bool:
+    """Whether a file is a claim, or the mark that one is void."""
+    name = path.rpartition("/")[2]
+    return name == _EARLIER or (name.startswith(_CLAIM) and name.removesuffix(_VOID).endswith(".json"))
+
+
+def owner_of(folder: str) -> str | None:
+    """The claim whose holder has a folder of that name beside it, taken away from it or not; None: it is none such."""
+    token = folder.removesuffix(_VOID)
+    return f"{token}.json" if token.startswith(_CLAIM) and not token.endswith(".json") else None
+
+
 @contextmanager
 def locked(storage: str, folder: str, what: str, on_loss: Callable[[str], None] = lambda _: None) -> Iterator[Held]:
     """Hold a sweep's or a stage's folder for the duration of a `with` block.
@@ -179,8 +220,7 @@ def _alive(filesystem: FileSystem, path: str) -> Claim | None:
     claim = _read(filesystem, path)
     if claim is None:
         return None
-    me = world().process()
-    if claim.where == me.where or (not claim.where and claim.host == me.host):
+    if _is_here(claim):
         return claim if world().runs(Process(claim.host, claim.where, claim.pid, claim.started)) else None
     until = world().monotonic() + _LEASE_S
     while world().monotonic() < until:
@@ -189,6 +229,11 @@ def _alive(filesystem: FileSystem, path: str) -> Claim | None:
         if now is None or now != claim:
             return now
     return None
+
+
+def _is_here(claim: Claim) -> bool:
+    me = world().process()
+    return claim.where == me.where or (not claim.where and claim.host == me.host)
 
 
 def _bury(filesystem: FileSystem, path: str) -> None:

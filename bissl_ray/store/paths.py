@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from pyarrow.fs import FileInfo, FileSystem, FileType
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.filesystem import listed, open_storage
 from bissl_ray.store.schema import RowKind
@@ -31,6 +32,7 @@ class StoredFile(NamedTuple):
     dataset: str
     sweep: str
     size: int  # bytes
+    kind: RowKind
 
 
 def check_name(what: str, name: str) -> str:
@@ -71,6 +73,13 @@ def sweep_documents(name: str) -> str:
 def trial_folder(sweep: str, trial: str) -> str:
     """Where a trial keeps its files, relative to the storage."""
     return f"sweeps/{sweep}/checkpoints/{trial}"
+
+
+def trial_names(storage: str | Path, sweep: str) -> list[str]:
+    """List the trials of a sweep that have a folder for their files, by name."""
+    filesystem, base = open_storage(storage)
+    folders = listed(filesystem, f"{base}/{sweep_documents(sweep)}/checkpoints")
+    return sorted(PurePosixPath(info.path).name for info in folders if info.type == FileType.Directory)
 
 
 def sweep_names(storage: str | Path) -> list[str]:
@@ -138,7 +147,7 @@ def _of_kind(infos: Iterable[FileInfo], kind: RowKind) -> Iterable[StoredFile]:
         if info.type != FileType.File or not path.match(f"dataset=*/sweep=*/{kind}-*.parquet"):
             continue
         sweep, dataset = (part.partition("=")[2] for part in (path.parts[-2], path.parts[-3]))
-        yield StoredFile(info.path, dataset, sweep, info.size)
+        yield StoredFile(info.path, dataset, sweep, info.size, kind)
 
 
 def absolute_storage(storage: str | Path) -> str:
@@ -150,8 +159,8 @@ def absolute_storage(storage: str | Path) -> str:
     text = str(storage)
     if "?" in text and "://" in text:
         raise BadInputError(
-            f"--storage {text}: options after '?' don't reach Ray; set them in the environment (AWS_REGION, "
-            "AWS_ENDPOINT_URL and the like), and give the plain URI"
+            f"--storage {without_secrets(text)}: options after '?' don't reach Ray; set them in the environment "
+            "(AWS_REGION, AWS_ENDPOINT_URL and the like), and give the plain URI"
         )
     return str(absolute_file(text))
 

@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 from pyarrow.fs import FileSystem
@@ -23,6 +23,18 @@ _LISTINGS: Final = 20  # a compaction between listing and reading takes files aw
 
 class DamagedFileWarning(UserWarning):
     """A file could not be read and was skipped; the message names it."""
+
+
+class Damaged(NamedTuple):
+    """A file that can't be read, and why, in words."""
+
+    stored: StoredFile
+    reason: str
+
+    @property
+    def line(self) -> str:
+        """The same for a line of its own."""
+        return f"skipped {self.stored.path}, which can't be read: {self.reason}"
 
 
 def read_trials(
@@ -91,7 +103,7 @@ def compact(filesystem: FileSystem, files: Files, base: str, kind: RowKind, data
     """
     small = [f for f in list_files(filesystem, base, kind, dataset, sweep) if f.size < _SMALL]
     try:
-        read = _read_files(filesystem, small)
+        read, _ = read_files(filesystem, small)
     except FileNotFoundError:  # another process is compacting the same sweep
         return len(small)
     if len(read) < 2:
@@ -107,29 +119,43 @@ def compact(filesystem: FileSystem, files: Files, base: str, kind: RowKind, data
     return len(small) - len(read) + 1
 
 
-def _read_files(
+def read_with_damage(
+    storage: str | Path, kind: RowKind, dataset: str | None = None, sweep: str | None = None, surely: bool = False
+) -> tuple[pa.Table, list[Damaged]]:
+    """Read rows as `read_trials` and `read_reports` do, and give the files that were skipped in place of warnings."""
+    filesystem, base = open_storage(storage)
+    for remaining in reversed(range(_LISTINGS)):
+        try:
+            read, damaged = read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep), surely)
+            break
+        except FileNotFoundError:
+            if not remaining:
+                raise
+    return newest(unify([table for _, table in read], kind), kind), damaged
+
+
+def read_files(
     filesystem: FileSystem, files: list[StoredFile], surely: bool = False
-) -> list[tuple[StoredFile, pa.Table]]:
-    """Read several files side by side and leave out those that can't be, with a warning that names them.
+) -> tuple[list[tuple[StoredFile, pa.Table]], list[Damaged]]:
+    """Read several files side by side; those that can't be read apart, in the order given.
 
     Raises:
         FileNotFoundError: one of them is gone, because it was compacted; list again.
         OSError: `surely` was asked for, and the storage refuses one.
     """
     if not files:
-        return []
+        return [], []
     most = min(_THREADS, len(files))
     outcomes = world().side_by_side(lambda stored: _read_or_error(filesystem, stored), files, most)
-    good = []
+    good, damaged = [], []
     for stored, outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, pa.Table):
             good.append((stored, outcome))
             continue
         if surely and isinstance(outcome, _RefusedError):
             raise OSError(outcome.number, f"{stored.path} can't be read at the moment: {outcome}")
-        said = " ".join(str(outcome).split())
-        warnings.warn(f"skipped {stored.path}, which can't be read: {said}", DamagedFileWarning, stacklevel=4)
-    return good
+        damaged.append(Damaged(stored, " ".join(str(outcome).split())))
+    return good, damaged
 
 
 class _RefusedError(Exception):
@@ -158,12 +184,7 @@ def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exc
 
 
 def _read(storage: str | Path, kind: RowKind, dataset: str | None, sweep: str | None, surely: bool) -> pa.Table:
-    filesystem, base = open_storage(storage)
-    for remaining in reversed(range(_LISTINGS)):
-        try:
-            read = _read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep), surely)
-            break
-        except FileNotFoundError:
-            if not remaining:
-                raise
-    return newest(unify([table for _, table in read], kind), kind)
+    table, damaged = read_with_damage(storage, kind, dataset, sweep, surely)
+    for each in damaged:
+        warnings.warn(each.line, DamagedFileWarning, stacklevel=3)
+    return table

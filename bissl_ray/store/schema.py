@@ -60,6 +60,8 @@ TRIAL_COLUMNS: Final[dict[str, pa.DataType]] = {
     "gpu_seconds": _REAL,
     "peak_memory": _INTEGER,  # bytes that its first worker held at a time: of the GPU's tensors, else of the process
     "workers": _INTEGER,
+    "device": _TEXT,  # of its first worker: the GPU's name; CPU, and by which instructions torch computes there
+    "threads": _INTEGER,  # of each worker, on the CPU
     "attempts": _INTEGER,
     "checkpoint": _TEXT,
     "started_at": _TIME,
@@ -128,6 +130,11 @@ KEYS: Final[Mapping[RowKind, tuple[str, ...]]] = {
     "reports": ("dataset", "sweep", "trial", "stage", "alternation", "epoch", "finetune_step"),
 }
 """What makes two rows the same one."""
+
+
+_OF_THE_RUN: Final = (*PATH_COLUMNS, "trial", "seconds", "alignment_seconds", "reported_at", "schema_version")
+REPORT_FIGURES: Final = tuple(name for name in REPORT_COLUMNS if name not in _OF_THE_RUN)
+"""What a report says of its trial: the same whenever that is run, on one worker of one machine."""
 
 
 def report_key(row: Row) -> tuple[Any, ...]:

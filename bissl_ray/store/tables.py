@@ -15,6 +15,7 @@ from pyarrow.fs import FileSystem
 
 from bissl_ray.store.paths import StoredFile, is_as_written
 from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
+from bissl_ray.store.sound import check_folder, sound
 
 
 def repeated_text(value: str, length: int) -> pa.StringArray:
@@ -70,12 +71,26 @@ def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
         raise OSError(
             "its content is not what was written, by the checksum in its name (who changed it on purpose removes that)"
         )
-    table = from_parquet(content)
+    try:
+        table = from_parquet(content)
+    except UnicodeDecodeError as error:  # the name of a column
+        raise OSError(f"it holds what can be no name ({error})") from None
     if as_written is None:
         table.validate(full=True)
+    table = sound(table.drop_columns([name for name in PATH_COLUMNS if name in table.column_names]), stored.kind)
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
+        check_folder(name, value)
         table = table.add_column(0, name, repeated_text(value, table.num_rows))
     return table.replace_schema_metadata(None)
+
+
+def names_in(content: pa.Buffer) -> list[str]:
+    """Names of trials in a file that was refused, as far as anything can be read of it: to be shown, not to be used."""
+    try:
+        names = set(pq.ParquetFile(pa.BufferReader(content)).read(columns=["trial"])["trial"].to_pylist())
+    except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError, IndexError):
+        return []
+    return sorted(name for name in names if isinstance(name, str) and name.isascii() and name.isprintable())
 
 
 def encode(table: pa.Table) -> bytes:

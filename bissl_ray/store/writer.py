@@ -88,6 +88,8 @@ class SweepWriter:
         self._load(read_trials(storage, dataset, sweep, surely=True))
         self._filesystem.create_dir(sweep_folder(self._base, dataset, sweep), recursive=True)
         there = {kind: list_files(self._filesystem, self._base, kind, dataset, sweep) for kind in COLUMNS}
+        self._written = set(self._trials)
+        """Trials that have a row on disk."""
         self._files: dict[RowKind, int] = {kind: len(files) for kind, files in there.items()}
         self._last_stamp = max([self._last_stamp, *(named_at(f.path) for files in there.values() for f in files)])
         self._waiting: dict[RowKind, list[Row]] = {"trials": [], "reports": []}
@@ -164,14 +166,35 @@ class SweepWriter:
         return {report_key(row) for row in (*rows, *waiting)}
 
     def flush(self) -> None:
-        """Write what waits, now.
+        """Write what waits, now: a trial's row before its reports, and before that what the trial has come to by them.
 
         Raises:
             OSError: the storage refuses; the rows still wait.
         """
         with self._writing:
-            for kind in COLUMNS:
-                self._write(kind)
+            with self._rows_changed:
+                waiting, self._waiting = self._waiting, {kind: [] for kind in COLUMNS}
+            trials, reports = waiting["trials"], waiting["reports"]
+            told = {row["trial"] for row in reports} - self._written
+            begun = {row["trial"]: row for row in reversed(trials) if row["trial"] in told}
+            try:
+                self._write("trials", list(begun.values()))
+                self._write("reports", reports)
+                reports = []
+                newest = {row["trial"]: row for row in trials}
+                self._write("trials", [row for name, row in newest.items() if begun.get(name) is not row])
+            except Exception as error:
+                with self._rows_changed:
+                    self._waiting = {
+                        "trials": trials + self._waiting["trials"],
+                        "reports": reports + self._waiting["reports"],
+                    }
+                self._trouble = error
+                if self._failing_since is None:
+                    self._failing_since = world().monotonic()
+                raise
+            self._trouble = self._failing_since = None
+            self._pauses = Pauses()
 
     def close(self) -> None:
         """Write what waits, merge the sweep's files and stop the thread. Closing twice does nothing.
@@ -241,30 +264,20 @@ class SweepWriter:
             with suppress(Exception):
                 self.flush()
 
-    def _write(self, kind: RowKind) -> None:
-        """Write the waiting rows of one kind as one file; they wait again if that fails."""
-        with self._rows_changed:
-            rows, self._waiting[kind] = self._waiting[kind], []
+    def _write(self, kind: RowKind, rows: list[Row]) -> None:
+        """Write rows of one kind as one file."""
         if not rows:
             return
-        newest = list({row["trial"]: row for row in rows}.values()) if kind == "trials" else rows
         schema = file_schema(kind, self._types if kind == "trials" else {})
         folder = sweep_folder(self._base, self._dataset, self._sweep)
-        try:
-            data = encode(pa.Table.from_pylist(newest, schema=schema))
-            self._hand.write(f"{folder}/{new_file_name(kind, data, self._last_stamp)}", data)
-        except Exception as error:
-            with self._rows_changed:
-                self._waiting[kind] = rows + self._waiting[kind]
-            self._trouble = error
-            if self._failing_since is None:
-                self._failing_since = world().monotonic()
-            raise
-        self._trouble = self._failing_since = None
-        self._pauses = Pauses()
+        data = encode(pa.Table.from_pylist(rows, schema=schema))
+        self._hand.write(f"{folder}/{new_file_name(kind, data, self._last_stamp)}", data)
+        if kind == "trials":
+            self._written |= {row["trial"] for row in rows}
         self._files[kind] += 1
         if self._files[kind] > _MOST_SMALL_FILES:
-            self._merge(kind)
+            with suppress(OSError):  # tried again at the next file
+                self._merge(kind)
 
     def _merge(self, kind: RowKind) -> None:
         self._files[kind] = compact(self._filesystem, self._hand, self._base, kind, self._dataset, self._sweep)

@@ -1,5 +1,6 @@
 """What a sweep's experiment is made of: its rows, what is next, who hears of it, who stops it; Tune drives it."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,22 +11,23 @@ from ray import tune
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.config.setting_rules import parameter_types
-from bissl_ray.controls import PLAIN
-from bissl_ray.progress import View
+from bissl_ray.progress import Note, View
 from bissl_ray.search.forecast import Climb, Forecast
-from bissl_ray.search.history import control_settings, planner_of, work_of_sweep
+from bissl_ray.search.history import control_settings, replay, work_of_sweep
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import Plan
 from bissl_ray.search.proposals import Proposals
-from bissl_ray.store import SweepWriter
+from bissl_ray.store import DamagedFileWarning, SweepWriter
 from bissl_ray.store.fence import Files
 from bissl_ray.store.paths import trial_folder
+from bissl_ray.sweep.lost import take_up
 from bissl_ray.sweep.recorder import Recorder
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.sweep.silence import Silence
 from bissl_ray.training.files import HandedOver, SavedProgress
-from bissl_ray.training.order import Order, of_method
+from bissl_ray.training.order import Order
+from bissl_ray.training.planned import planned
 from bissl_ray.words import Phase, Status, Step
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.world import world
@@ -76,8 +78,11 @@ def parts_of(
         files: writes the files of rows, for as long as the sweep is held; None: nobody holds it.
     """
     request = document.request
-    planner, proposals = planner_of(request, storage, HandedOver(storage, request.name))
-    with SweepWriter(storage, request.dataset, request.name, parameter_types(), files) as writer:
+    replayed = replay(request, storage, HandedOver(storage, request.name))
+    planner, proposals, _ = replayed
+    for line in take_up(replayed, storage, request.name):
+        view.show(Note(line))
+    with _writer(document, storage, files) as writer:
         flight = InFlight(planner, proposals, writer, slots, partial(_progress_of, storage, request.name))
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
         yield Parts(
@@ -90,6 +95,13 @@ def parts_of(
             ),
             stopper=_Stopper(planner, stopped, budget, gpus),
         )
+
+
+def _writer(document: SweepDocument, storage: str, files: Files | None) -> SweepWriter:
+    request = document.request
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedFileWarning)  # of which something has been said
+        return SweepWriter(storage, request.dataset, request.name, parameter_types(), files)
 
 
 def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
@@ -108,32 +120,10 @@ def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
 
 def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
     """What a worker group is to do for a plan of the sweep; the storage is absolute."""
-    record, request = plan.record, document.request
+    record, space = plan.record, document.request.space
     is_control = record.phase == Phase.CONTROL
-    settings = control_settings(request.space, record.point) if is_control else request.space.settings(record.point)
-    start = str(document.start)
-    control = request.control or (PLAIN if is_control else None)
-    if plan.step == Step.TEST:
-        start = f"{trial_folder(request.name, record.trial)}/finetuned.pt"
-    elif plan.start is not None:
-        start = f"{trial_folder(request.name, plan.start)}/aligned.pt"
-    return Order(
-        trial=record.trial,
-        data=request.data,
-        storage=storage,
-        sweep=request.name,
-        settings=settings,
-        seed=record.seed,
-        stages=of_method(plan.stages, settings),
-        control=control,
-        start=start,
-        fresh=control == "scratch" and plan.step != Step.TEST,
-        # The control gets the same budget, counted in labelled images; or in gradients, by a setting of its own.
-        with_upper_budget=is_control and control != "gradients",
-        keep_models=record.step != Step.TUNING,
-        inherits=record.began_at > 0,
-        until=plan.until,
-    )
+    settings = control_settings(space, record.point) if is_control else space.settings(record.point)
+    return planned(plan, settings, document, storage)
 
 
 def _progress_of(storage: str, sweep: str, trial: str) -> SavedProgress:

@@ -44,6 +44,8 @@ _RESULT_COLUMNS = (
     "gpu_seconds",
     "peak_memory",
     "workers",
+    "device",
+    "threads",
     "attempts",
     "hvps",
     "cg_residual",

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypedDict
 
+import torch
+
 from bissl_ray.progress import Sender
 from bissl_ray.training.peak_memory import PeakMemory
-from bissl_ray.training.worker import Worker
+from bissl_ray.training.worker import Worker, named
 from bissl_ray.world import world
 
 
@@ -110,6 +112,8 @@ class Account:
             "seconds": seconds,
             "gpu_seconds": seconds * workers * share if self._worker.device.type == "cuda" else 0.0,
             "workers": workers,
+            "device": named(self._worker.device),
+            "threads": torch.get_num_threads(),
         }
 
     def report(self, row: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pyarrow.fs import FileType
 from bissl_ray.store.filesystem import atomic_write, delete_if_there, open_storage
 from bissl_ray.store.paths import trial_folder
 from bissl_ray.store.patience import Pauses
+from bissl_ray.training.tensors import tensors_of
 from bissl_ray.world import world
 
 _WRITING_SHARE: Final = 0.05
@@ -29,14 +30,13 @@ def write_tensors(storage: str, path: str, content: dict[str, Any]) -> None:
 
 
 def read_tensors(storage: str, path: str, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """Read what `write_tensors` wrote, or None if it is not there. Only tensors are unpickled."""
+    """Read what `write_tensors` wrote, or None if it is not there (raises DamagedTensorsError)."""
     if not exists(storage, path):
         return None
     filesystem, base = open_storage(storage)
     with filesystem.open_input_file(f"{base}/{path}") as stream:
         content = stream.read()
-    loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-    return loaded
+    return tensors_of(content, f"{storage}/{path}", device)
 
 
 def exists(storage: str, path: str) -> bool:

@@ -44,6 +44,7 @@ class Order(BaseModel):
         split: what the stages that only score look at.
         inherits: whether it takes over from another trial, whose weights and state lie in its folder.
         until: alternation after which it saves where it is and pauses; None: it goes on to its end.
+        threads: of each worker, on the CPU; None: as many as it is given where it runs.
         spared_after: seconds that it had taken when it ran out of memory: what can be recomputed is, from then on, with
             the same results; None: it did not.
         pictures: how many images of the split the stage "score" draws with what the model makes of them.
@@ -69,6 +70,7 @@ class Order(BaseModel):
     pictures: int = 0
     inherits: bool = False
     until: int | None = None
+    threads: int | None = None
     spared_after: float | None = None
 
     @property

@@ -1,7 +1,7 @@
 """One trial on this worker: its models in and out, and the stage that it is at."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -29,6 +29,7 @@ from bissl_ray.training.models import Models, check_upper
 from bissl_ray.training.order import SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
 from bissl_ray.training.replay import replays_of
+from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import Worker, in_step
 
 T = TypeVar("T")
@@ -101,11 +102,12 @@ class Trial:
         Raises:
             BadInputError: the workers can't share a batch equally.
             FileNotFoundError: what it starts from is not there.
+            DamagedTensorsError: what it starts from is not as it was written; alike on every worker.
         """
         self._check_shares()
-        saved = self._patiently(self.progress.load, "a checkpoint to go on from")
+        saved = self._own_progress()
         # A look at the test split has the name of the run that it looks at, and nothing to do with its progress.
-        if saved is not None and saved["stage"] in self.order.stages and self._is_own(saved):
+        if saved is not None and saved["stage"] in self.order.stages:
             self.models.start_from(saved["models"], "the trial's own checkpoint")
             self.account.go_on(saved["totals"], saved["seconds"], saved.get("told", ()))
             return saved["stage"], saved["state"]
@@ -126,16 +128,21 @@ class Trial:
         self.models.start_from(content, self.order.start)
         return self.order.stages[0], None
 
-    def _is_own(self, saved: Mapping[str, Any]) -> bool:
-        """Whether a checkpoint in the trial's folder is of its run.
+    def _own_progress(self) -> dict[str, Any] | None:
+        """What this very run has saved; None: nothing, or nothing that it could go on from: it begins anew.
 
         A driver that was killed before it had written down what it was to run proposes another trial of that name when
-        the sweep is resumed, and the one before may have saved something.
+        the sweep is resumed, and the one before may have saved something; so may one whose row is lost.
         """
-        own = saved.get("identity", self.order.identity) == self.order.identity
-        if not own:
+        try:
+            saved = self._patiently(self.progress.load, "a checkpoint to go on from")
+        except DamagedTensorsError as error:
+            self.note(f"{self.order.trial} begins anew: {error}")
+            return None
+        if saved is not None and saved.get("identity", self.order.identity) != self.order.identity:
             self.note(f"{self.order.trial} begins anew: the checkpoint in its folder is of a run with other settings")
-        return bool(own)
+            return None
+        return saved
 
     def _take_over(self) -> tuple[str, Any]:
         """Begin where another trial was, with settings of its own; what that one has cost stays with it."""
@@ -233,8 +240,16 @@ class Trial:
         return patiently(do, lambda why: self._tell(Alive(why)), what)
 
     def read(self, path: str) -> dict[str, Any] | None:
-        """What `write_tensors` wrote to the trial's storage, waited for where that refuses; None: it is not there."""
-        return self._patiently(partial(read_tensors, self.order.storage, path), path.rpartition("/")[2])
+        """What `write_tensors` wrote to the trial's storage, waited for where that refuses; None: it is not there.
+
+        Raises:
+            DamagedTensorsError: it is not as it was written; alike on every worker.
+            OSError: the storage refuses it for longer than it is waited for.
+        """
+        try:
+            return self._patiently(partial(read_tensors, self.order.storage, path), path.rpartition("/")[2])
+        except DamagedTensorsError as error:
+            raise in_step(error) from None
 
     def clear_progress(self) -> None:
         """Remove what it would go on from: it is over. A storage that refuses keeps a file too many."""

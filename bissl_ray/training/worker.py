@@ -65,6 +65,13 @@ def default_device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
+def named(device: torch.device) -> str:
+    """What a device is: the last digits of a result depend on it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU {torch.backends.cpu.get_cpu_capability()}"
+
+
 def cap_memory(device: torch.device, share: float) -> None:
     """Let this process have so much of a GPU's memory; what asks for more is out of memory, and the others are not."""
     if device.type == "cuda" and share < 1:

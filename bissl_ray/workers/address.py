@@ -1,9 +1,11 @@
 """Which Ray cluster a job runs on: one decision for every verb, its dry run included, from the flag or RAY_ADDRESS."""
 
 import os
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.errors import BadInputError
 
 _LAST_PORT: Final = 65535
@@ -40,22 +42,22 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 
 def _read(source: str, given: str) -> str | None:
-    text = given.rstrip("/")
+    text, shown = given.rstrip("/"), without_secrets(given)
     word = text.lower()
     if word in ("local", "auto"):
         return None if word == "local" else word
     if word.startswith(("http://", "https://")):
-        raise BadInputError(f"{source} {given} is the address of a dashboard, not of the cluster itself: {_EXPECTED}")
+        raise BadInputError(f"{source} {shown} is the address of a dashboard, not of the cluster itself: {_EXPECTED}")
     client, place = (_CLIENT, text[len(_CLIENT) :]) if word.startswith(_CLIENT) else ("", text)
     if not _is_place(place):
-        raise BadInputError(f"{source} {given}: {_EXPECTED}")
+        raise BadInputError(f"{source} {shown}: {_EXPECTED}")
     return client + place
 
 
 def _is_place(text: str) -> bool:
     """Whether it is a host and a port and nothing else; IPv6 in brackets, for its colons are no port's."""
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not port.isascii() or not 0 < int(port) <= _LAST_PORT:
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
         return False
     bracketed = host.startswith("[") and host.endswith("]")
     bare = host[1:-1] if bracketed else host

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import threading
 import traceback
 import warnings
@@ -82,6 +83,7 @@ def _of_our_own(several: bool, say: Say) -> Iterator[None]:
             try:
                 with sockets_of_daemons(folder), started.starting(), _told_if_slow(say, "Ray is slow to start"):
                     _connect(**options, _temp_dir=folder, **object_store(folder))
+                started.lies_in(os.path.realpath(ray._private.worker._global_node.get_session_dir_path()))
                 break
             except Exception as error:
                 ray_log.write(f"{traceback.format_exc()}\n{last_words(f'{folder}/session_latest/logs')}")

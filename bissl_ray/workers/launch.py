@@ -10,7 +10,7 @@ import torch
 from bissl_ray.bilevel import DivergedError
 from bissl_ray.data.machine import processors
 from bissl_ray.errors import BadInputError, RunFailedError
-from bissl_ray.progress import Event, LocalSender, Note, Sender, TrialEnded, TrialStoppedError, View
+from bissl_ray.progress import Event, LocalSender, Note, Sender, TrialEnded, TrialPausedError, TrialStoppedError, View
 from bissl_ray.replay import ReplayError
 from bissl_ray.store.schema import Row
 from bissl_ray.training.files import exists, progress_file
@@ -19,6 +19,7 @@ from bissl_ray.training.out_of_memory import StageOutOfMemoryError
 from bissl_ray.training.pipeline import run_order
 from bissl_ray.training.sparing import once_more
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
+from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _SAID_IN_WORDS: Final = (
     FloatingPointError,
     ReplayError,
     StageOutOfMemoryError,
+    DamagedTensorsError,
 )
 """What a run may end with that is no fault of the program: its message is all that a person needs."""
 
@@ -41,7 +43,7 @@ class RunEnd:
     """How a run ended.
 
     Attributes:
-        result: as `run_order` gives it; None where it was stopped.
+        result: as `run_order` gives it; empty where it paused as its order says; None where it was stopped.
         saved: where it was stopped: whether it saved where it was. Scoring and decoding have nothing to save, and
             workers that don't answer have only what they saved earlier.
     """
@@ -63,11 +65,13 @@ def run_here(order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd
         Exception: anything else that broke it.
     """
     # torch counts the processors that it may run on, and knows of no container's quota.
-    torch.set_num_threads(min(torch.get_num_threads(), processors()))
+    torch.set_num_threads(order.threads or min(torch.get_num_threads(), processors()))
     again: Order | None = order
     while again is not None:
         try:
             return RunEnd(run_order(again, alone(), LocalSender(view, stop_asked)))
+        except TrialPausedError:
+            return RunEnd({})
         except TrialStoppedError:
             return RunEnd(None, saved=_has_progress(order))
         except StageOutOfMemoryError as error:
@@ -134,12 +138,14 @@ class _Work(TypedDict):
 
 
 def _on_worker(config: _Work) -> None:
-    torch.set_num_threads(config["threads"])
+    torch.set_num_threads(config["order"].threads or config["threads"])
     worker = from_ray_train()
     sender = _LineSender(config["line"])
     again: Order | None = config["line"].left()
     try:
         result = run_order(again or config["order"], worker, sender)
+    except TrialPausedError:
+        return
     except TrialStoppedError:
         sender.deliver(TrialEnded("stopped"))
     except StageOutOfMemoryError as error:

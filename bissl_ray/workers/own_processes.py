@@ -24,7 +24,12 @@ class Started:
 
     def __init__(self) -> None:
         self._mark = secrets.token_hex(8)
+        self._session: str | None = None
         _RUNNING.append(self)
+
+    def lies_in(self, session: str) -> None:
+        """Say in which folder the cluster keeps its files, which no other has."""
+        self._session = session
 
     @contextmanager
     def starting(self) -> Iterator[None]:
@@ -50,12 +55,26 @@ class Started:
 
     def processes(self) -> list[int]:
         """Those that run (Linux; elsewhere none is known)."""
-        wanted, found = f"{_MARK}={self._mark}".encode(), []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if int(folder.name) != os.getpid() and wanted in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
-        return found
+        numbers = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+        return [
+            number for number in numbers if number != os.getpid() and (self._is_marked(number) or self._logs(number))
+        ]
+
+    def _is_marked(self, number: int) -> bool:
+        with suppress(OSError):
+            return f"{_MARK}={self._mark}".encode() in Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
+        return False
+
+    def _logs(self, number: int) -> bool:
+        """Whether a process has a file of the cluster open: one that gives itself a name overwrites its environment."""
+        if self._session is None:
+            return False
+        with suppress(OSError):
+            for file in Path(f"/proc/{number}/fd").iterdir():
+                with suppress(OSError):
+                    if str(file.readlink()).startswith(f"{self._session}/"):
+                        return True
+        return False
 
 
 def end_those_of_ours() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bissl_ray.progress import View
 from bissl_ray.training.order import Order
-from bissl_ray.training.worker import default_device
+from bissl_ray.training.worker import default_device, named
 from bissl_ray.workers import environment
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.launch import RunEnd, run_here, run_on_workers
@@ -57,6 +57,11 @@ class Here:
         """Whether its worker has a GPU."""
         return default_device().type == "cuda"
 
+    @property
+    def device(self) -> str:
+        """Of its worker, as a row has it."""
+        return named(default_device())
+
     def run(self, order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd:
         """As `run_here`."""
         return run_here(order, view, stop_asked)
@@ -98,6 +103,11 @@ class OnCluster:
     def has_gpus(self) -> bool:
         """Whether its workers have GPUs."""
         return self.shape.use_gpu
+
+    @property
+    def device(self) -> str:
+        """Of its workers: "GPU" or "CPU", for which one it is, only they know."""
+        return "GPU" if self.shape.use_gpu else "CPU"
 
     def of(self, workers: int) -> "OnCluster":
         """Groups of so many workers there, otherwise alike."""

@@ -137,6 +137,18 @@ def test_a_character_has_a_plain_stand_in_or_an_escape(character, plain):
     assert stand_in(character) == plain
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_text_of_the_storage_moves_no_cursor(tmp_path, printed, encoding):
+    with SweepWriter(tmp_path, "cars", "first", {"solver": str}) as writer:
+        why = {"status": "failed", "status_reason": "\x1b[31mred\x07\r\u202eback", "param_solver": "c\x1bg"}
+        writer.trial({"trial": "a", "phase": "explore", "step": "search", "objective_name": "top1", **why})
+    for arguments in (("show", "a"), ("leaderboard", "--format", "md"), ("leaderboard",)):
+        done = printed(encoding, *arguments, "--storage", str(tmp_path), columns=140)
+        assert done.code == 0 and not {"\x1b", "\x07", "\r", "\u202e"} & {*done.out}
+    # The bell and the return, rich leaves out.
+    assert r"\x1b[31mred\u202eback" in printed(encoding, "show", "a", "--storage", str(tmp_path), columns=140).out
+
+
 @pytest.mark.slow
 def test_every_character_that_is_printed_has_a_stand_in():
     texts = []

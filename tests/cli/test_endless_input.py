@@ -53,7 +53,46 @@ def test_a_name_of_nothing_is_not_repeated_whole(said, flag) -> None:
 
 def test_a_space_that_extends_an_endless_name(said, tmp_path) -> None:
     (tmp_path / "a.yaml").write_text(f"dataset: digits\nextends: {LONG}\n")
-    assert_refused(said("sweep", "--space", "a.yaml"), "letters)")
+    line = "a.yaml:2: extends: found 'xxx"
+    assert_refused(said("sweep", "--space", "a.yaml"), line, "letters)", "can't be read (File name too long)")
+
+
+def anchors(first: str, more: str) -> str:
+    """Anchors within anchors, each ten times the one before: a few lines that unfold to billions of values."""
+    lines = [f"a{n}: &a{n} {more.format(', '.join([f'*a{n - 1}'] * 10))}" for n in range(1, 12)]
+    return "\n".join(["dataset: digits", f"a0: &a0 {first}", *lines])
+
+
+ENDLESS = {
+    "lists in lists": (anchors("[x]", "[{}]"), "found more than 100,000 values behind its anchors"),
+    "mappings merged": (anchors("{x: 1}", "{{<<: [{}]}}"), "found more than 100,000 values behind its anchors"),
+    "long": ("dataset: digits\n" + "# x\n" * 50_001, "found more than 200,000 bytes, expected a YAML file of a few"),
+    "decimal": (f"dataset: digits\nfixed: {{alternations: {'9' * 5000}}}", "a.yaml:2: fixed.alternations: found '999"),
+    "hexadecimal": (f"dataset: digits\nfixed: {{alternations: 0x{'f' * 5000}}}", "fixed.alternations: found '0xfff"),
+    "many keys": (
+        "dataset: digits\nfixed:\n" + "".join(f"  k{n}: 1\n" for n in range(3000)),
+        "'k0', expected the name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_space_that_has_no_end(said, tmp_path, text, told) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert_refused(said("spaces", "a.yaml"), told)
+
+
+@pytest.mark.parametrize(
+    "tag", ["!!bool q", "!!timestamp x", "!!int x", "!!python/object:os.system x", "!x y", "!!set {a}"]
+)
+def test_a_tag_is_refused_by_its_name(said, tmp_path, tag) -> None:
+    (tmp_path / "a.yaml").write_text(f"dataset: digits\nfixed: {{image_size: {tag}}}\n")
+    assert_refused(said("spaces", "a.yaml"), f"a.yaml:2: found the tag {tag.split()[0]}, expected a value without one")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:" + "9" * 5000, "127.0.0.1:99999", "h:0"])
+def test_a_port_that_there_is_none_of(said, address) -> None:
+    assert_refused(said("sweep", "--dry-run", "--address", address), "expected 'auto', 'local' or HOST:PORT")
 
 
 def test_a_space_nested_without_end(said, tmp_path) -> None:

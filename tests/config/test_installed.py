@@ -24,7 +24,7 @@ def test_wheel_layout_carries_its_own_spaces(tmp_path: Path) -> None:
     elsewhere.mkdir()
     installed = site / "bissl_ray"
     installed.mkdir(parents=True)
-    for module in ("__init__.py", "errors.py", "plugins.py"):
+    for module in ("__init__.py", "addresses.py", "errors.py", "plugins.py"):
         shutil.copy(PACKAGE / module, installed)
     shutil.copytree(PACKAGE / "config", installed / "config")
     shutil.copytree(PACKAGE.parent / "search_spaces", installed / "_resources" / "search_spaces")

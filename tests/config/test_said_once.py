@@ -218,14 +218,37 @@ def test_a_variable_names_another_file(project, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("BISSL_RAY_CONFIG", os.devnull)
     assert not read_all()
     monkeypatch.setenv("BISSL_RAY_CONFIG", "absent.toml")
-    with pytest.raises(BadInputError, match=r"absent.toml: it can't be read \(No such file"):
+    with pytest.raises(BadInputError, match=r"absent.toml: can't be read: No such file"):
         read_all()
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_bytes(b"top = '\xff'")])
 def test_a_file_that_can_not_be_read_is_named(make, project) -> None:
     make(project / "bissl-ray.toml")
-    with pytest.raises(BadInputError, match=r"^\.\./bissl-ray\.toml: (it can't be read|found bytes that are no UTF-8)"):
+    with pytest.raises(BadInputError, match=r"^\.\./bissl-ray\.toml: (can't be read|not UTF-8 at byte)"):
+        read_all()
+
+
+ENDLESS = {
+    "lists": ("a = " + "[" * 5000, "nested too deeply"),
+    "keys": (".".join("a" * 3000) + " = 1", "nested too deeply"),
+    "tables": ("[datasets" + ".a" * 3000 + "]", "nested too deeply"),
+    "decimal": ("trials = " + "9" * 5000, "a number of thousands of digits"),
+    "hexadecimal": ("trials = 0x" + "f" * 5000, "trials: found a whole number of 20,000 bits, expected 1 or more"),
+    "length": ("# x\n" * 60_000, "more than 200,000 bytes"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_file_without_end(text, told, project) -> None:
+    (project / "bissl-ray.toml").write_text(text)
+    with pytest.raises(BadInputError, match=told):
+        read_all()
+
+
+def test_a_pipe_is_not_waited_for(project) -> None:
+    os.mkfifo(project / "bissl-ray.toml")
+    with pytest.raises(BadInputError, match="found a pipe, expected a TOML file"):
         read_all()
 
 

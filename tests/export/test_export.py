@@ -1,5 +1,6 @@
 """Exported files, loaded by the libraries that they are for, give the scores of the model that was trained."""
 
+import os
 import re
 import runpy
 import sys
@@ -160,6 +161,41 @@ def test_force_replaces(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run_here(monkeypatch, capsys, "export", "--out", "there.pth", "--force").code == 0
     assert torch.load(tmp_path / "there.pth", weights_only=True)
+
+
+@pytest.mark.parametrize("verb", [("export", "--out"), ("config", "--write")])
+def test_what_is_no_file_is_not_replaced(tmp_path, monkeypatch, capsys, verb):
+    write_sweep(tmp_path / "runs", "smallconv", 8)
+    os.mkfifo(tmp_path / "x.pth")
+    monkeypatch.chdir(tmp_path)
+    done = run_here(monkeypatch, capsys, *verb, "x.pth", "--force")
+    assert (done.code, done.err.count("\n")) == (2, 1) and "is no file that can be replaced" in done.err
+    assert (tmp_path / "x.pth").is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"PK\x03\x04", "finetuned.pt is cut short"),
+        ({"format": "bissl-ray checkpoint", "version": 1}, "has no intact backbone and metadata"),
+        (
+            {"backbone": {}, "metadata": {"settings": {"backbone": "smallconv", "image_size": "x"}}},
+            "image_size: found 'x'",
+        ),
+        ({"backbone": {}, "metadata": {}}, "is no checkpoint that a stage or a sweep wrote"),
+    ],
+)
+def test_a_damaged_model_is_named(tmp_path, monkeypatch, capsys, content, told):
+    write_sweep(tmp_path / "runs", "smallconv", 8)
+    file = tmp_path / "runs/sweeps/first/checkpoints/a-seed1/finetuned.pt"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save({"format": "bissl-ray checkpoint", "version": 1, "pretext": None, **content}, file)
+    monkeypatch.chdir(tmp_path)
+    done = run_here(monkeypatch, capsys, "export")
+    assert (done.code, done.err.count("\n")) == (2, 1) and told in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
 def test_a_storage_without_a_winner_says_how_to_go_on(tmp_path, monkeypatch, capsys):

@@ -164,7 +164,9 @@ def test_a_null_that_is_a_value_is_shown_and_run_again(explore, stored):
 
 def test_a_setting_of_another_release_is_shown_and_not_run_again(explore, stored):
     (row,) = stored([explore("a", 0.5)])
-    shown, again = drawn(lambda c: render_trial({**row, "param_lower_rl": 0.25}, [], [], {}, c)).split("To run it")
+    shown, again = drawn(lambda c: render_trial({**row, "param_lower_rl": 0.25}, [], [], {}, c)).split(
+        "Its settings as a"
+    )
     assert "lower_rl" in shown and "0.25" in shown and "lower_rl" not in again
 
 

@@ -1,7 +1,7 @@
 """A driver in a simulated world: a sweep's own parts, with a model of the loop that Tune has around them."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +16,7 @@ from bissl_ray.store.documents import read_sweep_document, write_document
 from bissl_ray.store.lock import locked
 from bissl_ray.store.paths import sweep_documents
 from bissl_ray.sweep.parts import Parts, parts_of
-from bissl_ray.words import Status, Step
+from bissl_ray.words import Step
 from bissl_ray.workers.group import OVER
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.shape import GroupShape
@@ -93,9 +93,10 @@ class Driver:
         rebuilt, _ = planner_of(self.document.request, self.storage)
         lived = {name: _known(record) for name, record in parts.planner.records.items()}
         found = {name: _known(record) for name, record in rebuilt.records.items()}
-        for leaving in parts.planner._leaving:  # who makes room is ended in the store when who takes over has begun
-            lived[leaving.loser.trial] = _known(replace(leaving.loser, status=Status.PAUSED))
-            lived.pop(leaving.heir.trial)
+        for leaving in parts.planner._leaving:  # who makes room has ended in the store when who takes over has begun
+            for name in (leaving.loser.trial, leaving.heir.trial):
+                lived.pop(name)
+                found.pop(name, None)
         if lived != found:
             unlike = [name for name in {*lived, *found} if lived.get(name) != found.get(name)]
             first = unlike[0]
@@ -110,7 +111,7 @@ class Driver:
         )
         iteration, searching = 0, True
         while True:
-            parts.recorder.on_step_begin(iteration, [])
+            parts.recorder.on_step_begin(iteration, list(running))
             if searching and len(running) < self.slots:
                 identifier = f"tune-{around.token()[:8]}"
                 config = parts.searcher.suggest(identifier)
@@ -122,6 +123,7 @@ class Driver:
                     parts.scheduler.on_trial_add(controller, trial)
                     idle = [actor for actor in idle if not actor.is_lost]
                     actor = idle.pop() if idle else self._new_actor()
+                    trial.temporary_state = SimpleNamespace(ray_actor=actor)
                     actor.ask("begin", config)
                     running[trial] = actor
                     parts.recorder.on_trial_start(iteration, [], trial)

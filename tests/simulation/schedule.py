@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, Final
+from unittest.mock import patch
 
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.documents import SweepDocument
@@ -13,6 +14,7 @@ from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.search.plans import STAGES, Plan
 from bissl_ray.store import read_reports, read_trials, to_rows
 from bissl_ray.store.schema import report_key
+from bissl_ray.sweep import recorder
 from bissl_ray.sweep.parts import order_of
 from bissl_ray.training.order import Order
 from bissl_ray.words import Status, Step
@@ -40,6 +42,7 @@ def document(kind: int) -> SweepDocument:
     """A sweep of a dozen and a half of runs, by one of the protocols."""
     protocol = {
         **{"trials": 5, "finalists": 1, "finetune_runs": 2, "seeds": 2, "startup_trials": 2, "grace": 1},
+        **{"hung_after": 3, "hung_minutes": 1},
         **{"reduction_factor": 2, **_PROTOCOLS[kind]},
     }
     content = {
@@ -83,7 +86,7 @@ class Schedule:
     def run(self) -> None:
         """Live through it; raises AssertionError where something was not as promised."""
         world, chance = self.world, self.world.random
-        with inside(world):
+        with inside(world), patch.object(recorder, "end_at_once", lambda actor: actor.process.kill()):
             for _ in range(chance.choice([0, 1, 3, 8])):
                 world.later(chance.expovariate(1 / 40), self._incident)
             self._drive()
@@ -169,7 +172,7 @@ class Schedule:
         elif what == "workers" and workers:
             chance.choice(workers).kill()
         elif what == "hang" and workers:
-            chance.choice(workers).stop(chance.choice([5.0, 100.0]))
+            chance.choice(workers).stop(chance.choice([5.0, 100.0, 10_000.0]))
         elif what == "full":
             self.disk.full_until = self.world.time + chance.choice([1.0, 20.0, 200.0])
         elif what == "away":

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 import torch
 
 from bissl_ray.config.settings import Settings
+from bissl_ray.preflight.doctor.check import check_storage
 from bissl_ray.store import REPORT_COLUMNS, TRIAL_COLUMNS, read_reports, read_trials, to_rows
-from tests.cli.command import TINY, run
+from tests.cli.command import TINY, run, run_here
 from tests.sweep.conftest import FinishedSweep
 
 pytestmark = pytest.mark.ray
@@ -183,6 +185,18 @@ def test_show_one_trial(finished: FinishedSweep) -> None:
     assert "1 explore trials" in again.out and "lower_lr: 0.3" in again.out
 
 
+def test_trials_run_again_come_to_what_the_sweep_stored_bit_for_bit(
+    finished: FinishedSweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(finished.folder)
+    kinds = {(row["phase"], row["step"], row["status"]): row["trial"] for row in rows_of(finished.storage)}
+    assert len(kinds) == 6
+    for trial in kinds.values():
+        shown = run_here(monkeypatch, capsys, "show", trial, "--command")
+        again = run_here(monkeypatch, capsys, *shlex.split(shown.out)[1:], "--name", f"{trial}-again")
+        assert again.code == 0 and f"tiny/{trial} comes to what is stored, bit for bit: " in again.out, again
+
+
 def test_sweep_document(finished: FinishedSweep) -> None:
     document = json.loads((finished.storage / "sweeps/tiny/sweep.json").read_text())
     assert document["request"]["space"]["parameters"]["lower_lr"]["log"] is True
@@ -205,6 +219,7 @@ def test_models_are_kept_and_load_as_tensors(finished: FinishedSweep) -> None:
     assert again.code == 0, again
     assert not list(finished.storage.glob("sweeps/tiny/checkpoints/*/progress.pt")), "nothing is half done"
     assert not (finished.storage / "sweeps/tiny/ray").exists(), "Ray's own state is left behind"
+    assert check_storage(str(finished.storage)).findings == [], "the doctor finds something"
     tuned = [row["trial"] for row in rows if row["step"] == "tuning"]
     assert not any((finished.storage / f"sweeps/tiny/checkpoints/{name}/finetuned.pt").exists() for name in tuned)
 

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bissl_ray.errors import RunFailedError
 from bissl_ray.training import files
 from bissl_ray.training.files import SavedProgress, exists, read_tensors, write_tensors
+from bissl_ray.training.tensors import DamagedTensorsError, tensors_of
 
 
 @pytest.fixture
@@ -54,6 +56,15 @@ def test_a_save_that_fails_leaves_the_last_one(tmp_path):
     assert progress.load() == {"step": 1}
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"x" * 100, b"\x80\x02]q\x00."])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path, content):
+    progress = SavedProgress(str(tmp_path), "trial")
+    progress.save({"step": 1})
+    (tmp_path / "trial/progress.pt").write_bytes(content)
+    with pytest.raises(RunFailedError, match=r"trial/progress\.pt is damaged, .*remove it to begin anew"):
+        progress.load()
+
+
 def _save_for_ever(storage: str) -> None:
     progress = SavedProgress(storage, "trial")
     step = 0
@@ -81,7 +92,7 @@ def test_a_process_killed_while_saving_leaves_a_whole_checkpoint(tmp_path):
 
 def test_only_tensors_and_plain_values_are_unpickled(tmp_path):
     torch.save({"object": SimpleNamespace(a=1)}, tmp_path / "harm.pt")
-    with pytest.raises(Exception, match=r"[Ww]eights"):
+    with pytest.raises(Exception, match="is damaged, or another program's"):
         read_tensors(str(tmp_path), "harm.pt")
     assert read_tensors(str(tmp_path), "missing.pt") is None
 
@@ -93,3 +104,18 @@ def test_tensors_come_back_bit_equal(tmp_path):
     assert all(
         torch.equal(loaded[name], tensor) and loaded[name].dtype == tensor.dtype for name, tensor in tensors.items()
     )
+
+
+def test_of_a_file_with_any_byte_flipped_or_cut_off_nothing_but_what_was_written_is_read(tmp_path):
+    write_tensors(str(tmp_path), "a.pt", {"stage": "bissl", "weights": torch.arange(30.0)})
+    whole, refused = (tmp_path / "a.pt").read_bytes(), 0
+    flipped = (whole[:at] + bytes([whole[at] ^ (1 << (at * 5 % 8))]) + whole[at + 1 :] for at in range(len(whole)))
+    for content in (*flipped, *(whole[:at] for at in range(len(whole)))):
+        try:
+            read = tensors_of(content, "a.pt")
+        except DamagedTensorsError as error:
+            refused += 1
+            assert str(error).startswith("a.pt is damaged, or another program's (") and "\n" not in str(error)
+        else:  # padding
+            assert read["stage"] == "bissl" and torch.equal(read["weights"], torch.arange(30.0))
+    assert refused > 1.5 * len(whole)

@@ -4,9 +4,11 @@ import pytest
 
 from bissl_ray.models import load_checkpoint
 from bissl_ray.progress import TrialPausedError, TrialStoppedError
-from bissl_ray.training.files import HandedOver, SavedProgress, inherited_file, read_tensors
+from bissl_ray.training.files import HandedOver, SavedProgress, inherited_file, progress_file, read_tensors
+from bissl_ray.training.tensors import DamagedTensorsError
 from tests.training.small_trial import (
     START,
+    Heard,
     Reports,
     assert_bit_equal,
     assert_ends_alike_wherever_stopped,
@@ -75,6 +77,34 @@ def test_the_time_before_an_interruption_counts(tmp_path):
     run(what, reports=rest)
     assert [row["alternation"] for row in rest] == [2]
     assert rest[0]["seconds"] > 1000.0
+
+
+@pytest.mark.parametrize("of_another", [True, False], ids=["another trial's", "damaged"])
+def test_progress_that_can_not_be_its_own_is_left_aside(tmp_path, of_another):
+    write_start(tmp_path)
+    what = order(tmp_path, stages=("head", "bissl"))
+    expected = run(renamed(what, "alone"))
+    with pytest.raises(TrialStoppedError):
+        # As of a trial of that name whose row is lost.
+        run(what if not of_another else order(tmp_path, what.stages, lower_lr=0.05), reports=Reports(2))
+    if not of_another:
+        path = tmp_path / progress_file(what.folder)
+        path.write_bytes(path.read_bytes()[:-100])
+    heard = Heard()
+    found = run(what, reports=heard)
+    assert found == {**expected, "checkpoint": f"{what.folder}/aligned.pt"} and len(heard) == 2
+    (note,) = heard.notes
+    assert note.startswith("t000 begins anew: ") and ("with other settings" if of_another else "is damaged") in note
+
+
+def test_a_damaged_start_is_named(tmp_path):
+    write_start(tmp_path)
+    path = tmp_path / START
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedTensorsError, match=rf"{START} is damaged, or another program's \(.*checksum\): put"):
+        run(order(tmp_path))
 
 
 def test_a_finished_trial_leaves_models_and_no_progress(tmp_path):

@@ -21,6 +21,7 @@ _OPTIONS: Final = (
     options.BoardOptions,
     options.ShowOptions,
     options.ExportOptions,
+    options.DoctorOptions,
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bissl_ray.config.addresses import without_secrets
+from bissl_ray.addresses import without_secrets
 from bissl_ray.config.said_once.keys import KEYS
 
 

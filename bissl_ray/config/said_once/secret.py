@@ -5,15 +5,8 @@ No line here repeats one.
 
 import re
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
-from bissl_ray.config.addresses import without_secrets
-
-_WORDS: Final = re.compile(
-    r"token|passw|passphrase|secret|credential|apikey|(^|[^a-z])(auth(?!or)\w*|pwd|keys?)($|[^a-z])"
-)
-_USER: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#]*:[^/\s?#]*@", re.IGNORECASE)
-_ALONE: Final = re.compile(r"\b(hf_[A-Za-z0-9]{20,}|gh[opsu]_[A-Za-z0-9]{20,}|(AKIA|ASIA)[0-9A-Z]{16})\b")
+from bissl_ray.addresses import SECRET_WORDS, TOKEN, has_secrets, without_secrets
 
 _LIBRARIES: Final = (
     (re.compile(r"hf|hugging|hub"), "HF_TOKEN"),
@@ -24,9 +17,9 @@ _LIBRARIES: Final = (
 
 def secret_key(name: str) -> str | None:
     """What is wrong with a key whose name is that of a secret; None where it isn't."""
-    if _ALONE.search(name):
+    if TOKEN.search(name):
         return f"found what looks like a token in place of a key; {_where_to(name)}"
-    if not _WORDS.search(name.lower()):
+    if not SECRET_WORDS.search(name.lower()):
         return None
     return f"found {name!r}, which looks like a secret and is not read from a file; {_where_to(name)}"
 
@@ -37,10 +30,10 @@ def secret_value(value: Any) -> str | None:
         return next((wrong for each in value if (wrong := secret_value(each)) is not None), None)
     if not isinstance(value, str):
         return None
-    if found := _ALONE.search(value):
+    if found := TOKEN.search(value):
         return f"found what looks like a token; {_where_to(found[0])}"
     scheme, sign, _ = value.partition("://")
-    if _USER.search(value) or _secret_query(value) or (without_secrets(value) != value and sign):
+    if has_secrets(value) or (without_secrets(value) != value and sign):
         if scheme.lower().endswith(("s3", "gs")):
             return f"found an address with a secret in it; {_where_to('s3')}"
         if scheme.lower().endswith("hf"):
@@ -50,11 +43,6 @@ def secret_value(value: Any) -> str | None:
             "BISSL_RAY_PRETRAINED, or the password in the file that NETRC names"
         )
     return None
-
-
-def _secret_query(value: str) -> bool:
-    query = value.partition("?")[2]
-    return any(_WORDS.search(name.lower()) for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _where_to(name: str) -> str:

@@ -10,6 +10,7 @@ from bissl_ray.config.said_once.keys import KEYS, is_of_one_command, why_no_key
 from bissl_ray.config.said_once.layers import Layer, Said
 from bissl_ray.config.said_once.secret import secret_key, secret_value
 from bissl_ray.config.said_once.values import Unfit
+from bissl_ray.config.text_file import read_text
 from bissl_ray.errors import BadInputError, nearest
 
 _Path = tuple[str, ...]
@@ -28,16 +29,16 @@ def read_file(path: Path, label: str) -> Layer:
     Raises:
         BadInputError: it can't be read, is no TOML, or says something that can't be said there.
     """
+    text = read_text(path, label, "a TOML file")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
         content = tomllib.loads(text)
-    except OSError as error:
-        raise BadInputError(f"{label}: it can't be read ({error.strerror}); expected a file of TOML") from None
-    except UnicodeDecodeError:
-        raise BadInputError(f"{label}: found bytes that are no UTF-8; save it as UTF-8") from None
+        return _Reader(path.absolute().parent, label, _lines(text)).layer(content)
+    except RecursionError:
+        raise BadInputError(f"{label}: found tables or lists nested too deeply, expected keys and values") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInputError(_no_toml(label, str(error), text)) from None
-    return _Reader(path.absolute().parent, label, _lines(text)).layer(content)
+    except ValueError:  # Python's own
+        raise BadInputError(f"{label}: found a number of thousands of digits, expected one of 64 bits") from None
 
 
 class _Reader:
@@ -135,7 +136,7 @@ def _parts(written: str) -> _Path:
     """The parts of a key: a."b c".d."""
     try:
         content: Any = tomllib.loads(f"{written} = 0")
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return (written,)
     parts: list[str] = []
     while isinstance(content, dict):

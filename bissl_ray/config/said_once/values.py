@@ -89,8 +89,8 @@ def count(value: Any, base: Path) -> int:  # noqa: ARG001
     if isinstance(value, bool) or not isinstance(value, int):
         hint = number_hint(value, whole=True) if isinstance(value, str) else ""
         raise Unfit(f"found {shown(value)}, expected a whole number{hint}")
-    if value < 1:
-        raise Unfit(f"found {value}, expected 1 or more")
+    if not 1 <= value < 2**63:
+        raise Unfit(f"found {shown(value)}, expected 1 or more, of at most 64 bits")
     return value
 
 

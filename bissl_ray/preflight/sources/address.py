@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from bissl_ray.config.addresses import is_hidden, without_secrets
+from bissl_ray.addresses import is_hidden, without_secrets
 from bissl_ray.config.names import TIMM
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.paths import absolute_file
@@ -150,7 +150,9 @@ def _sha256(fragment: str, shown: str) -> str | None:
         return None
     found = _SHA256.fullmatch(fragment)
     if found is None:
+        # Of others it may be a token.
+        what = repr(fragment[:80]) if fragment.lower().startswith("sha256=") else "something"
         raise BadInputError(
-            f"{shown} has {fragment[:80]!r} behind its '#'; expected nothing, or sha256= and 64 hexadecimal digits"
+            f"{shown} has {what} behind its '#'; expected nothing, or sha256= and 64 hexadecimal digits"
         )
     return found[1].lower()

@@ -6,6 +6,7 @@ from functools import partial
 from torch import Tensor
 
 from bissl_ray.bilevel.lower_level import ProximityTerm
+from bissl_ray.config.settings import finetune_marks
 from bissl_ray.models.base import Backbone
 from bissl_ray.progress import Step
 from bissl_ray.training.evaluation.likeness import relative_distance, weights_of
@@ -51,7 +52,7 @@ def finetune(trial: Trial, saved: StepsState | None) -> None:
 
     held = frozen(models.lower) if still else nullcontext()
     with trial.data.labelled("finetune", settings.finetune_batch, run.step) as batches, held:
-        run.run(batches, _marks(steps, settings.finetune_reports), report)
+        run.run(batches, finetune_marks(steps, settings.finetune_reports), report)
     if trial.order.keep_models:
         unmoved = "those that fine-tuning began with" if still or not steps else None
         trial.save_models("finetuned", ("downstream",), statistics=unmoved)
@@ -123,8 +124,3 @@ def falling_rates(backbone: Backbone, decay: float) -> list[float]:
     """
     below = {part: depth for depth, part in enumerate(reversed(backbone.parts), start=1)}
     return [decay ** below[part] for part in backbone.parameter_parts()]
-
-
-def _marks(steps: int, reports: int) -> list[int]:
-    """After which steps to report: evenly spread, the last step included, none twice."""
-    return sorted({steps * k // reports for k in range(1, reports + 1)} - {0}) or [0]

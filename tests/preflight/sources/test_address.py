@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from bissl_ray.addresses import without_secrets
 from bissl_ray.compare.starts import Start, starts_of
-from bissl_ray.config.addresses import without_secrets
 from bissl_ray.config.options import CompareOptions, StageOptions, SweepOptions
 from bissl_ray.config.requests import CheckpointChoice
 from bissl_ray.errors import BadInputError

@@ -1,0 +1,209 @@
+"""Kill a sweep's processes at random moments and resume it, and see that nothing is lost: `make killtest` (issue 18).
+
+Real sweeps of digits on a Ray of their own. Between two kills all rows that can be read are noted; at the end each
+must be there once, as it was; every trial has ended once, and the winner's checkpoint loads.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bissl_ray.store import read_reports, read_trials, to_rows
+from bissl_ray.store.schema import report_key
+from bissl_ray.training.files import read_tensors
+from bissl_ray.words import Phase, Status, Step
+from tests.cli.command import checkpoint, start, tiny_space
+
+KINDS: Final[Mapping[str, Callable[[str], bool]]] = {
+    "driver": lambda command: False,
+    "Tune actor": lambda command: command.startswith("ray::TrialRunner"),
+    "Train worker": lambda command: command.startswith("ray::") and "TrainWorker" in command,
+    "mailbox": lambda command: command.startswith("ray::Mailbox"),
+    "raylet": lambda command: "/raylet/raylet " in command,
+    "GCS": lambda command: "/gcs/gcs_server " in command,
+}
+"""What is killed, by what its command line says; a driver is known by its number."""
+_LATEST: Final = 25.0  # seconds from a beginning, or from a kill, to the next
+_PATIENCE: Final = 300.0  # for a driver to end, or to go on, once something of its own is gone
+_ENDED: Final = (Status.COMPLETE, Status.PRUNED, Status.FAILED)
+
+
+class Sweep:
+    """One sweep, from its beginning to its end, however many drivers that takes."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder, self.name, self.workers = folder, f"night{number}", 1 + number % 2
+        self.storage = str(folder / "runs")
+        self.finished = False
+        self.begun = False
+        self.trials: dict[str, dict[str, Any]] = {}
+        self.reports: dict[tuple[Any, ...], float] = {}
+        self.driver: subprocess.Popen[str] | None = None
+        self.own: dict[int, str] = {}
+
+    def drive(self) -> None:
+        """Begin it, or go on with it."""
+        if self.begun:
+            self.driver = start("resume", self.name, cwd=self.folder)
+        else:
+            asked = ("--space", "tiny.yaml", "--pretrained", "ssl.pth", "--name", self.name)
+            self.driver = start("sweep", *asked, "--workers-per-trial", self.workers, cwd=self.folder)
+        self.own = {}
+
+    def note(self) -> None:
+        """Remember all rows that can be read; those that were noted before must be the same."""
+        self.begun = self.begun or (self.folder / f"runs/sweeps/{self.name}/sweep.json").exists()
+        trials = {row["trial"]: row for row in to_rows(read_trials(self.storage, "digits", self.name))}
+        reports = to_rows(read_reports(self.storage, "digits", self.name))
+        found = {(row["trial"], *report_key(row)): row["objective"] for row in reports}
+        assert len(found) == len(reports), "a report is there twice"
+        for key, objective in self.reports.items():
+            assert found.get(key) == objective, f"report {key} was {objective}, and is {found.get(key)}"
+        for name, before in self.trials.items():
+            now = trials.get(name)
+            assert now is not None, f"{name} is gone"
+            same = [column for column in before if column.startswith("param_")] + ["seed", "origin", "parent"]
+            if before["status"] in _ENDED:
+                same += ["status", "objective", "alternations", "ended_at"]
+            unlike = [column for column in same if before[column] != now[column]]
+            assert not unlike, f"{name} had another {unlike[0]}: {before[unlike[0]]}, now {now[unlike[0]]}"
+        self.trials, self.reports = trials, found
+
+    def check_end(self) -> None:
+        """Every trial has ended, with all of its reports; the winner's model loads."""
+        self.note()
+        for name, row in self.trials.items():
+            assert row["status"] in (Status.COMPLETE, Status.PRUNED), f"{name}: {row['status']}, {row['status_reason']}"
+            told = sorted(key[2] for key in self.reports if key[:2] == (name, "bissl"))
+            assert told == list(range(1, (row["alternations"] or 0) + 1)), f"{name} has reports of {told}"
+        looked = [row for row in self.trials.values() if row["test_metric"] is not None]
+        assert {(row["phase"], row["step"]) for row in looked} == {
+            (p, Step.SEEDS) for p in (Phase.CONFIRM, Phase.CONTROL)
+        }
+        for row in looked:
+            assert read_tensors(self.storage, row["checkpoint"]), f"{row['checkpoint']} does not load"
+
+    # Its processes
+
+    def processes(self) -> dict[str, list[int]]:
+        """Those that it has at the moment, by kind."""
+        assert self.driver is not None
+        found: dict[str, list[int]] = {"driver": [self.driver.pid]}
+        for pid, command in _below(self.driver.pid).items():
+            self.own[pid] = command
+            for kind, is_one in KINDS.items():
+                if is_one(command):
+                    found.setdefault(kind, []).append(pid)
+        return found
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its driver; its exit code, and what it said last. Ray's processes end with it, or are left over."""
+        assert self.driver is not None
+        try:
+            output, errors = self.driver.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.driver.kill()
+            raise AssertionError(f"the driver neither went on nor ended within {_PATIENCE:.0f} s") from None
+        deadline = time.monotonic() + 60
+        while (left := [pid for pid in self.own if _command(pid) == self.own[pid]]) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left, f"left running: {[self.own[pid][:60] for pid in left]} after {output[-500:]} {errors[-500:]}"
+        assert "Traceback" not in errors, errors[-2000:]
+        return self.driver.returncode, ([*output.strip().splitlines(), *errors.strip().splitlines()] or [""])[-1]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _below(pid: int) -> dict[int, str]:
+    """All processes that a process has started, and those have."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text("utf-8", "replace")
+            except OSError:
+                continue
+            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    found, waiting = dict[int, str](), [pid]
+    while waiting:
+        for child in parents.get(waiting.pop(), ()):
+            found[child] = _command(child)
+            waiting.append(child)
+    return found
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
+    parser.add_argument("--count", type=int, default=50, help="kills")
+    parser.add_argument("--seed", type=int, default=0, help="of what is killed, and when")
+    asked = parser.parse_args()
+    warnings.simplefilter("error")
+    chance, kills, outcomes, number = random.Random(asked.seed), Counter[str](), Counter[tuple[str, str]](), 0
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        tiny_space(folder, fixed={"alternations": 8, "lower_steps": 8}, protocol={"trials": 8, "seeds": 3})
+        checkpoint(folder)
+        sweep: Sweep | None = None
+        while kills.total() < asked.count or (sweep is not None and not sweep.finished):
+            if sweep is None or sweep.finished:
+                sweep, number = Sweep(folder, number), number + 1
+            sweep.drive()
+            killed = ""
+            while kills.total() < asked.count and sweep.driver is not None:
+                try:
+                    sweep.driver.wait(timeout=chance.uniform(0, _LATEST))
+                    break
+                except subprocess.TimeoutExpired:
+                    pass
+                found = sweep.processes()
+                sweep.note()
+                killed = min(found, key=lambda kind: (kills[kind], chance.random()))
+                victim = chance.choice(found[killed])
+                os.kill(victim, signal.SIGKILL)
+                kills[killed] += 1
+                _say(f"{time.monotonic() - begin:6.0f} s  kill {kills.total()}: {killed} of {sweep.name}")
+                if killed in ("driver", "raylet", "GCS"):
+                    break
+                outcomes[killed, "went on"] += 1
+            code, said = sweep.end()
+            sweep.note()
+            sweep.finished = code == 0
+            _say(f"{time.monotonic() - begin:6.0f} s  {sweep.name} ended with {code}: {said[:150]}")
+            if killed in ("driver", "raylet", "GCS"):
+                outcomes[killed, "went on" if code == 0 else "resumed"] += 1
+            if sweep.finished:
+                sweep.check_end()
+    _say(
+        f"{kills.total()} kills in {number} sweeps, {time.monotonic() - begin:.0f} s; nothing lost, doubled or changed"
+    )
+    _say("| killed | times | the sweep went on | was resumed |\n| --- | ---: | ---: | ---: |")
+    for kind in KINDS:
+        _say(f"| {kind} | {kills[kind]} | {outcomes[kind, 'went on']} | {outcomes[kind, 'resumed']} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
