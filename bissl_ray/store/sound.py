@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.paths import check_name
-from bissl_ray.store.schema import ALLOWED, COLUMNS, REQUIRED, RowKind
+from bissl_ray.store.schema import ALLOWED, COLUMNS, PATH_COLUMNS, REQUIRED, RowKind
 from bissl_ray.words import PARAMETER_PREFIX
 
 _FIRST_US: Final = -62_135_596_800_000_000
@@ -40,6 +40,8 @@ def sound(table: pa.Table, kind: RowKind) -> pa.Table:
     contract = COLUMNS[kind]
     columns = {}
     for field in table.schema:
+        if field.name in PATH_COLUMNS:  # which the path says
+            continue
         column = _plain(table[field.name])
         expected = contract.get(field.name)
         if expected is not None:

@@ -77,7 +77,7 @@ def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
         raise OSError(f"it holds what can be no name ({error})") from None
     if as_written is None:
         table.validate(full=True)
-    table = sound(table.drop_columns([name for name in PATH_COLUMNS if name in table.column_names]), stored.kind)
+    table = sound(table, stored.kind)
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
         check_folder(name, value)
         table = table.add_column(0, name, repeated_text(value, table.num_rows))

@@ -35,6 +35,7 @@ _READERS = (
         ("show", "t000", "--sweep", "done", "--command"),
         ("doctor", "--storage", "runs"),
         ("doctor", "--storage", "runs", "--quick"),
+        ("doctor", "--storage", "runs", "--clean"),
     ),
     *(("show", "t000", "--sweep", "done"), ("show", "t000-s1"), ("show", "t000", "--sweep", "cut")),
     *(

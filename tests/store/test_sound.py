@@ -28,6 +28,7 @@ def changed(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
 
 UNSOUND = {
     "twice": (lambda t: t.append_column("status", t["status"]), "the column 'status' twice"),
+    "path's": (lambda t: t.append_column("sweep", t["trial"]).append_column("sweep", t["trial"]), "'sweep' twice"),
     "missing": (lambda t: t.drop_columns(["trial"]), "column 'trial' is missing"),
     "null": (lambda t: changed(t, "status", pa.nulls(1, pa.string())), "column 'status' is missing, or lacks values"),
     "text": (lambda t: changed(t, "objective", pa.array(["x"])), "column 'objective' holds string, expected double"),
