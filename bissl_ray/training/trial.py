@@ -244,6 +244,7 @@ class Trial:
 
         Raises:
             DamagedTensorsError: it is not as it was written; alike on every worker.
+            OSError: the storage refuses it for longer than it is waited for.
         """
         try:
             return self._patiently(partial(read_tensors, self.order.storage, path), path.rpartition("/")[2])

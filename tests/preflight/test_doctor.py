@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from pyarrow.fs import FileSystem, LocalFileSystem, SubTreeFileSystem
@@ -105,6 +107,15 @@ def test_a_damaged_file_of_trials_is_named_with_what_is_left_and_what_runs_again
         in damaged.kept
     )
     assert damaged.kept.endswith("put it back from a copy of yours; delete it if there is none")
+
+
+def test_rows_without_a_status_are_no_results(storage: Path) -> None:
+    (path, *_) = storage.rglob("trials-*.parquet")
+    table = pq.ParquetFile(path).read().drop_columns(["status"])
+    theirs = path.with_name("trials-1.parquet")
+    pq.write_table(table.append_column("status", pa.nulls(table.num_rows, pa.string())), theirs)
+    (damaged,) = found(storage)
+    assert damaged.place.endswith("/trials-1.parquet") and "'status'" in damaged.found
 
 
 def test_a_damaged_file_of_reports_leaves_holes(storage: Path) -> None:

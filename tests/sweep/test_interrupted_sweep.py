@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bissl_ray.preflight.doctor.check import check_storage
 from bissl_ray.store import read_reports, read_trials, to_rows
 from bissl_ray.store.schema import KEYS
 from tests.cli.command import checkpoint, run, start, tiny_space
@@ -68,6 +69,7 @@ def test_interrupt_and_resume(tmp_path: Path, number: signal.Signals) -> None:
         if before["status"] != "running":
             assert rows[name]["objective"] == before["objective"]
     assert sum(row["test_metric"] is not None for row in rows.values()) == 4
+    assert not check_storage(str(storage)).damaged
 
 
 def processes(title: str, mark: str) -> list[int]:

@@ -98,7 +98,7 @@ def look_at_rows(
     yield from _told_twice(rows)
     yield from _incomplete(rows, is_held)
     rowless = sorted(find_lost(rows.trials.values(), rows.reports).rowless)
-    if rowless:
+    if rowless and not is_held:  # else one may have begun since rows of trials were read
         state = State.NOTE if rows.damaged else State.DAMAGED
         found = f"{listed(rowless)} left reports, or trials that come from it, and no row"
         yield Finding(state, "rows", rows.sweep, found, "no other trial is given such a name")
