@@ -49,7 +49,7 @@ KILLS ?= 50
 killtest: $(INSTALLED)
 	$(BIN)/python -m tests.kill --count $(KILLS) --seed $(SEED)
 
-## Spaces, command lines, storages and checkpoints that were mutated: CASES of them, about half an hour for 10,000; CI runs 300.
+## Spaces, command lines, storages and checkpoints that were mutated: CASES of them, about half an hour for 10,000; CI runs 250.
 CASES ?= 10000
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz --count $(CASES) --seed $(SEED)

@@ -35,6 +35,9 @@ from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.workers.interrupt import at_once
 
 _SHOWN: Final = 80
+_LONGEST: Final = 1200
+"""Of a line about bad input; what is longer is cut in the middle, as its end says what to do."""
+_BEGINNING, _END = 600, 300
 _ENDLESS: Final = re.compile(r"\S{300,}")
 """A word that nobody reads to its end; addresses and paths that mean something are shorter."""
 
@@ -144,6 +147,8 @@ def _say(text: str, code: int) -> int:
         map(sayable, text.split("\n") if code == 1 else [text])
     )  # bad input is one line, whatever it holds
     short = _ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}... ({len(word[0])} letters)", line)
+    if code == 2 and len(short) > _LONGEST:
+        short = f"{short[:_BEGINNING]} ... ({len(short):,} letters) ... {short[-_END:]}"
     typer.echo(f"bissl-ray: {short}", err=True)
     return code
 

@@ -64,6 +64,11 @@ class Document(BaseModel):
         """The content of an earlier release, arranged, with the settings that this one has besides."""
         return content
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what it is about, and what belongs to that: they stand in paths of the storage."""
+        return ()
+
     def changed(self, **values: Any) -> Self:
         """The document with other values."""
         return self.model_copy(update=values)
@@ -103,6 +108,18 @@ class SweepDocument(_OnData):
     read: tuple[str, ...] = Field((), description="lines on its checkpoint: what matched, what it may have seen")
     start: str | None = Field(None, description="the pretrained models' file, relative to the storage")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """That of the sweep."""
+        return (self.request.name,)
+
+    @field_validator("start")
+    @classmethod
+    def _inside(cls, start: str | None) -> str | None:
+        if start is not None and (start.startswith("/") or ".." in start.split("/")):
+            raise ValueError(f"found {start!r}, expected a path below the storage")
+        return start
+
     @classmethod
     def _as_it_ran(cls, content: dict[str, Any]) -> dict[str, Any]:
         return {**content, "request": _space_as_it_ran(content["request"])}
@@ -122,6 +139,11 @@ class StageDocument(_OnData):
     where: str | None = Field(None, description="where it ran last, in words")
     test_split_looked_at: bool = Field(False, description="whether the test split has been scored")
     result: dict[str, Any] = Field(default_factory=dict, description="what it came to; empty unless complete")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """That of the run."""
+        return (self.request.name,)
 
     @model_serializer(mode="wrap")
     def _settings_with_origins(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -161,6 +183,11 @@ class ComparisonDocument(Document):
     kind = "comparison"
 
     comparison: Comparison = Field(description="what was asked for")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """That of the comparison, and its sweeps'."""
+        return (self.comparison.name, *(case.request.name for case in self.comparison.cases))
 
     @classmethod
     def _as_it_ran(cls, content: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,12 @@ def read_document(storage: str | Path, name: str, kind: type[D]) -> D | None:
     if not isinstance(content, dict):
         raise BadInputError(f"{path} holds {type(content).__name__}, an object was expected; restore it")
     try:
-        return kind.from_any_version(content)
+        document = kind.from_any_version(content)
+        for named in document.names:  # that stand in paths
+            check_name("document's", named)
+        return document
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}; restore it, or {otherwise}") from None
     except ValidationError as error:
         raise BadInputError(f"{path}: {wrong_in(error)}; restore it, or {otherwise}") from error
     except (KeyError, TypeError, AttributeError) as error:

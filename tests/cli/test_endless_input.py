@@ -99,6 +99,14 @@ def test_a_space_that_has_no_end(said, tmp_path, text, told) -> None:
     assert_refused(said("spaces", "a.yaml"), told)
 
 
+def test_a_sentence_without_end_keeps_its_end(said, tmp_path) -> None:
+    (tmp_path / "a.yaml").write_text(f"dataset: digits\nfixed: {{backbone: {'a b ' * 2000}}}\n")
+    done = said("spaces", "a.yaml")
+    assert done.code == 2 and len(one_line(done.err.strip())) < 1000
+    assert done.err.startswith("bissl-ray: a.yaml:2: fixed.backbone: found 'a b a b") and "letters) ... " in done.err
+    assert done.err.rstrip().endswith("or timm/NAME for a model of timm")
+
+
 @pytest.mark.parametrize(
     "tag", ["!!bool q", "!!timestamp x", "!!int x", "!!python/object:os.system x", "!x y", "!!set {a}"]
 )

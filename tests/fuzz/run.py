@@ -19,10 +19,13 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from unittest.mock import patch
+
+import typer
 
 from bissl_ray.cli import streams
 from tests.earlier.storage import unpack_release_0_1
@@ -32,6 +35,8 @@ _LONGEST_S = 10.0
 """Of processor time; whoever waits is stopped after twice as long."""
 _MOST_KB = 1_500_000
 _LONGEST_LINE = 1500
+_COMMANDS = cache(typer.main.get_command)
+"""Typer makes every verb's flags anew for each command line, which takes half of a case's time."""
 _CODES = {0: "done", 1: "failed", 2: "refused"}
 
 
@@ -236,6 +241,7 @@ def _nothing_starts() -> Iterator[None]:
         patch("bissl_ray.store.lock._LOOK_S", 0.02),
         patch("socket.getaddrinfo", refuse),
         patch("socket.socket.connect", refuse),
+        patch("typer.main.get_command", _COMMANDS),
         patch.object(codecs, "register"),  # once is enough, and each case's would be asked for ever
         warnings.catch_warnings(),
     ):

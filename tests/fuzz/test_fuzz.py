@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.__main__ import ending_of, kind_of
 from tests.fuzz.run import Place
 
-CASES = 300
+CASES = 250
 
 
 @pytest.mark.slow

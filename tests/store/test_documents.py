@@ -86,6 +86,8 @@ def test_a_damaged_document_is_named(storage, text):
         ({"data": {"pretext": 9, "train": 0}}, "data: found 0 as the number of train images, expected 1 or more"),
         ({"request": None}, "request: found nothing"),
         ({"request": {"name": "night"}}, "request.data: found nothing, expected it"),
+        ({"start": "../../elsewhere.pt"}, "start: found '../../elsewhere.pt', expected a path below the storage"),
+        ({"start": "/elsewhere.pt"}, "start: found '/elsewhere.pt', expected a path below the storage"),
         ({"version": 4}, "version: found version 4, and this release knows 3: use the one that wrote it"),
         ({"version": "new"}, "version: found 'new'"),
     ],
@@ -95,6 +97,14 @@ def test_a_wrong_type_inside_is_one_line(storage, changes, expected):
     with pytest.raises(BadInputError) as refused:
         read_sweep_document(storage, "night")
     assert str(path) in str(refused.value) and expected in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "", "a\x1b[31m"])
+def test_a_name_that_leads_elsewhere_is_refused(storage, name):
+    document = sweep("night")
+    written(storage, document, request={**document.model_dump(mode="json")["request"], "name": name})
+    with pytest.raises(BadInputError, match=r"sweep\.json: document's name .* can't be used"):
+        read_sweep_document(storage, "night")
 
 
 def test_what_another_release_asked_for_is_named(storage):
