@@ -9,8 +9,8 @@ _SHORT_NUMBERS = """
 9223372036854775808 -9223372036854775809 1e18 2147483648 ١٢ 1,5 1:30 99999999999999999999999999999
 """
 _SHORT_WORDS = """
-~ null true False yes on 2024-01-01 a digits smallconv simclr cg float é 日本 \u202eevil \ufeff 𝟏 ﬁ \U0001f4a9 ../.. / . ..
-~nosuch/x a/b ' " \\ %s {0} { $(x) `x` [b]x[/b] [/] -- - -1 = a=b =b a= , ,, ; # * a:b <x>
+~ null true False yes on 2024-01-01 a digits smallconv simclr cg float é 日本 \u202eevil \ufeff 𝟏 ﬁ \U0001f4a9 ../..
+/ . .. ~nosuch/x a/b ' " \\ %s {0} { $(x) `x` [b]x[/b] [/] -- - -1 = a=b =b a= , ,, ; # * a:b <x>
 """
 NUMBERS = (*_SHORT_NUMBERS.split(), "9" * 400, "9" * 5000, "0x" + "f" * 5000, "1" + "0" * 4299)
 WORDS = (
@@ -53,7 +53,10 @@ YAML = (
     *("? a", "'unended", '"\\ud800"', '"\\x00"', '"\\q"', "%YAML 1.2", "---", "...", "[" * 60, "{a: " * 60, "- a"),
     *("a: b: c", "<<: 1"),
 )
-NAMES = tuple("folder fifo gone nosuch empty binary.pth text.yaml space.yaml folder/x text.yaml/x".split())
+NAMES = (
+    *("folder", "fifo", "gone", "nosuch", "empty", "binary.pth"),
+    *("text.yaml", "space.yaml", "folder/x", "text.yaml/x"),
+)
 """Of what lies in a case's folder, or does not."""
 
 
