@@ -11,7 +11,7 @@ import typer
 from bissl_ray.addresses import sayable, without_secrets
 from bissl_ray.config.data_choice import USED
 from bissl_ray.metrics import in_words, of_objective
-from bissl_ray.progress import Decoding, Event, Note, Report, StageEnded, Step
+from bissl_ray.progress import Alive, Decoding, Event, Note, Report, StageEnded, Step
 from bissl_ray.words import ALIGNING
 
 if TYPE_CHECKING:
@@ -45,12 +45,16 @@ class StageView:
         self._stage: str | None = None
         self._total = 0
         self._facts: dict[str, str] = {}
+        self._waits_for: str | None = None
 
     def show(self, event: Event) -> None:
         """Move the bar, or print a line."""
         match event:
             case Note(line):
                 self._print(line)
+            case Alive(waits_for) if waits_for != self._waits_for:
+                self._waits_for = waits_for
+                self._print(f"it {waits_for}" if waits_for else "it goes on")
             case Decoding():
                 if self._bars is None and self._stage != _DECODING:
                     self._print(event.words)

@@ -1,5 +1,6 @@
 """The board while a sweep runs: a picture that redraws in a terminal, plain lines everywhere else."""
 
+import re
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +18,7 @@ from bissl_ray.leaderboard.render import board_lines, fitting_table
 from bissl_ray.metrics import Metric, of_objective
 from bissl_ray.progress import Event, Note, SweepProgress
 
+_FIGURES: Final = re.compile(r"\d+")
 _AROUND_ROWS: Final = 6  # lines of a table that are no rows: heading, rules, a section's end, a spare
 
 
@@ -66,7 +68,9 @@ class LiveBoard:
         if self._live is not None:
             self._live.update(self._picture(progress), refresh=True)
             return
-        news = (progress.phase, progress.done, progress.failed, progress.trouble, progress.doing is None)
+        # How many rows wait is no news.
+        trouble = _FIGURES.sub("", progress.trouble or "")
+        news = (progress.phase, progress.done, progress.failed, trouble, progress.doing is None)
         if news != self._said:
             self._said = news
             self._print(_line(progress))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bissl_ray.config.data_choice import DataChoice, Decoding
+from bissl_ray.errors import RunFailedError
 from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
 from bissl_ray.progress import Note, View
 from bissl_ray.store.lock import Held, check_free, locked
@@ -86,7 +87,7 @@ def session(job: Job[T], storage: str, address: str | None, view: View) -> Itera
     Raises:
         BadInputError: another process runs it, the cluster can't be joined or is too small, or data don't fit; nothing
             was started or written.
-        RunFailedError: Ray does not start; nothing was written.
+        RunFailedError: Ray does not start, and nothing was written; or the cluster is gone.
     """
 
     def say(line: str) -> None:
@@ -110,8 +111,14 @@ def session(job: Job[T], storage: str, address: str | None, view: View) -> Itera
             with locked(storage, job.folder, job.what, interrupt.ask) as lock:
                 held = True
                 ray_log.lie_in(storage, job.folder)
-                with looked_after(place, job.what, job.go_on, interrupt):
-                    yield Session(place, interrupt, prepared, lock)
+                try:
+                    with looked_after(place, job.what, job.go_on, interrupt):
+                        yield Session(place, interrupt, prepared, lock)
+                except KeyboardInterrupt:
+                    if interrupt.reason is None:  # a person's
+                        raise
+                    reason = f"{job.what} stopped: {interrupt.reason}; go on with {job.go_on}"
+                    raise RunFailedError(reason) from None
     finally:
         if held:
             remove_folder(storage, job.ray_folder)

@@ -1,6 +1,7 @@
 """Storage strings to file systems, and writes that appear whole."""
 
 import os
+import re
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -15,6 +16,7 @@ from bissl_ray.world import world
 
 _ATOMIC_PUT: Final = frozenset({"s3", "gcs", "abfs"})
 _LISTINGS: Final = 5
+_ASIDE: Final = re.compile(r"\..+\.[0-9a-f]{8}")
 _PROBE: Final = bytes(64 * 1024)  # a full disk still takes an empty file
 
 
@@ -137,6 +139,29 @@ def write_aside(filesystem: FileSystem, aside: str, path: str, data: bytes) -> N
         with suppress(OSError):
             filesystem.delete_file(aside)
         raise
+
+
+def is_aside(name: str) -> bool:
+    """Whether a file of that name was written aside, by whoever died before it could be put in its place."""
+    return _ASIDE.fullmatch(name) is not None
+
+
+def remove_asides(filesystem: FileSystem, folder: str, spared: str) -> None:
+    """Remove what was written aside below a folder, as far as that is possible; whoever calls this holds the folder.
+
+    Args:
+        filesystem: as `open_storage` gives it.
+        folder: path on it.
+        spared: how names begin that somebody else may be writing at this moment.
+    """
+    if not moves(filesystem):
+        return
+    with suppress(OSError):
+        for file in listed(filesystem, folder, recursive=True):
+            name = file.path.rpartition("/")[2]
+            if file.type == FileType.File and is_aside(name) and not name.startswith(f".{spared}"):
+                with suppress(OSError):
+                    filesystem.delete_file(file.path)
 
 
 def _bring_to_disk(path: str) -> None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.store.fence import Holders
-from bissl_ray.store.filesystem import atomic_write, delete_if_there, listed, moves, open_storage
+from bissl_ray.store.filesystem import atomic_write, delete_if_there, listed, moves, open_storage, remove_asides
 from bissl_ray.world import Process, world
 
 _BEAT_S: Final = 5.0
@@ -195,6 +195,7 @@ def locked(storage: str, folder: str, what: str, on_loss: Callable[[str], None] 
             # One with a larger token withdraws when it looks, or was in before this one was written.
             world().sleep(_LOOK_S)
         held.goes_in()
+        remove_asides(filesystem, f"{base}/{folder}", spared=_CLAIM)
         yield held
     finally:
         held.give_back()

@@ -14,6 +14,7 @@ PATIENCE_S: Final = 3600.0
 """Until a refusal counts as final."""
 _FIRST_S: Final = 1.0
 _LONGEST_S: Final = 30.0
+_OF_S3: Final = "AWS Error "
 _FINAL: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 """What is not there, or is something else, does not come by waiting."""
 
@@ -39,6 +40,13 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, OSError | pa.ArrowException) and not isinstance(error, (*_FINAL, StorageRefusedError))
 
 
+def briefly(error: BaseException) -> str:
+    """Why a storage refused, for a line that stays on the board: of an object store without its key, which goes on."""
+    said = reason(error)
+    at = said.find(_OF_S3)
+    return said if at < 0 else said[at:].partition(";")[0]
+
+
 def patiently(do: Callable[[], T], waits: Callable[[str | None], None], what: str, patience: float = PATIENCE_S) -> T:
     """Do something in a storage; again, and again, where that refuses.
 
@@ -62,9 +70,9 @@ def patiently(do: Callable[[], T], waits: Callable[[str | None], None], what: st
             if world().monotonic() >= until:
                 waited = f" for {patience / 60:.0f} minutes" if told else ""
                 raise StorageRefusedError(
-                    getattr(error, "errno", None), f"the storage refused {what}{waited}: {reason(error)}"
+                    getattr(error, "errno", None), f"the storage refused {what}{waited}: {briefly(error)}"
                 ) from error
-            waits(f"waits for the storage, which refuses {what}: {reason(error)}")
+            waits(f"waits for the storage, which refuses {what}: {briefly(error)}")
             told = True
             world().sleep(pauses.longer())
         else:

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.fence import Anyones, Files
-from bissl_ray.store.filesystem import open_storage, reason
+from bissl_ray.store.filesystem import open_storage
 from bissl_ray.store.paths import check_name, list_files, named_at, new_file_name, sweep_folder
-from bissl_ray.store.patience import PATIENCE_S, Pauses
+from bissl_ray.store.patience import PATIENCE_S, Pauses, briefly
 from bissl_ray.store.reader import compact, read_reports, read_trials
 from bissl_ray.store.schema import (
     ALLOWED,
@@ -109,7 +109,8 @@ class SweepWriter:
             return None
         with self._rows_changed:
             waiting = sum(len(rows) for rows in self._waiting.values())
-        return f"{waiting} rows of sweep {self._sweep} wait in memory: {reason(error)}"
+        what = f"{waiting} rows" if waiting else "rows"  # where they are just being tried again
+        return f"{what} of sweep {self._sweep} wait in memory: {briefly(error)}"
 
     @property
     def trials(self) -> list[Row]:

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from bissl_ray.config.data_choice import USED
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
+from bissl_ray.errors import RunFailedError
 from bissl_ray.preflight.session import session
 from bissl_ray.preflight.sweeps import fitting_models
-from bissl_ray.progress import Decoding, Event, Note, Report, SweepProgress, View
+from bissl_ray.progress import Alive, Decoding, Event, Note, Report, SweepProgress, View
 from bissl_ray.search.history import SweepOutcome, outcome_of
 from bissl_ray.store.documents import write_document
 from bissl_ray.sweep.job import sweep_job
@@ -71,7 +73,12 @@ def run_session(
         )
         for line in (f"data: {facts.in_words}", *((*request.space.notes, *document.read) if is_new else ())):
             view.show(Note(line))
-        if not _provide_start(document, storage, place, view, interrupt):
+        try:
+            provided = _provide_start(document, storage, place, view, interrupt)
+        except RunFailedError as error:
+            interrupt.ask(str(error))
+            provided = False
+        if not provided:
             return SweepOutcome(request.name, storage, finished=False, completed=0, problem=interrupt.reason)
         # Imports Ray, whose environment had to be set before.
         from bissl_ray.sweep.experiment import run_experiment
@@ -136,6 +143,7 @@ class _Pretraining:
         self._view = view
         self._begin = time.monotonic()
         self._first: int | None = None
+        self._done = 0
 
     def show(self, event: Event) -> None:
         match event:
@@ -143,19 +151,21 @@ class _Pretraining:
                 self._view.show(event)
             case Decoding():
                 self._progress(0, doing=None if event.done == event.total else event.words)
+            case Alive(waits_for):
+                self._progress(self._done, trouble=waits_for)
             case Report(row):
                 self._epoch(row["epoch"])
 
     def _epoch(self, epoch: int) -> None:
         # Earlier epochs were an earlier attempt's.
         self._first = epoch - 1 if self._first is None else self._first
+        self._done = epoch
         elapsed = time.monotonic() - self._begin
         self._progress(epoch, left=elapsed / (epoch - self._first) * (self._epochs - epoch))
 
-    def _progress(self, done: int, left: float | None = None, doing: str | None = None) -> None:
+    def _progress(
+        self, done: int, left: float | None = None, doing: str | None = None, trouble: str | None = None
+    ) -> None:
         elapsed = time.monotonic() - self._begin
-        self._view.show(
-            SweepProgress(
-                "pretraining (epochs)", self._epochs, done, running=1, elapsed=elapsed, left=left, doing=doing
-            )
-        )
+        where = SweepProgress("pretraining (epochs)", self._epochs, done, running=1, elapsed=elapsed)
+        self._view.show(replace(where, left=left, doing=doing, trouble=trouble))

@@ -1,6 +1,7 @@
 """Run one order by itself, in this process or on a group of workers, and show how it goes."""
 
 import gc
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypedDict
@@ -21,6 +22,7 @@ from bissl_ray.training.sparing import once_more
 from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
+from bissl_ray.workers import ray_log
 
 if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
@@ -89,12 +91,23 @@ def run_on_workers(order: Order, shape: "GroupShape", view: View, stop_asked: Ca
     """Run an order on a group of workers of the cluster that this process is connected to; as `run_here`.
 
     A worker that dies takes the group with it; Ray Train starts it again, to go on from the last saved progress.
+
+    Raises:
+        RunFailedError: as there; or the workers are lost for good.
     """
     from bissl_ray.workers.train_run import run_with_messages
 
     told = Told(view)
     config = {"order": order, "threads": shape.cpus_per_worker}
-    done = run_with_messages(_on_worker, config, shape, name=order.trial, on_message=told.take, stopped=stop_asked)
+    try:
+        done = run_with_messages(_on_worker, config, shape, name=order.trial, on_message=told.take, stopped=stop_asked)
+    except RunFailedError:
+        raise
+    except Exception as error:  # what broke a run, its workers say: this is Ray's
+        ray_log.write(traceback.format_exc())
+        raise RunFailedError(
+            f"its workers were lost, and did not come back ({' '.join(str(error).split())[:200]}){ray_log.pointer()}"
+        ) from None
     return RunEnd(told.result) if done else RunEnd(None, saved=told.stopped and _has_progress(order))
 
 

@@ -8,11 +8,11 @@ from typing import Final
 
 from pyarrow.fs import FileSystem, FileType
 
-from bissl_ray.store.filesystem import listed
+from bissl_ray.store.filesystem import is_aside, listed
 from bissl_ray.store.lock import is_claim, owner_of
 
-_ASIDE: Final = re.compile(r"\..+\.[0-9a-f]{8}|\.probe-[0-9a-f]{32}")
-"""A file that was written aside, and not renamed; one that a storage was tried with."""
+_PROBE: Final = re.compile(r"\.probe-[0-9a-f]{32}")
+"""A file that a storage was tried with."""
 _RAY: Final = "ray"
 SHARED: Final = ""
 """The folder that files of no sweep and no stage belong to."""
@@ -85,7 +85,7 @@ def _enter(found: Inventory, path: PurePosixPath, is_folder: bool, size: int) ->
             return
     if is_folder:
         return
-    if _ASIDE.fullmatch(name):
+    if is_aside(name) or _PROBE.fullmatch(name):
         found.aside[folder].add(str(path))
     elif len(parts) == 3 and folder != SHARED and is_claim(name):
         found.claims[folder].add(str(path).removesuffix(".void"))
