@@ -14,6 +14,7 @@ from bissl_ray.words import PARAMETER_PREFIX
 _FIRST_US: Final = -62_135_596_800_000_000
 _LAST_US: Final = 253_402_300_799_999_999
 """Microseconds since 1970 of the first and the last moment that Python's times know."""
+_EXACT: Final = 2**53
 _TRIAL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -46,8 +47,8 @@ def sound(table: pa.Table, kind: RowKind) -> pa.Table:
         expected = contract.get(field.name)
         if expected is not None:
             columns[field.name] = _of_type(column, field.name, expected)
-        elif _family(column.type) is not None:
-            columns[field.name] = column
+        elif (family := _family(column.type)) is not None:
+            columns[field.name] = _exact(column, field.name) if family == "integer" else column
         elif field.name.startswith(PARAMETER_PREFIX):
             raise UnsoundError(f"its column {field.name!r} holds {field.type}, which no setting is")
     for name in REQUIRED[kind]:
@@ -60,6 +61,14 @@ def sound(table: pa.Table, kind: RowKind) -> pa.Table:
             if found is not None and found not in words:
                 raise UnsoundError(f"its column {name!r} holds {found[:80]!r}, expected one of {', '.join(words)}")
     return pa.table(columns)
+
+
+def _exact(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """A column of whole numbers, which may come to stand beside another sweep's real ones."""
+    least, most = pc.min_max(column).as_py().values()
+    if least is not None and not -_EXACT <= least <= most <= _EXACT:
+        raise UnsoundError(f"its column {name!r} holds a whole number beyond {_EXACT}, which no real number is")
+    return column
 
 
 def check_folder(what: str, name: str) -> None:

@@ -68,7 +68,11 @@ class Place:
         }
 
     def run(self, case: Case) -> Ending:
-        """Run a case, and judge it."""
+        """Run a case, and judge it; one that a signal ended is none, and is run again."""
+        ending = self._run(case)
+        return self._run(case) if ending.fault == "exit code 130" else ending
+
+    def _run(self, case: Case) -> Ending:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         self._lay_out(case)
