@@ -15,20 +15,24 @@ _MOST: Final = 200
 def why_lost(trial: Any) -> str:
     """Why the group of one of Tune's trials is gone, as far as is known."""
     error = _error_of(trial)
-    if isinstance(error, OutOfMemoryError) or _SHORT_OF_MEMORY in str(error):
+    said = f"{error} {getattr(error, 'cause', '')}"
+    if isinstance(error, OutOfMemoryError) or _SHORT_OF_MEMORY in said:
         return "Ray ended its process, as the memory of its machine was nearly used up"
-    if isinstance(error, RayActorError) or _DIED in str(error):
+    if isinstance(error, RayActorError) or _DIED in said:
         return "a process of it ended unexpectedly: killed, perhaps for memory, or crashed; or its machine is gone"
     if isinstance(error, RayTaskError):
         return _short(str(error.cause or error))
-    return _short(str(error)) if error is not None else "for an unknown reason"
+    return _short(str(error)) if error else "for an unknown reason"
 
 
-def _error_of(trial: Any) -> BaseException | None:
-    """What Tune has put aside in a file of its own, on this machine."""
+def _error_of(trial: Any) -> BaseException | str | None:
+    """What Tune has put aside in files of its own, on this machine: the error itself, or what it says."""
     with suppress(Exception):
         found = pickle.loads(Path(trial.pickled_error_file).read_bytes())
-        return found if isinstance(found, BaseException) else None
+        if isinstance(found, BaseException):
+            return found
+    with suppress(Exception):
+        return Path(trial.error_file).read_text("utf-8", "replace")
     return None
 
 
