@@ -56,6 +56,13 @@ def test_a_strange_file_is_named_and_skipped(tmp_path: Path, file: Path, change,
         assert read_trials(tmp_path).num_rows == 0
 
 
+def test_rows_that_unpack_without_end_are_not_unpacked(tmp_path: Path, file: Path) -> None:
+    many = {name: pa.array([value] * 1_000_000) for name, value in ROW.items()}
+    pq.write_table(pa.table(many), file, compression="zstd")
+    with pytest.warns(DamagedFileWarning, match="it says that it holds 1,000,000 rows of "):
+        assert read_trials(tmp_path).num_rows == 0
+
+
 def test_what_a_later_release_adds_is_no_damage(tmp_path: Path, file: Path) -> None:
     table = pq.ParquetFile(file).read()
     table = table.append_column("later", pa.array([7])).append_column("much_later", pa.array([[1, 2]]))
