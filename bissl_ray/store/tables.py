@@ -17,7 +17,6 @@ from bissl_ray.store.paths import StoredFile, is_as_written
 from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
 from bissl_ray.store.sound import check_folder, sound
 
-
 _MOST_UNPACKED: Final = 200
 _ALWAYS_UNPACKED: Final = 64 * 2**20  # bytes
 
