@@ -129,7 +129,8 @@ def read_inert(source: Path) -> tuple[Any, tuple[str, ...]]:
     """
     seen: dict[str, None] = {}
 
-    class Unpickler(pickle.Unpickler):
+    # Python's own: the compiled one makes room for as many parts as a file says that it has.
+    class Unpickler(pickle._Unpickler):
         _given: Callable[[Any], Any]
 
         @property

@@ -7,7 +7,7 @@ person waits for.
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +16,9 @@ from pyarrow.fs import FileSystem
 from bissl_ray.store.paths import StoredFile, is_as_written
 from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
 from bissl_ray.store.sound import check_folder, sound
+
+_MOST_UNPACKED: Final = 200
+_ALWAYS_UNPACKED: Final = 64 * 2**20  # bytes
 
 
 def repeated_text(value: str, length: int) -> pa.StringArray:
@@ -107,7 +110,13 @@ def to_parquet(table: pa.Table) -> bytes:
 
 def from_parquet(content: pa.Buffer) -> pa.Table:
     """The table of a Parquet file (raises OSError, pyarrow.ArrowException: it is damaged)."""
-    return pq.ParquetFile(pa.BufferReader(content)).read()
+    file = pq.ParquetFile(pa.BufferReader(content))
+    facts = file.metadata
+    unpacked = sum(facts.row_group(place).total_byte_size for place in range(facts.num_row_groups))
+    # A row has moments and figures that no other has: no packing makes a byte of it.
+    if facts.num_rows > content.size or unpacked > _MOST_UNPACKED * content.size + _ALWAYS_UNPACKED:
+        raise OSError(f"it says that it holds {facts.num_rows:,} rows of {unpacked:,} bytes, in {content.size:,}")
+    return file.read()
 
 
 def unify(tables: Sequence[pa.Table], kind: RowKind) -> pa.Table:

@@ -4,6 +4,7 @@ import collections
 import io
 import json
 import pickle
+import resource
 import struct
 import zipfile
 from pathlib import Path
@@ -229,6 +230,14 @@ def test_an_archive_that_unpacks_to_the_hundredfold_is_not_unpacked(tmp_path: Pa
     monkeypatch.setattr(torch, "load", None)
     said = refusal(tmp_path / "bomb.pth")
     assert "bytes that unpacks to 84," in said and "made to fill the memory" in said
+
+
+def test_no_room_is_made_for_parts_that_there_are_not(tmp_path: Path) -> None:
+    put = b"r" + struct.pack("<I", 2**31)  # as number two billion of what was read so far
+    (tmp_path / "x.pth").write_bytes(zipped(FOREIGN + b"}" + put))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "holds an empty dict" in refusal(tmp_path / "x.pth")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
 
 
 def test_an_archive_whose_parts_lie_in_one_another(tmp_path: Path) -> None:
