@@ -35,7 +35,10 @@ UNSOUND = {
     "lists": (lambda t: changed(t, "seed", pa.array([[1]])), "column 'seed' holds list"),
     "bytes": (lambda t: changed(t, "git", pa.array([b"x"])), "column 'git' holds binary, expected string"),
     "setting": (lambda t: changed(t, "param_lower_lr", pa.array([{"a": 1}])), "'param_lower_lr' holds struct"),
-    "exact": (lambda t: changed(t, "param_lower_lr", pa.array([2**60])), "'param_lower_lr' holds a whole number beyond"),
+    "exact": (
+        lambda t: changed(t, "param_lower_lr", pa.array([2**60])),
+        "'param_lower_lr' holds a whole number beyond",
+    ),
     "large": (lambda t: changed(t, "seed", pa.array([2**63], pa.uint64())), "column 'seed' holds what is no int64"),
     "word": (
         lambda t: changed(t, "status", pa.array(["done"])),
