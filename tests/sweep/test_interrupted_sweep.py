@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import pty
+import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from bissl_ray.preflight.doctor.check import check_storage
 from bissl_ray.store import read_reports, read_trials, to_rows
 from bissl_ray.store.schema import KEYS
-from tests.cli.command import checkpoint, run, start, tiny_space
+from tests.cli.command import checkpoint, environment, run, start, tiny_space
 
 pytestmark = pytest.mark.ray
 
@@ -72,8 +75,33 @@ def test_interrupt_and_resume(tmp_path: Path, number: signal.Signals) -> None:
     assert not check_storage(str(storage)).damaged
 
 
+def test_a_terminal_that_closes_ends_it_in_order(tmp_path: Path) -> None:
+    """All that it runs on the terminal is told, and nothing can be printed any more."""
+    storage, mark = tmp_path / "runs", f"closed-{os.getpid()}"
+    space = tiny_space(tmp_path, protocol=FEW)
+    asked = [*SWEEP, checkpoint(tmp_path), "--space", space, "--name", "closed"]
+    driver, terminal = pty.fork()
+    if not driver:
+        os.chdir(tmp_path)
+        command = [sys.executable, "-m", "bissl_ray", *map(str, asked)]
+        os.execve(sys.executable, command, environment(BISSL_TEST=mark, TERM="xterm"))
+    deadline = time.monotonic() + 120
+    while not some_trials(seen := to_rows(read_reports(storage))):
+        assert time.monotonic() < deadline and os.waitpid(driver, os.WNOHANG) == (0, 0)
+        if select.select([terminal], [], [], 0.1)[0]:
+            os.read(terminal, 65536)
+    os.close(terminal)
+    _, status = os.waitpid(driver, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert processes("", mark) == []
+    kept = {told(row) for row in to_rows(read_reports(storage))}
+    assert {told(row) for row in seen} <= kept
+    assert not list(storage.glob("sweeps/closed/lock-*")), "it is given back"
+    assert not (storage / "sweeps/closed/ray.log").exists(), "Ray had nothing to say"
+
+
 def processes(title: str, mark: str) -> list[int]:
-    """Ray processes of this test's own cluster, by their title."""
+    """Processes of this test's own sweep, by their title."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
