@@ -62,7 +62,8 @@ REFUSED = {
     "tasks": [
         (["--detector", "yolo"], "--detector"),
         (["--size", "2000"], "bench --size: image_size: found 2000, expected a value less than or equal to 1024"),
-        (["--lower-batch", HUGE], "from the 900 images of digits: lower --lower-batch"),
+        (["--lower-batch", "1000"], "from the 900 images of digits: lower --lower-batch"),
+        (["--lower-batch", HUGE], "lower_batch: found 100000000000000000000, expected one that a real number holds"),
         (["--upper-steps", HUGE], "--upper-steps"),
     ],
     "train": [
