@@ -71,7 +71,7 @@ def began_at(trial: str, step: str) -> int:
 
 def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Mapping[str, Any]]) -> list[Record]:
     """Rebuild the records from the rows of the store, in the order in which the trials were proposed."""
-    records = {}
+    records, trials = {}, list(trials)
     for row in sorted(trials, key=lambda row: (row["started_at"], row["trial"])):
         records[row["trial"]] = Record(
             trial=row["trial"],
@@ -86,8 +86,12 @@ def records_from_store(trials: Iterable[Mapping[str, Any]], reports: Iterable[Ma
             test_metric=row["test_metric"],
             seconds=row["seconds"],
         )
+    rows = {row["trial"]: row for row in trials}
     for row in reports:
         known = records.get(row["trial"])
         if known is not None and row["stage"] in ALIGNING and row["objective"] is not None:
             known.curve[row["alternation"]] = row["objective"]
+            if not known.ended and row["alternation"] == known.at > (rows[known.trial].get("alternations") or 0):
+                # A report is on disk before the row that says what its trial has come to by it.
+                known.objective, known.seconds = row["objective"], row["seconds"]
     return list(records.values())

@@ -159,5 +159,5 @@ def _run(ready: Ready, document: StageDocument, place: Place, view: View, stop_a
     write("complete", result=end.result)
     if ready.start is not None:
         remove_file(order.storage, order.start)
-    SavedProgress(order.storage, order.folder).clear()  # of a run that ends before its end
+    SavedProgress(order.storage, order.folder).clear()
     return end

@@ -3,20 +3,31 @@
 A holder has a folder of its own beside its claim. What it writes is written there and moved to its place; what it
 removes is moved there first. Who takes the sweep from it moves that folder away, after which neither can succeed any
 more, however long the holder stood still between looking and doing. An object store moves nothing: there the holder
-looks whether it holds the sweep, and writes.
+looks whether it holds the sweep, and writes. What comes to its place so late is outranked: who takes the sweep stamps
+its rows later than that holder could have.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 from pyarrow.fs import FileSystem
 
 from bissl_ray.store.filesystem import atomic_write, delete_if_there, moves, write_aside
 
+EVER: Final = datetime.min.replace(tzinfo=UTC)
+"""Before any row."""
+
 
 class Files(Protocol):
-    """Writes and removes the files of a folder that several may want to write in."""
+    """Writes and removes the files of a folder that several may want to write in.
+
+    Attributes:
+        after: rows are to be stamped later than this.
+    """
+
+    after: datetime
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file, which appears whole (raises OSError, and RunFailedError: it may not any more)."""
@@ -30,6 +41,7 @@ class Anyones:
 
     def __init__(self, filesystem: FileSystem) -> None:
         self._filesystem = filesystem
+        self.after = EVER
 
     def write(self, path: str, data: bytes) -> None:
         """Write it."""
@@ -52,6 +64,7 @@ class Holders:
             check: raises RunFailedError where it has.
         """
         self._filesystem, self._own, self._check = filesystem, own, check
+        self.after = EVER
         self._moves = moves(filesystem)
         if self._moves:
             filesystem.create_dir(own, recursive=True)

@@ -13,18 +13,24 @@ more rows, and ends; and what it had begun to write can't get to its place (`sto
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from pyarrow.fs import FileSystem, FileType
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from bissl_ray.errors import BadInputError, RunFailedError
-from bissl_ray.store.fence import Holders
+from bissl_ray.store.fence import EVER, Holders
 from bissl_ray.store.filesystem import atomic_write, delete_if_there, listed, moves, open_storage, remove_asides
 from bissl_ray.world import Process, world
 
 _BEAT_S: Final = 5.0
 _LEASE_S: Final = 30.0
+_LATE: Final = timedelta(minutes=5)
+"""After it renewed its claim for the last time, a holder has written its last row: half a minute later by who watched
+it, and some more, for a storage may have refused it the renewal for a while."""
+_LATEST_S: Final = 2.0**32
+"""No clock says more, for some eighty years."""
 _LOOK_S: Final = 0.2
 _CLAIM: Final = "lock-"
 _VOID: Final = ".void"
@@ -42,7 +48,7 @@ class Claim(BaseModel):
         started: when that was started, as its system counts; None: not known.
         beat: how often it has been renewed.
         holding: whether it has gone in; False: it looks whether others want to.
-        renewed_at: when, seconds since the epoch: for people.
+        renewed_at: when, seconds since the epoch by its own clock.
         version: of the file's shape.
     """
 
@@ -52,7 +58,7 @@ class Claim(BaseModel):
     started: int | None = None
     beat: int = 0
     holding: bool = True
-    renewed_at: float
+    renewed_at: float = Field(ge=0, le=_LATEST_S)
     version: int = 2
 
 
@@ -195,6 +201,7 @@ def locked(storage: str, folder: str, what: str, on_loss: Callable[[str], None] 
             # One with a larger token withdraws when it looks, or was in before this one was written.
             world().sleep(_LOOK_S)
         held.goes_in()
+        held.files.after = _latest(filesystem, f"{base}/{folder}")
         remove_asides(filesystem, f"{base}/{folder}", spared=_CLAIM)
         yield held
     finally:
@@ -252,6 +259,16 @@ def _bury(filesystem: FileSystem, path: str) -> None:
     atomic_write(filesystem, path + _VOID, b"")
     with suppress(OSError):  # left over: what its holder was writing
         filesystem.delete_dir(taken)
+
+
+def _latest(filesystem: FileSystem, folder: str) -> datetime:
+    """How late, by its own clock, another machine whose claim is void may have stamped what gets here yet."""
+    if moves(filesystem):
+        return EVER  # nothing does
+    marks = (file.path for file in listed(filesystem, folder) if file.path.endswith(f".json{_VOID}"))
+    claims = (_read(filesystem, path.removesuffix(_VOID)) for path in marks)
+    elsewhere = (claim for claim in claims if claim is not None and not _is_here(claim))
+    return max((datetime.fromtimestamp(claim.renewed_at, UTC) + _LATE for claim in elsewhere), default=EVER)
 
 
 def _own(path: str) -> str:

@@ -1,9 +1,9 @@
 """Writes the trials and reports of one sweep as they come, so that a killed process loses nearly nothing."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -84,7 +84,7 @@ class SweepWriter:
             PARAMETER_PREFIX + name: PARAMETER_TYPES[type_] for name, type_ in parameters.items()
         }
         self._trials: dict[str, Row] = {}
-        self._last_stamp = datetime.min.replace(tzinfo=UTC)
+        self._last_stamp = self._hand.after
         self._load(read_trials(storage, dataset, sweep, surely=True))
         self._filesystem.create_dir(sweep_folder(self._base, dataset, sweep), recursive=True)
         there = {kind: list_files(self._filesystem, self._base, kind, dataset, sweep) for kind in COLUMNS}
@@ -93,6 +93,8 @@ class SweepWriter:
         self._files: dict[RowKind, int] = {kind: len(files) for kind, files in there.items()}
         self._last_stamp = max([self._last_stamp, *(named_at(f.path) for files in there.values() for f in files)])
         self._waiting: dict[RowKind, list[Row]] = {"trials": [], "reports": []}
+        self._to_do: list[Callable[[], None]] = []
+        """What follows when the rows that wait are on disk."""
         self._rows_changed = world().condition()
         self._writing = world().lock()
         self._closing = world().event()
@@ -120,11 +122,12 @@ class SweepWriter:
         with self._rows_changed:
             return [empty | row | path for row in self._trials.values()]
 
-    def trial(self, row: Mapping[str, Any]) -> None:
+    def trial(self, row: Mapping[str, Any], then: Callable[[], None] | None = None) -> None:
         """Write a trial, or change one: columns that `row` leaves out keep the value last known.
 
         Args:
             row: columns of a trial; `trial` always, `status`, `phase` and `step` the first time.
+            then: called by the writing thread when the row is on disk; what it raises of a storage is let go.
 
         Raises:
             ValueError: an unknown column, a value that doesn't fit, or a missing column; nothing is written.
@@ -138,6 +141,7 @@ class SweepWriter:
             whole |= {"updated_at": self._stamp(), "schema_version": SCHEMA_VERSION}
             self._trials[whole["trial"]] = whole
             self._waiting["trials"].append(whole)
+            self._to_do += [] if then is None else [then]
             self._rows_changed.notify_all()
 
     def report(self, row: Mapping[str, Any]) -> None:
@@ -175,6 +179,7 @@ class SweepWriter:
         with self._writing:
             with self._rows_changed:
                 waiting, self._waiting = self._waiting, {kind: [] for kind in COLUMNS}
+                to_do, self._to_do = self._to_do, []
             trials, reports = waiting["trials"], waiting["reports"]
             told = {row["trial"] for row in reports} - self._written
             begun = {row["trial"]: row for row in reversed(trials) if row["trial"] in told}
@@ -190,12 +195,16 @@ class SweepWriter:
                         "trials": trials + self._waiting["trials"],
                         "reports": reports + self._waiting["reports"],
                     }
+                    self._to_do = to_do + self._to_do
                 self._trouble = error
                 if self._failing_since is None:
                     self._failing_since = world().monotonic()
                 raise
             self._trouble = self._failing_since = None
             self._pauses = Pauses()
+        for do in to_do:
+            with suppress(OSError):  # a file too many is left behind
+                do()
 
     def close(self) -> None:
         """Write what waits, merge the sweep's files and stop the thread. Closing twice does nothing.

@@ -4,7 +4,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 from ray import tune
@@ -327,9 +326,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         record.seconds = result.get("seconds", record.seconds)
         if record.step == Step.SEARCH:
             self._flight.proposals.tell(record)
-        if status not in (Status.COMPLETE, Status.PAUSED):
-            with suppress(OSError):  # a storage that refuses for a moment: a file too many is left behind
-                self._flight.progress_of(record.trial).clear()
+        # A driver that is killed before the row is on disk has the trial go on from what it has saved, and tell again.
+        done = None if status == Status.PAUSED else self._flight.progress_of(record.trial).clear
         self._writer.trial(
             {
                 "trial": record.trial,
@@ -338,7 +336,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 "objective": objective,
                 "ended_at": None if status == Status.PAUSED else world().now(),
                 **{name: result[name] for name in _RESULT_COLUMNS if name in result},
-            }
+            },
+            then=done,
         )
 
     def show(self) -> None:
@@ -356,10 +355,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             explored, asked = self._planner.explored
             self._say_once(f"exploring ends after {explored} of {asked} trials: {self._planner.ended_because}")
         for record, reason in self._planner.settle():
-            with suppress(OSError):
-                self._flight.progress_of(record.trial).clear()
             ended = {"status": Status.PRUNED, "status_reason": reason, "ended_at": world().now()}
-            self._writer.trial({"trial": record.trial, **ended})
+            # Its last row may be older than its last report, where the driver before was killed between the two.
+            come_to = {"alternations": record.at, "objective": record.objective, "seconds": record.seconds}
+            done = self._flight.progress_of(record.trial).clear
+            self._writer.trial({"trial": record.trial, **come_to, **ended}, then=done)
             self.show()
 
     def _say_once(self, *lines: str) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +16,7 @@ from bissl_ray.progress import Alive, Decoding, Event, Note, Report, SweepProgre
 from bissl_ray.search.history import SweepOutcome, outcome_of
 from bissl_ray.store.documents import write_document
 from bissl_ray.sweep.job import sweep_job
-from bissl_ray.training.files import exists, write_tensors
+from bissl_ray.training.files import SavedProgress, exists, write_tensors
 from bissl_ray.training.order import Order
 from bissl_ray.workers.place import Here, OnCluster
 
@@ -132,7 +133,11 @@ def _provide_start(
         )
     )
     end = together.of(workers).run(order, _Pretraining(settings.pretrain_epochs, view), stopped)
-    return end.result is not None and exists(storage, start)
+    if end.result is None or not exists(storage, start):
+        return False
+    with suppress(OSError):  # a file too many
+        SavedProgress(order.storage, order.folder).clear()
+    return True
 
 
 class _Pretraining:

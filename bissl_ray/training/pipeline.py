@@ -73,7 +73,6 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
         raise
     finally:
         trial.data.close()
-    if worker.is_chief:
-        trial.clear_progress()
+    # What it has saved stays: whoever asked for it removes that once its end is on disk.
     account = trial.account
     return {**account.so_far, **account.again, "first_step_at": trial.data.first_batch_at, "ended_at": time.time()}

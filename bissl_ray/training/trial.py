@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -34,7 +34,6 @@ from bissl_ray.training.worker import Worker, in_step
 
 T = TypeVar("T")
 
-_CLEARING_S: Final = 60.0
 _STATISTICS: Final = {
     "pretrained": "running statistics of pretraining",
     "aligned": "running statistics re-estimated on views of the pretext pool",
@@ -250,11 +249,6 @@ class Trial:
             return self._patiently(partial(read_tensors, self.order.storage, path), path.rpartition("/")[2])
         except DamagedTensorsError as error:
             raise in_step(error) from None
-
-    def clear_progress(self) -> None:
-        """Remove what it would go on from: it is over. A storage that refuses keeps a file too many."""
-        with suppress(OSError):
-            patiently(self.progress.clear, lambda why: self._tell(Alive(why)), "to remove a file", _CLEARING_S)
 
     # What it comes to
 

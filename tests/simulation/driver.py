@@ -17,12 +17,14 @@ from bissl_ray.store.lock import locked
 from bissl_ray.store.paths import sweep_documents
 from bissl_ray.sweep.parts import Parts, parts_of
 from bissl_ray.words import Step
-from bissl_ray.workers.group import OVER
+from bissl_ray.workers.group import ALIVE, OVER
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.shape import GroupShape
 from tests.simulation.clockwork import SimProcess, SimWorld
 from tests.simulation.groups import Actor
 
+_GATHERS_S = 1.0
+"""So long rows may have waited for company before the first try."""
 SHAPE = GroupShape(workers=1, cpus_per_worker=1, use_gpu=False, run_dir="")
 
 
@@ -57,6 +59,17 @@ class Driver:
         self.on_enter: Callable[[Driver], None] = lambda driver: None
         self.heard: Callable[[Any, dict[str, Any]], None] = lambda order, result: None
         self.process: SimProcess = around.spawn(machine, name, self._main)
+
+    @property
+    def has_not_written_since(self) -> float | None:
+        """Since when the storage had refused its rows when it ended, as it said all the while; None: it had not.
+
+        A driver that is killed then takes with it what was told to it alone, where trials could not save that either.
+        """
+        if self.parts is None or not (self.process.dead or self.ended):
+            return None
+        since = self.parts.recorder._writer._failing_since
+        return None if since is None else since - _GATHERS_S
 
     def _main(self) -> None:
         request = self.document.request
@@ -165,7 +178,7 @@ class Driver:
             result["done"] = True
         parts.recorder.on_trial_result(iteration, [], trial, result)
         trial.last_result = result
-        if OVER not in result and running is not None:
+        if OVER not in result and ALIVE not in result and running is not None:
             self.heard(running.order, result)
         if decision == TrialScheduler.STOP:
             parts.scheduler.on_trial_complete(None, trial, flatten_dict(result))

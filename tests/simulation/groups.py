@@ -1,10 +1,13 @@
 """A worker group in a simulated world: the real mailbox, loop and saved progress; only the training is a formula."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
-from bissl_ray.progress import Sender, TrialPausedError
+from bissl_ray.progress import Alive, Sender, TrialPausedError
+from bissl_ray.store.patience import patiently
 from bissl_ray.training.account import Account
 from bissl_ray.training.files import SavedProgress, inherited_file, read_tensors, write_tensors
 from bissl_ray.training.order import Order
@@ -13,6 +16,8 @@ from bissl_ray.workers.group import TrialRunner, WorkerGroup
 from bissl_ray.workers.loop import _run_one, _Speaker
 from bissl_ray.world import world
 from tests.simulation.clockwork import SimProcess, SimWorld
+
+T = TypeVar("T")
 
 METRIC = "validation_top1"
 STEPS = 3
@@ -36,33 +41,41 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
     around = world()
     assert isinstance(around, SimWorld)
     account, progress = Account(worker, sender, METRIC), SavedProgress(order.storage, order.folder)
+
+    def patient(do: Callable[[], T]) -> T:
+        return patiently(do, lambda why: sender.send(Alive(why)), "what is asked of it")
+
+    def read(path: str) -> dict[str, Any] | None:
+        return patient(partial(read_tensors, order.storage, path))
+
     if order.stages == ("test",):
-        model = read_tensors(order.storage, order.start)
+        model = read(order.start)
         assert model is not None and model["of"] == tuned(order), "the test looks at another run's model"
         return {**account.so_far, "test_metric": value(order, 100)}
     stage, done = order.stages[0], 0
-    saved = progress.load()
+    saved = patient(progress.load)
     if saved is not None and saved["stage"] in order.stages and saved["identity"] == order.identity:
         account.go_on(saved["totals"], saved["seconds"], saved["told"])
         stage, done = saved["stage"], saved["state"]
     elif order.inherits:
-        handed = read_tensors(order.storage, inherited_file(order.folder))
+        handed = read(inherited_file(order.folder))
         assert handed is not None
         stage, done = handed["stage"], handed["state"]
 
     if stage == order.stages[0] == "finetune":
-        model = read_tensors(order.storage, order.start)
+        model = read(order.start)
         assert model is not None and model["of"] == repr(order.settings.lower_lr), "it starts from another's model"
 
     def save(stage: str, state: int, surely: bool = False) -> None:
         if not surely and not (progress.due and around.random.random() < 0.7):
             return
         where = {"stage": stage, "state": state, "identity": order.identity, "told": account.told}
-        try:
-            progress.save({**where, "seconds": account.seconds, "totals": account.totals})
-        except OSError:
-            if surely:
-                raise
+        keep = partial(progress.save, {**where, "seconds": account.seconds, "totals": account.totals})
+        if surely:
+            patient(keep)
+            return
+        with suppress(OSError):
+            keep()
 
     pace = around.random.choice([0.05, 0.5, 5.0])
     for name in order.stages[order.stages.index(stage) :]:
@@ -87,13 +100,13 @@ def run_order(order: Order, worker: Worker, sender: Sender) -> dict[str, Any]:
                     raise TrialPausedError
         done = 0
         if name == "bissl":
-            write_tensors(order.storage, f"{order.folder}/aligned.pt", {"of": repr(order.settings.lower_lr)})
+            aligned = {"of": repr(order.settings.lower_lr)}
+            patient(partial(write_tensors, order.storage, f"{order.folder}/aligned.pt", aligned))
         if name == "finetune" and order.keep_models:
-            write_tensors(order.storage, f"{order.folder}/finetuned.pt", {"of": tuned(order)})
+            patient(partial(write_tensors, order.storage, f"{order.folder}/finetuned.pt", {"of": tuned(order)}))
         following = order.stages[order.stages.index(name) + 1 :]
         if following:
             save(following[0], 0)
-    progress.clear()
     return {**account.so_far, **account.again}
 
 
