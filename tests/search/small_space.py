@@ -42,6 +42,7 @@ def store_rows(records: list[Record], space: SearchSpace) -> tuple[list[dict[str
             },
             "objective": record.objective,
             "seconds": record.seconds,
+            "alternations": max(record.curve, default=None),
             "test_metric": record.test_metric,
             "started_at": begin + timedelta(seconds=number),
             **{f"param_{name}": value for name, value in space.settings(record.point).model_dump().items()},
@@ -49,7 +50,7 @@ def store_rows(records: list[Record], space: SearchSpace) -> tuple[list[dict[str
         for number, record in enumerate(records)
     ]
     reports = [
-        {"trial": record.trial, "stage": "bissl", "alternation": alternation, "objective": objective}
+        {"trial": record.trial, "stage": "bissl", "alternation": alternation, "objective": objective, "seconds": None}
         for record in records
         for alternation, objective in record.curve.items()
     ]

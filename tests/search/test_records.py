@@ -51,13 +51,26 @@ def test_no_clipping_stays_no_clipping():
 def test_a_curve_has_bissl_objectives_only():
     trials, _ = store_rows([record()], space())
     reports = [
-        {"trial": "t000", "stage": "bissl", "alternation": 2, "objective": 0.2},
-        {"trial": "t000", "stage": "bissl", "alternation": 1, "objective": 0.1},
+        {"trial": "t000", "stage": "bissl", "alternation": 2, "objective": 0.2, "seconds": 2.0},
+        {"trial": "t000", "stage": "bissl", "alternation": 1, "objective": 0.1, "seconds": 1.0},
         {"trial": "t000", "stage": "bissl", "alternation": 3, "objective": None},
         {"trial": "t000", "stage": "finetune", "alternation": None, "objective": 0.9},
         {"trial": "unknown", "stage": "bissl", "alternation": 1, "objective": 0.9},
     ]
     assert records_from_store(trials, reports)[0].curve == {1: 0.1, 2: 0.2}
+
+
+@pytest.mark.parametrize(("status", "found"), [("paused", 0.2), ("running", 0.2), ("pruned", 0.1)])
+def test_a_report_that_is_newer_than_its_trials_row_says_what_the_trial_has_come_to(status, found):
+    """A driver that is killed has written the one and not the other; who has ended is as its row says."""
+    trials, _ = store_rows([record(status=status, objective=0.1, seconds=3.0, curve={1: 0.1})], space())
+    reports = [
+        {"trial": "t000", "stage": "bissl", "alternation": at, "objective": at / 10, "seconds": 3.0 * at}
+        for at in (1, 2)
+    ]
+    for told in (reports, reversed(reports)):
+        (rebuilt,) = records_from_store(trials, told)
+        assert (rebuilt.objective, rebuilt.seconds, rebuilt.at) == (found, 30 * found, 2)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from typing import Final
 from unittest.mock import patch
 
 from bissl_ray.search.forecast import Forecast
-from bissl_ray.store import fence, lock, reader, schema, tables
+from bissl_ray.store import fence, lock, reader, schema, tables, writer
 from bissl_ray.training.account import Account
 from bissl_ray.training.order import Order
+from bissl_ray.words import Status
 
 
 @contextmanager
@@ -73,6 +74,42 @@ def forecast_of_none() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def late_rows_that_count() -> Iterator[None]:
+    """Who takes a sweep on an object store stamps its rows no later than who stood still could have."""
+    with patch.object(lock, "_latest", lambda filesystem, folder: fence.EVER):
+        yield
+
+
+@contextmanager
+def checkpoint_removed_too_soon() -> Iterator[None]:
+    """What a trial would go on from is removed before it is on disk that the trial has ended."""
+    trial = writer.SweepWriter.trial
+
+    def soon(self, row, then=None):  # type: ignore[no-untyped-def]
+        if then is not None:
+            then()
+        trial(self, row)
+
+    with patch.object(writer.SweepWriter, "trial", soon):
+        yield
+
+
+@contextmanager
+def ends_as_its_last_row_says() -> Iterator[None]:
+    """A trial that ends at a rung without having run again has come as far as its row says, not its reports."""
+    trial = writer.SweepWriter.trial
+
+    def ends(self, row, then=None):  # type: ignore[no-untyped-def]
+        own = dict(row)
+        if own.get("status") == Status.PRUNED and "workers" not in own:
+            own.pop("alternations", None)
+        trial(self, own, then)
+
+    with patch.object(writer.SweepWriter, "trial", ends):
+        yield
+
+
 PLANTED: Final[Mapping[str, Callable[[], AbstractContextManager[None]]]] = {
     function.__name__.replace("_", "-"): function
     for function in (
@@ -83,5 +120,8 @@ PLANTED: Final[Mapping[str, Callable[[], AbstractContextManager[None]]]] = {
         checkpoint_of_anybody,
         files_left_out,
         forecast_of_none,
+        late_rows_that_count,
+        checkpoint_removed_too_soon,
+        ends_as_its_last_row_says,
     )
 }

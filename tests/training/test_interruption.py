@@ -107,11 +107,17 @@ def test_a_damaged_start_is_named(tmp_path):
         run(order(tmp_path))
 
 
-def test_a_finished_trial_leaves_models_and_no_progress(tmp_path):
+def test_a_finished_trial_leaves_models_and_what_it_would_go_on_from(tmp_path):
     write_start(tmp_path)
     what = order(tmp_path, stages=("head", "bissl"))
     result = run(what)
-    assert SavedProgress(what.storage, what.folder).load() is None
+    # Whoever asked for it clears that when its end is on disk; asked for once more before, it comes to the same.
+    progress = SavedProgress(what.storage, what.folder)
+    assert progress.load() is not None
+    again = run(what)
+    assert (again["objective"], again["hvps"]) == (result["objective"], result["hvps"])
+    progress.clear()
+    assert progress.load() is None
     assert sorted(path.name for path in (tmp_path / what.folder).iterdir()) == ["aligned.pt"]
     loaded = load_checkpoint(tmp_path / result["checkpoint"])
     assert loaded.backbone and loaded.pretext and loaded.metadata["trial"] == what.trial
@@ -204,7 +210,8 @@ def test_a_trial_that_takes_over_goes_on_as_the_other_would_have(tmp_path):
     # What the donor had spent stays the donor's.
     assert found["hvps"] == sum(row["hvps"] for row in after) < expected["hvps"]
     assert found["alternations"] == 3
-    assert not handed.has("t000-1")  # its end has cleared it
+    SavedProgress(heir.storage, heir.folder).clear()
+    assert not handed.has("t000-1")
 
 
 def test_a_trial_that_takes_over_steps_at_its_own_rates(tmp_path):
