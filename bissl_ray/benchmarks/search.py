@@ -87,7 +87,7 @@ def _run(task: Surrogate, space: SearchSpace, warm: Sequence[WarmSource], drawn:
     planner = Planner(
         protocol, proposals, lambda n: [{}] * n, only=only, rungs=Rungs(protocol, task.alternations) if pauses else None
     )
-    asha = ExploreASHA(protocol, task.alternations, 1)
+    asha = ExploreASHA(protocol, task.alternations)
     curves: dict[str, Any] = {}
     spent, found = 0, Found([], [], 0)
     while (plan := planner.next()) is not None and plan.step == Step.SEARCH:

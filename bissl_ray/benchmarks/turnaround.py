@@ -116,7 +116,7 @@ def _trainer_per_trial(orders: list[Order], shape: GroupShape) -> Turnaround:
         return True
 
     for order in orders:
-        run_with_messages(_run_one, {"order": order}, shape, name=f"{order.trial}-alone", on_message=take)
+        run_with_messages(_run_one, {"order": order}, lambda: shape, name=f"{order.trial}-alone", on_message=take)
     return _turnaround("TorchTrainer started per trial", begin, marks)
 
 

@@ -21,10 +21,12 @@ from bissl_ray.search.planner import Planner
 from bissl_ray.store.fence import Files
 from bissl_ray.sweep.parts import parts_of
 from bissl_ray.sweep.recorder import Recorder
+from bissl_ray.sweep.room import RoomNow
 from bissl_ray.workers import ray_log
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.message_line import MessageLine
+from bissl_ray.workers.nodes import this_node
 from bissl_ray.workers.place import OnCluster
 from bissl_ray.workers.shape import GroupShape
 
@@ -60,7 +62,10 @@ def run_experiment(
         The planner with all records.
     """
     request = document.request
-    with parts_of(document, storage, place.slots, place.gpus, view, stopped, budget, files) as parts:
+    with (
+        RoomNow(place).looked_up() as room,
+        parts_of(document, storage, room, place.gpus, view, stopped, budget, files) as parts,
+    ):
         recorder = parts.recorder
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
@@ -95,10 +100,15 @@ def run_experiment(
 
 
 def group_resources(shape: GroupShape) -> tune.PlacementGroupFactory:
-    """What Tune reserves for one worker group."""
-    # One worker runs inside the Tune actor; several have a placement group of their own, made by Ray Train.
-    bundle = shape.worker_resources if shape.workers == 1 else _TUNE_ACTOR
-    return tune.PlacementGroupFactory([bundle])
+    """What Tune reserves for one worker group; connected to Ray.
+
+    One worker runs inside the Tune actor. Several have a placement group of their own, made by Ray Train, and the actor
+    that owns them, with their mailbox and Train's controller, lives on this process's node as long as that has memory
+    for it: a machine that is lost then takes workers alone with it.
+    """
+    if shape.workers == 1:
+        return tune.PlacementGroupFactory([shape.worker_resources])
+    return tune.PlacementGroupFactory([_TUNE_ACTOR], strategy="STRICT_PACK", _soft_target_node_id=this_node())
 
 
 def _trial_name(trial: tune.experiment.Trial) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
+from bissl_ray.workers.group import NoRoomError
+
 _SHORT_OF_MEMORY: Final = "low on memory"
 _DIED: Final = "died unexpectedly"
 _MOST: Final = 200
@@ -23,6 +25,11 @@ def why_lost(trial: Any) -> str:
     if isinstance(error, RayTaskError):
         return _short(str(error.cause or error))
     return _short(str(error)) if error else "for an unknown reason"
+
+
+def had_no_room(trial: Any) -> bool:
+    """Whether the group of one of Tune's trials never came up, or not again, for want of room on the cluster."""
+    return isinstance(getattr(_error_of(trial), "cause", None), NoRoomError)
 
 
 def _error_of(trial: Any) -> BaseException | str | None:

@@ -22,6 +22,7 @@ from bissl_ray.store.fence import Files
 from bissl_ray.store.paths import trial_folder
 from bissl_ray.sweep.lost import take_up
 from bissl_ray.sweep.recorder import Recorder
+from bissl_ray.sweep.room import Room
 from bissl_ray.sweep.scheduler import ExploreASHA
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.sweep.silence import Silence
@@ -58,7 +59,7 @@ class Parts:
 def parts_of(
     document: SweepDocument,
     storage: str,
-    slots: int,
+    room: Room,
     gpus: float,
     view: View,
     stopped: Interrupt,
@@ -70,7 +71,7 @@ def parts_of(
     Args:
         document: what was asked for, and the pretrained models that trials start from.
         storage: storage URI or absolute path.
-        slots: trials that run at a time.
+        room: for how many trials at a time there is room.
         gpus: that they take, in all.
         view: shows progress.
         stopped: whether to stop; asked to when no trial could succeed.
@@ -83,13 +84,13 @@ def parts_of(
     for line in take_up(replayed, storage, request.name):
         view.show(Note(line))
     with _writer(document, storage, files) as writer:
-        flight = InFlight(planner, proposals, writer, slots, partial(_progress_of, storage, request.name))
+        flight = InFlight(planner, proposals, writer, room, partial(_progress_of, storage, request.name))
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
         yield Parts(
             planner=planner,
             proposals=proposals,
             searcher=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
-            scheduler=ExploreASHA(request.space.protocol, request.space.largest("alternations"), slots, explored),
+            scheduler=ExploreASHA(request.space.protocol, request.space.largest("alternations"), explored),
             recorder=Recorder(
                 flight, forecast_of(document, planner), Silence(request.space.protocol), view, stopped.ask
             ),

@@ -17,7 +17,7 @@ from bissl_ray.store import REPORT_COLUMNS
 from bissl_ray.store.documents import git_state, versions
 from bissl_ray.store.filesystem import reason as words_of
 from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row, report_key
-from bissl_ray.sweep.losses import why_lost
+from bissl_ray.sweep.losses import had_no_room, why_lost
 from bissl_ray.sweep.searcher import InFlight
 from bissl_ray.sweep.silence import Silence
 from bissl_ray.training.sparing import once_more
@@ -82,6 +82,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._forecast = forecast
         self._silence = silence
         self._hung: dict[str, str] = {}
+        self._left: dict[str, str] = {}
         self._waiting: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
         self._behind: list[tuple[Record, Mapping[str, Any]]] = []
@@ -179,19 +180,27 @@ class Recorder(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial whose worker group is lost, with its process or its machine: not the trial's fault.
 
-        It goes on from its own checkpoint, as when a worker of several is lost, and is failed after so many times.
+        It goes on from its own checkpoint, as when a worker of several is lost, and is failed after so many times. To
+        leave a machine that will be taken away, or to find no room, is no attempt.
         """
         hung = self._hung.pop(trial.trial_id, None)
         running = self._flight.running.get(trial.trial_id)
         if running is None:
             return
         lost, why = running.plan.record.trial, hung or why_lost(trial)
-        self._losses[lost] += 1
+        left, no_room = self._left.pop(trial.trial_id, None), had_no_room(trial)
+        counts = left is None and not no_room
+        self._losses[lost] += counts
         self._attempts.pop(lost, None)
         self._took(trial)
-        if self._losses[lost] < MOST_ATTEMPTS:
+        if not counts or self._losses[lost] < MOST_ATTEMPTS:
             self._flight.running.pop(trial.trial_id)
             self._planner.ended(running.plan)
+        if left is not None:
+            self._view.show(Note(f"{lost} leaves {left}: it goes on in another group"))
+        elif no_room:
+            self._say_once(f"the cluster has no room for the workers of {lost}: it waits, and goes on when there is")
+        elif self._losses[lost] < MOST_ATTEMPTS:
             attempt = f"attempt {self._losses[lost] + 1} of {MOST_ATTEMPTS}"
             what = f"{lost} has hung, {why}" if hung else f"lost the worker group of {lost} ({why})"
             self._view.show(Note(f"{what}: it goes on in another, {attempt}{pointer()}"))
@@ -228,13 +237,28 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                     self._hung[run] = why
                     end_at_once(actor)
 
+    def _leave(self, trials: list[Trial]) -> None:
+        """End the groups with something on a machine that will be taken away, before it is."""
+        actors = {
+            trial.trial_id: actor
+            for trial in trials
+            if trial.trial_id in self._flight.running
+            and trial.trial_id not in self._left
+            and (actor := trial.temporary_state.ray_actor) is not None
+        }
+        for run in self._flight.room.leaving(actors):
+            self._left[run] = "a machine that will be taken away"
+            end_at_once(actors[run])
+
     def _ended(self, trial: Trial, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
         running = self._flight.running.pop(trial.trial_id, None)
         if running is None:
             return
         climb, seconds = self._took(trial)
-        self._attempts.pop(running.plan.record.trial, None)
         plan = running.plan
+        if status != Status.FAILED:  # a look at the test split has no report that would have said so
+            self._tell_attempt(plan.record.trial, result)
+        self._attempts.pop(plan.record.trial, None)
         record = plan.record
         self._catch_up(record, result)
         if status == Status.FAILED and _STORAGE_REFUSES.search(reason or ""):
@@ -349,6 +373,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         """Know which of its steps Tune is at; say why the search changes; end the trials that it left at a rung."""
         self._iteration = iteration
         self._end_hung(trials)
+        self._leave(trials)
         self._settle_behind()
         self._say_once(*self._flight.proposals.dropped)
         if self._planner.ended_because is not None:
@@ -397,7 +422,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 failed=ledger.ended[Status.FAILED],
                 paused=len(ledger.paused),
                 elapsed=world().monotonic() - self._begin,
-                left=self._forecast.left(planner.to_come(), self._underway(), self._flight.slots),
+                left=self._forecast.left(planner.to_come(), self._underway(), self._flight.room.slots()),
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
                 objective_name=self._objective_name,
                 trials=lambda: self._writer.trials,

@@ -16,6 +16,7 @@ from bissl_ray.search.records import Record
 from bissl_ray.store.schema import Row
 
 _MOST_REMEMBERED: Final = 100
+_NO_LIMIT: Final = 2**31
 """Trials that Tune holds, from which on it forgets those that are over."""
 
 
@@ -25,13 +26,12 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
     A trial that has reached its last alternation has nothing left to save by stopping, so it is not stopped.
     """
 
-    def __init__(self, protocol: Protocol, alternations: int, slots: int, history: Iterable[Record] = ()):
+    def __init__(self, protocol: Protocol, alternations: int, history: Iterable[Record] = ()):
         """Set up, filling the rungs from what has run before.
 
         Args:
             protocol: grace and reduction factor.
             alternations: of the longest trial that there may be.
-            slots: worker groups to keep alive between trials.
             history: explore records of a resumed sweep, in the order proposed.
         """
         super().__init__(
@@ -48,7 +48,6 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             bracket.cutoff = partial(_cutoff, 1 - 1 / protocol.reduction_factor)
         self._dealt = Brackets(protocol, max(alternations, 1))
         self._stops = protocol.early_stopping and protocol.at_a_rung == "stop"
-        self._slots = slots
         self._caching = False
         for record in history:
             for alternation, objective in sorted(record.curve.items()):
@@ -64,8 +63,9 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             # Tune keeps a finished trial's actor only while another trial already waits for one, and one
             # besides. Our searcher proposes only when a group is free, so that Optuna knows all there is
             # to know: without this line, groups that end together would be torn down and started again.
-            # There is no public switch; the cache's own limit is raised instead.
-            tune_controller._actor_cache.increase_max(trial.placement_group_factory, self._slots)
+            # There is no public switch; the cache's own limit is raised instead, beyond any number of groups: machines
+            # may join while the sweep runs.
+            tune_controller._actor_cache.increase_max(trial.placement_group_factory, _NO_LIMIT)
             self._caching = True
         _forget_ended(tune_controller)
         if _explores(trial):

@@ -11,6 +11,7 @@ from bissl_ray.search.plans import Plan
 from bissl_ray.search.proposals import Proposals
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.schema import Row
+from bissl_ray.sweep.room import Room
 from bissl_ray.training.files import SavedProgress
 from bissl_ray.training.order import Order
 from bissl_ray.words import Step
@@ -31,7 +32,7 @@ class InFlight:
         planner: what is next; told of every end.
         proposals: told of every report and end of an explore trial.
         writer: of the sweep's Parquet files.
-        slots: trials that run at a time.
+        room: for how many trials at a time there is room.
         progress_of: the progress that a trial has saved, by its name.
         running: by Tune's trial identifier; an ended one is taken out.
     """
@@ -39,7 +40,7 @@ class InFlight:
     planner: Planner
     proposals: Proposals
     writer: SweepWriter
-    slots: int
+    room: Room
     progress_of: Callable[[str], SavedProgress]
     running: dict[str, Running] = field(default_factory=dict)
 
@@ -69,7 +70,7 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
         flight = self.flight
         if self._stopped():
             return str(Searcher.FINISHED)
-        if len(flight.running) >= flight.slots:
+        if len(flight.running) >= flight.room.slots():
             return None
         plan = flight.planner.next()
         if plan is None:

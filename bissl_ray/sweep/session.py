@@ -18,7 +18,9 @@ from bissl_ray.store.documents import write_document
 from bissl_ray.sweep.job import sweep_job
 from bissl_ray.training.files import SavedProgress, exists, write_tensors
 from bissl_ray.training.order import Order
+from bissl_ray.workers.launch import run_on_workers
 from bissl_ray.workers.place import Here, OnCluster
+from bissl_ray.workers.shape import GroupShape
 
 _OF_THE_MAKING: Final = (
     "model",
@@ -114,8 +116,11 @@ def _provide_start(
         write_tensors(storage, start, read.models.checkpoint(parts, metadata))
         return True
     settings = request.space.settings({})
-    together = place.together
-    workers = pretraining_workers(settings.pretrain_batch, together.shape.workers)
+
+    def shape(now: OnCluster) -> GroupShape:
+        together = now.together
+        return together.of(pretraining_workers(settings.pretrain_batch, together.shape.workers)).shape
+
     order = Order(
         trial="pretrain",
         data=request.data,
@@ -129,10 +134,11 @@ def _provide_start(
     view.show(
         Note(
             f"pretraining {settings.backbone} ({settings.pretext}) for {_count(settings.pretrain_epochs, 'epoch')} "
-            f"on {_count(workers, 'worker')}"
+            f"on {_count(shape(place).workers, 'worker')}"
         )
     )
-    end = together.of(workers).run(order, _Pretraining(settings.pretrain_epochs, view), stopped)
+    # After a loss, on as many workers as the machines that are left have room for.
+    end = run_on_workers(order, lambda: shape(place.now), _Pretraining(settings.pretrain_epochs, view), stopped)
     if end.result is None or not exists(storage, start):
         return False
     with suppress(OSError):  # a file too many

@@ -18,9 +18,10 @@ from bissl_ray.data.machine import processors
 from bissl_ray.errors import RunFailedError
 from bissl_ray.workers import ray_log, watch
 from bissl_ray.workers.environment import modules_of_this_process, name_the_cluster, worker_environment
+from bissl_ray.workers.nodes import nodes_now
 from bissl_ray.workers.own_processes import Started, last_words
 from bissl_ray.workers.own_ray import object_store, ray_folder, sockets_of_daemons
-from bissl_ray.workers.shape import Cluster, Node
+from bissl_ray.workers.shape import Cluster
 
 Say = Callable[[str], None]
 
@@ -50,16 +51,16 @@ def connected(address: str | None, several: bool, say: Say = lambda _: None) -> 
     if ray.is_initialized():
         if (reason := watch.lost()) is not None:
             raise RunFailedError(f"the cluster is gone: {reason}")
-        yield Cluster(_OURS[-1] if _OURS else "the cluster that this process is connected to", _nodes())
+        yield Cluster(_OURS[-1] if _OURS else "the cluster that this process is connected to", nodes_now())
         return
     with ray_log.ray_log():
         if address is None:
             with _of_our_own(several, say), _known_as("this machine") as where:
-                yield Cluster(where, _nodes())
+                yield Cluster(where, nodes_now())
         else:
             name = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
             with _joined(name, address, say), _known_as(name) as where:
-                yield Cluster(where, _nodes())
+                yield Cluster(where, nodes_now())
 
 
 @contextmanager
@@ -158,8 +159,3 @@ def _told_if_slow(say: Say, what: str) -> Iterator[None]:
 def _gist(error: Exception) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:200].rstrip('.')}" if text else type(error).__name__
-
-
-def _nodes() -> tuple[Node, ...]:
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return tuple(Node(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive)

@@ -17,6 +17,7 @@ from bissl_ray.store.schema import Row
 from bissl_ray.training.order import Order
 from bissl_ray.workers.mailbox import Answer, Call, Mailbox, Message, RunOrder, call_actor, call_here
 from bissl_ray.workers.message_line import MessageLine
+from bissl_ray.workers.nodes import on_this_node
 from bissl_ray.workers.shape import GroupShape
 from bissl_ray.world import world
 
@@ -32,6 +33,10 @@ _MOST_RESTARTS: Final = 20
 
 class GroupLostError(RuntimeError):
     """A group's workers are gone for good, or never came: no fault of its trial."""
+
+
+class NoRoomError(GroupLostError):
+    """The cluster has had no room for a group's workers, for a minute."""
 
 
 class TrialConfig(TypedDict):
@@ -68,10 +73,11 @@ class WorkerGroup:
         self._actor: Any = None
         self._call: Call = partial(call_here, Mailbox())
         if shape.workers > 1:
-            self._actor = ray.remote(num_cpus=0, max_concurrency=4 * shape.workers)(Mailbox).remote()
+            self._actor = ray.remote(**on_this_node(), max_concurrency=4 * shape.workers)(Mailbox).remote()
             self._call = partial(call_actor, self._actor)
         self._name = name
         self._error: BaseException | None = None
+        self._no_room = False
         self._thread = world().start(self._fit, f"train-{name}")
 
     @property
@@ -88,12 +94,14 @@ class WorkerGroup:
         self._call("answer", tag, answer)
 
     def next_message(self, tag: str) -> Message:
-        """Wait for the trial's next message (raises GroupLostError)."""
+        """Wait for the trial's next message (raises GroupLostError; NoRoomError where its workers never came)."""
         while True:
             message: Message | None = self._call("next_message", tag, _POLL_S)
             if message is not None:
                 return message
             if not self.alive:
+                if self._no_room:
+                    raise NoRoomError("the cluster has no room for its workers")
                 reason = f"its worker group ended: {self._error}" if self._error else "its worker group ended"
                 raise GroupLostError(" ".join(reason.split())[:400])
 
@@ -110,7 +118,7 @@ class WorkerGroup:
             # torch takes seconds to import. Until an actor is up, Tune gives its trial to any other that becomes free
             # and throws the new one away: where trials are short, one group would do all the work.
             from bissl_ray.workers.loop import worker_loop
-            from bissl_ray.workers.train_run import torch_trainer
+            from bissl_ray.workers.train_run import found_no_room, torch_trainer
 
             torch_trainer(
                 worker_loop,
@@ -129,6 +137,7 @@ class WorkerGroup:
         except BaseException as error:
             logging.getLogger(__name__).warning("worker group %s ended: %s", self._name, error)
             self._error = error
+            self._no_room = found_no_room(error)
 
 
 class TrialRunner(tune.Trainable):  # type: ignore[misc]

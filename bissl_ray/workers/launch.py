@@ -23,6 +23,7 @@ from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
 from bissl_ray.workers import ray_log
+from bissl_ray.workers.mailbox import MOST_ATTEMPTS
 
 if TYPE_CHECKING:
     from bissl_ray.workers.message_line import MessageLine
@@ -87,10 +88,19 @@ def run_here(order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd
     raise AssertionError
 
 
-def run_on_workers(order: Order, shape: "GroupShape", view: View, stop_asked: Callable[[], bool]) -> RunEnd:
+def run_on_workers(
+    order: Order, shape: "Callable[[], GroupShape]", view: View, stop_asked: Callable[[], bool]
+) -> RunEnd:
     """Run an order on a group of workers of the cluster that this process is connected to; as `run_here`.
 
-    A worker that dies takes the group with it; Ray Train starts it again, to go on from the last saved progress.
+    A worker that dies, with its machine or alone, takes the group with it: the order is run again, on what there is
+    room for then, and goes on from the last saved progress.
+
+    Args:
+        order: what to run.
+        shape: of the group that there is room for.
+        view: shows how it goes.
+        stop_asked: whether to save where it is and stop.
 
     Raises:
         RunFailedError: as there; or the workers are lost for good.
@@ -98,9 +108,20 @@ def run_on_workers(order: Order, shape: "GroupShape", view: View, stop_asked: Ca
     from bissl_ray.workers.train_run import run_with_messages
 
     told = Told(view)
-    config = {"order": order, "threads": shape.cpus_per_worker}
+
+    def lost(attempt: int) -> None:
+        view.show(Note(f"a worker of {order.trial} was lost: it goes on, attempt {attempt} of {MOST_ATTEMPTS}"))
+
     try:
-        done = run_with_messages(_on_worker, config, shape, name=order.trial, on_message=told.take, stopped=stop_asked)
+        done = run_with_messages(
+            _on_worker,
+            {"order": order},
+            shape,
+            name=order.trial,
+            on_message=told.take,
+            on_loss=lost,
+            stopped=stop_asked,
+        )
     except RunFailedError:
         raise
     except Exception as error:  # what broke a run, its workers say: this is Ray's

@@ -6,17 +6,19 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from bissl_ray.workers.nodes import on_this_node
+
 
 class MessageLine:
     """From workers to the process that started them, and a wish to stop back. A handle; copies go to the workers."""
 
     def __init__(self, name: str | None = None) -> None:
-        """Start the actor that holds what nobody has taken yet; it takes no CPU.
+        """Start the actor that holds what nobody has taken yet; on this process's node, and it takes no CPU.
 
         Args:
             name: for `named`; None: it is found by its handle alone.
         """
-        self._actor = ray.remote(num_cpus=0)(_Messages).options(name=name).remote()
+        self._actor = ray.remote(**on_this_node())(_Messages).options(name=name).remote()
 
     @classmethod
     def named(cls, name: str) -> "MessageLine":

@@ -100,6 +100,13 @@ class OnCluster:
         return self._of(shape, self.cluster.slots(shape) * shape.workers)
 
     @property
+    def now(self) -> "OnCluster":
+        """The same with the machines that the cluster has now."""
+        from bissl_ray.workers.nodes import nodes_now
+
+        return replace(self, cluster=replace(self.cluster, nodes=nodes_now()))
+
+    @property
     def has_gpus(self) -> bool:
         """Whether its workers have GPUs."""
         return self.shape.use_gpu
@@ -117,8 +124,8 @@ class OnCluster:
         return replace(self, shape=replace(shape, workers=workers))
 
     def run(self, order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd:
-        """As `run_on_workers`."""
-        return run_on_workers(order, self.shape, view, stop_asked)
+        """As `run_on_workers`, always on as many."""
+        return run_on_workers(order, lambda: self.shape, view, stop_asked)
 
 
 Place = Here | OnCluster

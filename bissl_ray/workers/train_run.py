@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 
+from bissl_ray.progress import Alive
+from bissl_ray.workers.mailbox import MOST_ATTEMPTS
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.shape import GroupShape
 
@@ -43,7 +46,10 @@ def torch_trainer(
             resources_per_worker=shape.worker_resources,
         ),
         run_config=RunConfig(
-            name=name, storage_path=shape.run_dir, failure_config=FailureConfig(max_failures=most_restarts)
+            name=name,
+            storage_path=shape.run_dir,
+            # Without a limit Train waits for room for ever, and says nothing.
+            failure_config=FailureConfig(max_failures=most_restarts, controller_failure_limit=0),
         ),
     )
 
@@ -51,20 +57,25 @@ def torch_trainer(
 def run_with_messages(
     loop: Callable[[Any], None],
     config: Mapping[str, object],
-    shape: GroupShape,
+    shape: Callable[[], GroupShape],
     *,
     name: str,
     on_message: Callable[[Any], bool],
+    on_loss: Callable[[int], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Run a function once on a group of workers, passing on what they put into `config["line"]`.
+    """Run a function on a group of workers, passing on what they put into `config["line"]`.
+
+    Where a worker is lost, with its process or its machine, it is run again on workers that are there, up to
+    `MOST_ATTEMPTS` times.
 
     Args:
-        loop: runs on every worker.
-        config: what it is called with, and "line", a `MessageLine`, besides.
-        shape: the group.
+        loop: runs on every worker; to go on from what it has saved.
+        config: what it is called with, and "line", a `MessageLine`, and "threads" besides.
+        shape: the group that there is room for; asked before each attempt.
         name: unique name of the Train run.
         on_message: called in this thread with each message; where it returns False, what still runs is given up.
+        on_loss: called with the number of the attempt that follows a loss.
         stopped: asked several times a second; from True on, the workers' messages are answered by a wish to stop,
             and have a minute for it.
 
@@ -75,28 +86,52 @@ def run_with_messages(
         Exception: what broke the run, or `on_message`.
     """
     line = MessageLine()
-    failure: list[BaseException] = []
-
-    def fit() -> None:
-        try:
-            torch_trainer(loop, {**config, "line": line}, shape, name=name, in_process=False, most_restarts=2).fit()
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=fit, name=f"train-{name}", daemon=True)
-    thread.start()
-    patience = None
-    while thread.is_alive():
-        thread.join(_POLL_S)
-        if patience is None and stopped():
-            line.ask_to_stop()
-            patience = time.monotonic() + _PATIENCE_S
-        if not all(on_message(message) for message in line.take()):
-            return False
-        if patience is not None and time.monotonic() > patience:
-            return False
-    go_on = all(on_message(message) for message in line.take())
+    attempt, spared, patience = 1, False, None
+    while True:
+        now = shape()
+        run = _Run(loop, {**config, "line": line, "threads": now.cpus_per_worker}, now, name)
+        while run.is_alive():
+            run.join(_POLL_S)
+            if patience is None and stopped():
+                line.ask_to_stop()
+                patience = time.monotonic() + _PATIENCE_S
+            if not all(on_message(message) for message in line.take()):
+                return False
+            if patience is not None and time.monotonic() > patience:
+                return False
+        go_on = all(on_message(message) for message in line.take())
+        waits = found_no_room(run.failure)
+        if run.failure is None or not go_on or patience is not None or (attempt == MOST_ATTEMPTS and not waits):
+            break
+        if waits:
+            on_message(Alive("waits for room on the cluster for its workers"))
+        elif not spared and line.left() is not None:  # they were short of memory, and none was lost
+            spared = True
+        else:
+            attempt += 1
+            on_loss(attempt)
     line.close()
-    if failure:
-        raise failure[0]
+    if run.failure is not None:
+        raise run.failure
     return go_on
+
+
+def found_no_room(failure: BaseException | None) -> bool:
+    """Whether a Train run ended because the cluster had no room for its workers, for a minute."""
+    return isinstance(getattr(failure, "controller_failure", None), WorkerGroupStartupTimeoutError)
+
+
+class _Run(threading.Thread):
+    """One attempt."""
+
+    def __init__(self, loop: Callable[[Any], None], config: Mapping[str, object], shape: GroupShape, name: str) -> None:
+        super().__init__(name=f"train-{name}", daemon=True)
+        self._trainer = torch_trainer(loop, config, shape, name=name, in_process=False, most_restarts=0)
+        self.failure: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._trainer.fit()
+        except BaseException as error:
+            self.failure = error

@@ -45,7 +45,7 @@ def test_as_many_are_stopped_as_ray_stops_where_scores_are_chance(factor, bracke
     ends: dict[int, int] = {}
     repeats = 60
     for _ in range(repeats):
-        asha = ExploreASHA(protocol, 9, 2)
+        asha = ExploreASHA(protocol, 9)
         for number in range(40):
             trial = Trial("x", config={"trial": f"t{number}", "explore": True, "alternations": 9}, stub=True)
             at = next(

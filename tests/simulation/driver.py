@@ -16,6 +16,7 @@ from bissl_ray.store.documents import read_sweep_document, write_document
 from bissl_ray.store.lock import locked
 from bissl_ray.store.paths import sweep_documents
 from bissl_ray.sweep.parts import Parts, parts_of
+from bissl_ray.sweep.room import Room
 from bissl_ray.words import Step
 from bissl_ray.workers.group import ALIVE, OVER
 from bissl_ray.workers.interrupt import Interrupt
@@ -83,7 +84,7 @@ class Driver:
                     write_document(self.storage, request.name, document)
                     document = read_sweep_document(self.storage, request.name)
                     with parts_of(
-                        document, self.storage, self.slots, 0.0, Quiet(), self.interrupt, None, lock.files
+                        document, self.storage, Room(self.slots), 0.0, Quiet(), self.interrupt, None, lock.files
                     ) as parts:
                         self.parts = parts
                         self._loop(parts)

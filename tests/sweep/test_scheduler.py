@@ -18,7 +18,7 @@ ALTERNATIONS = 9
 
 def scheduler(history=(), **protocol):
     numbers = {"grace": 1, "reduction_factor": 3, **protocol}
-    return ExploreASHA(Protocol.model_validate(numbers), ALTERNATIONS, 2, history)
+    return ExploreASHA(Protocol.model_validate(numbers), ALTERNATIONS, history)
 
 
 def tune_trial(name, explore=True, alternations=ALTERNATIONS):

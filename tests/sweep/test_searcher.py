@@ -9,6 +9,7 @@ from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import TEST_STAGES, Plan
 from bissl_ray.search.proposals import finetune_points
+from bissl_ray.sweep.room import Room
 from bissl_ray.sweep.searcher import InFlight, PlannedSearcher
 from bissl_ray.training.order import Order
 from tests.search.small_space import space
@@ -34,7 +35,7 @@ def order_of(plan: Plan) -> Order:
 def searcher(stopped: Callable[[], bool] = lambda: False, slots: int = 2) -> tuple[PlannedSearcher, Planner]:
     planner = Planner(SPACE.protocol, ByName(), partial(finetune_points, SPACE))
     # A searcher writes no row and tells Optuna nothing.
-    flight = InFlight(planner, proposals=None, writer=None, slots=slots, progress_of=None)
+    flight = InFlight(planner, proposals=None, writer=None, room=Room(slots), progress_of=None)
     return PlannedSearcher(flight, order_of, stopped), planner
 
 

@@ -1,0 +1,70 @@
+"""How many worker groups there is room for, on a cluster that gains, loses and drains machines while a sweep runs."""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from bissl_ray.workers.place import OnCluster
+
+_LOOK_S: Final = 2.0
+
+
+class Room:
+    """For always as many groups.
+
+    Args:
+        slots: how many.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+
+    def slots(self) -> int:
+        """How many groups fit at the moment."""
+        return self._slots
+
+    def leaving(self, actors: Mapping[str, Any]) -> set[str]:
+        """Which runs have something on a machine that will be taken away.
+
+        Args:
+            actors: handles of their Tune actors, by run.
+        """
+        return set()
+
+
+class RoomNow(Room):
+    """For as many as a connected cluster has room for now; looked up in the background, as the driver must not wait."""
+
+    def __init__(self, place: OnCluster) -> None:
+        super().__init__(place.slots)
+        self._place = place
+        self._going: frozenset[str] = frozenset()
+        self._over = threading.Event()
+
+    def leaving(self, actors: Mapping[str, Any]) -> set[str]:  # noqa: D102
+        if not self._going or not actors:
+            return set()
+        from bissl_ray.workers.nodes import owners_on
+
+        runs = {actor._actor_id.hex(): run for run, actor in actors.items()}
+        return {runs[owner] for owner in owners_on(self._going, runs)}
+
+    @contextmanager
+    def looked_up(self) -> Iterator["RoomNow"]:
+        """Keep it up to date for the duration of a `with` block."""
+        threading.Thread(target=self._look, name="room", daemon=True).start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+
+    def _look(self) -> None:
+        from bissl_ray.workers.nodes import leaving
+
+        while not self._over.wait(_LOOK_S):
+            try:
+                self._slots, self._going = self._place.now.slots, leaving()
+            except Exception as error:  # a cluster that does not answer is `workers.watch`'s business
+                logging.getLogger("ray").warning("the cluster's machines can't be listed: %s", error)

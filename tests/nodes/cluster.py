@@ -1,0 +1,150 @@
+"""A Ray cluster of several nodes on 127.0.0.1, whose nodes are lost, added and drained. In a process of its own."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+SETTINGS: Final = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray's daemons listen on the machine's outer address
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "1",
+    "OMP_NUM_THREADS": "1",
+}
+"""What Ray reads as it is imported; its nodes and the driver have it too."""
+ROLES: Final = {
+    "worker": ("ray::RayTrainWorker", "ray::_RayTrainWorker__execute"),
+    "owner": ("ray::TrialRunner", "ray::ImplicitFunc"),
+    "mailbox": ("ray::Mailbox",),
+    "message line": ("ray::_Messages",),
+    "controller": ("ray::TrainController",),
+}
+"""What a node may hold of a sweep, by how the command line of its process begins."""
+
+
+class Nodes:
+    """A head and further nodes; each is known by its raylet, and what that has started lies on it."""
+
+    def __init__(self, head_cpus: int, head_memory: int | None = None) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._folder = tempfile.mkdtemp(prefix="bn-")  # short: Ray's sockets lie in it
+        memory = {} if head_memory is None else {"memory": head_memory}
+        self._cluster = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": head_cpus,
+                "node_ip_address": "127.0.0.1",
+                "include_dashboard": True,
+                "dashboard_host": "127.0.0.1",
+                "dashboard_port": 0,
+                "temp_dir": self._folder,
+                **memory,
+            },
+        )
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    @property
+    def head(self) -> Any:
+        return self._cluster.head_node
+
+    @property
+    def others(self) -> list[Any]:
+        return list(self._cluster.worker_nodes)
+
+    def add(self, cpus: int = 1) -> Any:
+        return self._cluster.add_node(num_cpus=cpus, node_ip_address="127.0.0.1")
+
+    def holding(self, role: str) -> list[Any]:
+        """The nodes, the head among them, that hold a role at the moment."""
+        return [node for node in (self.head, *self.others) if self.processes(node, role)]
+
+    def processes(self, node: Any, role: str | None = None) -> list[int]:
+        """What runs on a node, its raylet first; or of that, what has a role."""
+        raylet = node.all_processes["raylet"][0].process.pid
+        commands = {raylet: "", **below(raylet)}
+        return [pid for pid, command in commands.items() if role is None or command.startswith(ROLES[role])]
+
+    def lose(self, node: Any) -> None:
+        """As a machine that is lost: all that runs on it ends at once, with no word."""
+        for pid in self.processes(node):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def lose_controller(self) -> None:
+        """As a head that restarts without Redis: its controller (GCS) is gone, with all that it knew."""
+        self.head.kill_gcs_server(check_alive=False)
+
+    def drain(self, node: Any, seconds: float) -> str:
+        """As the warning of a spot machine that it will be taken away; what Ray said of it."""
+        ray = Path(sys.executable).with_name("ray")
+        asked = ["--node-id", node.node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION"]
+        why = ["--reason-message", "spot", "--deadline-remaining-seconds", str(int(seconds))]
+        done = subprocess.run(
+            [str(ray), "drain-node", "--address", self.address, *asked, *why],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return f"{done.returncode} {done.stdout[-300:]} {done.stderr[-300:]}"
+
+    def end(self) -> None:
+        everything = [pid for node in (*self.others, self.head) if node for pid in self.processes(node)]
+        for node in self.others:
+            self._cluster.remove_node(node, allow_graceful=False)
+        if self.head is not None:
+            self._cluster.remove_node(self.head, allow_graceful=False)
+        for pid in everything:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        subprocess.run(["rm", "-rf", self._folder], check=False)
+
+
+@contextmanager
+def nodes(head_cpus: int, *cpus: int, head_memory: int | None = None) -> Iterator[Nodes]:
+    """A cluster of a head and others; Ray is imported here, and must not have been before."""
+    os.environ.update(SETTINGS)
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    running = Nodes(head_cpus, head_memory)
+    try:
+        for count in cpus:
+            running.add(count)
+        yield running
+    finally:
+        running.end()
+
+
+def below(pid: int) -> dict[int, str]:
+    """All processes that a process has started, and those have, with their command lines."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                stat = (entry / "stat").read_text("utf-8", "replace")
+                parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    found, waiting = dict[int, str](), [pid]
+    while waiting:
+        for child in parents.get(waiting.pop(), ()):
+            found[child] = command(child)
+            waiting.append(child)
+    return found
+
+
+def command(pid: int) -> str:
+    """The command line of a process; "" of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ")
+    except OSError:
+        return ""
