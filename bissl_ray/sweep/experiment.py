@@ -20,7 +20,7 @@ from bissl_ray.progress import Decoding, Note, View
 from bissl_ray.search.planner import Planner
 from bissl_ray.store.fence import Files
 from bissl_ray.sweep.parts import parts_of
-from bissl_ray.sweep.recorder import Recorder
+from bissl_ray.sweep.picture import Picture
 from bissl_ray.sweep.room import RoomNow
 from bissl_ray.workers import ray_log
 from bissl_ray.workers.group import TrialRunner
@@ -69,7 +69,7 @@ def run_experiment(
         recorder = parts.recorder
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
         embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
-        listener = None if embedded else _Listener(view, recorder)
+        listener = None if embedded else _Listener(view, recorder.picture)
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         with _no_snapshot_needed(), _ends_in_words(stopped):
             tune.run(
@@ -95,7 +95,7 @@ def run_experiment(
             with suppress(RayError):
                 listener.close()
         recorder.until_written(stopped)
-        recorder.draw()
+        recorder.picture.draw()
     return parts.planner
 
 
@@ -146,11 +146,11 @@ def _ends_in_words(stopped: Interrupt) -> Iterator[None]:
 class _Listener(tune.Callback):  # type: ignore[misc]
     """Takes what trials say beside their reports, as often as Tune steps: notes, and how far decoding is."""
 
-    def __init__(self, view: View, recorder: Recorder) -> None:
+    def __init__(self, view: View, picture: Picture) -> None:
         self.name = f"events-{uuid.uuid4().hex[:12]}"
         self._line = MessageLine(self.name)
         self._view = view
-        self._recorder = recorder
+        self._picture = picture
         self._said: set[str] = set()
         self._next = 0.0
 
@@ -159,7 +159,7 @@ class _Listener(tune.Callback):  # type: ignore[misc]
         if now < self._next:
             return
         self._next = now + _LISTEN_S
-        doing = self._recorder.doing
+        doing = self._picture.doing
         with suppress(RayError):
             for event in self._line.take():
                 if isinstance(event, Decoding):
@@ -167,13 +167,13 @@ class _Listener(tune.Callback):  # type: ignore[misc]
                 elif isinstance(event, Note) and event.line not in self._said:  # however many groups say it
                     self._said.add(event.line)
                     self._view.show(event)
-        if doing != self._recorder.doing:
-            self._recorder.doing = doing
-            self._recorder.show()
+        if doing != self._picture.doing:
+            self._picture.doing = doing
+            self._picture.show()
 
     def close(self) -> None:
         self._line.close()
-        self._recorder.doing = None
+        self._picture.doing = None
 
 
 class _SilentTrials(TrialProgressCallback):  # type: ignore[misc]

@@ -90,7 +90,9 @@ def drained(folder: Path, steps: tuple[str, ...], expected: Trials, workers: int
             victim = _holder(cluster, "owner" if workers == 1 and step != "pretraining" else "worker")
             assert victim is not None
             begin = time.monotonic()
-            outcomes.append(_after(sweep, f"drained, {workers} a trial", step, lambda it=victim: cluster.drain(it, seconds)))
+            outcomes.append(
+                _after(sweep, f"drained, {workers} a trial", step, lambda it=victim: cluster.drain(it, seconds))
+            )
             cluster.add()
             time.sleep(max(0.0, begin + seconds - time.monotonic()))
             cluster.lose(victim)

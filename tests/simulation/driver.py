@@ -69,7 +69,7 @@ class Driver:
         """
         if self.parts is None or not (self.process.dead or self.ended):
             return None
-        since = self.parts.recorder._writer._failing_since
+        since = self.parts.recorder.rows._writer._failing_since
         return None if since is None else since - _GATHERS_S
 
     def _main(self) -> None:
