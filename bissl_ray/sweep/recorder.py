@@ -220,7 +220,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if before != self._waiting.get(trial.trial_id):
             self.show()
 
-    def _tell_attempt(self, name: str, result: Row) -> None:
+    def _tell_attempt(self, name: str, result: Mapping[str, Any]) -> None:
         """Say that a worker was lost, or short of memory, where a report is of a further attempt in the same group."""
         attempt = result.get("attempts", 1)
         if (spared := result.get("spared")) is not None:

@@ -31,9 +31,9 @@ class Outcome:
     words: str
 
 
-def undisturbed(folder: Path, workers: int) -> Trials:
-    """The trials of a sweep on one node."""
-    with nodes(workers) as cluster:
+def undisturbed(folder: Path, cpus: int, workers: int) -> Trials:
+    """The trials of a sweep on one node of so many CPUs, each of which pretrains; so many work on a trial."""
+    with nodes(cpus) as cluster:
         sweep = _begun(folder, cluster, workers)
         assert sweep.end() == 0, sweep.said
         assert all_ended(sweep.trials())
@@ -90,7 +90,8 @@ def drained(folder: Path, steps: tuple[str, ...], expected: Trials, workers: int
             victim = _holder(cluster, "owner" if workers == 1 and step != "pretraining" else "worker")
             assert victim is not None
             begin = time.monotonic()
-            outcomes.append(_after(sweep, f"drained, {workers} a trial", step, lambda it=victim: cluster.drain(it, seconds)))
+            fault = f"drained, {workers} a trial"
+            outcomes.append(_after(sweep, fault, step, lambda it=victim: cluster.drain(it, seconds)))
             cluster.add()
             time.sleep(max(0.0, begin + seconds - time.monotonic()))
             cluster.lose(victim)
@@ -114,7 +115,7 @@ def added(folder: Path, expected: Trials) -> Outcome:
 
 
 def head_restarted(folder: Path, expected: Trials) -> list[Outcome]:
-    """The cluster's controller ends, as with a head that restarts; the sweep ends, and is resumed on the cluster that follows."""
+    """The controller ends, as with a head that restarts; the sweep ends, and is resumed on the next cluster."""
     with nodes(1, 1, 1) as cluster:
         sweep = _begun(folder, cluster, 2)
         assert sweep.reach("explore"), sweep.said
