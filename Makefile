@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fast gputest lint format types mutants simulate killtest fuzz clean
+.PHONY: demo test fast gputest lint format types mutants simulate killtest nodetest fuzz clean
 
 ## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 6 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
@@ -48,6 +48,10 @@ simulate: $(INSTALLED)
 KILLS ?= 50
 killtest: $(INSTALLED)
 	$(BIN)/python -m tests.kill --count $(KILLS) --seed $(SEED)
+
+## Real sweeps on a cluster that loses, drains and gains nodes in every step, outside CI: about half an hour on 2 cores.
+nodetest: $(INSTALLED)
+	$(BIN)/python -m tests.nodes
 
 ## Spaces, command lines, storages and checkpoints that were mutated: CASES of them, about half an hour for 10,000; CI runs 250.
 CASES ?= 10000

@@ -1,7 +1,8 @@
 """What happens to the nodes in a sweep, and what must have become of it: one function for each kind of fault."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,10 +32,9 @@ class Outcome:
     words: str
 
 
-def undisturbed(folder: Path, workers: int) -> Trials:
-    """The trials of a sweep on one node."""
-    with nodes(workers) as cluster:
-        sweep = _begun(folder, cluster, workers)
+def undisturbed(folder: Path, cpus: int, workers: int) -> Trials:
+    """The trials of a sweep on one node of so many CPUs, each of which pretrains; so many work on a trial."""
+    with nodes(cpus) as cluster, _begun(folder, cluster, workers) as sweep:
         assert sweep.end() == 0, sweep.said
         assert all_ended(sweep.trials())
         return sweep.trials()
@@ -51,8 +51,8 @@ def lost(folder: Path, role: str, steps: tuple[str, ...], expected: Trials, smal
         small_head: whether the head has no memory for owners of groups.
     """
     outcomes = []
-    with nodes(1, 1, 1, head_memory=SMALL_HEAD if small_head else None) as cluster:
-        sweep = _begun(folder, cluster, 2)
+    memory = SMALL_HEAD if small_head else None
+    with nodes(1, 1, 1, head_memory=memory) as cluster, _begun(folder, cluster, 2) as sweep:
         for step in steps:
             assert sweep.reach(step), (step, sweep.said)
             victim = _holder(cluster, role)
@@ -68,8 +68,7 @@ def lost(folder: Path, role: str, steps: tuple[str, ...], expected: Trials, smal
 def lost_alone(folder: Path, steps: tuple[str, ...], expected: Trials) -> list[Outcome]:
     """The same of groups of one worker, which is its group's owner too; two groups run, on a node each."""
     outcomes = []
-    with nodes(0, 1, 1) as cluster:
-        sweep = _begun(folder, cluster, 1)
+    with nodes(0, 1, 1) as cluster, _begun(folder, cluster, 1) as sweep:
         for step in steps:
             assert sweep.reach(step), (step, sweep.said)
             victim = _holder(cluster, "worker" if step == "pretraining" else "owner")
@@ -83,16 +82,14 @@ def lost_alone(folder: Path, steps: tuple[str, ...], expected: Trials) -> list[O
 def drained(folder: Path, steps: tuple[str, ...], expected: Trials, workers: int, seconds: int = 40) -> list[Outcome]:
     """A node with a worker is drained, and taken away when its time is up."""
     outcomes = []
-    with nodes(workers - 1, 1, 1) as cluster:
-        sweep = _begun(folder, cluster, workers)
+    with nodes(workers - 1, 1, 1) as cluster, _begun(folder, cluster, workers) as sweep:
         for step in steps:
             assert sweep.reach(step), (step, sweep.said)
             victim = _holder(cluster, "owner" if workers == 1 and step != "pretraining" else "worker")
             assert victim is not None
             begin = time.monotonic()
-            outcomes.append(
-                _after(sweep, f"drained, {workers} a trial", step, lambda it=victim: cluster.drain(it, seconds))
-            )
+            fault = f"drained, {workers} a trial"
+            outcomes.append(_after(sweep, fault, step, lambda it=victim: cluster.drain(it, seconds)))
             cluster.add()
             time.sleep(max(0.0, begin + seconds - time.monotonic()))
             cluster.lose(victim)
@@ -102,8 +99,7 @@ def drained(folder: Path, steps: tuple[str, ...], expected: Trials, workers: int
 
 def added(folder: Path, expected: Trials) -> Outcome:
     """A node joins while trials are explored: it gets a group."""
-    with nodes(0, 1) as cluster:
-        sweep = _begun(folder, cluster, 1)
+    with nodes(0, 1) as cluster, _begun(folder, cluster, 1) as sweep:
         assert sweep.reach("explore"), sweep.said
         begin = time.monotonic()
         new = cluster.add()
@@ -115,30 +111,41 @@ def added(folder: Path, expected: Trials) -> Outcome:
     return Outcome("node added", "explore", seconds if came else None, "it got a group" if came else "it got none")
 
 
-def head_restarted(folder: Path, expected: Trials) -> list[Outcome]:
-    """The cluster's controller ends, as with a head that restarts; the sweep ends, and is resumed on the cluster that follows."""
-    with nodes(1, 1, 1) as cluster:
-        sweep = _begun(folder, cluster, 2)
+def head_restarted(folder: Path, _: Trials) -> list[Outcome]:
+    """The controller ends, as with a head that restarts; the sweep ends, and is resumed on the next cluster."""
+    with nodes(1, 1, 1) as cluster, _begun(folder, cluster, 2) as sweep:
         assert sweep.reach("explore"), sweep.said
         begin = time.monotonic()
         cluster.lose_controller()
         code = sweep.end()
         seconds = time.monotonic() - begin
         words = sweep.said[-1][1]
+        # Those that were proposed; what a resumed sweep proposes beyond them, it draws anew.
+        known = {name: _chosen(row) for name, row in sweep.trials().items()}
     assert code == 1 and "resume" in words, (code, sweep.said)
     with nodes(1, 1, 1) as cluster:
         sweep.address = cluster.address
         sweep.begin("resume", sweep.name)
-        _check_end(sweep, expected)
+        assert sweep.end() == 0, sweep.said
+        found = sweep.trials()
+        assert all_ended(found), found
+        again = {name: _chosen(found[name]) for name in known}
+        assert known and not unlike(again, known), unlike(again, known)
+        sweep.check_reports()
     return [Outcome("head restarts", "explore", seconds, words)]
 
 
-def _begun(folder: Path, cluster: Nodes, workers: int) -> Sweep:
+@contextmanager
+def _begun(folder: Path, cluster: Nodes, workers: int) -> Iterator[Sweep]:
     folder.mkdir()
     space(folder)
     sweep = Sweep(folder, cluster.address, workers)
     sweep.begin()
-    return sweep
+    try:
+        yield sweep
+    finally:
+        if sweep.driver is not None:
+            sweep.driver.kill()
 
 
 def _holder(cluster: Nodes, role: str) -> Any | None:
@@ -157,6 +164,11 @@ def _after(sweep: Sweep, fault: str, step: str, strike: Callable[[], object]) ->
     when = sweep.until(lambda line: "it goes on" in line, since=said)
     words = next((line for _, line in sweep.said[said:] if "it goes on" in line), "")
     return Outcome(fault, step, None if when is None else when - begin, words)
+
+
+def _chosen(row: dict[str, Any]) -> dict[str, Any]:
+    """What was asked of a trial, however far it has come."""
+    return {name: value for name, value in row.items() if name.startswith("param_") or name in ("seed", "origin")}
 
 
 def _check_end(sweep: Sweep, expected: Trials) -> None:

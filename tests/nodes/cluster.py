@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,6 +64,10 @@ class Nodes:
         return list(self._cluster.worker_nodes)
 
     def add(self, cpus: int = 1) -> Any:
+        """Another node joins, once all that were lost are known to be: their room is counted until then."""
+        deadline = time.monotonic() + 60
+        while len(self._cluster.global_state._live_node_ids()) > 1 + len(self.others) and time.monotonic() < deadline:
+            time.sleep(0.2)
         return self._cluster.add_node(num_cpus=cpus, node_ip_address="127.0.0.1")
 
     def holding(self, role: str) -> list[Any]:
@@ -116,7 +121,7 @@ class Nodes:
 def nodes(head_cpus: int, *cpus: int, head_memory: int | None = None) -> Iterator[Nodes]:
     """A cluster of a head and others; Ray is imported here, and must not have been before."""
     os.environ.update(SETTINGS)
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # which Ray reads once
     running = Nodes(head_cpus, head_memory)
     try:
         for count in cpus:

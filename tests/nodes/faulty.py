@@ -92,7 +92,7 @@ class Sweep:
         while time.monotonic() < deadline and self.driver.poll() is None:
             if self._is_at(step):
                 return True
-            time.sleep(0.05)
+            time.sleep(0.2)
         return False
 
     def _is_at(self, step: str) -> bool:

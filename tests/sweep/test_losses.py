@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
 
-from bissl_ray.sweep.losses import why_lost
-from bissl_ray.workers.group import GroupLostError
+from bissl_ray.sweep.losses import had_no_room, why_lost
+from bissl_ray.workers.group import GroupLostError, NoRoomError
 
 
 def task_error(cause: Exception) -> RayTaskError:
@@ -39,3 +39,10 @@ def test_why(tmp_path, error, expected):
         pickled.write_bytes(pickle.dumps(error))
     said = why_lost(SimpleNamespace(pickled_error_file=str(pickled), error_file=str(text)))
     assert said.startswith(expected) and "\n" not in said and len(said) < 210
+
+
+@pytest.mark.parametrize(("error", "expected"), [(NoRoomError("none"), True), (GroupLostError("gone"), False)])
+def test_no_room_is_told_from_a_loss(tmp_path, error, expected):
+    pickled = tmp_path / "error.pkl"
+    pickled.write_bytes(pickle.dumps(task_error(error)))
+    assert had_no_room(SimpleNamespace(pickled_error_file=str(pickled))) is expected

@@ -33,7 +33,7 @@ def test_what_workers_say():
     ],
 )
 def test_what_is_saved_is_what_the_chief_said_it_saved(tmp_path, monkeypatch, messages, progress, saved):
-    def stopped(loop, config, shape, *, name, on_message, stopped):
+    def stopped(loop, config, shape, *, name, on_message, on_loss, stopped):
         """Ends as a run on workers does that was asked to stop, after these messages."""
         for message in messages:
             on_message(message)
@@ -43,5 +43,5 @@ def test_what_is_saved_is_what_the_chief_said_it_saved(tmp_path, monkeypatch, me
     asked = order(tmp_path)
     if progress:
         write_tensors(asked.storage, f"{asked.folder}/progress.pt", {})
-    end = run_on_workers(asked, SHAPE, Seen(), lambda: True)
+    end = run_on_workers(asked, lambda: SHAPE, Seen(), lambda: True)
     assert end == RunEnd(None, saved=saved)
