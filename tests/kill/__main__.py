@@ -23,6 +23,7 @@ from bissl_ray.store.schema import report_key
 from bissl_ray.training.files import read_tensors
 from bissl_ray.words import Phase, Status, Step
 from tests.cli.command import checkpoint, start, tiny_space
+from tests.process_tree import below, still_run
 
 KINDS: Final[Mapping[str, Callable[[str], bool]]] = {
     "driver": lambda command: False,
@@ -35,6 +36,7 @@ KINDS: Final[Mapping[str, Callable[[str], bool]]] = {
 """What is killed, by what its command line says; a driver is known by its number."""
 _LATEST: Final = 25.0  # seconds from a beginning, or from a kill, to the next
 _PATIENCE: Final = 300.0  # for a driver to end, or to go on, once something of its own is gone
+_OUTLIVE: Final = 20.0  # seconds that one of its processes may run longer than the driver, on a machine that is busy
 _ENDED: Final = (Status.COMPLETE, Status.PRUNED, Status.FAILED)
 
 
@@ -99,7 +101,7 @@ class Sweep:
         """Those that it has at the moment, by kind."""
         assert self.driver is not None
         found: dict[str, list[int]] = {"driver": [self.driver.pid]}
-        for pid, command in _below(self.driver.pid).items():
+        for pid, command in below(self.driver.pid).items():
             self.own[pid] = command
             for kind, is_one in KINDS.items():
                 if is_one(command):
@@ -114,39 +116,12 @@ class Sweep:
         except subprocess.TimeoutExpired:
             self.driver.kill()
             raise AssertionError(f"the driver neither went on nor ended within {_PATIENCE:.0f} s") from None
-        deadline = time.monotonic() + 60
-        while (left := [pid for pid in self.own if _command(pid) == self.own[pid]]) and time.monotonic() < deadline:
-            time.sleep(0.5)
+        left = still_run(self.own, _OUTLIVE)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert not left, f"left running: {[self.own[pid][:60] for pid in left]} after {output[-500:]} {errors[-500:]}"
         assert "Traceback" not in errors, errors[-2000:]
         return self.driver.returncode, ([*output.strip().splitlines(), *errors.strip().splitlines()] or [""])[-1]
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ")
-    except OSError:
-        return ""
-
-
-def _below(pid: int) -> dict[int, str]:
-    """All processes that a process has started, and those have."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text("utf-8", "replace")
-            except OSError:
-                continue
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
-    found, waiting = dict[int, str](), [pid]
-    while waiting:
-        for child in parents.get(waiting.pop(), ()):
-            found[child] = _command(child)
-            waiting.append(child)
-    return found
 
 
 def _say(line: str) -> None:
