@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+S3 := .venv-s3/.installed
 
 .PHONY: demo test fast gputest lint format types mutants simulate killtest nodetest fuzz clean
 
@@ -11,6 +12,7 @@ demo: $(INSTALLED)
 
 ## Every test, those that start Ray included (42 minutes on 2 cores; the aim is 25).
 test: $(INSTALLED)
+	-@$(MAKE) --no-print-directory $(S3)  # where it can't be installed, the tests that need it say so and are skipped
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray"
 	$(BIN)/pytest -n 2 --dist loadfile -m ray
 
@@ -47,6 +49,7 @@ simulate: $(INSTALLED)
 ## Real sweeps whose processes are killed at random moments, outside CI: KILLS of them, about twenty minutes for fifty.
 KILLS ?= 50
 killtest: $(INSTALLED)
+	-@$(MAKE) --no-print-directory $(S3)  # where it can't be installed, the tests that need it say so and are skipped
 	$(BIN)/python -m tests.kill --count $(KILLS) --seed $(SEED)
 
 ## Real sweeps on a cluster that loses, drains and gains nodes in every step, outside CI: about half an hour on 2 cores.
@@ -59,11 +62,18 @@ fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz --count $(CASES) --seed $(SEED)
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-s3 build dist
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "bissl-ray needs Python 3.11 or newer; found $$($(PYTHON) --version). Say which: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+# The S3 of the tests: moto, whose dependencies don't go with ours.
+$(S3): tests/s3/requirements.txt
+	$(PYTHON) -m venv .venv-s3
+	.venv-s3/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement tests/s3/requirements.txt
+	.venv-s3/bin/pip check --disable-pip-version-check
 	touch $@

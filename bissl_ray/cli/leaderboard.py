@@ -40,11 +40,15 @@ def leaderboard(
     ] = False,
 ) -> None:
     """Rank the trials of all sweeps, and say whether BiSSL beats plain fine-tuning beyond seed noise."""
-    show_board(asked, watch, format, cost)
+    end(show_board(asked, watch, format, cost))
 
 
-def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table", cost: bool = False) -> None:
-    """Print a board, as the verb of that name."""
+def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table", cost: bool = False) -> list[str]:
+    """Print a board, as the verb of that name.
+
+    Returns:
+        What it said of the storage, for `whole` or `end`.
+    """
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.leaderboard import as_csv, as_json, as_markdown, costs_table, read_costs, table
 
@@ -57,7 +61,7 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
         if format != "table" or not console.is_interactive:
             raise BadInputError("--watch redraws a table in a terminal; leave it out to write elsewhere")
         _watch(console, replace(asked, top=min(asked.top, max(1, console.height - _AROUND_ROWS))))
-        return
+        return []
     board, notes = _read(asked)
     for note in notes:
         typer.echo(note, err=True)
@@ -74,7 +78,7 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
         print_csv(as_csv(board.rows))
     else:
         print_markdown(as_markdown(board.rows, board.verdicts))
-    end(notes)
+    return notes
 
 
 @takes(ShowOptions)
@@ -138,8 +142,13 @@ def show_trial(asked: ShowOptions, trial: str) -> None:
 
 def end(notes: Iterable[str]) -> None:
     """End with exit code 1 where something of the storage could not be read: what was shown may lack rows."""
-    if any(note.startswith(f"{_WARNING}skipped ") for note in notes):
+    if not whole(notes):
         raise typer.Exit(1)
+
+
+def whole(notes: Iterable[str]) -> bool:
+    """Whether all of the storage could be read, by what was said of it."""
+    return not any(note.startswith(f"{_WARNING}skipped ") for note in notes)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 from bissl_ray.cli.filling import OF_CHECKPOINT, OF_DATA, Filler
 from bissl_ray.cli.filling_data import staying
 from bissl_ray.cli.flags import takes
-from bissl_ray.cli.leaderboard import damage, show_board
+from bissl_ray.cli.leaderboard import damage, show_board, whole
 from bissl_ray.cli.sweep_plan import show_plan
 from bissl_ray.config.data_choice import USED
 from bissl_ray.config.options import BoardOptions, ResumeOptions, SweepOptions, named_once
@@ -188,7 +188,7 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
     """Print the board of a sweep that has ended, or how to go on with one that was interrupted.
 
     Returns:
-        The exit code: 0 done, 1 something failed that a person must see to, 130 interrupted.
+        The exit code: 0 done, 1 something failed or is damaged that a person must see to, 130 interrupted.
     """
     place = storage_flag(storage)
     if not outcome.finished:
@@ -199,13 +199,13 @@ def _conclude(outcome: "SweepOutcome", storage: str) -> int:
         )
         typer.echo(f"  bissl-ray resume {outcome.name}{place}")
         return 1 if outcome.problem else INTERRUPTED
-    show_board(BoardOptions(storage=outcome.storage, sweep=outcome.name, top=10))
+    notes = show_board(BoardOptions(storage=outcome.storage, sweep=outcome.name, top=10))
     say_of_winner(outcome.storage, outcome.name)
     typer.echo(f"More: bissl-ray leaderboard{place}, bissl-ray show TRIAL{place}")
     if outcome.problem:
         typer.echo(f"bissl-ray: {outcome.problem}", err=True)
         return 1
     if outcome.completed:
-        return 0
+        return 0 if whole(notes) else 1
     typer.echo(f"No trial ran to its end; the board says why. Look at one with: bissl-ray show t000{place}", err=True)
     return 1

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import os
 import threading
 import traceback
 import warnings
@@ -76,15 +75,14 @@ def _known_as(where: str) -> Iterator[str]:
 def _of_our_own(several: bool, say: Say) -> Iterator[None]:
     # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
     options: dict[str, str | int] = {"address": "local", "num_cpus": processors(), "include_dashboard": several}
-    started = Started()
     with ray_folder() as folder, ExitStack() as ends:
+        started = Started(folder)
         ends.callback(started.end)
         ends.callback(watch.disconnect)
         for left in reversed(range(_TRIES)):
             try:
                 with sockets_of_daemons(folder), started.starting(), _told_if_slow(say, "Ray is slow to start"):
                     _connect(**options, _temp_dir=folder, **object_store(folder))
-                started.lies_in(os.path.realpath(ray._private.worker._global_node.get_session_dir_path()))
                 break
             except Exception as error:
                 ray_log.write(f"{traceback.format_exc()}\n{last_words(f'{folder}/session_latest/logs')}")

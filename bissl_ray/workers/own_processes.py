@@ -2,16 +2,17 @@
 
 import os
 import secrets
-import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-_MARK: Final = "BISSL_RAY_CLUSTER"
-"""Variable that each has in its environment, with a value of its own for every cluster."""
-_GRACE_S: Final = 3.0
+from bissl_ray.workers import reaper
+
+_REAPED_S: Final = 1.0
 _LOGS: Final = ("gcs_server.err", "gcs_server.out", "raylet.err", "raylet.out")
 _LAST_LINES: Final = 20
 
@@ -20,27 +21,42 @@ _RUNNING: "list[Started]" = []
 
 
 class Started:
-    """What was started under a mark: the daemons, and all that they start."""
+    """What was started under a mark: the daemons, and all that they start.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where Ray keeps the files of the sessions that this process begins.
+    """
+
+    def __init__(self, folder: str) -> None:
         self._mark = secrets.token_hex(8)
-        self._session: str | None = None
+        self._folder = os.path.realpath(folder)
+        self._before = reaper.sessions(self._folder, os.getpid())
+        self._reaper: subprocess.Popen[bytes] | None = None
         _RUNNING.append(self)
-
-    def lies_in(self, session: str) -> None:
-        """Say in which folder the cluster keeps its files, which no other has."""
-        self._session = session
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """What starts inside this `with` block is marked, and what that starts in turn."""
-        os.environ[_MARK] = self._mark
+        """What starts inside this `with` block is marked, and what that starts in turn.
+
+        It is ended within seconds of this process's end, whatever that was.
+        """
+        if self._reaper is None and Path("/proc/self").exists():
+            asked = [self._mark, self._folder, str(os.getpid()), *self._before]
+            self._reaper = subprocess.Popen(
+                [sys.executable, "-I", "-S", reaper.__file__, *asked],  # without site-packages it starts at once
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # what a terminal sends to all of this one's group is not for it
+            )
+        os.environ[reaper.MARK] = self._mark
         try:
             yield
         finally:
-            os.environ.pop(_MARK, None)
+            os.environ.pop(reaper.MARK, None)
 
-    def end(self, grace: float = _GRACE_S) -> None:
+    def end(self, grace: float = reaper.GRACE_S) -> None:
         """End what is left.
 
         Args:
@@ -50,31 +66,17 @@ class Started:
         while (left := self.processes()) and time.monotonic() < until:
             time.sleep(0.05)
         for process in left:
-            with suppress(OSError):
-                os.kill(process, signal.SIGKILL)
+            reaper.kill(process)
+        if self._reaper is not None and self._reaper.stdin is not None:
+            self._reaper.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._reaper.wait(_REAPED_S)
+            self._reaper = None
 
     def processes(self) -> list[int]:
         """Those that run (Linux; elsewhere none is known)."""
-        numbers = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
-        return [
-            number for number in numbers if number != os.getpid() and (self._is_marked(number) or self._logs(number))
-        ]
-
-    def _is_marked(self, number: int) -> bool:
-        with suppress(OSError):
-            return f"{_MARK}={self._mark}".encode() in Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
-        return False
-
-    def _logs(self, number: int) -> bool:
-        """Whether a process has a file of the cluster open: one that gives itself a name overwrites its environment."""
-        if self._session is None:
-            return False
-        with suppress(OSError):
-            for file in Path(f"/proc/{number}/fd").iterdir():
-                with suppress(OSError):
-                    if str(file.readlink()).startswith(f"{self._session}/"):
-                        return True
-        return False
+        sessions = reaper.sessions(self._folder, os.getpid()) - self._before
+        return [*reaper.processes(self._mark, sessions, os.getpid())]
 
 
 def end_those_of_ours() -> None:

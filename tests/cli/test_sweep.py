@@ -14,6 +14,7 @@ from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.options import SweepOptions
 from bissl_ray.config.requests import CheckpointChoice, SweepRequest
 from bissl_ray.search.history import SweepOutcome
+from bissl_ray.store import SweepWriter
 from tests.cli.command import Refused, one_line, run, run_here, tiny_space
 from tests.data.tiny import write_tiny
 
@@ -239,6 +240,30 @@ def test_several_datasets_are_a_sweep_each_until_one_is_interrupted(
     ):
         done = run_here(monkeypatch, capsys, "sweep", *arguments)
         assert done.code == 2 and expected in one_line(done.err.strip())
+
+
+@pytest.mark.parametrize("verb", ["sweep", "resume"])
+def test_a_damaged_file_ends_neither_what_is_said_after_the_board_nor_the_sweeps_that_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bissl_ray.workers.place.one_cluster", lambda address, several: nullcontext())
+    write_tiny("cars", tmp_path / "data")
+
+    def finish(dataset: str, name: str) -> SweepOutcome:
+        with SweepWriter(tmp_path / "runs", dataset, name, {}) as writer:
+            writer.trial({"trial": "t000", "status": "complete", "phase": "explore", "step": "search"})
+        (tmp_path / f"runs/results/dataset={dataset}/sweep={name}/trials-9.parquet").write_bytes(b"torn")
+        return SweepOutcome(name, "runs", finished=True, completed=1)
+
+    begun = "bissl_ray.sweep.run.begin_sweep"
+    monkeypatch.setattr(begun, lambda request, options, view: finish(request.dataset, request.name))
+    monkeypatch.setattr("bissl_ray.sweep.run.go_on", lambda name, asked, view: finish("digits", name))
+    both = ("--dataset", "digits", "--dataset", "cars", "--data-dir", "data", "--space", tiny_space(tmp_path))
+    words = (*both, "--pretrain") if verb == "sweep" else ("night",)
+    done = run_here(monkeypatch, capsys, verb, *words, "--storage", "runs")
+    assert done.code == 1, done
+    assert "trials-9.parquet" in done.err and done.out.count("More: ") == (2 if verb == "sweep" else 1), done
 
 
 def test_python_and_the_command_line_ask_alike(asked: Asked, tmp_path: Path, monkeypatch, capsys) -> None:

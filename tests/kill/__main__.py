@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from bissl_ray.store.schema import report_key
 from bissl_ray.training.files import read_tensors
 from bissl_ray.words import Phase, Status, Step
 from tests.cli.command import checkpoint, start, tiny_space
+from tests.process_tree import below, still_run
 
 KINDS: Final[Mapping[str, Callable[[str], bool]]] = {
     "driver": lambda command: False,
@@ -33,8 +35,12 @@ KINDS: Final[Mapping[str, Callable[[str], bool]]] = {
     "GCS": lambda command: "/gcs/gcs_server " in command,
 }
 """What is killed, by what its command line says; a driver is known by its number."""
-_LATEST: Final = 25.0  # seconds from a beginning, or from a kill, to the next
+_VITAL: Final = ("driver", "raylet", "GCS")
+"""A driver that has lost one ends, or starts another Ray if it was about to start."""
+_LATEST: Final = 12.0  # seconds to the next kill
+_AT_ONCE: Final = 0.25  # share of kills for which that counts from the last one: else from the next row that is written
 _PATIENCE: Final = 300.0  # for a driver to end, or to go on, once something of its own is gone
+_OUTLIVE: Final = 20.0  # seconds that one of its processes may run longer than the driver, on a machine that is busy
 _ENDED: Final = (Status.COMPLETE, Status.PRUNED, Status.FAILED)
 
 
@@ -42,7 +48,7 @@ class Sweep:
     """One sweep, from its beginning to its end, however many drivers that takes."""
 
     def __init__(self, folder: Path, number: int) -> None:
-        self.folder, self.name, self.workers = folder, f"night{number}", 1 + number % 2
+        self.folder, self.name, self.workers = folder, f"night{number}", 2 - number % 2
         self.storage = str(folder / "runs")
         self.finished = False
         self.begun = False
@@ -99,24 +105,41 @@ class Sweep:
         """Those that it has at the moment, by kind."""
         assert self.driver is not None
         found: dict[str, list[int]] = {"driver": [self.driver.pid]}
-        for pid, command in _below(self.driver.pid).items():
+        for pid, command in below(self.driver.pid).items():
             self.own[pid] = command
             for kind, is_one in KINDS.items():
                 if is_one(command):
                     found.setdefault(kind, []).append(pid)
         return found
 
+    def runs(self, seconds: float) -> bool:
+        """Whether its driver still runs after so many seconds."""
+        assert self.driver is not None
+        with suppress(subprocess.TimeoutExpired):
+            self.driver.wait(seconds)
+        return self.driver.returncode is None
+
+    def rows(self) -> int:
+        """How far it is, as of the last note."""
+        return len(self.trials) + len(self.reports)
+
+    def gets_on(self) -> None:
+        """Wait for its next row, or its driver's end."""
+        before, deadline = self.rows(), time.monotonic() + _PATIENCE
+        while self.runs(1.0) and self.rows() == before:
+            self.processes()
+            self.note()
+            if time.monotonic() > deadline:
+                self.driver.kill()
+                raise AssertionError(f"no row, and no end, within {_PATIENCE:.0f} s")
+
     def end(self) -> tuple[int, str]:
         """Wait for its driver; its exit code, and what it said last. Ray's processes end with it, or are left over."""
         assert self.driver is not None
-        try:
-            output, errors = self.driver.communicate(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.driver.kill()
-            raise AssertionError(f"the driver neither went on nor ended within {_PATIENCE:.0f} s") from None
-        deadline = time.monotonic() + 60
-        while (left := [pid for pid in self.own if _command(pid) == self.own[pid]]) and time.monotonic() < deadline:
-            time.sleep(0.5)
+        while self.runs(0):
+            self.gets_on()
+        output, errors = self.driver.communicate()
+        left = still_run(self.own, _OUTLIVE)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert not left, f"left running: {[self.own[pid][:60] for pid in left]} after {output[-500:]} {errors[-500:]}"
@@ -124,34 +147,45 @@ class Sweep:
         return self.driver.returncode, ([*output.strip().splitlines(), *errors.strip().splitlines()] or [""])[-1]
 
 
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ")
-    except OSError:
-        return ""
+class Tally:
+    """What was killed, and what came of it."""
 
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.kills = Counter[str]()
+        self.outcomes = Counter[tuple[str, str]]()
+        self._open: list[tuple[str, int]] = []
 
-def _below(pid: int) -> dict[int, str]:
-    """All processes that a process has started, and those have."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text("utf-8", "replace")
-            except OSError:
-                continue
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
-    found, waiting = dict[int, str](), [pid]
-    while waiting:
-        for child in parents.get(waiting.pop(), ()):
-            found[child] = _command(child)
-            waiting.append(child)
-    return found
+    def killed(self, kind: str, sweep: Sweep) -> None:
+        self.kills[kind] += 1
+        self._open.append((kind, sweep.rows()))
+        self.say(f"kill {self.kills.total()}: {kind} of {sweep.name}")
 
+    def went_on(self, sweep: Sweep) -> None:
+        """Count the kills after which the same driver has got further (without a daemon: to the sweep's end)."""
+        further = [each for each in self._open if each[0] not in _VITAL and sweep.rows() > each[1]]
+        self._close("went on", self._open if sweep.finished else further)
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    def ended(self) -> None:
+        """Count the others: their driver has ended, and another is about to resume the sweep."""
+        self._close("resumed", self._open)
+
+    def _close(self, outcome: str, which: list[tuple[str, int]]) -> None:
+        self.outcomes.update((kind, outcome) for kind, _ in which)
+        self._open = [each for each in self._open if each not in which]
+
+    def say(self, line: str) -> None:
+        sys.stdout.write(f"{time.monotonic() - self.begin:6.0f} s  {line}\n")
+        sys.stdout.flush()
+
+    def table(self) -> str:
+        rows = [
+            f"| {kind} | {self.kills[kind]} | {self.outcomes[kind, 'went on']} | {self.outcomes[kind, 'resumed']} |"
+            for kind in KINDS
+        ]
+        return "\n".join(
+            ["| killed | times | the sweep went on | was resumed |", "| --- | ---: | ---: | ---: |", *rows]
+        )
 
 
 def main() -> int:
@@ -160,48 +194,38 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of what is killed, and when")
     asked = parser.parse_args()
     warnings.simplefilter("error")
-    chance, kills, outcomes, number = random.Random(asked.seed), Counter[str](), Counter[tuple[str, str]](), 0
-    begin = time.monotonic()
+    chance, tally, number = random.Random(asked.seed), Tally(), 0
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         tiny_space(folder, fixed={"alternations": 8, "lower_steps": 8}, protocol={"trials": 8, "seeds": 3})
         checkpoint(folder)
         sweep: Sweep | None = None
-        while kills.total() < asked.count or (sweep is not None and not sweep.finished):
+        while tally.kills.total() < asked.count or (sweep is not None and not sweep.finished):
             if sweep is None or sweep.finished:
                 sweep, number = Sweep(folder, number), number + 1
             sweep.drive()
-            killed = ""
-            while kills.total() < asked.count and sweep.driver is not None:
-                try:
-                    sweep.driver.wait(timeout=chance.uniform(0, _LATEST))
+            while tally.kills.total() < asked.count:
+                if chance.random() >= _AT_ONCE:
+                    sweep.gets_on()
+                if not sweep.runs(chance.uniform(0, _LATEST)):
                     break
-                except subprocess.TimeoutExpired:
-                    pass
                 found = sweep.processes()
                 sweep.note()
-                killed = min(found, key=lambda kind: (kills[kind], chance.random()))
-                victim = chance.choice(found[killed])
-                os.kill(victim, signal.SIGKILL)
-                kills[killed] += 1
-                _say(f"{time.monotonic() - begin:6.0f} s  kill {kills.total()}: {killed} of {sweep.name}")
-                if killed in ("driver", "raylet", "GCS"):
-                    break
-                outcomes[killed, "went on"] += 1
+                tally.went_on(sweep)
+                kind = min(found, key=lambda kind: (tally.kills[kind], chance.random()))
+                with suppress(ProcessLookupError):  # it has just ended by itself
+                    os.kill(chance.choice(found[kind]), signal.SIGKILL)
+                    tally.killed(kind, sweep)
             code, said = sweep.end()
             sweep.note()
             sweep.finished = code == 0
-            _say(f"{time.monotonic() - begin:6.0f} s  {sweep.name} ended with {code}: {said[:150]}")
-            if killed in ("driver", "raylet", "GCS"):
-                outcomes[killed, "went on" if code == 0 else "resumed"] += 1
+            tally.went_on(sweep)
+            tally.ended()
+            tally.say(f"{sweep.name} ended with {code}: {said[:150]}")
             if sweep.finished:
                 sweep.check_end()
-    _say(
-        f"{kills.total()} kills in {number} sweeps, {time.monotonic() - begin:.0f} s; nothing lost, doubled or changed"
-    )
-    _say("| killed | times | the sweep went on | was resumed |\n| --- | ---: | ---: | ---: |")
-    for kind in KINDS:
-        _say(f"| {kind} | {kills[kind]} | {outcomes[kind, 'went on']} | {outcomes[kind, 'resumed']} |")
+    tally.say(f"{tally.kills.total()} kills in {number} sweeps; nothing lost, doubled or changed")
+    sys.stdout.write(f"{tally.table()}\n")
     return 0
 
 

@@ -1,6 +1,7 @@
 """One process per sweep, or per stage: whoever else wants it, stands still, or has a clock of its own."""
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -8,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import pairwise
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -20,22 +22,6 @@ from bissl_ray.store.fence import Holders
 from bissl_ray.store.lock import Held, check_free, locked
 from bissl_ray.world import world
 
-RACER = """
-import sys, time
-from bissl_ray.errors import BadInputError
-from bissl_ray.store.fence import Holders
-from bissl_ray.store.lock import locked
-folder, begin, mark = sys.argv[1], float(sys.argv[2]), sys.argv[3]
-time.sleep(max(0, begin - time.time()))
-try:
-    with locked(folder, "sweeps/night", "sweep night"):
-        open(f"{folder}/{mark}-in", "w").write(repr(time.monotonic()))
-        time.sleep(0.5)
-        open(f"{folder}/{mark}-out", "w").write(repr(time.monotonic()))
-except BadInputError:
-    pass
-"""
-"""Holds the sweep for half a second, or is refused."""
 HOLDER = """
 import sys, time
 from bissl_ray.store.fence import Holders
@@ -88,23 +74,30 @@ def test_a_sweep_is_held_and_given_back(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("race", range(4))
-def test_of_eight_that_begin_at_once_one_holds_it(tmp_path: Path, race: int) -> None:
-    begin = str(time.time() + 3)
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, str(tmp_path), begin, f"r{race}-{i}"], cwd=Path.cwd(), stderr=subprocess.PIPE
-        )
-        for i in range(8)
-    ]
-    said = [racer.communicate(timeout=60)[1] for racer in racers]
-    assert [racer.returncode for racer in racers] == [0] * 8, said
-    spans = sorted(
-        (float(path.read_text()), float(Path(str(path).replace("-in", "-out")).read_text()))
-        for path in tmp_path.glob("r*-in")
-    )
-    assert spans, "somebody must get it"
-    assert all(before[1] <= after[0] for before, after in pairwise(spans)), spans
+def _race(start: Barrier, folder: Path, races: int, racer: int) -> None:
+    """Of each of so many sweeps, begun at once by all racers: hold it for a moment, or be refused."""
+    for race in range(races):
+        start.wait(timeout=60)
+        with suppress(BadInputError), hold(folder / str(race), "night"):
+            begin = time.monotonic()
+            time.sleep(0.05)
+            (folder / f"{race}-{racer}").write_text(f"{begin} {time.monotonic()}")
+
+
+@pytest.mark.slow
+def test_of_eight_processes_that_begin_at_once_one_holds_it_in_a_hundred_races(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(8)
+    racers = [context.Process(target=_race, args=(start, tmp_path, 100, racer)) for racer in range(8)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert [racer.exitcode for racer in racers] == [0] * 8
+    for race in range(100):
+        spans = sorted([*map(float, held.read_text().split())] for held in tmp_path.glob(f"{race}-*"))
+        assert spans, "somebody must get it"
+        assert all(before[1] <= after[0] for before, after in pairwise(spans)), spans
 
 
 def test_threads_race_many_times(tmp_path: Path, _short: None) -> None:

@@ -5,10 +5,8 @@ import os
 import pty
 import select
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +14,12 @@ import pytest
 
 from bissl_ray.preflight.doctor.check import check_storage
 from bissl_ray.store import read_reports, read_trials, to_rows
-from bissl_ray.store.schema import KEYS
 from tests.cli.command import checkpoint, environment, run, start, tiny_space
+from tests.sweep.mid_sweep import FEW, told, wait_for_reports
 
 pytestmark = pytest.mark.ray
 
 SWEEP = ("sweep", "--pretrained")
-FEW = {"trials": 4, "finalists": 1, "finetune_runs": 1}
-"""Enough to be cut off in the middle of."""
-
-
-def wait_for_reports(storage: Path, process: "subprocess.Popen[str]", enough: Callable[[list[Any]], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not enough(to_rows(read_reports(storage))):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def told(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Which report a row is."""
-    return tuple(row[name] for name in KEYS["reports"])
 
 
 def some_trials(reports: list[Any]) -> bool:

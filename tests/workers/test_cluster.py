@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Done, checkpoint, environment, run, tiny_space
+from tests.process_tree import below, still_run
 
 pytestmark = pytest.mark.ray
 
@@ -40,6 +41,17 @@ with connected(None, several=False, say=print) as cluster, interruptible() as in
                 time.sleep(1)
 assert signal.getsignal(signal.SIGTERM) == handler
 print("left")
+"""
+
+CONNECTED_FOR_LONG = """
+import time
+from bissl_ray.workers import environment
+environment.prepare(None)
+from bissl_ray.workers.cluster import connected
+print("connecting", flush=True)
+with connected(None, several=True):
+    print("connected", flush=True)
+    time.sleep(600)
 """
 
 
@@ -112,3 +124,28 @@ def test_a_job_that_can_not_stop_is_ended(tmp_path: Path) -> None:
     last = done.err.splitlines()[-1]
     assert last.startswith("bissl-ray: sweep night stopped: the cluster's controller (GCS) has ended unexpectedly")
     assert last.endswith(". What was reported is saved; go on with resume night")
+
+
+@pytest.mark.parametrize("so_far", ["connecting", "connected"])
+def test_nothing_outlives_a_driver_that_is_killed(tmp_path: Path, so_far: str) -> None:
+    started = dict[int, str]()
+    with subprocess.Popen(
+        [sys.executable, "-c", CONNECTED_FOR_LONG],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as driver:
+        assert driver.stdout is not None
+        while driver.stdout.readline().strip() != so_far:
+            assert driver.poll() is None
+        until = time.monotonic() + 60
+        # The last that Ray starts, which would stay for a minute: they tell a controller that is gone of their raylet.
+        while not any(command.startswith("ray::RuntimeEnvAgent") for command in started.values()):
+            assert driver.poll() is None and time.monotonic() < until, started
+            started = below(driver.pid)
+            time.sleep(0.05)
+        driver.kill()
+    assert still_run(started, 20) == [], started

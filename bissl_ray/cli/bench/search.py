@@ -28,7 +28,7 @@ def search(asked: _SearchOptions) -> None:
     """What a search takes to find what the best of full random trials is worth; what explore objectives are worth."""
     from bissl_ray.benchmarks.search import METHODS
     from bissl_ray.benchmarks.search_table import measure_search, search_tables
-    from bissl_ray.cli.leaderboard import damage
+    from bissl_ray.cli.leaderboard import damage, end
     from bissl_ray.store import read_reports, read_trials, to_rows
     from bissl_ray.store.documents import read_sweep_document
     from bissl_ray.store.paths import absolute_storage
@@ -60,3 +60,4 @@ def search(asked: _SearchOptions) -> None:
         lambda s: typer.echo(s, err=True),
     )
     asked.write(measured, search_tables(measured))
+    end(notes)

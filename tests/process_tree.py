@@ -1,0 +1,38 @@
+"""The processes that one has started, and whether they still run when it has ended."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def below(pid: int) -> dict[int, str]:
+    """All processes that a process has started, and those have: the command line of each."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (entry / "stat").read_text("utf-8", "replace")
+        except OSError:
+            continue
+        parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    found, waiting = dict[int, str](), [pid]
+    while waiting:
+        for child in parents.get(waiting.pop(), ()):
+            waiting.append(child)
+            if command := _command(child):  # one that is just becoming another program, or has ended, has none
+                found[child] = command
+    return found
+
+
+def still_run(processes: Mapping[int, str], seconds: float) -> list[int]:
+    """Those of `below` that run after so many seconds; it returns when none does."""
+    deadline = time.monotonic() + seconds
+    while (left := [pid for pid in processes if _command(pid) == processes[pid]]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ")
+    except OSError:
+        return ""
