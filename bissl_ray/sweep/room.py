@@ -54,11 +54,13 @@ class RoomNow(Room):
     @contextmanager
     def looked_up(self) -> Iterator["RoomNow"]:
         """Keep it up to date for the duration of a `with` block."""
-        threading.Thread(target=self._look, name="room", daemon=True).start()
+        looking = threading.Thread(target=self._look, name="room", daemon=True)
+        looking.start()
         try:
             yield self
         finally:
             self._over.set()
+            looking.join(_LOOK_S)  # longer only where the cluster does not answer
 
     def _look(self) -> None:
         from bissl_ray.workers.nodes import leaving

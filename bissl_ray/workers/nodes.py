@@ -5,6 +5,7 @@ from typing import Any
 
 import ray
 from ray._private.state import state
+from ray.util.client import ray as client
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bissl_ray.workers.shape import Node
@@ -28,7 +29,9 @@ def nodes_now() -> tuple[Node, ...]:
 
 
 def leaving() -> frozenset[str]:
-    """The nodes that are drained, as of a spot machine that has been warned."""
+    """The nodes that are drained, as of a spot machine that has been warned; a Ray client can't see them."""
+    if client.is_connected():
+        return frozenset()
     return frozenset(state.get_draining_nodes())
 
 

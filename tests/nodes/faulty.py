@@ -19,7 +19,7 @@ from tests.cli.command import tiny_space
 STEPS: Final = ("pretraining", "explore", "tuning", "confirm", "test")
 """Of a sweep, in their order."""
 _RUNNING: Final = {"search": "explore", "tuning": "tuning", "seeds": "confirm"}
-_PATIENCE_S: Final = 300.0
+_PATIENCE_S: Final = 600.0
 _SAME: Final = ("status", "phase", "step", "origin", "parent", "seed", "objective", "alternations", "test_metric")
 
 

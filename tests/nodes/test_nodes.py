@@ -29,7 +29,7 @@ def test_three_nodes_lose_workers_and_find_what_one_finds(tmp_path: Path) -> Non
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
