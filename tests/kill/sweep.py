@@ -122,6 +122,7 @@ class Sweep:
         """Where its driver stands, and what it has said."""
         assert self.driver is not None
         spy = [str(Path(sys.executable).with_name("py-spy")), "dump", "--pid", str(self.driver.pid)]
+        stacks = ""
         with suppress(OSError):
             stacks = subprocess.run(spy, capture_output=True, text=True, check=False).stdout
         self.driver.kill()
