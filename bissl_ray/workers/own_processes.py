@@ -12,7 +12,7 @@ from typing import Final
 
 from bissl_ray.workers import reaper
 
-_REAPED_S: Final = 1.0
+_REAPED_S: Final = 5.0
 _LOGS: Final = ("gcs_server.err", "gcs_server.out", "raylet.err", "raylet.out")
 _LAST_LINES: Final = 20
 

@@ -122,7 +122,7 @@ def test_the_reaper_ends_with_what_it_is_there_for_and_leaves_the_driver(tmp_pat
     with started.starting(), (session / "driver.log").open("w"):
         wait_until(lambda: len(with_argument(tmp_path)) == 1)
         started.end()
-        assert with_argument(tmp_path) == []
+        wait_until(lambda: with_argument(tmp_path) == [])
         started.end()  # as a job does that is ended twice
 
 
