@@ -137,7 +137,7 @@ REPORT_FIGURES: Final = tuple(name for name in REPORT_COLUMNS if name not in _OF
 """What a report says of its trial: the same whenever that is run, on one worker of one machine."""
 
 
-def report_key(row: Row) -> tuple[Any, ...]:
+def report_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Which of its trial's reports a row is."""
     return tuple(row.get(name) for name in KEYS["reports"][3:])
 

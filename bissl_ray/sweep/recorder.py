@@ -1,7 +1,7 @@
 """Tune's callback of ours: what happens goes to the store, to Optuna, to the planner and to the live view."""
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from bissl_ray.sweep.silence import Silence
 from bissl_ray.training.sparing import once_more
 from bissl_ray.words import Status, Step
 from bissl_ray.workers.group import ALIVE, OVER, end_at_once
-from bissl_ray.workers.mailbox import MOST_ATTEMPTS
+from bissl_ray.workers.losses import Losses
 from bissl_ray.workers.ray_log import pointer
 from bissl_ray.world import world
 
@@ -57,7 +57,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._hung: dict[str, str] = {}
         self._left: dict[str, str] = {}
         self._attempts: dict[str, int] = {}
-        self._losses: Counter[str] = Counter()
+        self._losses: defaultdict[str, Losses] = defaultdict(Losses)
         self._said: set[str] = set()
 
     # Tune calls these
@@ -108,6 +108,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if OVER in result:
             return
         self._tell_attempt(record.trial, result)
+        self._losses[record.trial].reported(*result.get("earlier", ()), result)
         self.rows.reported(record, result)
         self.picture.objective_name = result["so_far"].get("objective_name", self.picture.objective_name)
         self.picture.show()
@@ -131,8 +132,8 @@ class Recorder(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial whose worker group is lost, with its process or its machine: not the trial's fault.
 
-        It goes on from its own checkpoint, as when a worker of several is lost, and is failed after so many times. To
-        leave a machine that will be taken away, or to find no room, is no attempt.
+        It goes on from its own checkpoint, as when a worker of several is lost, and has failed when that has come to
+        nothing too often. To leave a machine that will be taken away, or to find no room, is no attempt.
         """
         hung = self._hung.pop(trial.trial_id, None)
         running = self._flight.running.get(trial.trial_id)
@@ -140,24 +141,24 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             return
         lost, why = running.plan.record.trial, hung or why_lost(trial)
         left, no_room = self._left.pop(trial.trial_id, None), had_no_room(trial)
-        counts = left is None and not no_room
-        self._losses[lost] += counts
+        losses, counts = self._losses[lost], left is None and not no_room
+        if counts:
+            losses.lost()
         self._attempts.pop(lost, None)
         self._over(trial)
-        if not counts or self._losses[lost] < MOST_ATTEMPTS:
+        if not losses.are_too_many:
             self._flight.running.pop(trial.trial_id)
             self._planner.ended(running.plan)
         if left is not None:
             self._view.show(Note(f"{lost} leaves {left}: it goes on in another group"))
         elif no_room:
             self._say_once(f"the cluster has no room for the workers of {lost}: it waits, and goes on when there is")
-        elif self._losses[lost] < MOST_ATTEMPTS:
-            attempt = f"attempt {self._losses[lost] + 1} of {MOST_ATTEMPTS}"
+        elif not losses.are_too_many:
             what = f"{lost} has hung, {why}" if hung else f"lost the worker group of {lost} ({why})"
-            self._view.show(Note(f"{what}: it goes on in another, {attempt}{pointer()}"))
+            self._view.show(Note(f"{what}: it goes on in another, {losses.attempt}{pointer()}"))
         else:
             reason = why if hung else f"its worker group was lost: {why}"
-            self._ended(trial, Status.FAILED, f"{reason}; {MOST_ATTEMPTS} attempts", {})
+            self._ended(trial, Status.FAILED, f"{reason}; {losses.since} times, without a new report in between", {})
 
     # Ours
 
@@ -174,7 +175,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         if (spared := result.get("spared")) is not None:
             self._say_once(f"{name}: {once_more(spared)}")
         elif attempt > self._attempts.get(name, 1):
-            self._view.show(Note(f"a worker of {name} was lost: it goes on, attempt {attempt} of {MOST_ATTEMPTS}"))
+            self._view.show(Note(f"a worker of {name} was lost: it goes on, attempt {attempt}"))
         self._attempts[name] = attempt
 
     def _end_hung(self, trials: list[Trial]) -> None:

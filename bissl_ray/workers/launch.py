@@ -23,9 +23,9 @@ from bissl_ray.training.stages.diagnosis import TrialDiagnosedError
 from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.training.worker import alone, from_ray_train, lost_a_peer
 from bissl_ray.workers import ray_log
-from bissl_ray.workers.mailbox import MOST_ATTEMPTS
 
 if TYPE_CHECKING:
+    from bissl_ray.workers.losses import Losses
     from bissl_ray.workers.message_line import MessageLine
     from bissl_ray.workers.shape import GroupShape
 
@@ -109,8 +109,8 @@ def run_on_workers(
 
     told = Told(view)
 
-    def lost(attempt: int) -> None:
-        view.show(Note(f"a worker of {order.trial} was lost: it goes on, attempt {attempt} of {MOST_ATTEMPTS}"))
+    def lost(losses: Losses) -> None:
+        view.show(Note(f"a worker of {order.trial} was lost: it goes on, {losses.attempt}"))
 
     try:
         done = run_with_messages(

@@ -7,10 +7,11 @@ through an actor that takes no CPU.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from bissl_ray.progress import Alive, Report, TrialEnded
+from bissl_ray.workers.losses import Losses
 from bissl_ray.world import world
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ Answer = Literal["continue", "stop"]
 Message = Alive | Report | TrialEnded
 """What a group says of its trial."""
 
-MOST_ATTEMPTS: Final = 3
-"""How often a trial is begun or gone on with before its dying workers count as its failure."""
-
 
 @dataclass(frozen=True)
 class HandedOut:
@@ -43,7 +41,10 @@ class _Trial:
     tag: str
     order: "Order"
     attempts: int = 0
+    losses: Losses = field(default_factory=Losses)
     spared: str | None = None
+    is_spared: bool = False
+    """Whether it runs once more because it was short of memory, which was no loss of a worker."""
     answer: Answer | None = None
     waiting: bool = False
     over: bool = False
@@ -99,8 +100,8 @@ class Mailbox:
     def next_order(self, timeout: float) -> HandedOut | None:
         """Take the next trial, or the word to end; None when the timeout (seconds) passes first.
 
-        A trial that was taken before and never ended had its workers die: it is taken again, up to
-        `MOST_ATTEMPTS` times, then failed.
+        A trial that was taken before and never ended had its workers die: it is taken again, until that has happened
+        too often (`workers.losses`); then it has failed.
         """
         deadline = world().monotonic() + timeout
         with self._changed:
@@ -112,11 +113,14 @@ class Mailbox:
                     return HandedOut()
                 trial = self._open_trial()
                 assert trial is not None
-                # One that was short of memory had no dying workers.
-                if trial.attempts < MOST_ATTEMPTS + (trial.spared is not None):
+                if trial.attempts and not trial.is_spared:
+                    trial.losses.lost()
+                trial.is_spared = False
+                if not trial.losses.are_too_many:
                     trial.attempts += 1
                     return HandedOut(trial.tag, trial.order)
-                self._end(trial, TrialEnded("failed", reason=f"its workers died {trial.attempts} times"))
+                in_a_row = f"its workers died {trial.losses.since} times, without a new report in between"
+                self._end(trial, TrialEnded("failed", reason=in_a_row))
 
     def report(self, tag: str, report: Report) -> bool:
         """Leave a report. Returns False, and the trial must stop, when the tag is not the current one's."""
@@ -125,6 +129,7 @@ class Mailbox:
             if trial is None:
                 return False
             trial.waiting, trial.answer = True, None
+            trial.losses.reported(*report.row.get("earlier", ()), report.row)
             self._messages.append(Report({**report.row, **trial.known}))
             self._changed.notify_all()
             return True
@@ -159,7 +164,7 @@ class Mailbox:
         with self._changed:
             trial = self._current(tag)
             if trial is not None and not trial.over and trial.spared is None:
-                trial.order, trial.spared = order, why
+                trial.order, trial.spared, trial.is_spared = order, why, True
                 self._changed.notify_all()
 
     def end(self, tag: str, ended: TrialEnded) -> None:

@@ -9,8 +9,8 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 
-from bissl_ray.progress import Alive
-from bissl_ray.workers.mailbox import MOST_ATTEMPTS
+from bissl_ray.progress import Alive, Report
+from bissl_ray.workers.losses import Losses
 from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.shape import GroupShape
 
@@ -61,13 +61,13 @@ def run_with_messages(
     *,
     name: str,
     on_message: Callable[[Any], bool],
-    on_loss: Callable[[int], None] = lambda _: None,
+    on_loss: Callable[[Losses], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Run a function on a group of workers, passing on what they put into `config["line"]`.
 
-    Where a worker is lost, with its process or its machine, it is run again on workers that are there, up to
-    `MOST_ATTEMPTS` times.
+    Where a worker is lost, with its process or its machine, it is run again on workers that are there, until that has
+    happened too often (`workers.losses`).
 
     Args:
         loop: runs on every worker; to go on from what it has saved.
@@ -75,7 +75,7 @@ def run_with_messages(
         shape: the group that there is room for; asked before each attempt.
         name: unique name of the Train run.
         on_message: called in this thread with each message; where it returns False, what still runs is given up.
-        on_loss: called with the number of the attempt that follows a loss.
+        on_loss: called after each, before the attempt that follows.
         stopped: asked several times a second; from True on, the workers' messages are answered by a wish to stop,
             and have a minute for it.
 
@@ -86,7 +86,13 @@ def run_with_messages(
         Exception: what broke the run, or `on_message`.
     """
     line = MessageLine()
-    attempt, spared, patience = 1, False, None
+    losses, spared, patience = Losses(), False, None
+
+    def heard(message: Any) -> bool:
+        if isinstance(message, Report):
+            losses.reported(*message.row.get("earlier", ()), message.row)
+        return on_message(message)
+
     while True:
         now = shape()
         run = _Run(loop, {**config, "line": line, "threads": now.cpus_per_worker}, now, name)
@@ -95,21 +101,22 @@ def run_with_messages(
             if patience is None and stopped():
                 line.ask_to_stop()
                 patience = time.monotonic() + _PATIENCE_S
-            if not all(on_message(message) for message in line.take()):
+            if not all(heard(message) for message in line.take()):
                 return False
             if patience is not None and time.monotonic() > patience:
                 return False
-        go_on = all(on_message(message) for message in line.take())
-        waits = found_no_room(run.failure)
-        if run.failure is None or not go_on or patience is not None or (attempt == MOST_ATTEMPTS and not waits):
+        go_on = all(heard(message) for message in line.take())
+        if run.failure is None or not go_on or patience is not None:
             break
-        if waits:
+        if found_no_room(run.failure):
             on_message(Alive("waits for room on the cluster for its workers"))
         elif not spared and line.left() is not None:  # they were short of memory, and none was lost
             spared = True
         else:
-            attempt += 1
-            on_loss(attempt)
+            losses.lost()
+            if losses.are_too_many:
+                break
+            on_loss(losses)
     line.close()
     if run.failure is not None:
         raise run.failure

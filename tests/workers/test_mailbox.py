@@ -137,9 +137,23 @@ def test_three_deaths_fail_a_trial(mailbox):
     assert mailbox.next_order(SOON) is None
     *reports, last = contents(mailbox, "a")
     assert reports == [Report({"n": n, "attempts": n}) for n in (1, 2, 3)]
-    assert last == TrialEnded("failed", {"attempts": 3}, "its workers died 3 times")
+    assert last == TrialEnded("failed", {"attempts": 3}, "its workers died 3 times, without a new report in between")
     mailbox.hand_out("b", {})
     assert take(mailbox)[0] == "b"
+
+
+def test_a_trial_that_gets_on_may_lose_its_workers_any_number_of_times(mailbox):
+    mailbox.hand_out("a", {})
+    for alternation in range(1, 8):
+        assert take(mailbox)[0] == "a"
+        mailbox.report("a", Report({"stage": "bissl", "alternation": alternation}))
+    # It falls back to what it had saved: reports that it had made before are nothing new.
+    for _ in range(2):
+        assert take(mailbox)[0] == "a"
+        mailbox.report("a", Report({"stage": "bissl", "alternation": 7}))
+    assert mailbox.next_order(SOON) is None
+    last = contents(mailbox, "a")[-1]
+    assert last == TrialEnded("failed", {"attempts": 9}, "its workers died 3 times, without a new report in between")
 
 
 def test_after_a_death_an_answer_to_the_dead_is_no_answer_to_the_living(mailbox):
