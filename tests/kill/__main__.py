@@ -37,6 +37,7 @@ class Tally:
 
     def killed(self, kind: str, sweep: Sweep) -> None:
         self.kills[kind] += 1
+        sweep.losses += kind not in _VITAL
         self._open.append((kind, sweep.rows()))
         self.say(f"kill {self.kills.total()}: {kind} of {sweep.name}")
 
