@@ -15,7 +15,7 @@ from bissl_ray.store import read_reports, read_trials, to_rows
 from bissl_ray.store.schema import report_key
 from bissl_ray.training.files import read_tensors
 from bissl_ray.words import Phase, Status, Step
-from bissl_ray.workers.mailbox import MOST_ATTEMPTS
+from bissl_ray.workers.losses import MOST_ATTEMPTS
 from tests.cli.command import start
 from tests.process_tree import below, still_run
 
@@ -29,7 +29,7 @@ KINDS: Final[Mapping[str, Callable[[str], bool]]] = {
 }
 """What is killed, by what its command line says; a driver is known by its number."""
 _OUTLIVE: Final = 20.0  # seconds that one of its processes may run longer than the driver, on a machine that is busy
-_GIVEN_UP: Final = re.compile(rf"; {MOST_ATTEMPTS} attempts$|^its workers died {MOST_ATTEMPTS} times")
+_GIVEN_UP: Final = re.compile(rf"\b{MOST_ATTEMPTS} times, without a new report in between$")
 _ENDED: Final = (Status.COMPLETE, Status.PRUNED, Status.FAILED)
 
 
@@ -81,7 +81,7 @@ class Sweep:
         """Every trial has ended, with all of its reports; the winner's model loads."""
         self.note()
         failed = {name: row["status_reason"] for name, row in self.trials.items() if row["status"] == Status.FAILED}
-        # As a sweep promises: a trial whose group was lost so often is given up.
+        # As a sweep promises: a trial whose workers were lost so often without getting on is given up.
         assert all(_GIVEN_UP.search(reason) for reason in failed.values()), failed
         assert len(failed) <= self.losses // MOST_ATTEMPTS, (failed, self.losses)
         for name, row in self.trials.items():
