@@ -64,9 +64,11 @@ class RoomNow(Room):
 
     def _look(self) -> None:
         from bissl_ray.workers.nodes import leaving
+        from bissl_ray.workers.reservations import free_orphaned
 
         while not self._over.wait(_LOOK_S):
             try:
                 self._slots, self._going = self._place.now.slots, leaving()
+                free_orphaned()
             except Exception as error:  # a cluster that does not answer is `workers.watch`'s business
                 logging.getLogger("ray").warning("the cluster's machines can't be listed: %s", error)

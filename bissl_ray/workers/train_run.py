@@ -12,6 +12,7 @@ from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 from bissl_ray.progress import Alive, Report
 from bissl_ray.workers.losses import Losses
 from bissl_ray.workers.message_line import MessageLine
+from bissl_ray.workers.reservations import free_orphaned
 from bissl_ray.workers.shape import GroupShape
 
 _POLL_S: Final = 0.2
@@ -114,6 +115,7 @@ def run_with_messages(
             spared = True
         else:
             losses.lost()
+            free_orphaned()
             if losses.are_too_many:
                 break
             on_loss(losses)
