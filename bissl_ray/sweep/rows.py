@@ -14,7 +14,7 @@ from bissl_ray.words import Status, Step
 from bissl_ray.world import world
 
 _AGAIN_S: Final = 5.0
-_RESULT_COLUMNS = (
+RESULT_COLUMNS = (
     "seconds",
     "gpu_seconds",
     "peak_memory",
@@ -34,6 +34,7 @@ _RESULT_COLUMNS = (
     "checkpoint",
     "objective_name",
 )
+"""Of what a trial has come to, those that its row has a column for."""
 
 
 class Rows:
@@ -79,7 +80,7 @@ class Rows:
         self.catch_up(record, result)
         self._report(record, result)
         record.objective = result.get("objective")
-        so_far = {name: value for name, value in result["so_far"].items() if name in _RESULT_COLUMNS}
+        so_far = {name: value for name, value in result["so_far"].items() if name in RESULT_COLUMNS}
         self._writer.trial({"trial": record.trial, "objective": record.objective, **so_far})
 
     def ended(self, record: Record, status: Status, reason: str | None, result: Mapping[str, Any]) -> None:
@@ -104,7 +105,7 @@ class Rows:
                 "status_reason": reason,
                 "objective": objective,
                 "ended_at": None if status == Status.PAUSED else world().now(),
-                **{name: result[name] for name in _RESULT_COLUMNS if name in result},
+                **{name: result[name] for name in RESULT_COLUMNS if name in result},
             },
             then=done,
         )

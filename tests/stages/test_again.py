@@ -23,7 +23,7 @@ from bissl_ray.stages.run import StageOutcome, run_stage
 from bissl_ray.store import REPORT_COLUMNS, SweepWriter, read_reports, to_rows
 from bissl_ray.store.documents import git_state, versions, write_document
 from bissl_ray.sweep.parts import order_of
-from bissl_ray.sweep.recorder import _RESULT_COLUMNS
+from bissl_ray.sweep.rows import RESULT_COLUMNS
 from bissl_ray.sweep.run import prepare_request
 from bissl_ray.training.files import exists, write_tensors
 from bissl_ray.training.models import Models
@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             kinds = {"phase": phase, "step": step, "parent": parent, "seed": seed, "origin": Origin.TPE}
             writer.trial(
                 {
-                    **{column: value for column, value in result.items() if column in _RESULT_COLUMNS},
+                    **{column: value for column, value in result.items() if column in RESULT_COLUMNS},
                     "objective": result["objective"],
                     **{"trial": name, "status": status, "git": git_state(), "versions": versions(), **kinds},
                     **to_columns(order.settings),
