@@ -109,7 +109,7 @@ def run_on_workers(
 
     told = Told(view)
 
-    def lost(losses: Losses) -> None:
+    def lost(losses: "Losses") -> None:
         view.show(Note(f"a worker of {order.trial} was lost: it goes on, {losses.attempt}"))
 
     try:
