@@ -10,7 +10,7 @@ S3 := .venv-s3/.installed
 demo: $(INSTALLED)
 	$(BIN)/bissl-ray sweep --dataset digits
 
-## Every test, those that start Ray included (42 minutes on 2 cores; the aim is 25).
+## Every test, those that start Ray included (about 45 minutes on 2 cores; the aim is 25).
 test: $(INSTALLED)
 	-@$(MAKE) --no-print-directory $(S3)  # where it can't be installed, the tests that need it say so and are skipped
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray"
@@ -46,7 +46,7 @@ mutants: $(INSTALLED)
 simulate: $(INSTALLED)
 	$(BIN)/python -m tests.simulation --count $(COUNT) --seed $(SEED)
 
-## Real sweeps whose processes are killed at random moments, outside CI: KILLS of them, about twenty minutes for fifty.
+## Real sweeps whose processes are killed at random moments, outside CI: KILLS of them, half an hour for fifty.
 KILLS ?= 50
 killtest: $(INSTALLED)
 	-@$(MAKE) --no-print-directory $(S3)  # where it can't be installed, the tests that need it say so and are skipped

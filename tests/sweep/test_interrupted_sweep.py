@@ -66,6 +66,7 @@ def test_a_terminal_that_closes_ends_it_in_order(tmp_path: Path) -> None:
     driver, terminal = pty.fork()
     if not driver:
         os.chdir(tmp_path)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the tests' own is ignored, and would be inherited
         command = [sys.executable, "-m", "bissl_ray", *map(str, asked)]
         os.execve(sys.executable, command, environment(BISSL_TEST=mark, TERM="xterm"))
     deadline = time.monotonic() + 120
