@@ -249,6 +249,26 @@ def test_a_full_disk_stops_nothing_and_the_rows_come_when_there_is_room(storage,
     assert [path.name for path in storage.rglob(".*")] == []
 
 
+def test_what_follows_a_row_is_done_when_the_row_is_on_disk(storage, start, open_writer):
+    before, seen = resource.getrlimit(resource.RLIMIT_FSIZE), []
+
+    def follow():
+        seen.append(read_trials(storage)["status"].to_pylist())
+        raise OSError("a storage that refuses")
+
+    writer = open_writer()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+        writer.trial(start("a") | {"status": "complete"}, then=follow)
+        with pytest.raises(OSError, match=r"too large|[Nn]o space"):
+            writer.flush()
+        assert not seen
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    writer.close()
+    assert seen == [["complete"]]
+
+
 def test_closing_says_what_is_lost_when_there_is_no_room_in_the_end(storage, start, open_writer):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     writer = open_writer()

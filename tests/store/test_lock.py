@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bissl_ray.errors import BadInputError, RunFailedError
-from bissl_ray.store import SweepWriter, lock, read_trials
+from bissl_ray.store import SweepWriter, fence, lock, read_trials
 from bissl_ray.store.fence import Holders
 from bissl_ray.store.lock import Held, check_free, locked
 from bissl_ray.world import world
@@ -222,6 +223,27 @@ def test_what_was_begun_before_the_sweep_was_taken_does_not_get_to_its_place(tmp
     files.remove(kept)
     assert not Path(late).exists() and Path(kept).read_bytes() == b"rows"
     assert [path.name for path in Path(folder).parent.iterdir()] == ["lock-aa.json.void"]
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0])
+def test_on_an_object_store_who_takes_a_sweep_outranks_what_comes_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _short: None, ahead: float
+) -> None:
+    monkeypatch.setattr(lock, "moves", lambda filesystem: False)
+    monkeypatch.setattr(fence, "moves", lambda filesystem: False)
+    row = {"trial": "t000", "phase": "explore", "step": "search"}
+    # Another machine, by whose clock it may be an hour later, has renewed its claim for the last time a moment ago.
+    theirs = datetime.now(UTC) + timedelta(seconds=ahead)
+    claim(tmp_path, renewed_at=theirs.timestamp())
+    with hold(tmp_path, "night") as held, SweepWriter(tmp_path, "digits", "night", {}, held.files) as writer:
+        writer.trial({**row, "status": "complete"})
+        writer.flush()
+        # What it was about to write when it stood still, half a minute after that.
+        late = SweepWriter(tmp_path, "digits", "night", {})
+        late._last_stamp = theirs + timedelta(seconds=30)
+        late.trial({**row, "status": "running"})
+        late.close()
+    assert read_trials(tmp_path)["status"].to_pylist() == ["complete"]
 
 
 def _on_disk(path: Path) -> tuple[lock.FileSystem, str]:
