@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def below(pid: int) -> dict[int, str]:
-    """All processes that a process has started, and those have: the command line of each."""
+    """All processes that a process has started, and those have: the command line of each.
+
+    One that is just becoming another program, or has ended, has none: "".
+    """
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -18,15 +21,16 @@ def below(pid: int) -> dict[int, str]:
     while waiting:
         for child in parents.get(waiting.pop(), ()):
             waiting.append(child)
-            if command := _command(child):  # one that is just becoming another program, or has ended, has none
-                found[child] = command
+            found[child] = _command(child)
     return found
 
 
 def still_run(processes: Mapping[int, str], seconds: float) -> list[int]:
-    """Those of `below` that run after so many seconds; it returns when none does."""
+    """Those of `below` that run after so many seconds, as far as they had a command line; it returns when none does."""
     deadline = time.monotonic() + seconds
-    while (left := [pid for pid in processes if _command(pid) == processes[pid]]) and time.monotonic() < deadline:
+    while (
+        left := [pid for pid, command in processes.items() if command and _command(pid) == command]
+    ) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from tests.process_tree import below
+
 SETTINGS: Final = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray's daemons listen on the machine's outer address
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -129,27 +131,3 @@ def nodes(head_cpus: int, *cpus: int, head_memory: int | None = None) -> Iterato
         yield running
     finally:
         running.end()
-
-
-def below(pid: int) -> dict[int, str]:
-    """All processes that a process has started, and those have, with their command lines."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                stat = (entry / "stat").read_text("utf-8", "replace")
-                parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
-    found, waiting = dict[int, str](), [pid]
-    while waiting:
-        for child in parents.get(waiting.pop(), ()):
-            found[child] = command(child)
-            waiting.append(child)
-    return found
-
-
-def command(pid: int) -> str:
-    """The command line of a process; "" of one that is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ")
-    except OSError:
-        return ""
