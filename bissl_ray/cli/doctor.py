@@ -1,54 +1,130 @@
-"""`bissl-ray doctor`: whether all that a storage holds is as it was written, and what can be saved of what is not."""
+"""`bissl-ray doctor`: whether the machines can run a sweep, and whether what a storage holds is as it was written."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Final
+from dataclasses import asdict, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.cli.doctor_view import markdown, show_check, show_checkup, summary_of
+from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import Format
 from bissl_ray.cli.streams import print_csv, print_json
+from bissl_ray.config.data_choice import USED
 from bissl_ray.config.options import DoctorOptions
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bissl_ray.preflight.doctor.findings import Checkup
-
-_STYLES: Final = {"damaged": "bold red", "left over": "yellow", "note": "dim"}
-_TOLD: Final = ("state", "place", "found", "kept")
+    from bissl_ray.preflight.machines.checks import Check
 
 
-@takes(DoctorOptions)
+class Part(StrEnum):
+    """What may be looked at by itself."""
+
+    MACHINES = "machines"
+    FILES = "files"
+
+
+@takes(DoctorOptions, leave_out={*USED})
 def doctor(
     asked: DoctorOptions,
+    filler: Filler,
+    only: Annotated[
+        Part | None, typer.Option(help="Look at the machines alone, or at the files of --storage alone. [both]")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Start no worker, measure no connection, open no checkpoint.")
+    ] = False,
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove what was left over, of sweeps and stages that nobody runs.")
     ] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Open no checkpoint.")] = False,
     format: Annotated[Format, typer.Option(help="How to write it.")] = "table",
 ) -> None:
-    """Check a storage: results, documents, claims, checkpoints, what contradicts itself, what was left over.
+    """Check the machines that a sweep would run on, and all that a storage holds.
 
-    Exit code 1: something is damaged; what can be saved of it is said.
+    Exit code 1: something can't work, or is damaged; what to do about it, and what can be saved, is said.
     """
+    from bissl_ray.cli.terminal import Terminal
     from bissl_ray.leaderboard.render import as_csv, dumped
-    from bissl_ray.preflight.doctor.check import check_storage
+    from bissl_ray.store.filesystem import is_there
     from bissl_ray.store.paths import absolute_storage
 
-    with _progress() as opened:
-        checkup = check_storage(absolute_storage(asked.storage), clean, quick, opened)
-    rows = [asdict(finding) for finding in checkup.findings]
+    console, shown = Terminal(), format == "table"
+    storage = absolute_storage(asked.storage)
+    had_files = only == Part.FILES or is_there(storage)
+    found = [] if only == Part.FILES else _machines(asked, filler, quick, console if shown else None)
+    if shown and found:
+        console.print(f"\n{summary_of(found)}", highlight=False)
+    checkup = None
+    if only != Part.MACHINES and had_files:
+        checkup = _files(storage, clean, quick)
+        if shown:
+            if found:
+                console.print()
+            show_checkup(console, checkup)
+    elif shown and only != Part.MACHINES:
+        console.print(f"There is no storage {asked.storage} yet.", highlight=False)
+    rows = [asdict(finding) for finding in checkup.findings] if checkup is not None else []
+    checks = [asdict(check) for check in found]
     if format == "json":
-        print_json(dumped({"storage": asked.storage, "checked": checkup.checked, "findings": rows}))
+        of_files = {} if checkup is None else {"checked": checkup.checked, "findings": rows}
+        print_json(dumped({"storage": asked.storage, "machines": checks, **of_files}))
     elif format == "csv":
-        print_csv(as_csv(rows))
+        both = [{"state": check["verdict"], "what": "machines", "place": check["name"], **check} for check in checks]
+        print_csv(as_csv([*both, *rows]))
     elif format == "md":
-        typer.echo(_markdown(checkup))
-    else:
-        _show(checkup)
-    if checkup.damaged:
+        typer.echo(markdown(found, checkup))
+    if any(check["verdict"] == "failure" for check in checks) or (checkup is not None and checkup.damaged):
         raise typer.Exit(1)
+
+
+def _machines(asked: DoctorOptions, filler: Filler, quick: bool, console: "Console | None") -> "list[Check]":
+    """The checks, each shown as it comes."""
+    from bissl_ray.cli.terminal import Terminal
+    from bissl_ray.config import load_search_space
+    from bissl_ray.data import get_dataset
+    from bissl_ray.preflight.machines.checkup import check_machines
+    from bissl_ray.preflight.machines.trial import Subject
+    from bissl_ray.preflight.requests import check_worker_count, data_choice
+    from bissl_ray.store.paths import absolute_storage
+
+    check_worker_count("--workers-per-trial", asked.workers_per_trial)
+    chosen = filler.find("dataset") if asked.dataset is None and "space" not in filler.given else None
+    named = asked.dataset or (str(chosen.value) if chosen is not None else None)
+    if named is not None:
+        get_dataset(named)
+    space = load_search_space(asked.space or named or "digits")
+    dataset = named or space.dataset
+    asked, _ = filler.filled(replace(asked, dataset=dataset), dataset)
+    data = data_choice(asked, dataset, space.protocol.seed)
+    subject = Subject(absolute_storage(asked.storage), space, data, asked.workers_per_trial)
+    found = []
+    waits = Terminal(stderr=True)
+    with waits.status("looking at the machines") if waits.is_interactive else _nothing() as status:
+        for check in check_machines(subject, asked.address, quick):
+            found.append(check)
+            if console is not None:
+                show_check(console, check)
+            if status is not None:
+                status.update(f"looking at the machines: {check.name} done")
+    return found
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _files(storage: str, clean: bool, quick: bool) -> "Checkup":
+    from bissl_ray.preflight.doctor.check import check_storage
+
+    with _progress() as opened:
+        return check_storage(storage, clean, quick, opened)
 
 
 @contextmanager
@@ -63,53 +139,3 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_interactive) as bar:
         task = bar.add_task("opening checkpoints", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _show(checkup: "Checkup") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from bissl_ray.cli.terminal import Terminal
-
-    console = Terminal()
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for finding in checkup.findings:
-        state = "removed" if finding.removed else str(finding.state)
-        place = f"rows of {finding.place}" if finding.what == "rows" else finding.place
-        grid.add_row(Text(state, style=_STYLES[finding.state]), Text(place, style="bold"))
-        for line in filter(None, (finding.found, *finding.kept.split("; "))):
-            grid.add_row("", Text(line))
-    if checkup.findings:
-        console.print(grid)
-        console.print()
-    console.print(_summary(checkup), highlight=False)
-
-
-def _summary(checkup: "Checkup") -> str:
-    from bissl_ray.preflight.doctor.findings import State
-
-    what = ", ".join(f"{count:,} {name}" for name, count in checkup.checked.items() if count)
-    damaged = sum(1 for _ in checkup.of(State.DAMAGED))
-    left = sum(not finding.removed for finding in checkup.of(State.LEFT_OVER))
-    removed = sum(finding.removed for finding in checkup.findings)
-    said = [f"{damaged} damaged" if damaged else "nothing is damaged"]
-    said += [f"{left} left over (--clean removes what nobody holds)"] if left else []
-    said += [f"{removed} removed"] if removed else []
-    return f"Checked {what or 'a storage with nothing of ours in it'}: {', '.join(said)}."
-
-
-def _markdown(checkup: "Checkup") -> str:
-    from functools import partial
-
-    from bissl_ray.leaderboard.columns import Column
-    from bissl_ray.leaderboard.render import markdown_table
-
-    rows = [asdict(finding) for finding in checkup.findings]
-    columns = [Column(name, 0, partial(_cell, name), number=False) for name in _TOLD]
-    return "\n\n".join([*([markdown_table(rows, columns)] if rows else []), _summary(checkup)])
-
-
-def _cell(name: str, row: dict[str, object]) -> str:
-    return str(row[name])

@@ -68,7 +68,7 @@ def check_comparison(
     shares = [case.request.gpus_per_worker for case in comparison.cases if case.request.gpus_per_worker is not None]
     need = Need(workers, "--workers-per-trial", in_process=False, gpu_share=min(shares, default=None))
     places: list[Place] = []
-    with looking(need, address, places.append) as inspect:
+    with looking(need, storage, address, places.append) as inspect:
         for case in fresh:
             request = case.request
             settings = request.space.settings({})

@@ -20,6 +20,7 @@ Keys = Literal["torchvision", "timm"]
 
 _SOURCES = "file, s3://, https://, hf://OWNER/NAME/FILE, timm/NAME.TAG"
 _GPU_PART = "Part of a GPU, for trials that share one: 0.25. [1, where there are GPUs]"
+_ADDRESS_OF_DOCTOR = "Ray cluster whose machines are checked: auto or HOST:PORT. [RAY_ADDRESS, else this machine]"
 _ADDRESS = "Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]"
 
 
@@ -199,10 +200,20 @@ class ShowOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoctorOptions:
-    """What is looked at, as asked for by `bissl-ray doctor`."""
+class DoctorOptions(DataPlaces):
+    """What is looked at, as asked for by `bissl-ray doctor`.
+
+    Attributes:
+        dataset: name; None: the space's, else digits.
+    """
 
     storage: str = flag("Folder or URI to check, with all that is in it.", default="./runs", once="storage")
+    address: str | None = flag(_ADDRESS_OF_DOCTOR, once="address")
+    dataset: str | None = flag("Dataset that is to be on every machine. [digits]", metavar="NAME", once="dataset")
+    space: str | None = flag(
+        "Search space whose largest trial is tried: a file, or a shipped one. [the dataset's]", once="space"
+    )
+    workers_per_trial: int = flag("Workers that share a trial.", default=1, once="workers-per-trial")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,21 +1,25 @@
 """What a job writes down about its data, looked at here or where its workers will be."""
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from bissl_ray.config.data_choice import AS_SHOWN, DataChoice, Decoding
 from bissl_ray.config.documents import StageDocument, SweepDocument
 from bissl_ray.data import get_dataset, open_data
-from bissl_ray.data.cache.folder import check_cache_folder
+from bissl_ray.data.cache.folder import cache_folder, check_cache_folder
 from bissl_ray.data.checks.files import folders_in_classes
 from bissl_ray.data.checks.targets import LABELS
 from bissl_ray.data.files.changed import decoded
 from bissl_ray.data.files.split_files import holds_split, no_split
 from bissl_ray.errors import BadInputError
+from bissl_ray.preflight.machines.ask import Asked
 
 _FEW = 4
+_PATIENCE_S: Final = 3600.0
+"""Files of a million images are listed and read for their fingerprint."""
 D = TypeVar("D", SweepDocument, StageDocument)
 
 
@@ -140,23 +144,44 @@ def inspect_data(data: DataChoice, decoding: Decoding = AS_SHOWN) -> DataFacts:
     )
 
 
-def inspect_remotely(data: DataChoice, decoding: Decoding) -> DataFacts:
-    """Look at the data where the workers will: a laptop that attaches to a cluster need not have them.
+def inspect_everywhere(data: DataChoice, decoding: Decoding, asked: Asked) -> DataFacts:
+    """Look at the data wherever workers may be: a laptop that attaches to a cluster need not have them.
 
-    Connected to Ray; arguments as `inspect_data`.
+    Args:
+        data: as of `inspect_data`.
+        decoding: likewise.
+        asked: the machines that workers may be on.
 
     Raises:
-        BadInputError: as `inspect_data`.
+        BadInputError: as `inspect_data`, on any of them; or they don't have the same.
     """
-    import ray
-    from ray.exceptions import RayTaskError
-
-    # A CPU, to be where workers may be: a head node without any need not have the data.
-    task = ray.remote(num_cpus=1)(inspect_data)
-    try:
-        facts: DataFacts = ray.get(task.remote(data, decoding))
-    except RayTaskError as error:
-        if isinstance(error.cause, BadInputError):
-            raise BadInputError(f"on the cluster: {error.cause}") from error
-        raise
+    answers = asked.ask(inspect_data, data, decoding, patience=_PATIENCE_S)
+    seen = {answer.machine: answer.value for answer in answers if answer.value is not None}
+    failed = [answer for answer in answers if answer.value is None]
+    if not seen:
+        raise BadInputError(f"on the cluster: {failed[0].failure}" if failed else "on the cluster: no machine is left")
+    if failed:
+        more = f" (and on {len(failed) - 1} more)" if failed[1:] else ""
+        raise BadInputError(
+            f"on {failed[0].machine}{more}: {failed[0].failure}; {', '.join([*seen][:3])} has the data: put them on "
+            "every machine, at the same path"
+        )
+    (first, facts), *others = seen.items()
+    for machine, its in others:
+        if its.fingerprint != facts.fingerprint:
+            raise BadInputError(
+                f"the data of {machine} are not those of {first}: fingerprint {its.fingerprint[:12]} with "
+                f"{sum(its.sizes.values())} images, and {facts.fingerprint[:12]} with {sum(facts.sizes.values())}; "
+                "expected the same files on every machine: copy them anew, or mount one folder"
+            )
     return facts
+
+
+def cache_here() -> str:
+    """Why decoded images can't be kept on this machine; "": they can."""
+    try:
+        folder = cache_folder()
+    except (BadInputError, OSError) as error:
+        return str(error)
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return "" if os.access(there, os.W_OK) else f"{there} can't be written"

@@ -8,14 +8,16 @@ from typing import Generic, TypeVar
 
 from bissl_ray.config.data_choice import DataChoice, Decoding
 from bissl_ray.errors import RunFailedError
-from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_remotely
+from bissl_ray.preflight.data import DataFacts, inspect_data, inspect_everywhere
+from bissl_ray.preflight.machines.ask import Machines
+from bissl_ray.preflight.machines.checkup import refuse_unfit
 from bissl_ray.progress import Note, View
 from bissl_ray.store.lock import Held, check_free, locked
 from bissl_ray.training.files import remove_folder
 from bissl_ray.workers import ray_log
 from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.interrupt import Interrupt, interruptible
-from bissl_ray.workers.place import Need, Place, check_here, looked_after, place_for
+from bissl_ray.workers.place import Need, OnCluster, Place, check_here, looked_after, place_for
 
 T = TypeVar("T")
 Inspect = Callable[[DataChoice, Decoding], DataFacts]
@@ -107,7 +109,7 @@ def session(job: Job[T], storage: str, address: str | None, view: View) -> Itera
             interruptible() as interrupt,
         ):
             job.suits(place)
-            (prepared,) = ready or (job.prepare(inspect_remotely(job.data, job.decoding)),)
+            (prepared,) = ready or (job.prepare(_there(place, storage, say)(job.data, job.decoding)),)
             with locked(storage, job.folder, job.what, interrupt.ask) as lock:
                 held = True
                 ray_log.lie_in(storage, job.folder)
@@ -147,16 +149,19 @@ def rehearse(job: Job[T], storage: str, address: str | None, with_data: bool = T
         What the job makes of the facts about the data, if any were named.
     """
     check_free(storage, job.folder, job.what)
-    with looking(job.need, address, job.suits) as inspect:
+    with looking(job.need, storage, address, job.suits) as inspect:
         return job.prepare(inspect(job.data, job.decoding)) if with_data else None
 
 
 @contextmanager
-def looking(need: Need, address: str | None, suits: Callable[[Place], None] = _any_place) -> Iterator[Inspect]:
+def looking(
+    need: Need, storage: str, address: str | None, suits: Callable[[Place], None] = _any_place
+) -> Iterator[Inspect]:
     """Make sure that there is a place to run, and look at data there, for the duration of a `with` block.
 
     Args:
         need: what is asked of the place.
+        storage: absolute.
         address: as `session` takes it.
         suits: as of `Job`.
 
@@ -164,7 +169,7 @@ def looking(need: Need, address: str | None, suits: Callable[[Place], None] = _a
         `inspect_data`, or what looks at the data where the workers of a running cluster will be.
 
     Raises:
-        BadInputError: the cluster can't be joined or is too small, or nothing can run here.
+        BadInputError: the cluster can't be joined, is too small or unfit, or nothing can run here.
     """
     where = chosen_address(address)
     if where is None:
@@ -173,4 +178,12 @@ def looking(need: Need, address: str | None, suits: Callable[[Place], None] = _a
     else:
         with place_for(need, "", where) as place:
             suits(place)
-            yield inspect_remotely
+            yield _there(place, storage)
+
+
+def _there(place: Place, storage: str, say: Callable[[str], None] = lambda _: None) -> Inspect:
+    """What looks at data on every machine of a cluster (raises BadInputError: a job can't work on it)."""
+    assert isinstance(place, OnCluster)
+    refuse_unfit(place.cluster.where, storage, say)
+    asked = Machines().only(place.has_gpus)
+    return lambda data, decoding: inspect_everywhere(data, decoding, asked)

@@ -88,7 +88,7 @@ def check_writable(storage: str | Path) -> None:
         BadInputError: no permission, a file in the way, a full disk, a read-only or unreachable storage.
     """
     filesystem, base = open_storage(storage)
-    created = _missing_folders(filesystem, base)
+    created = missing_folders(filesystem, base)
     probe = f"{base}/.probe-{world().token()}"
     try:
         filesystem.create_dir(base, recursive=True)
@@ -173,7 +173,7 @@ def _bring_to_disk(path: str) -> None:
         os.close(descriptor)
 
 
-def _missing_folders(filesystem: FileSystem, base: str) -> list[Path]:
+def missing_folders(filesystem: FileSystem, base: str) -> list[Path]:
     """List the local folders that writing under `base` would create, deepest first."""
     if not isinstance(filesystem, LocalFileSystem):
         return []

@@ -15,8 +15,8 @@ from ray._private import utils as ray_utils
 
 from bissl_ray.data.machine import processors
 from bissl_ray.errors import RunFailedError
-from bissl_ray.workers import ray_log, watch
-from bissl_ray.workers.environment import modules_of_this_process, name_the_cluster, worker_environment
+from bissl_ray.workers import environment, ray_log, watch
+from bissl_ray.workers.environment import as_code, modules_of_this_process, name_the_cluster, worker_environment
 from bissl_ray.workers.nodes import nodes_now
 from bissl_ray.workers.own_processes import Started, last_words
 from bissl_ray.workers.own_ray import object_store, ray_folder, sockets_of_daemons
@@ -116,7 +116,8 @@ def _joined(name: str, address: str, say: Say) -> Iterator[None]:
 
 def _connect(**options: str | int) -> None:
     """Connect, with Ray's own messages silenced."""
-    with modules_of_this_process(), _signals_of_our_own():
+    # A machine without this package is to say so when it is asked, and not to end each process that it starts.
+    with modules_of_this_process(), _signals_of_our_own(), as_code(environment):
         ray.init(
             **options,
             logging_level=logging.WARNING,

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from bissl_ray.plugins import VARIABLE
@@ -97,6 +98,21 @@ def name_the_cluster() -> None:
     import ray
 
     os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+
+
+@contextmanager
+def as_code(module: ModuleType) -> Iterator[None]:
+    """Within this `with` block functions of a module go to Ray's processes as code, and not by name.
+
+    A machine that lacks this package can run them, if they need nothing else of it.
+    """
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 @contextmanager

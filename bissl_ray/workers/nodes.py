@@ -1,7 +1,8 @@
 """The machines of a connected cluster as they are now: what they have, which are about to go, what lives on which."""
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray._private.state import state
@@ -21,11 +22,42 @@ def on_this_node() -> dict[str, Any]:
     return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(this_node(), soft=False)}
 
 
-def nodes_now() -> tuple[Node, ...]:
+class Machine(NamedTuple):
+    """A machine of the cluster.
+
+    Attributes:
+        id: what Ray calls it.
+        name: for a person: its host's, with the beginning of `id` where several have that.
+        node: what it has.
+    """
+
+    id: str
+    name: str
+    node: Node
+
+
+def machines_now() -> tuple[Machine, ...]:
     """What may be used: machines that are there, and that nobody has said will be taken away."""
     going = leaving()
-    there = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in going]
-    return tuple(Node(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in there)
+    there = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] not in going]
+    hosts = Counter(node["NodeManagerHostname"] for node in there)
+    found = []
+    for node in there:
+        host, number, has = node["NodeManagerHostname"], node["NodeID"], node["Resources"]
+        name = host if hosts[host] == 1 else f"{host} ({number[:6]})"
+        found.append(Machine(number, name, Node(int(has.get("CPU", 0)), int(has.get("GPU", 0)))))
+    return tuple(found)
+
+
+def nodes_now() -> tuple[Node, ...]:
+    """What the machines that may be used have."""
+    return tuple(machine.node for machine in machines_now())
+
+
+def on_machine(machine: Machine) -> dict[str, Any]:
+    """Options of a task that takes nothing, runs there or not at all, and is not tried again."""
+    there = NodeAffinitySchedulingStrategy(machine.id, soft=False)
+    return {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
 
 
 def leaving() -> frozenset[str]:

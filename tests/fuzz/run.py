@@ -225,6 +225,7 @@ def _variables(values: dict[str, str]) -> Iterator[None]:
 def _nothing_starts() -> Iterator[None]:
     """No place to run, no network, no waiting for other machines."""
     import bissl_ray.compare.run
+    import bissl_ray.preflight.machines.checkup
     import bissl_ray.preflight.session
     import bissl_ray.preflight.sources.download
     import bissl_ray.store.lock
@@ -238,6 +239,7 @@ def _nothing_starts() -> Iterator[None]:
 
     with (
         patch("bissl_ray.preflight.session.place_for", start),
+        patch("bissl_ray.preflight.machines.checkup.place_for", start),
         patch("bissl_ray.compare.run.one_cluster", start),
         patch("bissl_ray.workers.place.one_cluster", start),
         patch("bissl_ray.preflight.sources.download._PAUSE_S", 0.0),

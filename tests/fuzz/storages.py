@@ -33,9 +33,9 @@ _READERS = (
     ),
     *(
         ("show", "t000", "--sweep", "done", "--command"),
-        ("doctor", "--storage", "runs"),
+        ("doctor", "--only", "files", "--storage", "runs"),
         ("doctor", "--storage", "runs", "--quick"),
-        ("doctor", "--storage", "runs", "--clean"),
+        ("doctor", "--only", "files", "--storage", "runs", "--clean"),
     ),
     *(("show", "t000", "--sweep", "done"), ("show", "t000-s1"), ("show", "t000", "--sweep", "cut")),
     *(
@@ -144,10 +144,9 @@ def _strange(random: Random, content: bytes) -> bytes:
             case 1:
                 table = table.set_column(place, name, _column(random, table.num_rows))
             case 2:
-                table = table.append_column(
-                    random.choice(("param_lower_lr", "param_x", "trial", "sweep", *WORDS[-12:-1])),
-                    _column(random, table.num_rows),
-                )
+                further = random.choice(("param_lower_lr", "param_x", "trial", "sweep", *WORDS[-12:-1]))
+                further = further.encode("utf-8", "backslashreplace").decode()  # Arrow takes no other text
+                table = table.append_column(further, _column(random, table.num_rows))
             case 3:
                 table = table.slice(random.randrange(table.num_rows), random.randrange(3))
             case 4:

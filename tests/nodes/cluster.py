@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -32,12 +33,26 @@ ROLES: Final = {
 """What a node may hold of a sweep, by how the command line of its process begins."""
 
 
+_APART: Final = """
+import sys, time
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+there = {"gcs_address": sys.argv[1], "redis_address": sys.argv[1], "node_ip_address": "127.0.0.1"}
+ports = {"min_worker_port": 0, "max_worker_port": 0, "node_manager_port": 0}
+has = {"num_cpus": int(sys.argv[2]), "num_gpus": 0, "object_store_memory": 150 * 2**20, "include_log_monitor": False}
+Node(RayParams(**there, **ports, **has), head=False, shutdown_at_exit=False, spawn_reaper=False)
+time.sleep(3600)
+"""
+"""As `Cluster.add_node` does, for `ray start` takes no cluster on 127.0.0.1."""
+
+
 class Nodes:
     """A head and further nodes; each is known by its raylet, and what that has started lies on it."""
 
     def __init__(self, head_cpus: int, head_memory: int | None = None) -> None:
         from ray.cluster_utils import Cluster
 
+        self._apart: list[subprocess.Popen[bytes]] = []
         self._folder = tempfile.mkdtemp(prefix="bn-")  # short: Ray's sockets lie in it
         memory = {} if head_memory is None else {"memory": head_memory}
         self._cluster = Cluster(
@@ -71,6 +86,32 @@ class Nodes:
         while len(self._cluster.global_state._live_node_ids()) > 1 + len(self.others) and time.monotonic() < deadline:
             time.sleep(0.2)
         return self._cluster.add_node(num_cpus=cpus, node_ip_address="127.0.0.1")
+
+    def add_apart(self, *hidden: Path, cpus: int = 1) -> "subprocess.Popen[bytes]":
+        """A node in a mount namespace of its own, where some folders are empty: as on another machine.
+
+        Raises:
+            OSError: the system allows no such namespace.
+        """
+        mounts = " && ".join(f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}" for folder in hidden)
+        join = shlex.join([sys.executable, "-c", _APART, self.address, str(cpus)])
+        before = len(self._cluster.global_state._live_node_ids())
+        log = Path(self._folder, f"apart{len(self._apart)}.log")
+        with log.open("wb") as said:
+            started = subprocess.Popen(
+                ["unshare", "--mount", "sh", "-c", f"{mounts} && exec {join}"],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        self._apart.append(started)
+        deadline = time.monotonic() + 60
+        while len(self._cluster.global_state._live_node_ids()) == before:
+            if started.poll() is not None or time.monotonic() > deadline:
+                raise OSError(log.read_text()[-500:])
+            time.sleep(0.2)
+        return started
 
     def holding(self, role: str) -> list[Any]:
         """The nodes, the head among them, that hold a role at the moment."""
@@ -108,6 +149,11 @@ class Nodes:
         return f"{done.returncode} {done.stdout[-300:]} {done.stderr[-300:]}"
 
     def end(self) -> None:
+        for each in self._apart:
+            for pid in [each.pid, *below(each.pid)]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            each.wait()
         everything = [pid for node in (*self.others, self.head) if node for pid in self.processes(node)]
         for node in self.others:
             self._cluster.remove_node(node, allow_graceful=False)

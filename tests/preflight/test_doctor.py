@@ -87,7 +87,7 @@ def leave_claim(storage: Path, token: str = TOKEN, **changes: Any) -> Path:
 
 def test_nothing_is_wrong(storage: Path, monkeypatch, capsys) -> None:
     (storage / ".DS_Store").write_text("of somebody else")
-    done = run_here(monkeypatch, capsys, "doctor", "--storage", storage)
+    done = run_here(monkeypatch, capsys, "doctor", "--only", "files", "--storage", storage)
     assert (done.code, done.err) == (0, "")
     said = "3 results files, 2 trials, 4 reports, 1 documents, 1 files of tensors: nothing is damaged."
     assert " ".join(done.out.split()) == f"Checked {said}"
@@ -215,9 +215,9 @@ def test_what_was_left_over_is_removed_where_nobody_is_at_work(storage: Path, mo
         assert not any(finding.state == "left over" for finding in found(storage, clean=True))
     gone = {name for name in left if "lock-" in name or (name.startswith("sweeps/night/") and "/." in name)}
     assert {name for name in left if not (storage / name).exists()} == gone
-    looked = run_here(monkeypatch, capsys, "doctor", "--storage", storage, "--format", "json")
+    looked = run_here(monkeypatch, capsys, "doctor", "--only", "files", "--storage", storage, "--format", "json")
     assert looked.code == 0 and not any(finding["removed"] for finding in json.loads(looked.out)["findings"])
-    cleaned = run_here(monkeypatch, capsys, "doctor", "--storage", storage, "--clean")
+    cleaned = run_here(monkeypatch, capsys, "doctor", "--only", "files", "--storage", storage, "--clean")
     assert cleaned.code == 0 and "removed" in cleaned.out
     # What another machine may wake up beside stays.
     assert {path for path in {*storage.rglob("*")} - kept if path.is_file()} == {void, mark}
@@ -228,7 +228,7 @@ def test_what_was_left_over_is_removed_where_nobody_is_at_work(storage: Path, mo
 def test_every_form_has_every_finding_and_the_exit_code_says_so(storage: Path, form: str, monkeypatch, capsys) -> None:
     for path in (*storage.rglob("reports-*.parquet"), storage / checkpoint("t000")):
         flip(path)
-    done = run_here(monkeypatch, capsys, "doctor", "--storage", storage, "--format", form)
+    done = run_here(monkeypatch, capsys, "doctor", "--only", "files", "--storage", storage, "--format", form)
     assert done.code == 1 and done.err == ""
     text = "".join(done.out.split())
     assert all(finding.place in text for finding in found(storage)) and "reports-" in text
@@ -239,7 +239,7 @@ def test_every_form_has_every_finding_and_the_exit_code_says_so(storage: Path, f
 @pytest.mark.parametrize(("name", "said"), [("nowhere", "found no such folder"), ("file", "is a file, a folder was")])
 def test_a_storage_that_is_none(tmp_path: Path, name: str, said: str, monkeypatch, capsys) -> None:
     (tmp_path / "file").write_text("mine")
-    done = run_here(monkeypatch, capsys, "doctor", "--storage", tmp_path / name)
+    done = run_here(monkeypatch, capsys, "doctor", "--only", "files", "--storage", tmp_path / name)
     assert done.code == 2 and said in done.err and done.err.count("\n") == 1
 
 

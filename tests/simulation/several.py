@@ -3,7 +3,6 @@
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from multiprocessing import get_context
@@ -45,5 +44,6 @@ def outcomes(seeds: range, jobs: int, planted: str | None, parquet: bool) -> Ite
     if jobs == 1 or len(seeds) == 1:
         yield from (live(seed, planted, parquet) for seed in seeds)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=_MOST_OF_ONE) as pool:
-        yield from pool.map(partial(live, planted=planted, parquet=parquet), seeds)
+    # Not an executor of concurrent.futures: in Python 3.11 it hangs where a process has run its share (issue 115634).
+    with get_context("spawn").Pool(jobs, maxtasksperchild=_MOST_OF_ONE) as pool:
+        yield from pool.imap(partial(live, planted=planted, parquet=parquet), seeds)
