@@ -12,6 +12,7 @@ from typing import Final
 from bissl_ray.plugins import VARIABLE
 from bissl_ray.workers.join import LOOPBACK_ONLY, check_cluster
 from bissl_ray.workers.own_ray import off_the_proxies, own_token, room_for_files
+from bissl_ray.workers.versions import check_installed
 
 _ALWAYS: Final = {
     # Nothing is sent anywhere unless the user turns it on.
@@ -55,8 +56,9 @@ def prepare(address: str | None) -> None:
         address: address of the cluster to attach to, None for a local cluster of our own.
 
     Raises:
-        BadInputError: the cluster can't be joined.
+        BadInputError: the cluster can't be joined, or what is installed here is too old.
     """
+    check_installed()
     if address is None:
         own_token(os.environ)
         off_the_proxies(os.environ)

@@ -5,6 +5,7 @@ is watched.
 """
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -21,6 +22,12 @@ by the machine's outer one (ray._private.services.resolve_ip_for_localhost), whe
 on the loopback interface alone does not answer."""
 
 _PATIENCE_S: Final = 12.0
+_VERSIONS: Final = re.compile(
+    r"Version mismatch: .*?Ray: (?P<ray>\S+)\s+Python: (?P<python>\S+)"
+    r".*?Ray: (?P<own_ray>\S+)\s+Python: (?P<own_python>\S+)",
+    re.S,
+)
+"""What Ray says of a cluster that it can't join, once all of it is there."""
 _TRY: Final = (
     "import sys, ray; "
     "ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False); print('READY', flush=True)"
@@ -101,12 +108,24 @@ def _watch(child: "subprocess.Popen[bytes]", said: int, address: str) -> str | N
                 "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's own, "
                 "which its head node keeps in ~/.ray/auth_token"
             )
+        if (both := _VERSIONS.search(text)) is not None:
+            return _unlike(address, **both.groupdict())
         if ended or time.monotonic() > deadline:
             return (
                 f"no Ray cluster could be joined at {address} ({_gist(text, ended)}): check it with `ray status` "
                 "on its head node, or give --address local to start one on this machine"
             )
         time.sleep(0.05)
+
+
+def _unlike(address: str, ray: str, python: str, own_ray: str, own_python: str) -> str:
+    install = [f"pip install 'ray[default,tune,train]=={ray}'"] if ray != own_ray else []
+    if python.split(".")[:2] != own_python.split(".")[:2]:
+        install.insert(0, f"an environment of Python {'.'.join(python.split('.')[:2])}")
+    return (
+        f"the cluster at {address} runs Ray {ray} on Python {python}, and here it is Ray {own_ray} on Python "
+        f"{own_python}: Ray wants the same on both sides; here, take {', and there '.join(install)}"
+    )
 
 
 def _gist(text: str, ended: bool) -> str:

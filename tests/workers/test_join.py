@@ -38,3 +38,25 @@ def test_something_that_is_silent_is_refused_when_patience_ends(own_socket, monk
     port = own_socket.getsockname()[1]
     message = refusal(f"127.0.0.1:{port}")
     assert f"no Ray cluster could be joined at 127.0.0.1:{port}" in message
+
+
+@pytest.mark.parametrize(
+    ("theirs", "take"),
+    [
+        (("2.56.1", "3.11.7"), "here, take pip install 'ray[default,tune,train]==2.56.1'"),
+        (("2.60.0", "3.12.1"), "here, take an environment of Python 3.12"),
+        (
+            ("2.56.1", "3.12.1"),
+            "here, take an environment of Python 3.12, and there pip install 'ray[default,tune,train]==2.56.1'",
+        ),
+    ],
+)
+def test_a_cluster_of_other_versions_is_refused_with_both_and_what_to_install(own_socket, monkeypatch, theirs, take):
+    own_socket.listen()
+    said = "Version mismatch: The cluster was started with:\\n    Ray: {}\\n    Python: {}\\n"
+    said += "This process on node 127.0.0.1 was started with:\\n    Ray: 2.60.0\\n    Python: 3.11.7\\n"
+    monkeypatch.setattr(join, "_TRY", f"raise RuntimeError('{said.format(*theirs)}')")
+    message = refusal(f"127.0.0.1:{own_socket.getsockname()[1]}")
+    ray, python = theirs
+    assert f"runs Ray {ray} on Python {python}, and here it is Ray 2.60.0 on Python 3.11.7" in message
+    assert message.endswith(take)
