@@ -135,7 +135,10 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     from bissl_ray.cli.terminal import Terminal
 
     console = Terminal(stderr=True)
+    if not console.is_interactive:  # an older rich ends its line all the same
+        yield lambda *_: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_interactive) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("opening checkpoints", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

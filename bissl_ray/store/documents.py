@@ -5,9 +5,10 @@ import platform
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
@@ -124,7 +125,11 @@ def _path(kind: type[Document], name: str) -> str:
 @cache
 def versions() -> str:
     """Versions of Python and of the packages that results depend on, as JSON."""
-    return json.dumps({"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}})
+    found = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):  # a checkout that is on the path and not installed: its commit says which
+            found[name] = version(name)
+    return json.dumps({"python": platform.python_version(), **found})
 
 
 @cache

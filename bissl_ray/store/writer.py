@@ -122,6 +122,17 @@ class SweepWriter:
         with self._rows_changed:
             return [empty | row | path for row in self._trials.values()]
 
+    def stamp(self) -> datetime:
+        """The time, later than of any row before, those of another machine's clock among them."""
+        with self._rows_changed:
+            return self._stamp()
+
+    def status_of(self, trial: str) -> str | None:
+        """What its row said last, written or waiting; None: it has none."""
+        with self._rows_changed:
+            known = self._trials.get(trial)
+            return None if known is None else str(known["status"])
+
     def trial(self, row: Mapping[str, Any], then: Callable[[], None] | None = None) -> None:
         """Write a trial, or change one: columns that `row` leaves out keep the value last known.
 
@@ -293,7 +304,6 @@ class SweepWriter:
         self._files[kind] = compact(self._filesystem, self._hand, self._base, kind, self._dataset, self._sweep)
 
     def _stamp(self) -> datetime:
-        """The time, later than of any row before, those of another machine's clock among them."""
         self._last_stamp = max(world().now(), self._last_stamp + timedelta(microseconds=1))
         return self._last_stamp
 

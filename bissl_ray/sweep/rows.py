@@ -67,7 +67,7 @@ class Rows:
                 "labels_per_class": order.data.labels_per_class,
                 "label_draw": order.data.label_draw,
                 # Trials are replayed in the order in which they were proposed, not in that of their going on.
-                **({} if record.curve else {"started_at": world().now()}),
+                **({} if record.curve else {"started_at": self._writer.stamp()}),
                 "git": git_state(),
                 "versions": versions(),
                 # What the workers run, never the point that proposed it: of the control the two differ.
@@ -79,6 +79,9 @@ class Rows:
         """It has made a report; stopped, failed or lost after that, it keeps what it has come to and cost."""
         self.catch_up(record, result)
         self._report(record, result)
+        if record.step == Step.SEARCH and (result.get("alternation") or record.at) < record.at:
+            # It repeats what the driver before had heard after its last checkpoint: its row does not go back.
+            return
         record.objective = result.get("objective")
         so_far = {name: value for name, value in result["so_far"].items() if name in RESULT_COLUMNS}
         self._writer.trial({"trial": record.trial, "objective": record.objective, **so_far})
@@ -104,7 +107,7 @@ class Rows:
                 "status": status,
                 "status_reason": reason,
                 "objective": objective,
-                "ended_at": None if status == Status.PAUSED else world().now(),
+                "ended_at": None if status == Status.PAUSED else self._writer.stamp(),
                 **{name: result[name] for name in RESULT_COLUMNS if name in result},
             },
             then=done,
@@ -112,7 +115,7 @@ class Rows:
 
     def ended_at_a_rung(self, record: Record, reason: str) -> None:
         """It has ended where it had paused."""
-        ended = {"status": Status.PRUNED, "status_reason": reason, "ended_at": world().now()}
+        ended = {"status": Status.PRUNED, "status_reason": reason, "ended_at": self._writer.stamp()}
         # Its last row may be older than its last report, where the driver before was killed between the two.
         come_to = {"alternations": record.at, "objective": record.objective, "seconds": record.seconds}
         done = self._flight.progress_of(record.trial).clear

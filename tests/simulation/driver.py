@@ -13,7 +13,7 @@ from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.progress import Quiet
 from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.store.documents import read_sweep_document, write_document
-from bissl_ray.store.lock import locked
+from bissl_ray.store.lock import Held, locked
 from bissl_ray.store.paths import sweep_documents
 from bissl_ray.sweep.parts import Parts, parts_of
 from bissl_ray.sweep.room import Room
@@ -88,7 +88,7 @@ class Driver:
                     ) as parts:
                         self.parts = parts
                         self._loop(parts)
-                    self._compare(parts)
+                    self._compare(parts, lock)
                 finally:
                     self.holds = False
             finished = is_finished(parts.planner) and not self.interrupt()
@@ -102,8 +102,12 @@ class Driver:
                 for actor in self.actors:
                     actor.process.kill()
 
-    def _compare(self, parts: Parts) -> None:
-        """The sweep that is rebuilt from the store is the one that lived."""
+    def _compare(self, parts: Parts, lock: Held) -> None:
+        """The sweep that is rebuilt from the store is the one that lived.
+
+        Raises:
+            RunFailedError: it is another's by now, which has gone on with it.
+        """
         rebuilt, _ = planner_of(self.document.request, self.storage)
         lived = {name: _known(record) for name, record in parts.planner.records.items()}
         found = {name: _known(record) for name, record in rebuilt.records.items()}
@@ -112,6 +116,7 @@ class Driver:
                 lived.pop(name)
                 found.pop(name, None)
         if lived != found:
+            lock.check()
             unlike = [name for name in {*lived, *found} if lived.get(name) != found.get(name)]
             first = unlike[0]
             raise AssertionError(f"rebuilt, {first} is {found.get(first)}; it was {lived.get(first)}")
