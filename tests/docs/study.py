@@ -130,11 +130,14 @@ def _signed(value: float) -> str:
 
 
 def gain(row: dict[str, Any]) -> str:
-    """The gain over the control in points, with its interval; bold where the interval leaves 0 out."""
+    """The gain over the control in points, with its interval; bold where the interval leaves 0 out.
+
+    Two pairs that happen to differ by as many images have an interval of no width, which says nothing.
+    """
     low, high = row["gain_low"], row["gain_high"]
     mean, least, most = (f"{round(100 * value, 1) + 0:+.1f}".replace("-", "−") for value in (row["gain"], low, high))
     words = f"{mean} ({least} to {most})"
-    return f"**{words}**" if low > 0 or high < 0 else words
+    return f"**{words}**" if (low > 0 or high < 0) and low < high else words
 
 
 def _labels(row: dict[str, Any]) -> str:
