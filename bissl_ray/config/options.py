@@ -42,7 +42,21 @@ class _Options(DataPlaces):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions(_Options):
+class _Groups:
+    workers_per_trial: int = flag(
+        "Workers that share a trial; a GPU each where there are.", default=1, once="workers-per-trial"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AtATime:
+    max_groups: int | None = flag(
+        "Trials at a time at most, where others want room on the cluster. [all there is room for]", metavar="N", least=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(_Options, _Groups, _AtATime):
     """A sweep, as asked for by `bissl-ray sweep` or `run_sweep`.
 
     Attributes:
@@ -74,9 +88,6 @@ class SweepOptions(_Options):
         metavar="NAME,NAME",
     )
     name: str | None = flag("Name of the sweep. [dataset and time]")
-    workers_per_trial: int = flag(
-        "Workers that share a trial; a GPU each where there are.", default=1, once="workers-per-trial"
-    )
     gpus_per_worker: float | None = flag(_GPU_PART, metavar="FRACTION")
     pretrained: str | Path | None = flag(f"Self-supervised checkpoint: {_SOURCES}.", once="pretrained")
     pretrained_head: str | Path | None = flag(
@@ -92,7 +103,7 @@ class SweepOptions(_Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResumeOptions(DataPlaces):
+class ResumeOptions(DataPlaces, _AtATime):
     """What is asked of a sweep that has begun, by `bissl-ray resume` or `resume_sweep`; folders: where data are now."""
 
     storage: str = flag("Folder or URI that holds it.", default="./runs", once="storage")
@@ -200,7 +211,7 @@ class ShowOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoctorOptions(DataPlaces):
+class DoctorOptions(DataPlaces, _Groups):
     """What is looked at, as asked for by `bissl-ray doctor`.
 
     Attributes:
@@ -213,7 +224,6 @@ class DoctorOptions(DataPlaces):
     space: str | None = flag(
         "Search space whose largest trial is tried: a file, or a shipped one. [the dataset's]", once="space"
     )
-    workers_per_trial: int = flag("Workers that share a trial.", default=1, once="workers-per-trial")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,13 +18,16 @@ Ready = tuple[DataFacts, SweepDocument]
 """The facts about the data, and sweep.json with them."""
 
 
-def sweep_job(document: SweepDocument, budget: Budget | None, splits_optional: bool) -> Job[Ready]:
+def sweep_job(
+    document: SweepDocument, budget: Budget | None, splits_optional: bool, most_groups: int | None = None
+) -> Job[Ready]:
     """Check what can be without data or cluster, and say how the rest is checked.
 
     Args:
         document: sweep.json as it is; of a new sweep, what was asked for.
         budget: limit on exploring.
         splits_optional: as in `SweepOptions`; matters to a new sweep alone.
+        most_groups: at a time; None: as many as there is room for.
 
     Raises:
         BadInputError: settings, workers or checkpoint don't fit.
@@ -66,6 +69,7 @@ def sweep_job(document: SweepDocument, budget: Budget | None, splits_optional: b
             in_process=False,
             pretrains=request.pretrained is None,
             gpu_share=request.gpus_per_worker,
+            most_groups=most_groups,
         ),
         prepare=prepare,
         suits=suits,

@@ -68,7 +68,7 @@ def run_sweep(dataset: str | None = None, *, view: View | None = None, **options
         options: what else is asked for, by the attributes of `bissl_ray.config.options.SweepOptions`: storage, space,
             overrides, trials, budget, warm_from, name, data_dir, splits_dir, pretext_dataset, pretext_data_dir,
             labels_per_class, unlabelled_images, label_draw, pretrained, pretrained_head, allow_partial, pretrain,
-            workers_per_trial, gpus_per_worker, address.
+            workers_per_trial, gpus_per_worker, max_groups, address.
 
     Returns:
         How it ended. Results: `bissl_ray.load_trials(storage)`.
@@ -96,7 +96,13 @@ def begin_sweep(request: SweepRequest, asked: SweepOptions, view: View) -> Sweep
     from bissl_ray.sweep.session import run_session
 
     return run_session(
-        document, absolute_storage(asked.storage), asked.address, limit, view, splits_optional=asked.splits_optional
+        document,
+        absolute_storage(asked.storage),
+        asked.address,
+        limit,
+        view,
+        splits_optional=asked.splits_optional,
+        most_groups=asked.max_groups,
     )
 
 
@@ -125,7 +131,7 @@ def rehearse_sweep(request: SweepRequest, asked: SweepOptions) -> Rehearsed:
     from bissl_ray.preflight.session import rehearse
     from bissl_ray.sweep.job import sweep_job
 
-    job = sweep_job(document, limit, asked.splits_optional)
+    job = sweep_job(document, limit, asked.splits_optional, asked.max_groups)
     places: list[Place] = []
 
     def suits(place: "Place") -> None:
@@ -161,8 +167,8 @@ def resume_sweep(name: str, *, view: View | None = None, **options: Any) -> Swee
     Args:
         name: of the sweep.
         view: shows progress; None shows nothing.
-        options: by the attributes of `bissl_ray.config.options.ResumeOptions`: storage, trials, budget, address, and
-            where data lie that have moved since.
+        options: by the attributes of `bissl_ray.config.options.ResumeOptions`: storage, trials, budget, max_groups,
+            address, and where data lie that have moved since.
 
     Raises:
         BadInputError: there is no such sweep, or fewer trials are asked for than it has.
@@ -184,7 +190,8 @@ def go_on(name: str, asked: ResumeOptions, view: View) -> SweepOutcome:
         return outcome_of(name, storage, planner)
     from bissl_ray.sweep.session import run_session
 
-    return run_session(document.changed(request=request), storage, asked.address, limit, view)
+    document = document.changed(request=request)
+    return run_session(document, storage, asked.address, limit, view, most_groups=asked.max_groups)
 
 
 def _extended(request: SweepRequest, trials: int) -> SweepRequest:

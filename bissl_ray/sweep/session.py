@@ -44,6 +44,7 @@ def run_session(
     budget: Budget | None,
     view: View,
     splits_optional: bool = False,
+    most_groups: int | None = None,
 ) -> SweepOutcome:
     """Run or go on with a sweep.
 
@@ -54,12 +55,13 @@ def run_session(
         budget: limit on exploring.
         view: shows progress.
         splits_optional: as in `SweepOptions`; matters to a new sweep alone.
+        most_groups: at a time; None: as many as there is room for.
 
     Raises:
         BadInputError: something doesn't fit; no trial was started.
     """
     request = document.request
-    job = sweep_job(document, budget, splits_optional)
+    job = sweep_job(document, budget, splits_optional, most_groups)
     with session(job, storage, address, view) as under_way:
         place, interrupt = under_way.place, under_way.interrupt
         assert not isinstance(place, Here)

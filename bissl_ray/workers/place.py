@@ -25,6 +25,7 @@ class Need:
         in_process: whether one worker may be this very process, where no cluster is asked for.
         pretrains: whether a part of it takes as many workers as there is room for.
         gpu_share: of a GPU, for each worker; None: a whole one where there are any.
+        most_groups: at a time; None: as many as there is room for.
     """
 
     workers: int
@@ -32,6 +33,7 @@ class Need:
     in_process: bool
     pretrains: bool = False
     gpu_share: float | None = None
+    most_groups: int | None = None
 
     def shape(self, cluster: Cluster, run_dir: str) -> GroupShape:
         """Groups of its workers on a cluster; as `Cluster.shape`."""
@@ -69,10 +71,11 @@ class Here:
 
 @dataclass(frozen=True)
 class OnCluster:
-    """Groups of workers of one shape on a connected cluster."""
+    """Groups of workers of one shape on a connected cluster; `most_groups` as of `Need`."""
 
     cluster: Cluster
     shape: GroupShape
+    most_groups: int | None = None
 
     @property
     def words(self) -> str:
@@ -83,8 +86,9 @@ class OnCluster:
 
     @property
     def slots(self) -> int:
-        """How many groups fit at a time."""
-        return self.cluster.slots(self.shape)
+        """How many groups fit at a time, or may be."""
+        fitting = self.cluster.slots(self.shape)
+        return fitting if self.most_groups is None else min(fitting, self.most_groups)
 
     @property
     def gpus(self) -> float:
@@ -93,11 +97,11 @@ class OnCluster:
 
     @property
     def together(self) -> "OnCluster":
-        """One group of as many workers as there is room for, each with a whole GPU where there are any."""
-        shape = self.shape
-        if shape.gpu_share < 1:
-            shape = self.cluster.shape(1, shape.run_dir)
-        return self._of(shape, self.cluster.slots(shape) * shape.workers)
+        """One group of as many workers as all groups have, each with a whole GPU where there are any."""
+        whole = self
+        if self.shape.gpu_share < 1:
+            whole = replace(self, shape=self.cluster.shape(1, self.shape.run_dir))
+        return whole.of(whole.slots * whole.shape.workers)
 
     @property
     def now(self) -> "OnCluster":
@@ -118,10 +122,7 @@ class OnCluster:
 
     def of(self, workers: int) -> "OnCluster":
         """Groups of so many workers there, otherwise alike."""
-        return self._of(self.shape, workers)
-
-    def _of(self, shape: GroupShape, workers: int) -> "OnCluster":
-        return replace(self, shape=replace(shape, workers=workers))
+        return replace(self, shape=replace(self.shape, workers=workers))
 
     def run(self, order: Order, view: View, stop_asked: Callable[[], bool]) -> RunEnd:
         """As `run_on_workers`, always on as many."""
@@ -148,7 +149,7 @@ def check_here(need: Need, suits: Callable[[Place], None]) -> None:
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():  # else: the cluster that whoever called us is connected to
         cluster = this_machine()
-        suits(OnCluster(cluster, need.shape(cluster, "")))
+        suits(OnCluster(cluster, need.shape(cluster, ""), need.most_groups))
 
 
 @contextmanager
@@ -195,7 +196,7 @@ def place_for(
     from bissl_ray.workers.cluster import connected
 
     with connected(address, need.workers > 1 or need.pretrains, say) as cluster:
-        yield OnCluster(cluster, need.shape(cluster, run_dir))
+        yield OnCluster(cluster, need.shape(cluster, run_dir), need.most_groups)
 
 
 @contextmanager

@@ -101,3 +101,11 @@ def test_a_part_of_a_gpu_that_can(share, workers):
 def test_there_is_no_part_of_a_gpu_without_one():
     with pytest.raises(BadInputError, match=r"--gpus-per-worker 0\.25: this machine has no GPU: leave it out"):
         cluster(2).shape(1, "runs", gpu_share=0.25)
+
+
+def test_no_more_groups_than_asked_for_and_pretraining_takes_no_more_either():
+    two = OnCluster(cluster(16, 8), cluster(16, 8).shape(2, "runs"), most_groups=2)
+    assert (two.slots, two.gpus, two.together.shape.workers, two.of(1).slots) == (2, 4, 4, 2)
+    assert OnCluster(cluster(4), cluster(4).shape(2, "runs"), most_groups=9).slots == 2
+    shared = OnCluster(cluster(16, 2), cluster(16, 2).shape(1, "runs", gpu_share=0.25), most_groups=1)
+    assert (shared.slots, shared.together.shape.workers, shared.together.shape.gpu_share) == (1, 1, 1.0)
