@@ -127,12 +127,6 @@ class SweepWriter:
         with self._rows_changed:
             return self._stamp()
 
-    def status_of(self, trial: str) -> str | None:
-        """What its row said last, written or waiting; None: it has none."""
-        with self._rows_changed:
-            known = self._trials.get(trial)
-            return None if known is None else str(known["status"])
-
     def trial(self, row: Mapping[str, Any], then: Callable[[], None] | None = None) -> None:
         """Write a trial, or change one: columns that `row` leaves out keep the value last known.
 

@@ -14,7 +14,7 @@ from bissl_ray.store.schema import Row
 from bissl_ray.sweep.room import Room
 from bissl_ray.training.files import SavedProgress
 from bissl_ray.training.order import Order
-from bissl_ray.words import Status, Step
+from bissl_ray.words import Step
 
 
 class Running(NamedTuple):
@@ -64,8 +64,6 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
         self.flight = flight
         self._order_of = order_of
         self._stopped = stopped
-        self._held: Plan | None = None
-        self._is_written = False
 
     def suggest(self, trial_id: str) -> dict[str, str | int] | str | None:
         """Give the configuration of Tune's next trial, None to be asked again, or FINISHED."""
@@ -74,7 +72,7 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
             return str(Searcher.FINISHED)
         if len(flight.running) >= flight.room.slots():
             return None
-        plan = self._next()
+        plan = flight.planner.next()
         if plan is None:
             return str(Searcher.FINISHED) if flight.planner.finished else None
         order = self._order_of(plan)
@@ -85,27 +83,6 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
             "alternations": order.settings.alternations,
             "order": order.model_dump_json(),
         }
-
-    def _next(self) -> Plan | None:
-        """What is next; a trial that goes on from a rung once it is on disk that it does.
-
-        A driver that is killed before that decides anew, by what is on disk, and may let another go on: what the trial
-        had told meanwhile would be lost, and its work for nothing. While the storage refuses, nobody waits for it.
-        """
-        writer = self.flight.writer
-        if self._held is None:
-            plan = self.flight.planner.next()
-            if plan is None or writer.status_of(plan.record.trial) != Status.PAUSED:
-                return plan
-            self._held, self._is_written = plan, False
-            writer.trial({"trial": plan.record.trial, "status": Status.RUNNING, "status_reason": None}, self._written)
-        if not self._is_written and writer.trouble is None:
-            return None
-        plan, self._held = self._held, None
-        return plan
-
-    def _written(self) -> None:
-        self._is_written = True
 
     def on_trial_complete(self, trial_id: str, result: Row | None = None, error: bool = False) -> None:
         """Nothing: the recorder takes the trial out when it has seen how it ended."""

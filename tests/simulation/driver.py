@@ -15,6 +15,7 @@ from bissl_ray.search.history import is_finished, planner_of
 from bissl_ray.store.documents import read_sweep_document, write_document
 from bissl_ray.store.lock import Held, locked
 from bissl_ray.store.paths import sweep_documents
+from bissl_ray.store.schema import report_key
 from bissl_ray.sweep.parts import Parts, parts_of
 from bissl_ray.sweep.room import Room
 from bissl_ray.words import Step
@@ -46,6 +47,7 @@ class Driver:
         ended: how: "finished", "interrupted", "refused", or what went wrong; None: it runs, or was killed.
         holds: whether it is between having taken the sweep and having given it back.
         heard: called with trial and result when a report has been taken and the trial goes on.
+        on_disk: reports that it has written, by trial and key.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Driver:
         self.ended: str | None = None
         self.holds = False
         self.parts: Parts | None = None
+        self.on_disk: set[tuple[str, tuple[Any, ...]]] = set()
         self.actors: list[Actor] = []
         self.on_enter: Callable[[Driver], None] = lambda driver: None
         self.heard: Callable[[Any, dict[str, Any]], None] = lambda order, result: None
@@ -87,6 +90,7 @@ class Driver:
                         document, self.storage, Room(self.slots), 0.0, Quiet(), self.interrupt, None, lock.files
                     ) as parts:
                         self.parts = parts
+                        self._note_what_is_written(parts)
                         self._loop(parts)
                     self._compare(parts, lock)
                 finally:
@@ -101,6 +105,17 @@ class Driver:
             if not self.process.dead:
                 for actor in self.actors:
                     actor.process.kill()
+
+    def _note_what_is_written(self, parts: Parts) -> None:
+        writer = parts.recorder.rows._writer
+        write = writer._write
+
+        def noted(kind: Any, rows: list[dict[str, Any]]) -> None:
+            write(kind, rows)
+            if kind == "reports":
+                self.on_disk |= {(row["trial"], report_key(row)) for row in rows}
+
+        writer._write = noted  # type: ignore[method-assign]
 
     def _compare(self, parts: Parts, lock: Held) -> None:
         """The sweep that is rebuilt from the store is the one that lived.

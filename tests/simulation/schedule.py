@@ -265,5 +265,8 @@ class Schedule:
             assert objective == value(order, 50 + at), f"{name} has a report that its settings don't give"
         for (trial, key), (identity, objective, driver, at) in self.heard.items():
             was_only_heard = driver.has_not_written_since is not None and at >= driver.has_not_written_since
+            # Who goes on decides by what is on disk, and may end a trial before it comes to that report again.
+            was_not_there = driver.ended not in ("finished", "interrupted") and (trial, key) not in driver.on_disk
+            was_only_heard |= was_not_there and row["status"] == Status.PRUNED and (key[1] or 0) > reached
             if trial == name and identity == order.identity and row["status"] != Status.FAILED and not was_only_heard:
                 assert reports.get(key) == objective, f"{name} lost its report {key}"
