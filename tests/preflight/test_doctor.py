@@ -202,6 +202,7 @@ def test_what_was_left_over_is_removed_where_nobody_is_at_work(storage: Path, mo
         *("results/dataset=digits/sweep=night/.trials-1.parquet.0a1b2c3d", "sweeps/night/.sweep.json.0a1b2c3d"),
         *("sweeps/night/checkpoints/t000/.progress.pt.0a1b2c3d", f".probe-{TOKEN}", "pretrained/.x.pt.0a1b2c3d"),
         *(f"sweeps/night/lock-{TOKEN}/trials-1.parquet", "sweeps/night/ray/tune/state.json"),
+        f".doctor-{TOKEN}/{TOKEN}",
         "sweeps/night/checkpoints/t001/progress.pt",
     ]
     for name in left:

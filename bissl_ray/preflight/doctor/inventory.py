@@ -12,6 +12,8 @@ from bissl_ray.store.filesystem import is_aside, listed
 from bissl_ray.store.lock import is_claim, owner_of
 
 _PROBE: Final = re.compile(r"\.probe-[0-9a-f]{32}")
+_MARKS: Final = re.compile(r"\.doctor-[0-9a-f]{32}")
+"""Of `preflight.machines`, which looks whether machines share a storage."""
 """A file that a storage was tried with."""
 _RAY: Final = "ray"
 SHARED: Final = ""
@@ -32,7 +34,7 @@ class Inventory:
         claims: by the folder that they are on, without the marks that they are void.
         aside: left over from writing, by the folder that they belong to: "sweeps/NAME", "stages/NAME", or `SHARED`.
         held: folders of holders, likewise, each with the claim that it belongs to.
-        ray: Ray's own folders, likewise.
+        ray: Ray's own folders, likewise, and a doctor's.
     """
 
     sweeps: set[str] = field(default_factory=set)
@@ -69,6 +71,9 @@ def below(base: str, path: str) -> str:
 
 def _enter(found: Inventory, path: PurePosixPath, is_folder: bool, size: int) -> None:
     parts, name = path.parts, path.name
+    if _MARKS.fullmatch(parts[0]):
+        found.ray[SHARED].add(parts[0])
+        return
     folder = _folder_of(parts)
     if folder.startswith("sweeps/"):
         found.sweeps.add(folder.removeprefix("sweeps/"))

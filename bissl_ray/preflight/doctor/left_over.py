@@ -32,7 +32,7 @@ def look_for_left_over(
         for path in sorted(found.ray[folder]):
             yield (
                 folder,
-                Finding(State.LEFT_OVER, "folder", path, "Ray's own state, of a run that was cut off"),
+                Finding(State.LEFT_OVER, "folder", path, "of Ray's own or a doctor's, of a run that was cut off"),
             )
         for path in sorted(found.models):
             if path.startswith(f"{folder}/") and models.needless(path, rows):
