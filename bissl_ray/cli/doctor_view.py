@@ -36,7 +36,8 @@ def summary_of(found: "list[Check]") -> str:
     """How many checks came to what."""
     counts = Counter(str(check.verdict) for check in found)
     said = [f"{counts[name]} {name if counts[name] == 1 or name == 'ok' else name + 's'}" for name in _VERDICTS]
-    return f"{len(found)} checks: {', '.join(text for text in said if not text.startswith('0 '))}."
+    checks = "1 check" if len(found) == 1 else f"{len(found)} checks"
+    return f"{checks}: {', '.join(text for text in said if not text.startswith('0 '))}."
 
 
 def show_checkup(console: "Console", checkup: "Checkup") -> None:

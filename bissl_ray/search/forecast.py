@@ -1,6 +1,6 @@
 """How long a sweep still takes, learnt from what has run (issue 17)."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +11,8 @@ from bissl_ray.words import Phase, Step
 SEARCH: Final[RunKind] = (Phase.EXPLORE, Step.SEARCH)
 _WHOLE: Final[RunKind] = (Phase.CONFIRM, Step.SEEDS)
 _TUNING: Final[RunKind] = (Phase.CONFIRM, Step.TUNING)
+_OF_BEFORE: Final = 3
+"""Runs of each kind that those of earlier sessions weigh as many as: the machine may be another now, or less busy."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Forecast:
         self._alternations = max(alternations, 1)
         self._work = work
         self._seconds: defaultdict[RunKind, float] = defaultdict(float)
-        self._runs: Counter[RunKind] = Counter()
+        self._runs: defaultdict[RunKind, float] = defaultdict(float)
         self._climbs = _Climbs()
 
     def learn(self, kind: RunKind, seconds: float, climb: Climb = Climb(), went_on: bool = False) -> None:
@@ -78,6 +80,14 @@ class Forecast:
         # One that an earlier session had begun is the first that this one knows of.
         self._runs[kind] = max(self._runs[kind] + (not went_on), 1)
         self._climbs.add(climb)
+
+    def begin_session(self) -> None:
+        """Have what was learnt so far weigh no more than a few runs of the session that begins now."""
+        for kind, runs in self._runs.items():
+            share = min(1.0, _OF_BEFORE / runs) if runs else 1.0
+            self._seconds[kind] *= share
+            self._runs[kind] = runs * share
+        self._climbs = self._climbs.at_most(_OF_BEFORE)
 
     def left(self, to_come: Mapping[RunKind, int], underway: Iterable[Underway], slots: int) -> float | None:
         """Seconds until all has run; None before anything tells how long a run takes.
@@ -135,7 +145,7 @@ class Forecast:
 class _Climbs:
     """What explore trials took, to their first report and from each to the next."""
 
-    def __init__(self, trials: int = 0, firsts: float = 0.0, steps: int = 0, climbing: float = 0.0) -> None:
+    def __init__(self, trials: float = 0, firsts: float = 0.0, steps: float = 0, climbing: float = 0.0) -> None:
         self.trials, self._firsts, self._steps, self._climbing = trials, firsts, steps, climbing
 
     def add(self, climb: Climb) -> None:
@@ -151,10 +161,15 @@ class _Climbs:
             every.add(climb)
         return every
 
+    def at_most(self, trials: float) -> "_Climbs":
+        """The same, as of so many trials at most."""
+        share = min(1.0, trials / self.trials) if self.trials else 1.0
+        return _Climbs(self.trials * share, self._firsts * share, self._steps * share, self._climbing * share)
+
     @property
     def each(self) -> float:
         """Seconds of an alternation."""
-        return self._climbing / self._steps if self._steps else self._firsts / max(self.trials, 1)
+        return self._climbing / self._steps if self._steps else self._firsts / (self.trials or 1)
 
     def whole(self, alternations: int) -> float | None:
         """Seconds of a trial that is not stopped; None before an alternation has been reported."""

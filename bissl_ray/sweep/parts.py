@@ -116,6 +116,7 @@ def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
             reports = len(record.curve)
             climb = Climb(reports, record.seconds / max(reports, 1), record.seconds)
             forecast.learn((record.phase, record.step), record.seconds, climb)
+    forecast.begin_session()
     return forecast
 
 

@@ -112,3 +112,23 @@ def test_what_is_known_from_the_first_report_on() -> None:
     forecast.learn((Phase.CONTROL, Step.TUNING), 7.0)
     assert forecast.left(to_come, [], 1) == pytest.approx(21)
     assert forecast.left(to_come, [Underway((Phase.CONTROL, Step.TUNING), 9.0)], 1) == pytest.approx(21)
+
+
+def test_what_runs_took_before_a_sweep_was_resumed_gives_way_to_what_they_take_now() -> None:
+    """Resumed on a machine that was three times as fast, a sweep of digits said 28 minutes where 9 were left."""
+    seeds: RunKind = (Phase.CONFIRM, Step.SEEDS)
+    forecast = Forecast(ALTERNATIONS, lambda kind: 1.0)
+    for _ in range(30):
+        forecast.learn(seeds, 30.0)
+        forecast.learn(SEARCH, 80.0, Climb(ALTERNATIONS, 10.0, 80.0))
+    before = forecast.left({seeds: 10}, [], 1)
+    forecast.begin_session()
+    forecast.begin_session()  # and nothing ran in between
+    assert forecast.left({seeds: 10}, [], 1) == pytest.approx(before) == 300.0
+    for _ in range(12):
+        forecast.learn(seeds, 10.0)
+    assert forecast.left({seeds: 10}, [], 1) == pytest.approx(10 * (3 * 30 + 12 * 10) / 15)
+    for _ in range(12):
+        forecast.learn(SEARCH, 24.0, Climb(ALTERNATIONS, 3.0, 24.0))
+    assert forecast.left({SEARCH: 1}, [], 1) == pytest.approx((3 * 80 + 12 * 24) / 15)
+    assert Forecast(ALTERNATIONS, lambda kind: 1.0).left({seeds: 1}, [], 1) is None
