@@ -41,14 +41,16 @@ def test_a_population_is_interrupted_and_resumed(tmp_path: Path) -> None:
             assert row["alternation"] not in curves[row["trial"]], "reported twice"
             curves[row["trial"]][row["alternation"]] = row["objective"]
     heirs = {name: row for name, row in rows.items() if row["origin"].startswith("pbt:")}
-    assert sorted(int(name.partition("-")[2]) for name in heirs) == [1, 2, 3]
+    # Where the donor of the second turn was interrupted between its report and its pause, it had gone on past it: nobody
+    # makes room then.
+    assert sorted(int(name.partition("-")[2]) for name in heirs) in ([1, 2, 3], [1, 3])
     for name, row in heirs.items():
         after, donor = int(name.partition("-")[2]), rows[row["origin"].removeprefix("pbt:")]
         assert min(curves[name]) == after + 1 and after in curves[donor["trial"]]
         moved = {key for key in row if key.startswith("param_") and row[key] != donor[key]}
         assert moved == {"param_lower_lr", "param_upper_lr", "param_cg_iterations"}
     ended = [row for row in rows.values() if row["status"] == "pruned"]
-    assert len(ended) == 3 and all(row["status_reason"].startswith("PBT: t00") for row in ended)
+    assert len(ended) == len(heirs) and all(row["status_reason"].startswith("PBT: t00") for row in ended)
     assert sum(row["status"] == "complete" for row in rows.values()) == 4
     assert not [path for path in storage.rglob("*.pt*") if "progress" in path.name or "inherited" in path.name]
 
