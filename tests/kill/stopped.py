@@ -61,7 +61,7 @@ def main() -> int:
             time.sleep(max(0.0, _STILL_S - took))
             before = results(storage)
             os.kill(driver.pid, signal.SIGCONT)
-            _, said = driver.communicate(timeout=120)
+            said = "".join(driver.communicate(timeout=120))
             _say(f"woken after {time.monotonic() - stopped:.0f} s: code {driver.returncode}\n{said[-400:].strip()}")
             rows = to_rows(read_trials(storage))
             over = all(row["status"] in ("complete", "pruned") for row in rows)

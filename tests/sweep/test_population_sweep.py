@@ -41,8 +41,8 @@ def test_a_population_is_interrupted_and_resumed(tmp_path: Path) -> None:
             assert row["alternation"] not in curves[row["trial"]], "reported twice"
             curves[row["trial"]][row["alternation"]] = row["objective"]
     heirs = {name: row for name, row in rows.items() if row["origin"].startswith("pbt:")}
-    # Where the donor of the second turn was interrupted between its report and its pause, it had gone on past it: nobody
-    # makes room then.
+    # Where the donor of the second turn was interrupted between its report and its pause, it had gone on past it, and
+    # nobody makes room.
     assert sorted(int(name.partition("-")[2]) for name in heirs) in ([1, 2, 3], [1, 3])
     for name, row in heirs.items():
         after, donor = int(name.partition("-")[2]), rows[row["origin"].removeprefix("pbt:")]
