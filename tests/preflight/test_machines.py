@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from bissl_ray.config import load_search_space
-from bissl_ray.preflight.machines import checks
+from bissl_ray.preflight.machines import checks, trial
 from bissl_ray.preflight.machines.ask import Answer, ThisMachine
 from bissl_ray.preflight.machines.pairs import rounds
 from bissl_ray.preflight.machines.storage import check_shared
 from bissl_ray.preflight.machines.told import PACKAGES, told
 from bissl_ray.preflight.machines.trial import largest
+from bissl_ray.progress import Alive, Note
 from tests.cli.command import TINY, run_here
 
 GB = 2**30
@@ -159,3 +160,18 @@ def test_data_that_are_not_there(tmp_path: Path, monkeypatch, capsys) -> None:
     assert done.code == 1 and "failure  data" in done.out and "1 failure." in done.out, done
     wrong = run_here(monkeypatch, capsys, "doctor", "--quick", "--dataset", "pest")
     assert wrong.code == 2 and "pest" in wrong.err and not wrong.out, wrong
+
+
+def test_who_only_waits_for_room_has_not_started(monkeypatch) -> None:
+    monkeypatch.setattr(trial, "_PATIENCE_S", 0.0)
+    listens = trial._Listens()
+    listens.show(Alive("waits for room on the cluster for its workers"))
+    assert listens.started_after is None and listens.in_vain()
+    listens.show(Note("it runs"))
+    assert listens.started_after is not None and not listens.in_vain()
+
+
+def test_no_trial_is_started_where_it_could_not_run(tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "runs").write_text("a file")
+    done = run_here(monkeypatch, capsys, "doctor", "--only", "machines", "--storage", tmp_path / "runs")
+    assert done.code == 1 and "failure  storage" in done.out and "a trial" not in done.out, done

@@ -66,9 +66,12 @@ def check_machines(subject: Subject, address: str | None, quick: bool) -> Iterat
         BadInputError: the address is none.
     """
     where = chosen_address(address)
+    found = []
     if where is None:
-        yield from _of(ThisMachine(), None, subject)
-        if quick:
+        for check in _of(ThisMachine(), None, subject):
+            found.append(check)
+            yield check
+        if failures(found) or quick:
             return
     need = Need(subject.workers, "--workers-per-trial", in_process=False)
     with ExitStack() as joined:
@@ -81,7 +84,6 @@ def check_machines(subject: Subject, address: str | None, quick: bool) -> Iterat
         if where is not None:
             has = f"{place.cluster.where}: {place.cluster.cpus} CPUs, {place.cluster.gpus} GPUs"
             yield Check("cluster", Verdict.OK, f"{has}; {place.slots} trials at a time")
-            found = []
             for check in _of(Machines(), place, subject):
                 found.append(check)
                 yield check

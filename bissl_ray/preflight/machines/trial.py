@@ -15,13 +15,15 @@ from bissl_ray.leaderboard.numbers import duration, size
 from bissl_ray.preflight.machines import told
 from bissl_ray.preflight.machines.ask import Answer, Asked, Machines, ThisMachine
 from bissl_ray.preflight.machines.checks import Check, Verdict
-from bissl_ray.progress import Event, Quiet
+from bissl_ray.progress import Alive, Event, Quiet
 from bissl_ray.store.filesystem import missing_folders, open_storage
 from bissl_ray.training.order import Order, of_method
 from bissl_ray.workers.place import OnCluster
 from bissl_ray.world import world
 
 _SLOW_S: Final = 60.0
+_PATIENCE_S: Final = 180.0
+"""Until a group has room: others may have taken all of it."""
 _FILLED: Final = 0.9
 """Of a memory, what a trial may take: fragments and other processes have the rest."""
 _LARGER_WITH: Final = ("lower_batch", "upper_batch", "curvature_batch", "cg_iterations", "image_size")
@@ -122,7 +124,7 @@ def first_steps(space: SearchSpace, data: DataChoice, place: OnCluster, storage:
     settings = largest(space).model_copy(
         update={"alternations": 1, "head_epochs": 1, "alignment_every": 0, "lower_steps": 1, "upper_steps": 1}
     )
-    listens = _Listens()
+    listens, failure = _Listens(), "it was stopped"
     with _folder(storage) as folder:
         order = Order(
             trial="first-steps",
@@ -138,9 +140,13 @@ def first_steps(space: SearchSpace, data: DataChoice, place: OnCluster, storage:
         )
         try:
             there = replace(place, shape=replace(place.shape, run_dir=f"{folder}/ray"))
-            result = there.run(order, listens, lambda: False).result or {}
+            result = there.run(order, listens, listens.in_vain).result
         except RunFailedError as error:
-            return FirstSteps(listens.started_after, listens.seconds, failure=str(error))
+            result, failure = None, str(error)
+    if result is None:
+        if listens.in_vain():
+            failure = f"no group could start within {_PATIENCE_S:.0f} s: others may have all the room (`ray status`)"
+        return FirstSteps(listens.started_after, listens.seconds, failure=failure)
     return FirstSteps(listens.started_after, listens.seconds, result.get("peak_memory"))
 
 
@@ -155,8 +161,12 @@ class _Listens(Quiet):
     def seconds(self) -> float:
         return time.monotonic() - self._begin
 
+    def in_vain(self) -> bool:
+        """Whether they have said nothing for so long that nobody waits any more."""
+        return self.started_after is None and self.seconds > _PATIENCE_S
+
     def show(self, event: Event) -> None:
-        if self.started_after is None:
+        if self.started_after is None and not isinstance(event, Alive):  # which is said of a wait for room, too
             self.started_after = self.seconds
 
 
