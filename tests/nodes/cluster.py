@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from tests.cli.command import environment
 from tests.process_tree import below
 
 SETTINGS: Final = {
@@ -177,3 +178,18 @@ def nodes(head_cpus: int, *cpus: int, head_memory: int | None = None) -> Iterato
         yield running
     finally:
         running.end()
+
+
+def by_itself(script: str, folder: Path) -> str:
+    """Run a script in a process of its own, which a cluster's nodes belong to; what it printed last, "" for nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)],
+        cwd=Path(__file__).parents[2],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout.strip().rpartition("\n")[2]

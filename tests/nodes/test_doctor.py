@@ -1,15 +1,12 @@
 """`bissl-ray doctor` on three nodes, then with one that has another storage, and one without the package."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import environment
+from tests.nodes.cluster import by_itself
 
 pytestmark = pytest.mark.ray
-ROOT = Path(__file__).parents[2]
 
 HEALTHY_AND_SICK = """
 import json, os, sys
@@ -41,7 +38,7 @@ with nodes(1, 1, 1) as cluster:
     try:
         cluster.add_apart(storage.parent)
     except OSError as error:
-        print("SKIP", error)
+        print("SKIP", " ".join(str(error).split()))
         sys.exit()
     rows = verdicts("--quick")
     assert [name for name, row in rows.items() if row["verdict"] == "failure"] == ["storage"], rows
@@ -60,16 +57,6 @@ with nodes(1, 1, 1) as cluster:
 
 
 def test_three_machines_are_well_and_what_can_not_work_is_refused(tmp_path: Path) -> None:
-    """In a process of its own: a cluster's nodes belong to the process that starts them."""
-    done = subprocess.run(
-        [sys.executable, "-c", HEALTHY_AND_SICK, str(tmp_path)],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    if "SKIP" in done.stdout:
-        pytest.skip(f"no mount namespace: {done.stdout}")
+    said = by_itself(HEALTHY_AND_SICK, tmp_path)
+    if said.startswith("SKIP"):
+        pytest.skip(f"no mount namespace: {said}")

@@ -5,14 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bissl_ray.config.setting_rules import parameter_types
+from bissl_ray.search.plans import Plan
 from bissl_ray.search.records import Record
 from bissl_ray.store import SweepWriter, read_reports, read_trials, to_rows
 from bissl_ray.sweep.parts import _progress_of
 from bissl_ray.sweep.room import Room
 from bissl_ray.sweep.rows import Rows
-from bissl_ray.sweep.searcher import InFlight
-from bissl_ray.words import Phase, Step
+from bissl_ray.sweep.searcher import InFlight, Running
+from bissl_ray.words import Phase, Status, Step
 from bissl_ray.world import World, inside
+from tests.sweep.test_searcher import order_of
 
 
 class Heard:
@@ -20,6 +23,9 @@ class Heard:
 
     def report(self, *_: Any) -> None:
         """Nothing is made of it."""
+
+    def tell(self, *_: Any) -> None:
+        """Nor of that."""
 
 
 def rows_of(writer: SweepWriter, storage: Path) -> Rows:
@@ -58,17 +64,28 @@ def test_the_row_of_a_trial_that_repeats_what_it_had_told_does_not_go_back(tmp_p
     assert sorted(row["alternation"] for row in to_rows(read_reports(tmp_path))) == [2, 3, 4]
 
 
-def test_trials_are_told_apart_by_when_they_were_proposed_whatever_the_machines_clocks(tmp_path: Path) -> None:
-    """Who takes a sweep may have a clock that is behind: a successor is not older than its forerunner."""
-    with SweepWriter(tmp_path, "digits", "night", {}) as writer:
-        before = writer.stamp()
-        writer.trial({"trial": "t002", "status": "pruned", "phase": "explore", "step": "search", "started_at": before})
+def test_a_successor_is_younger_than_its_forerunner_whatever_the_machines_clocks(tmp_path: Path) -> None:
+    """Who takes a sweep may have a clock that is behind; trials are replayed in the order in which they began."""
+    types = parameter_types()
+
+    def begin_and_end(writer: SweepWriter, trial: str) -> None:
+        record = Record(trial, Phase.EXPLORE, Step.SEARCH, None, 0, {}, "pbt:t000", objective=0.5)
+        plan = Plan(record, ("bissl",), None)
+        flight = InFlight(None, Heard(), writer, Room(1), partial(_progress_of, str(tmp_path), "night"))
+        rows = Rows(flight)
+        rows.began(Running(plan, order_of(plan)))
+        rows.ended(record, Status.PRUNED, "behind", {})
+
+    with SweepWriter(tmp_path, "digits", "night", types) as writer:
+        begin_and_end(writer, "t002")
+        now = writer.stamp()
 
     class Behind(World):
         def now(self) -> datetime:
-            return before - timedelta(hours=2)
+            return now - timedelta(hours=2)
 
-    with inside(Behind()), SweepWriter(tmp_path, "digits", "night", {}) as writer:
-        assert writer.stamp() > before
-        writer.trial({"trial": "t002-1", "status": "running", "phase": "explore", "step": "search"})
-        assert writer.stamp() > before + timedelta(microseconds=1)
+    with inside(Behind()), SweepWriter(tmp_path, "digits", "night", types) as writer:
+        begin_and_end(writer, "t002-1")
+    older, younger = sorted(to_rows(read_trials(tmp_path)), key=lambda row: str(row["trial"]))
+    assert (older["trial"], younger["trial"]) == ("t002", "t002-1")
+    assert older["started_at"] < older["ended_at"] < younger["started_at"] < younger["ended_at"]

@@ -63,7 +63,7 @@ class Checkup:
         return (finding for finding in self.findings if finding.state == state)
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names for a line: the first few, and how many there are."""
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more
+def listed(names: Sequence[str], joined: str = ", ", most: int = _MOST) -> str:
+    """Names or short lines for a line: the first few, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return joined.join(names[:most]) + more

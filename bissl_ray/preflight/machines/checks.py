@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bissl_ray.leaderboard.numbers import duration, size
+from bissl_ray.preflight.doctor.findings import listed
 from bissl_ray.preflight.machines.ask import Answer
 from bissl_ray.preflight.machines.told import PACKAGES
 
@@ -208,7 +209,6 @@ def _everywhere(told: Sequence[Answer[Told]]) -> str:
     return " everywhere" if len(told) > 1 else ""
 
 
-def some(lines: Sequence[str], joined: str = "; ", most: int = 4) -> str:
-    """The first few, and how many more there are."""
-    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
-    return joined.join([*lines[:most], *more])
+def some(lines: Sequence[str], joined: str = "; ") -> str:
+    """The first few of several machines' lines."""
+    return listed(lines, joined, most=4)

@@ -8,7 +8,7 @@ from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.preflight.data import cache_here, inspect_everywhere
 from bissl_ray.preflight.machines import checks, told
 from bissl_ray.preflight.machines.ask import Asked, Machines, ThisMachine
-from bissl_ray.preflight.machines.checks import Check, Verdict, failures, parted
+from bissl_ray.preflight.machines.checks import Check, Verdict, failures, parted, some
 from bissl_ray.preflight.machines.pairs import check_between
 from bissl_ray.preflight.machines.storage import check_shared
 from bissl_ray.preflight.machines.trial import Subject, check_first_steps
@@ -97,14 +97,13 @@ def _of(asked: Asked, place: OnCluster | None, subject: Subject) -> Iterator[Che
     fast = list(fast_checks(asked, subject.storage))
     yield from fast
     able = not failures(check for check in fast if check.name in ("machines", "versions", "bissl-ray"))
-    if able and subject.data is not None:
+    if able:
         yield from _check_data(asked.only(place is not None and place.has_gpus), subject)
     answers = asked.ask(told.gpus, patience=told.GPUS_S, as_code=True)
     yield checks.check_gpus(answers, asked.gpus if isinstance(asked, Machines) else None)
 
 
 def _check_data(asked: Asked, subject: Subject) -> Iterator[Check]:
-    assert subject.data is not None
     try:
         facts = inspect_everywhere(subject.data, subject.space.settings({}).decoding, asked)
     except BadInputError as error:
@@ -117,6 +116,6 @@ def _check_data(asked: Asked, subject: Subject) -> Iterator[Check]:
     unwritable = [f"{answer.machine}: {answer.value or answer.failure}" for answer in answers if answer.value != ""]
     if unwritable:
         remedy = "images are decoded anew for every epoch there: set BISSL_RAY_CACHE to a folder that can be written"
-        yield Check("cache", Verdict.WARNING, "; ".join(unwritable[:4]), remedy)
+        yield Check("cache", Verdict.WARNING, some(unwritable), remedy)
     else:
         yield Check("cache", Verdict.OK, "decoded images can be kept")

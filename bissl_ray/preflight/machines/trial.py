@@ -37,13 +37,13 @@ class Subject:
     Attributes:
         storage: absolute.
         space: of the sweep that is meant.
-        data: that it would run on; None: none were named, or they are to be fetched.
+        data: that it would run on.
         workers: of a trial.
     """
 
     storage: str
     space: SearchSpace
-    data: DataChoice | None
+    data: DataChoice
     workers: int = 1
 
 
@@ -66,8 +66,7 @@ class FirstSteps:
 
 def check_first_steps(subject: Subject, place: OnCluster) -> Check:
     """Whether a group of workers starts, and the largest trial's memory is there."""
-    data = subject.data or DataChoice("digits", subject.space.protocol.seed)
-    came = first_steps(subject.space, data, place, subject.storage)
+    came = first_steps(subject.space, subject.data, place, subject.storage)
     if came.failure:
         return Check("a trial", Verdict.FAILURE, f"its first steps failed: {came.failure}", "see to that first")
     started = duration(came.started_after or came.seconds)
