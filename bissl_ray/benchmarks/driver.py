@@ -22,7 +22,7 @@ from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.progress import Event, SweepProgress
-from bissl_ray.sweep.experiment import run_experiment
+from bissl_ray.sweep.experiment import Searched, run_experiment
 from bissl_ray.workers.cluster import connected
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.place import OnCluster
@@ -86,11 +86,11 @@ def measure_driver(trials: Sequence[int], sampler: str, say: Callable[[str], Non
     with tempfile.TemporaryDirectory() as folder, connected(None, several=False) as cluster:
         place = OnCluster(cluster, cluster.shape(1, f"{folder}/ray"))
         marks = _Marks(trials, say)
-        run_experiment(_document(space), folder, place, marks, Interrupt(), None, runner=Instant)
+        run_experiment([Searched(_document(space))], folder, place, marks, Interrupt(), runner=Instant)
         resumed = _First()
         further = space.protocol.model_copy(update={"trials": trials[-1] + _FURTHER})
         extended = _document(space.model_copy(update={"protocol": further}))
-        run_experiment(extended, folder, place, resumed, Interrupt(), None, runner=Instant)
+        run_experiment([Searched(extended)], folder, place, resumed, Interrupt(), runner=Instant)
     return DriverMeasurement(
         sampler=space.protocol.sampler,
         alternations=space.largest("alternations"),

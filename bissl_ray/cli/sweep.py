@@ -19,7 +19,6 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.progress import Note
 
 if TYPE_CHECKING:
-    from bissl_ray.config.requests import SweepRequest
     from bissl_ray.leaderboard import LiveBoard
     from bissl_ray.search.history import SweepOutcome
 
@@ -59,14 +58,21 @@ def sweep(
 
 @takes(ResumeOptions, leave_out={"pretext_dataset", *USED})
 def resume(
-    asked: ResumeOptions, filler: Filler, name: Annotated[str, typer.Argument(help="The sweep's name.")]
+    asked: ResumeOptions,
+    filler: Filler,
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="The sweep's name; of several, which run together, each.")
+    ],
 ) -> None:
     """Go on with a sweep where it was interrupted, or extend a finished one; folders: where its data are now."""
     from bissl_ray.sweep.run import go_on
 
-    asked, lines = filled_for_resume(asked, filler, name)
-    code = _to_its_end(f"bissl-ray resume {name}", name, asked.storage, lines, lambda view: go_on(name, asked, view))
-    raise typer.Exit(code)
+    every, lines = [], []
+    for name in named_once("resume", names, "sweep"):
+        each, said = filled_for_resume(asked, filler, name)
+        every.append((name, each))
+        lines += said
+    raise typer.Exit(_to_their_end("resume", names, asked.storage, lines, lambda view: go_on(every, view)))
 
 
 def terminal_view(title: str, *, stderr: bool = False) -> "LiveBoard":
@@ -127,28 +133,13 @@ def filled_for_resume(asked: ResumeOptions, filler: Filler, name: str) -> tuple[
 
 
 def _run_all(every: Sequence[tuple[SweepOptions, Sequence[str]]]) -> int:
-    """Run a sweep, or several after each other on one cluster; the exit code, of several the largest."""
-    from bissl_ray.sweep.run import prepare_request, rehearse_sweep
+    """Run a sweep, or several together; the exit code, of several the largest."""
+    from bissl_ray.sweep.run import begin_sweeps, prepare_request
 
-    requests = [prepare_request(asked) for asked, _ in every]
-    if len(every) == 1:
-        return _run(requests[0], *every[0])
-    from bissl_ray.workers.address import chosen_address
-    from bissl_ray.workers.place import one_cluster
-
-    # What the last of them would be refused for must not come out after days.
-    for request, (asked, _) in zip(requests, every, strict=True):
-        rehearse_sweep(request, asked)
-    code = 0
-    with one_cluster(chosen_address(every[0][0].address), several=True):
-        for number, (request, (asked, said)) in enumerate(zip(requests, every, strict=True), start=1):
-            code = max(code, _run(request, asked, said))
-            if code == INTERRUPTED:
-                if rest := [f"--dataset {each.dataset}" for each in requests[number:]]:
-                    typer.echo(f"Not begun: {' '.join(rest)}")
-                return code
-    _show_all([request.name for request in requests], every[0][0].storage)
-    return code
+    begun = [(prepare_request(asked), asked) for asked, _ in every]
+    names = [request.name for request, _ in begun]
+    lines = [line for _, said in every for line in said]
+    return _to_their_end("sweep", names, every[0][0].storage, lines, lambda view: begin_sweeps(begun, view))
 
 
 def _show_all(names: Sequence[str], storage: str) -> None:
@@ -161,43 +152,47 @@ def _show_all(names: Sequence[str], storage: str) -> None:
     Terminal().print(lines)
 
 
-def _run(request: "SweepRequest", asked: SweepOptions, said: Sequence[str]) -> int:
-    from bissl_ray.sweep.run import begin_sweep
-
-    title = f"bissl-ray sweep {request.name}"
-    return _to_its_end(title, request.name, asked.storage, said, lambda view: begin_sweep(request, asked, view))
-
-
-def _to_its_end(
-    title: str, name: str, storage: str, said: Sequence[str], run: Callable[["LiveBoard"], "SweepOutcome"]
+def _to_their_end(
+    verb: str,
+    names: Sequence[str],
+    storage: str,
+    said: Sequence[str],
+    run: Callable[["LiveBoard"], "list[SweepOutcome]"],
 ) -> int:
-    """Run a sweep, or go on with it, on the terminal; the exit code."""
+    """Run sweeps, or go on with them, on the terminal; the exit code, of several the largest."""
+    several = len(names) > 1
     try:
-        with terminal_view(title) as view:
+        with terminal_view(f"bissl-ray {verb}" if several else f"bissl-ray {verb} {names[0]}") as view:
             for line in said:
                 view.show(Note(line))
-            outcome = run(view)
+            outcomes = run(view)
     except KeyboardInterrupt:
-        resume = f"bissl-ray resume {name}{storage_flag(storage)}"
-        typer.echo(f"Interrupted at once. If the sweep had begun, go on with:\n  {resume}", err=True)
+        typer.echo("Interrupted at once. If the sweep had begun, go on with:", err=True)
+        typer.echo(f"  bissl-ray resume {' '.join(names)}{storage_flag(storage)}", err=True)
         return INTERRUPTED
-    return _conclude(outcome, storage)
+    code = max(_conclude(outcome, storage) for outcome in outcomes)
+    left = [outcome for outcome in outcomes if not outcome.finished]
+    for problem in dict.fromkeys(outcome.problem for outcome in left):
+        together = " ".join(outcome.name for outcome in left if outcome.problem == problem)
+        typer.echo(
+            f"Stopped: {problem}. Everything reported is saved; mend that, then go on with:"
+            if problem
+            else "Interrupted; everything reported is saved. Go on with:"
+        )
+        typer.echo(f"  bissl-ray resume {together}{storage_flag(storage)}")
+    if several and not left:
+        _show_all(names, storage)
+    return code
 
 
 def _conclude(outcome: "SweepOutcome", storage: str) -> int:
-    """Print the board of a sweep that has ended, or how to go on with one that was interrupted.
+    """Print the board of a sweep that has ended.
 
     Returns:
         The exit code: 0 done, 1 something failed or is damaged that a person must see to, 130 interrupted.
     """
     place = storage_flag(storage)
     if not outcome.finished:
-        typer.echo(
-            f"Stopped: {outcome.problem}. Everything reported is saved; mend that, then go on with:"
-            if outcome.problem
-            else "Interrupted; everything reported is saved. Go on with:"
-        )
-        typer.echo(f"  bissl-ray resume {outcome.name}{place}")
         return 1 if outcome.problem else INTERRUPTED
     notes = show_board(BoardOptions(storage=outcome.storage, sweep=outcome.name, top=10))
     say_of_winner(outcome.storage, outcome.name)

@@ -15,7 +15,7 @@ from bissl_ray.progress import View
 from bissl_ray.search.history import SweepOutcome, is_finished, planner_of
 from bissl_ray.store.documents import git_state, now, read_document, read_sweep_document, versions, write_document
 from bissl_ray.store.paths import sweep_names
-from bissl_ray.sweep.run import Rehearsed, begin_sweep, resume_sweep
+from bissl_ray.sweep.run import Rehearsed, begin_sweeps, resume_sweep
 from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.place import OnCluster, Place, one_cluster
 
@@ -163,7 +163,7 @@ def run_comparison(
                 several = comparison.of_several_datasets
                 asked = SweepOptions(storage=storage, pretrain=True, address=address, splits_optional=several)
                 with view(case) as shown:
-                    yield begin_sweep(request, asked, shown)
+                    yield from begin_sweeps([(request, asked)], shown)
             elif not _has_ended(case, storage):
                 folders = {name: getattr(case.request.data, name) for name in FOLDERS}
                 with view(case) as shown:

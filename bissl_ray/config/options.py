@@ -240,9 +240,9 @@ class ExportOptions:
     force: bool = flag("Replace files that are there already.", "--force", default=False)
 
 
-def named_once(flag_name: str, names: Sequence[str]) -> Sequence[str]:
+def named_once(flag_name: str, names: Sequence[str], noun: str = "dataset") -> Sequence[str]:
     """Names that were given to a flag, which must differ (raises BadInputError)."""
     if len(set(names)) < len(names):
         written = "".join(f" {flag_name} {name}" for name in names).strip()
-        raise BadInputError(f"{written}: each dataset once, please")
+        raise BadInputError(f"{written}: each {noun} once, please")
     return names

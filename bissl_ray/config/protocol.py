@@ -214,14 +214,14 @@ class Budget:
     seconds: float
     of: Literal["wall", "gpu"]
 
-    def spent(self, elapsed: float, gpus_in_use: float) -> bool:
+    def spent(self, wall: float, of_gpus: float) -> bool:
         """Whether the limit is reached.
 
         Args:
-            elapsed: seconds since this run of the sweep began.
-            gpus_in_use: GPUs that the sweep occupies.
+            wall: seconds that this run of the sweep has had.
+            of_gpus: the same, times the GPUs that it occupied.
         """
-        return elapsed * (gpus_in_use if self.of == "gpu" else 1) >= self.seconds
+        return (of_gpus if self.of == "gpu" else wall) >= self.seconds
 
 
 def parse_budget(text: str) -> Budget:

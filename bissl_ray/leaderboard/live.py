@@ -70,7 +70,7 @@ class LiveBoard:
             return
         # How many rows wait is no news.
         trouble = _FIGURES.sub("", progress.trouble or "")
-        news = (progress.phase, progress.done, progress.failed, trouble, progress.doing is None)
+        news = (progress.sweep, progress.phase, progress.done, progress.failed, trouble, progress.doing is None)
         if news != self._said:
             self._said = news
             self._print(_line(progress))
@@ -79,7 +79,7 @@ class LiveBoard:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _picture(self, progress: SweepProgress) -> RenderableType:
-        heading = Text.assemble((self._title, "bold"), " · ", (progress.phase, "cyan"))
+        heading = Text.assemble((self._title, "bold"), " · ", (_phase(progress), "cyan"))
         bar = Table.grid(padding=(0, 2), expand=True)
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True)
@@ -108,7 +108,7 @@ class LiveBoard:
 
 def _counts(progress: SweepProgress) -> list[str]:
     """Say what runs and what went wrong, and the time: only what there is to say."""
-    counts = [f"{progress.running} running"]
+    counts = [f"{progress.running} running", *(f"{count} of {name}" for name, count in progress.beside.items())]
     counts += [f"{progress.paused} paused"] if progress.paused else []
     counts += [f"{progress.pruned} pruned"] if progress.pruned else []
     counts += [f"{progress.failed} failed"] if progress.failed else []
@@ -120,8 +120,12 @@ def _metric(progress: SweepProgress) -> Metric:
     return of_objective(progress.objective_name)
 
 
+def _phase(progress: SweepProgress) -> str:
+    return progress.phase if progress.sweep is None else f"{progress.sweep}: {progress.phase}"
+
+
 def _line(progress: SweepProgress) -> str:
-    parts = [f"{progress.phase}: {progress.done} of {progress.total} done", *_counts(progress)]
+    parts = [f"{_phase(progress)}: {progress.done} of {progress.total} done", *_counts(progress)]
     if progress.best is not None:
         parts.append(f"best {_metric(progress).score(progress.best[1])} ({progress.best[0]})")
     if progress.doing is not None:

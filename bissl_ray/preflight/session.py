@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -75,7 +75,9 @@ class Session(Generic[T]):
 
 
 @contextmanager
-def session(job: Job[T], storage: str, address: str | None, view: View) -> Iterator[Session[T]]:
+def session(
+    job: Job[T], storage: str, address: str | None, view: View, interrupt: Interrupt | None = None
+) -> Iterator[Session[T]]:
     """See a job under way, for the duration of a `with` block in which Ctrl-C is a wish to stop.
 
     What can be refused without a cluster is refused before one is started; of another's, the workers see the data.
@@ -85,6 +87,7 @@ def session(job: Job[T], storage: str, address: str | None, view: View) -> Itera
         storage: absolute.
         address: of a Ray cluster to join, as `chosen_address` takes it.
         view: shows what there is to say before it is under way.
+        interrupt: of several jobs that run together, around all of which Ctrl-C is a wish to stop; None: its own.
 
     Raises:
         BadInputError: another process runs it, the cluster can't be joined or is too small, or data don't fit; nothing
@@ -106,20 +109,20 @@ def session(job: Job[T], storage: str, address: str | None, view: View) -> Itera
         with (
             _run_dir(f"{storage}/{job.ray_folder}", where) as run_dir,
             place_for(job.need, run_dir, where, say) as place,
-            interruptible() as interrupt,
+            interruptible() if interrupt is None else nullcontext(interrupt) as asked,
         ):
             job.suits(place)
             (prepared,) = ready or (job.prepare(_there(place, storage, say)(job.data, job.decoding)),)
-            with locked(storage, job.folder, job.what, interrupt.ask) as lock:
+            with locked(storage, job.folder, job.what, asked.ask) as lock:
                 held = True
                 ray_log.lie_in(storage, job.folder)
                 try:
-                    with looked_after(place, job.what, job.go_on, interrupt):
-                        yield Session(place, interrupt, prepared, lock)
+                    with looked_after(place, job.what, job.go_on, asked):
+                        yield Session(place, asked, prepared, lock)
                 except KeyboardInterrupt:
-                    if interrupt.reason is None:  # a person's
+                    if asked.reason is None:  # a person's
                         raise
-                    reason = f"{job.what} stopped: {interrupt.reason}; go on with {job.go_on}"
+                    reason = f"{job.what} stopped: {asked.reason}; go on with {job.go_on}"
                     raise RunFailedError(reason) from None
     finally:
         if held:

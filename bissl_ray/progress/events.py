@@ -115,6 +115,8 @@ class SweepProgress:
         trouble: one line on what the person should see to, such as a full disk; None if all is well.
         doing: what the runs wait for before they begin, such as images that are decoded; None: nothing.
         paused: runs that wait at a rung.
+        sweep: its name, where several run together.
+        beside: runs under way of those that run with it, by name.
     """
 
     phase: str
@@ -131,6 +133,8 @@ class SweepProgress:
     trouble: str | None = None
     doing: str | None = None
     paused: int = 0
+    sweep: str | None = None
+    beside: Mapping[str, int] = field(default_factory=dict)
 
 
 Event = Alive | Decoding | Note | Step | Report | StageEnded | TrialEnded | SweepProgress

@@ -1,12 +1,12 @@
-"""One Ray Tune experiment: the planner's trials on worker groups, until all is done or someone stops it."""
+"""One Ray Tune experiment: the planners' trials on worker groups, until all is done or someone stops it."""
 
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
 
 from ray import tune
 from ray.exceptions import RayError
@@ -15,13 +15,16 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
+from bissl_ray.config.requests import SweepRequest
 from bissl_ray.data import get_dataset
 from bissl_ray.progress import Decoding, Note, View
 from bissl_ray.search.planner import Planner
 from bissl_ray.store.fence import Files
-from bissl_ray.sweep.parts import parts_of
+from bissl_ray.sweep.parts import Parts, parts_of
 from bissl_ray.sweep.picture import Picture
-from bissl_ray.sweep.room import RoomNow
+from bissl_ray.sweep.room import Room, RoomNow
+from bissl_ray.sweep.searcher import SWEEP
+from bissl_ray.sweep.together import EachByItsOwn, InTurn, Named, Rest, Turns, WhenAnyAsks
 from bissl_ray.workers import ray_log
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
@@ -36,40 +39,60 @@ _TUNE_ACTOR: Final = {"CPU": 0, "memory": 2**28}
 alone, and any CPU here would be missing to the last worker of a group that fills the machine.)"""
 
 
+@dataclass(frozen=True)
+class Searched:
+    """A sweep of the experiment.
+
+    Attributes:
+        document: what was asked for, and the pretrained models that trials start from.
+        budget: limit on exploring.
+        files: writes the files of rows, for as long as the sweep is held; None: nobody holds it.
+    """
+
+    document: SweepDocument
+    budget: Budget | None = None
+    files: Files | None = None
+
+
+class Ran(NamedTuple):
+    """A sweep that has run, to its end or not.
+
+    Attributes:
+        planner: with all records.
+        has_unwritten: whether the storage has refused rows to the last, and lacks them.
+    """
+
+    planner: Planner
+    has_unwritten: bool
+
+
 def run_experiment(
-    document: SweepDocument,
+    sweeps: Sequence[Searched],
     storage: str,
     place: OnCluster,
     view: View,
     stopped: Interrupt,
-    budget: Budget | None,
-    files: Files | None = None,
     runner: type[TrialRunner] = TrialRunner,
-) -> Planner:
-    """Run what the planner says until it is finished or `stopped()`.
+) -> list[Ran]:
+    """Run what the planners say until they are finished or `stopped()`.
 
     Args:
-        document: what was asked for, and the pretrained models that trials start from.
+        sweeps: one, or several that share the groups; the first of them come first.
         storage: storage URI or absolute path.
         place: where worker groups run.
         view: shows progress.
         stopped: whether to stop; asked several times a second, and asked to when no trial could succeed.
-        budget: limit on exploring.
-        files: writes the files of rows, for as long as the sweep is held; None: nobody holds it.
         runner: what Tune has run the trials.
 
     Returns:
-        The planner with all records.
+        What became of each.
     """
-    request = document.request
-    with (
-        RoomNow(place).looked_up() as room,
-        parts_of(document, storage, room, place.gpus, view, stopped, budget, files) as parts,
-    ):
-        recorder = parts.recorder
+    with RoomNow(place).looked_up() as room, ExitStack() as stack:
+        turns = Turns(len(sweeps))
+        every = [_rebuilt(sweep, storage, room, view, stopped, turns, stack) for sweep in sweeps]
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
-        embedded = all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
-        listener = None if embedded else _Listener(view, recorder.picture)
+        embedded = all(_is_embedded(sweep.document.request) for sweep in sweeps)
+        listener = None if embedded else _Listener(view, [parts.recorder.picture for parts in every])
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         with _no_snapshot_needed(), _ends_in_words(stopped):
             tune.run(
@@ -79,11 +102,17 @@ def run_experiment(
                 config={"shape": asdict(place.shape), "line": None if listener is None else listener.name},
                 resources_per_trial=group_resources(place.shape),
                 num_samples=-1,
-                search_alg=parts.searcher,
-                scheduler=parts.scheduler,
+                search_alg=InTurn([parts.searcher for parts in every]),
+                scheduler=EachByItsOwn(
+                    {name: parts.scheduler for name, parts in zip(turns.flights, every, strict=True)}
+                ),
                 reuse_actors=True,
-                callbacks=[recorder, _SilentTrials(), *([] if listener is None else [listener])],
-                stop=parts.stopper,
+                callbacks=[
+                    *(parts.recorder for parts in every),
+                    _SilentTrials(),
+                    *([] if listener is None else [listener]),
+                ],
+                stop=WhenAnyAsks(parts.stop for parts in every),
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
                 max_failures=0,
@@ -94,9 +123,26 @@ def run_experiment(
         if listener is not None:
             with suppress(RayError):
                 listener.close()
-        recorder.until_written(stopped)
-        recorder.picture.draw()
-    return parts.planner
+        for parts in every:
+            parts.recorder.until_written(stopped)
+            parts.recorder.picture.draw()
+    return [Ran(parts.planner, parts.recorder.rows.wait) for parts in every]
+
+
+def _rebuilt(
+    sweep: Searched, storage: str, room: Room, view: View, stopped: Interrupt, turns: Turns, stack: ExitStack
+) -> Parts:
+    name = sweep.document.request.name
+    mine = room if turns.is_one else Rest(room, turns, name)
+    parts = stack.enter_context(
+        parts_of(sweep.document, storage, mine, Named(view, turns, name), stopped, sweep.budget, sweep.files)
+    )
+    turns.flights[name] = parts.searcher.flight
+    return parts
+
+
+def _is_embedded(request: SweepRequest) -> bool:
+    return all(get_dataset(name).embedded for name in (request.dataset, request.data.pretext))
 
 
 def group_resources(shape: GroupShape) -> tune.PlacementGroupFactory:
@@ -112,7 +158,7 @@ def group_resources(shape: GroupShape) -> tune.PlacementGroupFactory:
 
 
 def _trial_name(trial: tune.experiment.Trial) -> str:
-    return str(trial.config["trial"])
+    return f"{trial.config[SWEEP]}-{trial.config['trial']}"
 
 
 @contextmanager
@@ -146,11 +192,12 @@ def _ends_in_words(stopped: Interrupt) -> Iterator[None]:
 class _Listener(tune.Callback):  # type: ignore[misc]
     """Takes what trials say beside their reports, as often as Tune steps: notes, and how far decoding is."""
 
-    def __init__(self, view: View, picture: Picture) -> None:
+    def __init__(self, view: View, pictures: Sequence[Picture]) -> None:
         self.name = f"events-{uuid.uuid4().hex[:12]}"
         self._line = MessageLine(self.name)
         self._view = view
-        self._picture = picture
+        self._pictures = pictures
+        self._doing: str | None = None
         self._said: set[str] = set()
         self._next = 0.0
 
@@ -159,7 +206,7 @@ class _Listener(tune.Callback):  # type: ignore[misc]
         if now < self._next:
             return
         self._next = now + _LISTEN_S
-        doing = self._picture.doing
+        doing = self._doing
         with suppress(RayError):
             for event in self._line.take():
                 if isinstance(event, Decoding):
@@ -167,13 +214,16 @@ class _Listener(tune.Callback):  # type: ignore[misc]
                 elif isinstance(event, Note) and event.line not in self._said:  # however many groups say it
                     self._said.add(event.line)
                     self._view.show(event)
-        if doing != self._picture.doing:
-            self._picture.doing = doing
-            self._picture.show()
+        if doing != self._doing:
+            self._doing = doing
+            for picture in self._pictures:
+                picture.doing = doing
+                picture.show()
 
     def close(self) -> None:
         self._line.close()
-        self._picture.doing = None
+        for picture in self._pictures:
+            picture.doing = None
 
 
 class _SilentTrials(TrialProgressCallback):  # type: ignore[misc]

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from ray import tune
-
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.config.setting_rules import parameter_types
@@ -44,7 +42,7 @@ class Parts:
         searcher: hands out what is next.
         scheduler: stops explore trials that are behind.
         recorder: hears of everything.
-        stopper: says when to end.
+        stop: looks at the budget, and says whether to stop; asked in every round.
     """
 
     planner: Planner
@@ -52,7 +50,7 @@ class Parts:
     searcher: PlannedSearcher
     scheduler: ExploreASHA
     recorder: Recorder
-    stopper: "_Stopper"
+    stop: Callable[[], bool]
 
 
 @contextmanager
@@ -60,7 +58,6 @@ def parts_of(
     document: SweepDocument,
     storage: str,
     room: Room,
-    gpus: float,
     view: View,
     stopped: Interrupt,
     budget: Budget | None,
@@ -71,8 +68,7 @@ def parts_of(
     Args:
         document: what was asked for, and the pretrained models that trials start from.
         storage: storage URI or absolute path.
-        room: for how many trials at a time there is room.
-        gpus: that they take, in all.
+        room: for how many trials at a time there is room, and what they take.
         view: shows progress.
         stopped: whether to stop; asked to when no trial could succeed.
         budget: limit on exploring.
@@ -94,7 +90,7 @@ def parts_of(
             recorder=Recorder(
                 flight, forecast_of(document, planner), Silence(request.space.protocol), view, stopped.ask
             ),
-            stopper=_Stopper(planner, stopped, budget, gpus),
+            stop=stopped if budget is None else _Limit(planner, stopped, budget, room),
         )
 
 
@@ -132,24 +128,23 @@ def _progress_of(storage: str, sweep: str, trial: str) -> SavedProgress:
     return SavedProgress(storage, trial_folder(sweep, trial))
 
 
-class _Stopper(tune.Stopper):  # type: ignore[misc]
-    """Asked by Tune in every round: stops the experiment on request, and exploring when the budget is spent."""
+class _Limit:
+    """Stops exploring when the budget is spent; asked in every round of Tune.
 
-    def __init__(self, planner: Planner, stopped: Callable[[], bool], budget: Budget | None, gpus: float):
-        self._planner = planner
-        self._stopped = stopped
-        self._budget = budget
-        self._gpus = gpus
-        self._begin = world().monotonic()
+    Time counts by the share of the groups that the sweep had of it, and GPUs as they were at the time.
+    """
 
-    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
-        return False
+    def __init__(self, planner: Planner, stopped: Callable[[], bool], budget: Budget, room: Room):
+        self._planner, self._stopped, self._budget, self._room = planner, stopped, budget, room
+        self._asked = world().monotonic()
+        self._wall = self._of_gpus = 0.0
 
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        # Tune pickles its stopper into a snapshot that nobody reads.
-        return tune.stopper.NoopStopper, ()
-
-    def stop_all(self) -> bool:
-        if self._budget is not None and self._budget.spent(world().monotonic() - self._begin, self._gpus):
+    def __call__(self) -> bool:
+        now = world().monotonic()
+        seconds = (now - self._asked) * self._room.share()
+        self._asked = now
+        self._wall += seconds
+        self._of_gpus += seconds * self._room.gpus()
+        if self._budget.spent(self._wall, self._of_gpus):
             self._planner.end_exploring("the budget is spent")
         return self._stopped()

@@ -11,7 +11,8 @@ from bissl_ray.words import Status, Step
 from bissl_ray.world import world
 
 _PAUSES: Final = 10
-"""Times that drawing took, from one picture to the next."""
+"""Times that drawing took, from one picture to the next; and how long that is at most."""
+_LONGEST_S: Final = 5.0
 _PHASES: Final = {
     Step.SEARCH: "exploring",
     Step.TUNING: "searching fine-tuning",
@@ -93,13 +94,15 @@ class Picture:
     def step_ends(self) -> None:
         """Draw what has changed, a step later: by then the group of a run that has ended has its next one.
 
-        Drawing may take a tenth of the time at most: ranking ten thousand trials takes long.
+        Drawing may take a tenth of the time, as ranking ten thousand trials takes long; more where it takes longer than
+        half a second, as on a machine that does much else: who looks should see that it goes on.
         """
         news = self._news_since
         if news is not None and self._iteration > news and world().monotonic() >= self._next_look:
             begin = world().monotonic()
             self.draw()
-            self._next_look = begin + _PAUSES * (world().monotonic() - begin)
+            took = world().monotonic() - begin
+            self._next_look = begin + took + min(_PAUSES * took, _LONGEST_S)
 
     def draw(self) -> None:
         """Bring the live view up to date, now."""
@@ -116,7 +119,7 @@ class Picture:
                 failed=ledger.ended[Status.FAILED],
                 paused=len(ledger.paused),
                 elapsed=world().monotonic() - self._begin,
-                left=self._forecast.left(planner.to_come(), self._underway(), flight.room.slots()),
+                left=self._forecast.left(planner.to_come(), self._underway(), max(flight.room.slots(), 1)),
                 best=(best.trial, best.objective) if best is not None and best.objective is not None else None,
                 objective_name=self.objective_name,
                 trials=lambda: flight.writer.trials,

@@ -82,10 +82,10 @@ class Recorder(tune.Callback):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write the trial's row."""
-        self.picture.began(trial.trial_id)
         running = self._flight.running.get(trial.trial_id)
-        if running is None:
+        if running is None:  # of another sweep
             return
+        self.picture.began(trial.trial_id)
         self._silence.began(trial.trial_id, running.plan.kind)
         if running.plan.step == Step.TEST:
             return

@@ -16,14 +16,23 @@ class Room:
 
     Args:
         slots: how many.
+        gpus: that they take, in all.
     """
 
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
+    def __init__(self, slots: int, gpus: float = 0.0) -> None:
+        self._slots, self._gpus = slots, gpus
 
     def slots(self) -> int:
         """How many groups fit at the moment."""
         return self._slots
+
+    def gpus(self) -> float:
+        """GPUs that as many groups take, in all."""
+        return self._gpus
+
+    def share(self) -> float:
+        """What part of it is the sweep's whose room it is."""
+        return 1.0
 
     def leaving(self, actors: Mapping[str, Any]) -> set[str]:
         """Which runs have something on a machine that will be taken away.
@@ -38,7 +47,7 @@ class RoomNow(Room):
     """For as many as a connected cluster has room for now; looked up in the background, as the driver must not wait."""
 
     def __init__(self, place: OnCluster) -> None:
-        super().__init__(place.slots)
+        super().__init__(place.slots, place.gpus)
         self._place = place
         self._going: frozenset[str] = frozenset()
         self._over = threading.Event()
@@ -68,7 +77,8 @@ class RoomNow(Room):
 
         while not self._over.wait(_LOOK_S):
             try:
-                self._slots, self._going = self._place.now.slots, leaving()
+                now = self._place.now
+                self._slots, self._gpus, self._going = now.slots, now.gpus, leaving()
                 free_orphaned()
             except Exception as error:  # a cluster that does not answer is `workers.watch`'s business
                 logging.getLogger("ray").warning("the cluster's machines can't be listed: %s", error)

@@ -1,5 +1,6 @@
 """The main job: `run_sweep` and `resume_sweep`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -83,27 +84,38 @@ def run_sweep(dataset: str | None = None, *, view: View | None = None, **options
         >>> load_trials(outcome.storage).to_pandas()  # doctest: +SKIP
     """
     asked = SweepOptions(dataset=dataset, **options)
-    return begin_sweep(prepare_request(asked), asked, view or Quiet())
+    (outcome,) = begin_sweeps([(prepare_request(asked), asked)], view or Quiet())
+    return outcome
 
 
-def begin_sweep(request: SweepRequest, asked: SweepOptions, view: View) -> SweepOutcome:
-    """Run a new sweep as `prepare_request` put it; of the options, what doesn't concern the request is read here.
+def begin_sweeps(every: Sequence[tuple[SweepRequest, SweepOptions]], view: View) -> list[SweepOutcome]:
+    """Run new sweeps as `prepare_request` put them: one, or several that share what they run on.
+
+    Several have one storage, one cluster and the same worker groups: a group for which the first has nothing to run
+    runs a trial of the next.
+
+    Args:
+        every: the sweeps; of the options, what doesn't concern the request is read here.
+        view: shows progress.
+
+    Returns:
+        How each ended.
 
     Raises:
-        BadInputError: anything wrong with the input; nothing was started.
+        BadInputError: anything wrong with the input of any of them; nothing was started.
     """
-    document, limit = _new_sweep(request, asked)
-    from bissl_ray.sweep.session import run_session
+    documents = [_new_sweep(request, asked) for request, asked in every]
+    from bissl_ray.sweep.session import ToRun, run_session
 
-    return run_session(
-        document,
-        absolute_storage(asked.storage),
-        asked.address,
-        limit,
-        view,
-        splits_optional=asked.splits_optional,
-        most_groups=asked.max_groups,
-    )
+    if len(every) > 1:  # before a cluster is started for them
+        for request, asked in every:
+            rehearse_sweep(request, asked)
+    sweeps = [
+        ToRun(document, limit, asked.splits_optional)
+        for (document, limit), (_, asked) in zip(documents, every, strict=True)
+    ]
+    _, asked = every[0]
+    return run_session(sweeps, absolute_storage(asked.storage), asked.address, view, asked.max_groups)
 
 
 @dataclass(frozen=True)
@@ -122,10 +134,10 @@ class Rehearsed:
 
 
 def rehearse_sweep(request: SweepRequest, asked: SweepOptions) -> Rehearsed:
-    """Refuse what `begin_sweep` would; nothing is started or written.
+    """Refuse what `begin_sweeps` would; nothing is started or written.
 
     Raises:
-        BadInputError: as `begin_sweep`.
+        BadInputError: as `begin_sweeps`.
     """
     document, limit = _new_sweep(request, asked)
     from bissl_ray.preflight.session import rehearse
@@ -173,25 +185,59 @@ def resume_sweep(name: str, *, view: View | None = None, **options: Any) -> Swee
     Raises:
         BadInputError: there is no such sweep, or fewer trials are asked for than it has.
     """
-    return go_on(name, ResumeOptions(**options), view or Quiet())
+    (outcome,) = go_on([(name, ResumeOptions(**options))], view or Quiet())
+    return outcome
 
 
-def go_on(name: str, asked: ResumeOptions, view: View) -> SweepOutcome:
-    """As `resume_sweep`, with the options as one object."""
-    limit = None if asked.budget is None else parse_budget(asked.budget)
-    storage = absolute_storage(asked.storage)
-    document = read_sweep_document(storage, name)
-    check_writable(storage)
-    request = document.request.model_copy(update={"data": document.request.data.moved(asked)})
-    if asked.trials is not None:
-        request = _extended(request, asked.trials)
-    planner, _ = planner_of(request, storage)
-    if is_finished(planner):
-        return outcome_of(name, storage, planner)
-    from bissl_ray.sweep.session import run_session
+def go_on(every: Sequence[tuple[str, ResumeOptions]], view: View) -> list[SweepOutcome]:
+    """Finish or extend sweeps of one storage: one, or several that share the worker groups as in `begin_sweeps`.
 
-    document = document.changed(request=request)
-    return run_session(document, storage, asked.address, limit, view, most_groups=asked.max_groups)
+    Args:
+        every: the sweeps by name, with what is asked for.
+        view: shows progress.
+
+    Returns:
+        How each ended; of one that was finished before, how that was.
+
+    Raises:
+        BadInputError: as `resume_sweep`; or several have groups of another shape each.
+    """
+    ended: dict[str, SweepOutcome] = {}
+    left: list[tuple[SweepDocument, Budget | None]] = []
+    for name, asked in every:
+        limit = None if asked.budget is None else parse_budget(asked.budget)
+        storage = absolute_storage(asked.storage)
+        document = read_sweep_document(storage, name)
+        check_writable(storage)
+        request = document.request.model_copy(update={"data": document.request.data.moved(asked)})
+        if asked.trials is not None:
+            request = _extended(request, asked.trials)
+        planner, _ = planner_of(request, storage)
+        if is_finished(planner):
+            ended[name] = outcome_of(name, storage, planner)
+        else:
+            left.append((document.changed(request=request), limit))
+    _check_alike([document.request for document, _ in left])
+    if left:
+        from bissl_ray.sweep.session import ToRun, run_session
+
+        _, asked = every[0]
+        sweeps = [ToRun(document, limit) for document, limit in left]
+        storage = absolute_storage(asked.storage)
+        for outcome in run_session(sweeps, storage, asked.address, view, asked.max_groups):
+            ended[outcome.name] = outcome
+    return [ended[name] for name, _ in every]
+
+
+def _check_alike(requests: Sequence[SweepRequest]) -> None:
+    """Make sure that sweeps can share their worker groups (raises BadInputError)."""
+    shapes = {(request.workers_per_trial, request.gpus_per_worker) for request in requests}
+    if len(shapes) > 1:
+        found = ", ".join(f"{request.name} has {request.workers_per_trial}" for request in requests)
+        raise BadInputError(
+            f"sweeps that go on together share their worker groups, and these differ in workers per trial or GPUs per "
+            f"worker ({found} per trial): resume them one by one"
+        )
 
 
 def _extended(request: SweepRequest, trials: int) -> SweepRequest:

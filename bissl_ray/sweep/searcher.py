@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ray.tune.search import Searcher
 
@@ -15,6 +15,9 @@ from bissl_ray.sweep.room import Room
 from bissl_ray.training.files import SavedProgress
 from bissl_ray.training.order import Order
 from bissl_ray.words import Step
+
+SWEEP: Final = "sweep"
+"""Key of a Tune configuration: whose trial it is."""
 
 
 class Running(NamedTuple):
@@ -78,6 +81,7 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
         order = self._order_of(plan)
         flight.running[trial_id] = Running(plan, order)
         return {
+            SWEEP: str(order.sweep),
             "trial": plan.record.trial,
             "explore": plan.step == Step.SEARCH,
             "alternations": order.settings.alternations,

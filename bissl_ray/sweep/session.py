@@ -1,26 +1,30 @@
 """One session of a sweep on a cluster: provide the pretrained models, run the experiment."""
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from bissl_ray.config.data_choice import USED
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.errors import RunFailedError
-from bissl_ray.preflight.session import session
+from bissl_ray.preflight.session import Session, session
 from bissl_ray.preflight.sweeps import fitting_models
 from bissl_ray.progress import Alive, Decoding, Event, Note, Report, SweepProgress, View
 from bissl_ray.search.history import SweepOutcome, outcome_of
 from bissl_ray.store.documents import write_document
-from bissl_ray.sweep.job import sweep_job
+from bissl_ray.sweep.job import Ready, sweep_job
 from bissl_ray.training.files import SavedProgress, exists, write_tensors
 from bissl_ray.training.order import Order
+from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.launch import run_on_workers
-from bissl_ray.workers.place import Here, OnCluster
+from bissl_ray.workers.place import Here, OnCluster, one_cluster
 from bissl_ray.workers.shape import GroupShape
+
+if TYPE_CHECKING:
+    from bissl_ray.sweep.experiment import Ran
 
 _OF_THE_MAKING: Final = (
     "model",
@@ -37,59 +41,104 @@ _LEAST_SHARE: Final = 32
 """Images of a pretraining step that a worker is worth its start and its part in every collective for."""
 
 
+@dataclass(frozen=True)
+class ToRun:
+    """A sweep that is to begin or to go on.
+
+    Attributes:
+        document: sweep.json as it is; of a new sweep, what was asked for.
+        budget: limit on exploring.
+        splits_optional: as in `SweepOptions`; matters to a new sweep alone.
+    """
+
+    document: SweepDocument
+    budget: Budget | None = None
+    splits_optional: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the sweep."""
+        return self.document.request.name
+
+
 def run_session(
-    document: SweepDocument,
+    sweeps: Sequence[ToRun],
     storage: str,
     address: str | None,
-    budget: Budget | None,
     view: View,
-    splits_optional: bool = False,
     most_groups: int | None = None,
-) -> SweepOutcome:
-    """Run or go on with a sweep.
+) -> list[SweepOutcome]:
+    """Run or go on with sweeps, whose groups of workers are of one shape: one, or several that share these.
+
+    All are looked at before the first begins; all pretrained models are provided before the first trial. One whose
+    models can't be has ended; the others go on.
 
     Args:
-        document: sweep.json as it is; of a new sweep, what was asked for.
+        sweeps: the first of them come first.
         storage: absolute.
         address: of the cluster, or None.
-        budget: limit on exploring.
         view: shows progress.
-        splits_optional: as in `SweepOptions`; matters to a new sweep alone.
         most_groups: at a time; None: as many as there is room for.
+
+    Returns:
+        How each ended.
 
     Raises:
         BadInputError: something doesn't fit; no trial was started.
     """
-    request = document.request
-    job = sweep_job(document, budget, splits_optional, most_groups)
-    with session(job, storage, address, view) as under_way:
-        place, interrupt = under_way.place, under_way.interrupt
-        assert not isinstance(place, Here)
-        is_new = document.fingerprint is None
-        facts, document = under_way.prepared
-        write_document(storage, request.name, document)
-        shape = place.shape
-        view.show(
-            Note(
-                f"{request.name} on {place.cluster.where}: {_count(place.slots, 'trial')} at a time, "
-                f"{_count(shape.workers, 'worker')} each, on {shape.on}; "
-                f"results in {storage}"
-            )
-        )
-        for line in (f"data: {facts.in_words}", *((*request.space.notes, *document.read) if is_new else ())):
-            view.show(Note(line))
-        try:
-            provided = _provide_start(document, storage, place, view, interrupt)
-        except RunFailedError as error:
-            interrupt.ask(str(error))
-            provided = False
-        if not provided:
-            return SweepOutcome(request.name, storage, finished=False, completed=0, problem=interrupt.reason)
+    with ExitStack() as stack:
+        if len(sweeps) > 1:
+            stack.enter_context(one_cluster(chosen_address(address), several=True))
+        every: list[tuple[ToRun, Session[Ready]]] = []
+        for sweep in sweeps:
+            job = sweep_job(sweep.document, sweep.budget, sweep.splits_optional, most_groups)
+            first = every[0][1].interrupt if every else None
+            every.append((sweep, stack.enter_context(session(job, storage, address, view, first))))
         # Imports Ray, whose environment had to be set before.
-        from bissl_ray.sweep.experiment import run_experiment
+        from bissl_ray.sweep.experiment import Searched, run_experiment
 
-        planner = run_experiment(document, storage, place, view, interrupt, budget, under_way.lock.files)
-    return outcome_of(request.name, storage, planner, interrupt(), interrupt.reason)
+        place, interrupt = every[0][1].place, every[0][1].interrupt
+        assert not isinstance(place, Here)
+        ready = []
+        failed: dict[str, str] = {}
+        for sweep, under_way in every:
+            facts, document = under_way.prepared
+            write_document(storage, sweep.name, document)
+            _say(sweep, document, facts.in_words, storage, place, view)
+            try:
+                provided = not interrupt() and _provide_start(document, storage, place, view, interrupt)
+            except RunFailedError as error:
+                failed[sweep.name] = str(error)
+                continue
+            if provided:
+                ready.append(Searched(document, sweep.budget, under_way.lock.files))
+        found = run_experiment(ready, storage, place, view, interrupt) if ready and not interrupt() else []
+    ran = {each.document.request.name: run for each, run in zip(ready, found, strict=False)}
+    return [
+        _outcome(sweep.name, storage, ran.get(sweep.name), failed.get(sweep.name, interrupt.reason)) for sweep in sweeps
+    ]
+
+
+def _outcome(name: str, storage: str, ran: "Ran | None", problem: str | None) -> SweepOutcome:
+    if ran is None:
+        return SweepOutcome(name, storage, finished=False, completed=0, problem=problem)
+    is_over = ran.planner.finished and not ran.has_unwritten
+    return outcome_of(name, storage, ran.planner, ran.has_unwritten, None if is_over else problem)
+
+
+def _say(sweep: ToRun, document: SweepDocument, data: str, storage: str, place: OnCluster, view: View) -> None:
+    """Say where a sweep runs and on what; of a new one, what there is to say of its space and its checkpoint."""
+    shape = place.shape
+    view.show(
+        Note(
+            f"{sweep.name} on {place.cluster.where}: {_count(place.slots, 'trial')} at a time, "
+            f"{_count(shape.workers, 'worker')} each, on {shape.on}; "
+            f"results in {storage}"
+        )
+    )
+    is_new = sweep.document.fingerprint is None
+    for line in (f"data: {data}", *((*document.request.space.notes, *document.read) if is_new else ())):
+        view.show(Note(line))
 
 
 def _count(number: int, noun: str) -> str:

@@ -19,6 +19,8 @@ _BATCHES: Final = {
 }
 SCORING: Final = frozenset({"score", "frozen"})
 """Stages that only score, each in an order of its own."""
+LOOKING: Final = SCORING | {"test"}
+"""The same, and the look at the test split that ends a run of a sweep: none of them has progress of its own."""
 
 
 class Order(BaseModel):

@@ -26,7 +26,7 @@ from bissl_ray.training.account import Account
 from bissl_ray.training.data import TrialData
 from bissl_ray.training.files import SavedProgress, inherited_file, read_tensors, write_tensors
 from bissl_ray.training.models import Models, check_upper
-from bissl_ray.training.order import SCORING, Order, batches_of
+from bissl_ray.training.order import LOOKING, SCORING, Order, batches_of
 from bissl_ray.training.precision import autocast
 from bissl_ray.training.replay import replays_of
 from bissl_ray.training.tensors import DamagedTensorsError
@@ -104,8 +104,9 @@ class Trial:
             DamagedTensorsError: what it starts from is not as it was written; alike on every worker.
         """
         self._check_shares()
-        saved = self._own_progress()
-        # A look at the test split has the name of the run that it looks at, and nothing to do with its progress.
+        # A look at the test split has the name of the run that it looks at, and nothing to do with its progress, which
+        # is there for a moment more.
+        saved = None if self.order.stages[0] in LOOKING else self._own_progress()
         if saved is not None and saved["stage"] in self.order.stages:
             self.models.start_from(saved["models"], "the trial's own checkpoint")
             self.account.go_on(saved["totals"], saved["seconds"], saved.get("told", ()))

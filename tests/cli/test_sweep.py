@@ -1,7 +1,6 @@
 """`bissl-ray sweep`: what it asks for, and bad input: exit code 2, one clear line, nothing started, nothing written."""
 
 import re
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,14 @@ import torch
 import bissl_ray
 from bissl_ray import run_sweep
 from bissl_ray.config.data_choice import DataChoice
+from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.options import SweepOptions
 from bissl_ray.config.requests import CheckpointChoice, SweepRequest
 from bissl_ray.search.history import SweepOutcome
 from bissl_ray.store import SweepWriter
+from bissl_ray.store.documents import now, write_document
+from bissl_ray.sweep.run import prepare_request
+from bissl_ray.sweep.session import ToRun
 from tests.cli.command import Refused, one_line, run, run_here, tiny_space
 from tests.data.tiny import write_tiny
 
@@ -173,11 +176,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """What the verb would begin; nothing is begun."""
     begun: Asked = []
 
-    def begin(request: SweepRequest, options: SweepOptions, view: object) -> SweepOutcome:
-        begun.append((request, options))
-        return SweepOutcome(request.name, str(options.storage), finished=False, completed=0)
+    def begin(every: Asked, view: object) -> list[SweepOutcome]:
+        begun.extend(every)
+        return [SweepOutcome(request.name, str(asked.storage), finished=False, completed=0) for request, asked in every]
 
-    monkeypatch.setattr("bissl_ray.sweep.run.begin_sweep", begin)
+    monkeypatch.setattr("bissl_ray.sweep.run.begin_sweeps", begin)
     return begun
 
 
@@ -220,11 +223,17 @@ def test_every_flag_reaches_the_request(
     assert not options.splits_optional
 
 
-def test_several_datasets_are_a_sweep_each_until_one_is_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: Asked
+def test_several_datasets_are_a_sweep_each_on_the_same_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bissl_ray.workers.place.one_cluster", lambda address, several: nullcontext())
+    asked: list[ToRun] = []
+
+    def run_session(sweeps: list[ToRun], storage: str, *rest: object) -> list[SweepOutcome]:
+        asked.extend(sweeps)
+        return [SweepOutcome(sweep.name, storage, finished=False, completed=0) for sweep in sweeps]
+
+    monkeypatch.setattr("bissl_ray.sweep.session.run_session", run_session)
     both = ("--dataset", "digits", "--dataset", "cars")
     flags = (*both, "--data-dir", "data", "--space", tiny_space(tmp_path), "--pretrain")
     # What the last of them would be refused for comes out before the first begins.
@@ -232,8 +241,12 @@ def test_several_datasets_are_a_sweep_each_until_one_is_interrupted(
     assert done.code == 2 and "Stanford Cars" in done.err and not asked
     write_tiny("cars", tmp_path / "data")
     done = run_here(monkeypatch, capsys, "sweep", *flags)
-    assert done.code == 130 and "Not begun: --dataset cars" in done.out
-    assert [(request.dataset, options.splits_optional) for request, options in asked] == [("digits", True)]
+    assert done.code == 130, done
+    assert [(sweep.document.request.dataset, sweep.splits_optional) for sweep in asked] == [
+        ("digits", True),
+        ("cars", True),
+    ]
+    assert f"bissl-ray resume {asked[0].name} {asked[1].name}\n" in done.out
     for arguments, expected in (
         ((*both, "--name", "night"), "--name night names one sweep, and there are 2 datasets"),
         (("--dataset", "cars", "--dataset", "cars"), "each dataset once"),
@@ -247,7 +260,6 @@ def test_a_damaged_file_ends_neither_what_is_said_after_the_board_nor_the_sweeps
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bissl_ray.workers.place.one_cluster", lambda address, several: nullcontext())
     write_tiny("cars", tmp_path / "data")
 
     def finish(dataset: str, name: str) -> SweepOutcome:
@@ -256,9 +268,9 @@ def test_a_damaged_file_ends_neither_what_is_said_after_the_board_nor_the_sweeps
         (tmp_path / f"runs/results/dataset={dataset}/sweep={name}/trials-9.parquet").write_bytes(b"torn")
         return SweepOutcome(name, "runs", finished=True, completed=1)
 
-    begun = "bissl_ray.sweep.run.begin_sweep"
-    monkeypatch.setattr(begun, lambda request, options, view: finish(request.dataset, request.name))
-    monkeypatch.setattr("bissl_ray.sweep.run.go_on", lambda name, asked, view: finish("digits", name))
+    begun = "bissl_ray.sweep.run.begin_sweeps"
+    monkeypatch.setattr(begun, lambda every, view: [finish(request.dataset, request.name) for request, _ in every])
+    monkeypatch.setattr("bissl_ray.sweep.run.go_on", lambda every, view: [finish("digits", name) for name, _ in every])
     both = ("--dataset", "digits", "--dataset", "cars", "--data-dir", "data", "--space", tiny_space(tmp_path))
     words = (*both, "--pretrain") if verb == "sweep" else ("night",)
     done = run_here(monkeypatch, capsys, verb, *words, "--storage", "runs")
@@ -288,3 +300,27 @@ def test_points_that_a_narrowed_space_leaves_out_are_said(tmp_path: Path) -> Non
     path.write_text("extends: digits\nparameters:\n  lower_lr: {type: float, low: 0.5, high: 1.0}\n")
     done = run("sweep", "--dry-run", "--space", path, cwd=tmp_path)
     assert done.code == 0 and "lower_lr is 0.3, expected 0.5 to 1.0" in done.out
+
+
+def test_sweeps_go_on_together_where_their_groups_are_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, workers in (("a", 1), ("b", 1), ("c", 2)):
+        options = SweepOptions(name=name, space=tiny_space(tmp_path), pretrain=True, workers_per_trial=workers)
+        document = SweepDocument(created_at=now(), request=prepare_request(options), pretrain=True)
+        write_document(str(tmp_path / "runs"), name, document)
+    asked: list[ToRun] = []
+
+    def run_session(sweeps: list[ToRun], storage: str, *rest: object) -> list[SweepOutcome]:
+        asked.extend(sweeps)
+        return [SweepOutcome(sweep.name, storage, finished=False, completed=0, problem="full") for sweep in sweeps]
+
+    monkeypatch.setattr("bissl_ray.sweep.session.run_session", run_session)
+    done = run_here(monkeypatch, capsys, "resume", "a", "c")
+    assert done.code == 2 and "a has 1, c has 2 per trial" in one_line(done.err.strip()) and not asked
+    done = run_here(monkeypatch, capsys, "resume", "a", "a")
+    assert done.code == 2 and "each sweep once" in one_line(done.err.strip()) and not asked
+    done = run_here(monkeypatch, capsys, "resume", "b", "a", "--trials", "9")
+    assert done.code == 1 and "Stopped: full." in done.out and "bissl-ray resume b a\n" in done.out
+    assert [(each.name, each.document.request.space.protocol.trials) for each in asked] == [("b", 9), ("a", 9)]

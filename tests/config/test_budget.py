@@ -37,8 +37,8 @@ def test_a_decimal_comma_is_told_to_be_a_dot():
 
 def test_when_it_is_spent():
     hour = parse_budget("1h")
-    assert not hour.spent(3599.0, 8)
-    assert hour.spent(3600.0, 0)
+    assert not hour.spent(3599.0, 8 * 3599.0)
+    assert hour.spent(3600.0, 0.0)
     gpu_hour = parse_budget("1gpuh")
-    assert not gpu_hour.spent(449.0, 8)
-    assert gpu_hour.spent(450.0, 8)
+    assert not gpu_hour.spent(449.0, 8 * 449.0)
+    assert gpu_hour.spent(450.0, 8 * 450.0)

@@ -87,7 +87,7 @@ class Driver:
                     write_document(self.storage, request.name, document)
                     document = read_sweep_document(self.storage, request.name)
                     with parts_of(
-                        document, self.storage, Room(self.slots), 0.0, Quiet(), self.interrupt, None, lock.files
+                        document, self.storage, Room(self.slots), Quiet(), self.interrupt, None, lock.files
                     ) as parts:
                         self.parts = parts
                         self._note_what_is_written(parts)
@@ -169,7 +169,7 @@ class Driver:
                     actor = running.pop(trial)
                     if not actor.is_lost:
                         idle.append(actor)
-            if parts.stopper.stop_all():
+            if parts.stop():
                 for trial in running:
                     parts.recorder.on_trial_complete(iteration, [], trial)
                 return

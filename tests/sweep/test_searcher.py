@@ -32,10 +32,15 @@ def order_of(plan: Plan) -> Order:
     )
 
 
-def searcher(stopped: Callable[[], bool] = lambda: False, slots: int = 2) -> tuple[PlannedSearcher, Planner]:
+def searcher(
+    stopped: Callable[[], bool] = lambda: False,
+    slots: int = 2,
+    room: Room | None = None,
+    order_of: Callable[[Plan], Order] = order_of,
+) -> tuple[PlannedSearcher, Planner]:
     planner = Planner(SPACE.protocol, ByName(), partial(finetune_points, SPACE))
     # A searcher writes no row and tells Optuna nothing.
-    flight = InFlight(planner, proposals=None, writer=None, room=Room(slots), progress_of=None)
+    flight = InFlight(planner, proposals=None, writer=None, room=room or Room(slots), progress_of=None)
     return PlannedSearcher(flight, order_of, stopped), planner
 
 

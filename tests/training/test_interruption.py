@@ -4,6 +4,7 @@ import pytest
 
 from bissl_ray.models import load_checkpoint
 from bissl_ray.progress import TrialPausedError, TrialStoppedError
+from bissl_ray.search.plans import TEST_STAGES
 from bissl_ray.training.files import HandedOver, SavedProgress, inherited_file, progress_file, read_tensors
 from bissl_ray.training.tensors import DamagedTensorsError
 from tests.training.small_trial import (
@@ -95,6 +96,17 @@ def test_progress_that_can_not_be_its_own_is_left_aside(tmp_path, of_another):
     assert found == {**expected, "checkpoint": f"{what.folder}/aligned.pt"} and len(heard) == 2
     (note,) = heard.notes
     assert note.startswith("t000 begins anew: ") and ("with other settings" if of_another else "is damaged") in note
+
+
+def test_a_look_at_the_test_split_has_nothing_to_do_with_the_progress_of_the_run(tmp_path):
+    write_start(tmp_path)
+    what = order(tmp_path, stages=("head", "bissl", "finetune"))
+    result = run(what)
+    assert SavedProgress(what.storage, what.folder).load() is not None
+    heard = Heard()
+    look = what.model_copy(update={"stages": TEST_STAGES, "start": result["checkpoint"]})
+    assert 0.0 <= run(look, reports=heard)["test_metric"] <= 1.0
+    assert not heard.notes
 
 
 def test_a_damaged_start_is_named(tmp_path):
