@@ -29,7 +29,8 @@ class _Spy(MetaPathFinder, Loader):
         def run_order(order, worker, sender):
             if worker.is_chief:
                 kind = "-".join(order.stages)
-                Path(os.environ["BISSL_SPY"], f"{order.trial}.{kind}.json").write_text(order.model_dump_json())
+                name = f"{order.sweep}.{order.trial}.{kind}.{os.getpid()}.json"
+                Path(os.environ["BISSL_SPY"], name).write_text(order.model_dump_json())
             return really_run(order, worker, sender)
 
         module.run_order = run_order
