@@ -3,8 +3,8 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bissl_ray.config.data_choice import DataChoice, Decoding
 from bissl_ray.errors import RunFailedError
@@ -17,6 +17,7 @@ from bissl_ray.training.files import remove_folder
 from bissl_ray.workers import ray_log
 from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.interrupt import Interrupt, interruptible
+from bissl_ray.workers.neighbours import among_others
 from bissl_ray.workers.place import Need, OnCluster, Place, check_here, looked_after, place_for
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Job(Generic[T]):
         prepare: makes of the facts about the data what the job needs; raises BadInputError where they don't fit.
         suits: raises BadInputError where the place won't do.
         go_on: what takes it up again when it has ended early, for lines.
+        command: what those are told who share the cluster, where that is more than this job; None: `what`.
     """
 
     what: str
@@ -50,6 +52,7 @@ class Job(Generic[T]):
     prepare: Callable[[DataFacts], T]
     suits: Callable[[Place], None] = _any_place
     go_on: str = "the same command and its --name"
+    command: str | None = None
 
     @property
     def ray_folder(self) -> str:
@@ -76,7 +79,7 @@ class Session(Generic[T]):
 
 @contextmanager
 def session(
-    job: Job[T], storage: str, address: str | None, view: View, interrupt: Interrupt | None = None
+    job: Job[T], storage: str, address: str | None, view: View, beside: "Session[Any] | None" = None
 ) -> Iterator[Session[T]]:
     """See a job under way, for the duration of a `with` block in which Ctrl-C is a wish to stop.
 
@@ -87,7 +90,7 @@ def session(
         storage: absolute.
         address: of a Ray cluster to join, as `chosen_address` takes it.
         view: shows what there is to say before it is under way.
-        interrupt: of several jobs that run together, around all of which Ctrl-C is a wish to stop; None: its own.
+        beside: of several jobs that run together the first, whose place and interrupt the others share.
 
     Raises:
         BadInputError: another process runs it, the cluster can't be joined or is too small, or data don't fit; nothing
@@ -106,11 +109,8 @@ def session(
         ready = (job.prepare(inspect_data(job.data, job.decoding)),)
     held = False
     try:
-        with (
-            _run_dir(f"{storage}/{job.ray_folder}", where) as run_dir,
-            place_for(job.need, run_dir, where, say) as place,
-            interruptible() if interrupt is None else nullcontext(interrupt) as asked,
-        ):
+        with _somewhere(job, storage, where, say) if beside is None else nullcontext(beside) as there:
+            place, asked = there.place, there.interrupt
             job.suits(place)
             (prepared,) = ready or (job.prepare(_there(place, storage, say)(job.data, job.decoding)),)
             with locked(storage, job.folder, job.what, asked.ask) as lock:
@@ -127,6 +127,25 @@ def session(
     finally:
         if held:
             remove_folder(storage, job.ray_folder)
+
+
+class _Somewhere(NamedTuple):
+    place: Place
+    interrupt: Interrupt
+
+
+@contextmanager
+def _somewhere(job: Job[T], storage: str, where: str | None, say: Callable[[str], None]) -> Iterator[_Somewhere]:
+    """A place to run, among the jobs that share it; and Ctrl-C is a wish to stop from then on."""
+    with (
+        _run_dir(f"{storage}/{job.ray_folder}", where) as run_dir,
+        place_for(job.need, run_dir, where, say) as place,
+        among_others(job.command or job.what) if where is not None else nullcontext() as neighbours,
+        interruptible() as interrupt,
+    ):
+        if isinstance(place, OnCluster):
+            place = replace(place, neighbours=neighbours)
+        yield _Somewhere(place, interrupt)
 
 
 @contextmanager

@@ -1,39 +1,34 @@
 """One Ray Tune experiment: the planners' trials on worker groups, until all is done or someone stops it."""
 
-import time
 import traceback
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
-from ray.tune.progress_reporter import TrialProgressCallback
 
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.data import get_dataset
-from bissl_ray.progress import Decoding, Note, View
+from bissl_ray.progress import View
 from bissl_ray.search.planner import Planner
 from bissl_ray.store.fence import Files
+from bissl_ray.sweep.callbacks import Listener, Neighbourly, Silent, SilentTrials
 from bissl_ray.sweep.parts import Parts, parts_of
-from bissl_ray.sweep.picture import Picture
 from bissl_ray.sweep.room import Room, RoomNow
 from bissl_ray.sweep.searcher import SWEEP
 from bissl_ray.sweep.together import EachByItsOwn, InTurn, Named, Rest, Turns, WhenAnyAsks
 from bissl_ray.workers import ray_log
 from bissl_ray.workers.group import TrialRunner
 from bissl_ray.workers.interrupt import Interrupt
-from bissl_ray.workers.message_line import MessageLine
 from bissl_ray.workers.nodes import this_node
 from bissl_ray.workers.place import OnCluster
 from bissl_ray.workers.shape import GroupShape
 
-_LISTEN_S: Final = 0.5
 _TUNE_ACTOR: Final = {"CPU": 0, "memory": 2**28}
 """What the Tune actor of a group of several workers takes: its workers take the CPUs. (Tune refuses {"CPU": 0}
 alone, and any CPU here would be missing to the last worker of a group that fills the machine.)"""
@@ -92,7 +87,7 @@ def run_experiment(
         every = [_rebuilt(sweep, storage, room, view, stopped, turns, stack) for sweep in sweeps]
         # Data that come with the program are in memory: nothing is decoded, and there is nothing to say of it.
         embedded = all(_is_embedded(sweep.document.request) for sweep in sweeps)
-        listener = None if embedded else _Listener(view, [parts.recorder.picture for parts in every])
+        listener = None if embedded else Listener(view, [parts.recorder.picture for parts in every])
         # Not tune.Tuner: it pickles searcher, callbacks and stopper to restore them, and ours hold live things.
         with _no_snapshot_needed(), _ends_in_words(stopped):
             tune.run(
@@ -102,14 +97,16 @@ def run_experiment(
                 config={"shape": asdict(place.shape), "line": None if listener is None else listener.name},
                 resources_per_trial=group_resources(place.shape),
                 num_samples=-1,
-                search_alg=InTurn([parts.searcher for parts in every]),
+                search_alg=InTurn([parts.searcher for parts in every], room),
                 scheduler=EachByItsOwn(
-                    {name: parts.scheduler for name, parts in zip(turns.flights, every, strict=True)}
+                    {name: parts.scheduler for name, parts in zip(turns.flights, every, strict=True)},
+                    idle=lambda: room.slots() - turns.running,
                 ),
                 reuse_actors=True,
                 callbacks=[
                     *(parts.recorder for parts in every),
-                    _SilentTrials(),
+                    SilentTrials(),
+                    Neighbourly(room, view),
                     *([] if listener is None else [listener]),
                 ],
                 stop=WhenAnyAsks(parts.stop for parts in every),
@@ -118,7 +115,7 @@ def run_experiment(
                 max_failures=0,
                 raise_on_failed_trial=False,
                 verbose=0,
-                progress_reporter=_Silent(),
+                progress_reporter=Silent(),
             )
         if listener is not None:
             with suppress(RayError):
@@ -187,63 +184,3 @@ def _ends_in_words(stopped: Interrupt) -> Iterator[None]:
         ray_log.write(traceback.format_exc())
         last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         stopped.ask(f"Ray failed ({last[:200]}){ray_log.pointer()}")
-
-
-class _Listener(tune.Callback):  # type: ignore[misc]
-    """Takes what trials say beside their reports, as often as Tune steps: notes, and how far decoding is."""
-
-    def __init__(self, view: View, pictures: Sequence[Picture]) -> None:
-        self.name = f"events-{uuid.uuid4().hex[:12]}"
-        self._line = MessageLine(self.name)
-        self._view = view
-        self._pictures = pictures
-        self._doing: str | None = None
-        self._said: set[str] = set()
-        self._next = 0.0
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + _LISTEN_S
-        doing = self._doing
-        with suppress(RayError):
-            for event in self._line.take():
-                if isinstance(event, Decoding):
-                    doing = None if event.done == event.total else event.words
-                elif isinstance(event, Note) and event.line not in self._said:  # however many groups say it
-                    self._said.add(event.line)
-                    self._view.show(event)
-        if doing != self._doing:
-            self._doing = doing
-            for picture in self._pictures:
-                picture.doing = doing
-                picture.show()
-
-    def close(self) -> None:
-        self._line.close()
-        for picture in self._pictures:
-            picture.doing = None
-
-
-class _SilentTrials(TrialProgressCallback):  # type: ignore[misc]
-    """Tune's own lines on each trial, silenced: given no such callback it adds one, which keeps every trial."""
-
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
-        return
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        return
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        return
-
-
-class _Silent(tune.ProgressReporter):  # type: ignore[misc]
-    """Tune's own reporter, silenced: the live view is ours."""
-
-    def should_report(self, trials: list[object], done: bool = False) -> bool:
-        return False
-
-    def report(self, trials: list[object], done: bool, *sys_info: dict[str, object]) -> None:
-        return

@@ -30,6 +30,14 @@ class Room:
         """GPUs that as many groups take, in all."""
         return self._gpus
 
+    def want(self, groups: int | None) -> None:
+        """Take note of how many groups could be used at the moment; None: all."""
+
+    @property
+    def shared_with(self) -> str | None:
+        """Who else has a part of it, in words; None: nobody."""
+        return None
+
     def share(self) -> float:
         """What part of it is the sweep's whose room it is."""
         return 1.0
@@ -51,6 +59,18 @@ class RoomNow(Room):
         self._place = place
         self._going: frozenset[str] = frozenset()
         self._over = threading.Event()
+
+    def want(self, groups: int | None) -> None:  # noqa: D102
+        self._place.want(groups)
+
+    @property
+    def shared_with(self) -> str | None:  # noqa: D102
+        neighbours = self._place.neighbours
+        if neighbours is None or not neighbours.others:
+            return None
+        if self._slots == 0:
+            return neighbours.holding
+        return f"shares the cluster with {neighbours.words}: {self._slots} at a time"
 
     def leaving(self, actors: Mapping[str, Any]) -> set[str]:  # noqa: D102
         if not self._going or not actors:

@@ -16,7 +16,6 @@ from bissl_ray.search.records import Record
 from bissl_ray.store.schema import Row
 
 _MOST_REMEMBERED: Final = 100
-_NO_LIMIT: Final = 2**31
 """Trials that Tune holds, from which on it forgets those that are over."""
 
 
@@ -48,7 +47,6 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
             bracket.cutoff = partial(_cutoff, 1 - 1 / protocol.reduction_factor)
         self._dealt = Brackets(protocol, max(alternations, 1))
         self._stops = protocol.early_stopping and protocol.at_a_rung == "stop"
-        self._caching = False
         for record in history:
             for alternation, objective in sorted(record.curve.items()):
                 last = record.point.get("alternations", alternations)
@@ -58,16 +56,7 @@ class ExploreASHA(AsyncHyperBandScheduler):  # type: ignore[misc]
                     )
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Register an explore trial, and see to it that worker groups outlive their trials."""
-        if not self._caching:
-            # Tune keeps a finished trial's actor only while another trial already waits for one, and one
-            # besides. Our searcher proposes only when a group is free, so that Optuna knows all there is
-            # to know: without this line, groups that end together would be torn down and started again.
-            # There is no public switch; the cache's own limit is raised instead, beyond any number of groups: machines
-            # may join while the sweep runs.
-            tune_controller._actor_cache.increase_max(trial.placement_group_factory, _NO_LIMIT)
-            self._caching = True
-        _forget_ended(tune_controller)
+        """Register an explore trial."""
         if _explores(trial):
             super().on_trial_add(tune_controller, trial)
 
@@ -123,7 +112,7 @@ def _cutoff(share: float, scores: _Scores) -> float | None:
     return low + (high - low) * between if between < 0.5 else high - (high - low) * (1 - between)
 
 
-def _forget_ended(tune_controller: Any) -> None:
+def forget_ended(tune_controller: Any) -> None:
     """Let go of trials that are over.
 
     Tune keeps each, with statistics of every figure that it reported, and looks through all of them at every step and

@@ -16,10 +16,13 @@ from ray.tune.search import Searcher
 from bissl_ray.progress import Event, Note, SweepProgress, View
 from bissl_ray.store.schema import Row
 from bissl_ray.sweep.room import Room
-from bissl_ray.sweep.scheduler import ExploreASHA
+from bissl_ray.sweep.scheduler import ExploreASHA, forget_ended
 from bissl_ray.sweep.searcher import SWEEP, InFlight, PlannedSearcher
+from bissl_ray.sweep.standing_by import StandingBy
 
 _ONLY: Final = 1
+_SPARE: Final = 1
+"""Groups that a sweep wants beside those that it can use: only who has a free one learns that there is more to run."""
 
 
 class Turns:
@@ -42,6 +45,11 @@ class Turns:
     def is_one(self) -> bool:
         """Whether there is one sweep only."""
         return self._count == _ONLY
+
+    @property
+    def running(self) -> int:
+        """How many runs are under way."""
+        return sum(len(flight.running) for flight in self.flights.values())
 
     @property
     def front(self) -> str | None:
@@ -112,14 +120,15 @@ class Named:
 class InTurn(Searcher):  # type: ignore[misc]
     """Asks each sweep, in their order, whenever a worker group is free."""
 
-    def __init__(self, searchers: Sequence[PlannedSearcher]) -> None:
+    def __init__(self, searchers: Sequence[PlannedSearcher], room: Room) -> None:
         """Set up.
 
         Args:
             searchers: of the sweeps, in their order.
+            room: for all of them; is told how much of it they could use.
         """
         super().__init__(metric="objective", mode="max")
-        self._searchers = searchers
+        self._searchers, self._room = searchers, room
 
     def suggest(self, trial_id: str) -> dict[str, str | int] | str | None:
         """As `PlannedSearcher`: None if any sweep may have something later, FINISHED if none will."""
@@ -127,8 +136,12 @@ class InTurn(Searcher):  # type: ignore[misc]
         for searcher in self._searchers:
             found = searcher.suggest(trial_id)
             if isinstance(found, dict):
+                self._room.want(None)
                 return found
             may_come = may_come or found is None
+        running = sum(len(searcher.flight.running) for searcher in self._searchers)
+        if running < self._room.slots():
+            self._room.want(running + _SPARE)
         return None if may_come else str(Searcher.FINISHED)
 
     def on_trial_complete(self, trial_id: str, result: Row | None = None, error: bool = False) -> None:
@@ -143,20 +156,24 @@ class InTurn(Searcher):  # type: ignore[misc]
 class EachByItsOwn(FIFOScheduler):  # type: ignore[misc]
     """Has each trial's reports judged by the rungs of its own sweep."""
 
-    def __init__(self, schedulers: Mapping[str, ExploreASHA]) -> None:
+    def __init__(self, schedulers: Mapping[str, ExploreASHA], idle: Callable[[], int]) -> None:
         """Set up.
 
         Args:
             schedulers: by the sweep's name.
+            idle: says how many groups may stand by, beside those that run trials.
         """
         super().__init__()
         self._schedulers = schedulers
+        self._standing_by = StandingBy(idle)
 
     def _of(self, trial: Trial) -> ExploreASHA:
         return self._schedulers[trial.config[SWEEP]]
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Pass it on, as the others."""
+        """Pass it on, as the others; and see to it that worker groups outlive their trials."""
+        tune_controller._actor_cache = self._standing_by  # there is no public switch
+        forget_ended(tune_controller)
         self._of(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Row) -> str:  # noqa: D102

@@ -1,18 +1,23 @@
 """Where a job runs: in this process, on workers of this machine, or on a cluster."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
-from bissl_ray.progress import View
+from bissl_ray.progress import Note, View
 from bissl_ray.training.order import Order
 from bissl_ray.training.worker import default_device, named
 from bissl_ray.workers import environment
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.launch import RunEnd, run_here, run_on_workers
+from bissl_ray.workers.neighbours import Neighbours
 from bissl_ray.workers.own_ray import check_this_machine
 from bissl_ray.workers.shape import Cluster, GroupShape, this_machine
+
+_LOOK_S: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,19 @@ class Here:
 
 @dataclass(frozen=True)
 class OnCluster:
-    """Groups of workers of one shape on a connected cluster; `most_groups` as of `Need`."""
+    """Groups of workers of one shape on a connected cluster.
+
+    Attributes:
+        cluster: where.
+        shape: of each.
+        most_groups: as of `Need`.
+        neighbours: the other jobs of this package that share the cluster; None: it is this job's own.
+    """
 
     cluster: Cluster
     shape: GroupShape
     most_groups: int | None = None
+    neighbours: Neighbours | None = None
 
     @property
     def words(self) -> str:
@@ -86,8 +99,10 @@ class OnCluster:
 
     @property
     def slots(self) -> int:
-        """How many groups fit at a time, or may be."""
+        """How many groups fit at a time, or may be; 0 while other jobs hold all that there is."""
         fitting = self.cluster.slots(self.shape)
+        if self.neighbours is not None:
+            fitting = self.neighbours.groups(fitting)
         return fitting if self.most_groups is None else min(fitting, self.most_groups)
 
     @property
@@ -101,7 +116,28 @@ class OnCluster:
         whole = self
         if self.shape.gpu_share < 1:
             whole = replace(self, shape=self.cluster.shape(1, self.shape.run_dir))
-        return whole.of(whole.slots * whole.shape.workers)
+        return whole.of(max(whole.slots, 1) * whole.shape.workers)
+
+    def want(self, groups: int | None) -> None:
+        """Say how many groups the job could use at the moment, to those that share the cluster; None: all."""
+        if self.neighbours is not None:
+            self.neighbours.want(1.0 if groups is None else groups / self.cluster.slots(self.shape))
+
+    def wait_for_room(self, view: View, stop_asked: Callable[[], bool]) -> "OnCluster":
+        """Wait until there is room for a group beside the jobs that share the cluster, or somebody asks to stop.
+
+        Returns:
+            The place as it is then.
+        """
+        now, said = self, None
+        while now.neighbours is not None and now.slots == 0 and not stop_asked():
+            line = f"{now.neighbours.what} {now.neighbours.holding}"
+            if line != said:
+                view.show(Note(line))
+                said = line
+            time.sleep(_LOOK_S)
+            now = now.now
+        return now
 
     @property
     def now(self) -> "OnCluster":

@@ -10,6 +10,7 @@ from bissl_ray.progress import Note, SweepProgress
 from bissl_ray.sweep.parts import _Limit
 from bissl_ray.sweep.room import Room
 from bissl_ray.sweep.searcher import SWEEP
+from bissl_ray.sweep.standing_by import StandingBy
 from bissl_ray.sweep.together import EachByItsOwn, InTurn, Named, Rest, Turns, WhenAnyAsks
 from tests.sweep.test_searcher import finish, order_of, searcher
 from tests.views import Seen
@@ -47,23 +48,23 @@ def _run_out(searching, ours, slots: int) -> list[tuple[str, str]]:
 
 
 def test_the_first_comes_first_and_the_next_fills_what_it_leaves():
-    turns, _, ours = _together("a", "b", slots=3)
-    ran = _run_out(InTurn(list(ours.values())), ours, slots=3)
+    turns, room, ours = _together("a", "b", slots=3)
+    ran = _run_out(InTurn(list(ours.values()), room), ours, slots=3)
     names = [name for name, _ in ran]
     assert names[:3] == ["a"] * 3 and names[-1] == "b"
     last_of_a = len(names) - 1 - names[::-1].index("a")
     assert "b" in names[:last_of_a], "nothing of b ran while a had runs to wait for"
     alone = {}
     for name in ("a", "b"):
-        _, _, one = _together(name, slots=3)
-        alone[name] = _run_out(InTurn(list(one.values())), one, slots=3)
+        _, room, one = _together(name, slots=3)
+        alone[name] = _run_out(InTurn(list(one.values()), room), one, slots=3)
     assert sorted(ran) == sorted([*alone["a"], *alone["b"]])
     assert turns.front is None
 
 
 def test_a_group_that_stands_idle_is_all_that_the_next_gets():
     turns, room, ours = _together("a", "b", slots=2)
-    searching = InTurn(list(ours.values()))
+    searching = InTurn(list(ours.values()), room)
     assert [searching.suggest(str(number))[SWEEP] for number in range(2)] == ["a", "a"]
     assert searching.suggest("2") is None
     assert turns.front == "a" and turns.beside("b") == {"a": 2} and turns.beside("a") == {}
@@ -77,12 +78,27 @@ def test_a_group_that_stands_idle_is_all_that_the_next_gets():
     assert (rest.slots(), rest.share()) == (0, 0.0)
 
 
+def test_it_says_how_many_groups_it_could_use():
+    _, room, ours = _together("a", slots=2)
+    wanted: list[int | None] = []
+    room.want = wanted.append
+    searching = InTurn(list(ours.values()), room)
+    while isinstance(searching.suggest(str(len(wanted))), dict):
+        pass
+    assert wanted == [None, None]  # all that there is, and it is full
+    room._slots = 99
+    while isinstance(searching.suggest(str(len(wanted))), dict):
+        pass
+    # It waits for those that run; one more would tell it when there is something to run again.
+    assert set(wanted[:-1]) == {None} and wanted[-1] == len(ours["a"].flight.running) + 1
+
+
 def test_one_that_is_told_to_stop_ends_when_all_are():
     asked = []
-    _, _, ours = _together("a", "b")
+    _, room, ours = _together("a", "b")
     for each in ours.values():
         each._stopped = lambda: bool(asked)
-    searching = InTurn(list(ours.values()))
+    searching = InTurn(list(ours.values()), room)
     assert isinstance(searching.suggest("0"), dict)
     asked.append(True)
     assert searching.suggest("1") == Searcher.FINISHED
@@ -98,9 +114,10 @@ def test_reports_are_judged_by_the_rungs_of_their_own_sweep():
         kinds = ("on_trial_add", "on_trial_result", "on_trial_complete", "on_trial_remove")
         return SimpleNamespace(**{kind: hears(kind) for kind in kinds})
 
-    each = EachByItsOwn({"a": of("a"), "b": of("b")})
-    trial = SimpleNamespace(config={SWEEP: "b"})
-    each.on_trial_add(None, trial)
+    each = EachByItsOwn({"a": of("a"), "b": of("b")}, idle=lambda: 1)
+    trial, controller = SimpleNamespace(config={SWEEP: "b"}), SimpleNamespace(_trials=[])
+    each.on_trial_add(controller, trial)
+    assert isinstance(controller._actor_cache, StandingBy)
     assert each.on_trial_result(None, trial, {}) == "on_trial_result b"
     each.on_trial_complete(None, trial, {})
     each.on_trial_remove(None, trial)
