@@ -13,6 +13,8 @@ from bissl_ray.world import world
 _PAUSES: Final = 10
 """Times that drawing took, from one picture to the next; and how long that is at most."""
 _LONGEST_S: Final = 5.0
+_PATIENCE_S: Final = 30.0
+"""From hand-out to the start of its group, which takes ten seconds on a busy machine: after that there is no room."""
 _PHASES: Final = {
     Step.SEARCH: "exploring",
     Step.TUNING: "searching fine-tuning",
@@ -42,6 +44,7 @@ class Picture:
         self._since: dict[str, float] = {}
         self._climbs: dict[str, Climb] = {}
         self._waiting: dict[str, str] = {}
+        self._handed_out: dict[str, float] = {}
         self._iteration = 0
         self._news_since: int | None = None
         self._next_look = 0.0
@@ -52,7 +55,10 @@ class Picture:
 
     def began(self, run: str) -> None:
         """A run has begun."""
+        self._waiting.pop(run, None)
         self._since[run] = world().monotonic()
+        if self._handed_out.pop(run, None) is not None:
+            self.show()
 
     def reported(self, run: str, climbs: bool) -> None:
         """It works, and has made a report; `climbs`: of an alternation of an explore trial."""
@@ -78,6 +84,7 @@ class Picture:
         """
         now = world().monotonic()
         self._waiting.pop(run, None)
+        self._handed_out.pop(run, None)
         return self._climbs.pop(run, Climb()), now - self._since.pop(run, now)
 
     # What it shows
@@ -97,6 +104,7 @@ class Picture:
         Drawing may take a tenth of the time, as ranking ten thousand trials takes long; more where it takes longer than
         half a second, as on a machine that does much else: who looks should see that it goes on.
         """
+        self._look_for_room()
         news = self._news_since
         if news is not None and self._iteration > news and world().monotonic() >= self._next_look:
             begin = world().monotonic()
@@ -114,7 +122,7 @@ class Picture:
                 phase=_PHASES[planner.step()],
                 total=planner.expected,
                 done=ledger.ended.total(),
-                running=len(flight.running),
+                running=len(flight.running) - len(self._without_room()),
                 pruned=ledger.ended[Status.PRUNED],
                 failed=ledger.ended[Status.FAILED],
                 paused=len(ledger.paused),
@@ -127,6 +135,17 @@ class Picture:
                 doing=self.doing,
             )
         )
+
+    def _look_for_room(self) -> None:
+        """Note when runs were handed out that have not begun: who else has the cluster's CPUs and GPUs, nobody says."""
+        now = world().monotonic()
+        for run in self._flight.running.keys() - self._since.keys():
+            if now - self._handed_out.setdefault(run, now) > _PATIENCE_S and run not in self._waiting:
+                trial = self._flight.running[run].plan.record.trial
+                self.waits(run, trial, "waits for room on the cluster, whose CPUs or GPUs others hold")
+
+    def _without_room(self) -> set[str]:
+        return self._handed_out.keys() & self._waiting.keys()
 
     def _trouble(self) -> str | None:
         held_up = self._flight.planner.held_up_by
