@@ -43,4 +43,4 @@ END
 exec ray start --head --block --disable-usage-stats \
     --node-ip-address 127.0.0.1 --port "$port" \
     --dashboard-port "${DASHBOARD_PORT:-8265}" --ray-client-server-port "${CLIENT_PORT:-10001}" \
-    --num-cpus "${NUM_CPUS:-$(nproc)}"
+    --num-cpus "${NUM_CPUS:-$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)}" # which would say OMP_NUM_THREADS

@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -37,6 +37,8 @@ _ALWAYS: Final = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+
+_SIOCGIFADDR: Final = 0x8915
 
 # The cluster is for this process alone, and so is its token; every Ray process listens on 127.0.0.1 only.
 # (ray.init(_node_ip_address="127.0.0.1") does not do that, see `LOOPBACK_ONLY`: the daemons would
@@ -92,14 +94,34 @@ def worker_environment() -> dict[str, str]:
 
 
 def name_the_cluster() -> None:
-    """Run by every process of a job as it starts: say which Ray is its own.
+    """Run by every process of a job as it starts: say which Ray is its own, and by which network card gloo talks.
 
     Ray Train's placement-group cleaner asks the State API, which else finds the Ray that was started last on the
     machine, takes a controller that isn't there for dead, and takes its workers away.
+
+    Gloo listens at the address that the machine's own name stands for. That is 127.0.1.1 in many a Debian's
+    /etc/hosts, and 127.0.0.1 where the name stands for nothing: no other machine finds it there.
     """
     import ray
 
     os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+    card = _card_of(ray.util.get_node_ip_address())
+    if card is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", card)
+
+
+def _card_of(address: str) -> str | None:
+    """The network card that has an IPv4 address; None: none has, or that can't be told here (Linux only)."""
+    import fcntl
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):  # it has none
+                found = fcntl.ioctl(any_socket, _SIOCGIFADDR, name.encode().ljust(256, b"\0"))
+                if socket.inet_ntoa(found[20:24]) == address:
+                    return name
+    return None
 
 
 @contextmanager
