@@ -106,10 +106,15 @@ class World:
 
     def file_system(self, uri: str) -> tuple[FileSystem, str]:
         """The file system that a URI names, and the path on it (raises pyarrow.ArrowException, OSError, ValueError)."""
+        if uri.startswith(("gs://", "gcs://")) and "retry_limit_seconds=" not in uri:
+            # Arrow's own is a quarter of an hour, in which nothing stops it: whoever reads says so earlier, and whoever
+            # writes tries again by itself (`store.writer`).
+            uri = f"{uri}{'&' if '?' in uri else '?'}retry_limit_seconds={_RETRIES_S}"
         found: tuple[FileSystem, str] = FileSystem.from_uri(uri)
         return found
 
 
+_RETRIES_S: Final = 20
 _MACHINE: Final = World()
 _around: World = _MACHINE
 

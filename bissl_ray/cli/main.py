@@ -104,6 +104,9 @@ def _run() -> int:
             outputs.hush()
         return code
     except Exception as error:
+        if type(error).__name__ == "ArrowException":  # what Arrow knows no other word for, as all that Azure answers
+            said = " ".join(str(error).split())
+            return _say(f"the storage refuses: {said}; check its address, and the credentials in the environment", 1)
         # Typer's own complaints about the command line: unknown flags, missing or malformed values.
         if not hasattr(error, "format_message"):
             return _unexpected(error)

@@ -1,9 +1,14 @@
+from types import SimpleNamespace
+
 import fsspec
+import pyarrow as pa
 import pytest
 from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.store import atomic_write, check_writable, open_storage, read_trials
+from bissl_ray.world import World
+from tests.cli.command import run_here
 
 
 @pytest.mark.parametrize("depth", ["runs", "a/b/runs"])
@@ -66,3 +71,30 @@ def test_a_file_in_the_place_of_the_storage_is_named(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(BadInputError, match="is a file, a folder was expected"):
         read_trials(tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("uri", "asked"),
+    [
+        ("gs://bucket/x", "gs://bucket/x?retry_limit_seconds=20"),
+        ("gs://bucket/x?anonymous=true", "gs://bucket/x?anonymous=true&retry_limit_seconds=20"),
+        ("gs://bucket/x?retry_limit_seconds=900", "gs://bucket/x?retry_limit_seconds=900"),
+        ("s3://bucket/x", "s3://bucket/x"),
+    ],
+)
+def test_google_is_not_asked_for_a_quarter_of_an_hour(monkeypatch, uri, asked):
+    seen = []
+    monkeypatch.setattr("bissl_ray.world.FileSystem", SimpleNamespace(from_uri=seen.append))
+    World().file_system(uri)
+    assert seen == [asked]
+
+
+def test_what_arrow_has_no_other_word_for_is_a_line(tmp_path, monkeypatch, capsys):
+    def fail(*_: object) -> None:
+        raise pa.ArrowException("Unknown error: Failed to get token from DefaultAzureCredential.\nSee Azure's log")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bissl_ray.leaderboard.read_board", fail)
+    done = run_here(monkeypatch, capsys, "leaderboard", "--storage", "abfs://c@a.dfs.core.windows.net/x")
+    assert done.code == 1 and done.err.count("\n") == 1, done
+    assert "the storage refuses: Unknown error: Failed to get token" in done.err and "credentials" in done.err
