@@ -71,19 +71,22 @@ class DriverMeasurement:
     resumed_memory: int = 0
 
 
-def measure_driver(trials: Sequence[int], sampler: str, say: Callable[[str], None]) -> DriverMeasurement:
+def measure_driver(
+    trials: Sequence[int], sampler: str, say: Callable[[str], None], groups: int | None = None
+) -> DriverMeasurement:
     """Run a sweep of trials that take no time, in the digits' space, and resume it, on a local cluster of this machine.
 
     Args:
         trials: how many, rising; the last is how many explore trials the sweep has.
         sampler: of the search.
         say: hears how far it is.
+        groups: of workers side by side, however many processors there are; None: one for each of those.
 
     Raises:
         BadInputError: there is no such sampler.
     """
     space = load_search_space("digits", {"protocol": {"sampler": sampler, "trials": trials[-1]}})
-    with tempfile.TemporaryDirectory() as folder, connected(None, several=False) as cluster:
+    with tempfile.TemporaryDirectory() as folder, connected(None, several=False, cpus=groups) as cluster:
         place = OnCluster(cluster, cluster.shape(1, f"{folder}/ray"))
         marks = _Marks(trials, say)
         run_experiment([Searched(_document(space))], folder, place, marks, Interrupt(), runner=Instant)

@@ -31,7 +31,9 @@ _TRIES: Final = 2
 
 
 @contextmanager
-def connected(address: str | None, several: bool, say: Say = lambda _: None) -> Iterator[Cluster]:
+def connected(
+    address: str | None, several: bool, say: Say = lambda _: None, cpus: int | None = None
+) -> Iterator[Cluster]:
     """Connect for the duration of a `with` block, then disconnect (and end a cluster of our own).
 
     A process that is connected to Ray already stays as it is.
@@ -41,6 +43,7 @@ def connected(address: str | None, several: bool, say: Say = lambda _: None) -> 
             for a local cluster on 127.0.0.1.
         several: whether several workers may work together.
         say: takes a line for a person who waits.
+        cpus: that a local cluster says it has; None: those of the machine.
 
     Raises:
         RunFailedError: Ray does not start, or lets no one in, and nothing of it is left running; or the cluster that
@@ -54,7 +57,7 @@ def connected(address: str | None, several: bool, say: Say = lambda _: None) -> 
         return
     with ray_log.ray_log():
         if address is None:
-            with _of_our_own(several, say), _known_as("this machine") as where:
+            with _of_our_own(several, say, cpus), _known_as("this machine") as where:
                 yield Cluster(where, nodes_now())
         else:
             name = "the cluster on this machine" if address == "auto" else f"the cluster at {address}"
@@ -72,9 +75,9 @@ def _known_as(where: str) -> Iterator[str]:
 
 
 @contextmanager
-def _of_our_own(several: bool, say: Say) -> Iterator[None]:
+def _of_our_own(several: bool, say: Say, cpus: int | None) -> Iterator[None]:
     # Ray Train's placement-group cleaner asks the State API, which the dashboard serves.
-    options: dict[str, str | int] = {"address": "local", "num_cpus": processors(), "include_dashboard": several}
+    options: dict[str, str | int] = {"address": "local", "num_cpus": cpus or processors(), "include_dashboard": several}
     with ray_folder() as folder, ExitStack() as ends:
         started = Started(folder)
         ends.callback(started.end)

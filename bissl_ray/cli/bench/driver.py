@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import typer
 
@@ -9,6 +10,8 @@ from bissl_ray.cli.bench.app import Figures, bench
 from bissl_ray.cli.flags import takes
 from bissl_ray.config.flags import flag
 from bissl_ray.errors import BadInputError
+
+_MOST_GROUPS: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,9 @@ class _DriverOptions(Figures):
         metavar="N,N",
     )
     sampler: str = flag("Of the search, as protocol.sampler.", default="tpe")
+    groups: int | None = flag(
+        "Worker groups side by side, however many processors there are; default: one for each.", default=None
+    )
 
 
 @bench.command()
@@ -31,10 +37,12 @@ def driver(asked: _DriverOptions) -> None:
 
     marks = _marks(asked.trials)
     asked.check()
+    if asked.groups is not None and not 1 <= asked.groups <= _MOST_GROUPS:
+        raise BadInputError(f"--groups {asked.groups}: expected 1 to {_MOST_GROUPS}, each of them a process")
     environment.prepare(None)
     from bissl_ray.benchmarks.driver import driver_table, measure_driver
 
-    measured = measure_driver(marks, asked.sampler, lambda line: typer.echo(line, err=True))
+    measured = measure_driver(marks, asked.sampler, lambda line: typer.echo(line, err=True), asked.groups)
     asked.write(measured, driver_table(measured))
 
 
