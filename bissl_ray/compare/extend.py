@@ -16,6 +16,7 @@ from bissl_ray.controls import PLAIN
 from bissl_ray.data import get_dataset
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.paths import absolute_path
+from bissl_ray.workers.shape import read_resources
 
 _NOT_OF_A_CASE: Final = ("name", "storage", "address", "pretrained", "pretrain_epochs", "pretrained_head", "control")
 
@@ -104,6 +105,8 @@ def _has(case: Case, name: str, value: Any) -> bool:
             return request.pretrained is not None and request.pretrained.allow_partial
         case "workers_per_trial" | "gpus_per_worker":
             return bool(getattr(request, name) == value)
+        case "resources":
+            return bool(request.resources == read_resources(value))
     return bool(getattr(request.data, name) == (absolute_path(value) if name in FOLDERS else value))
 
 

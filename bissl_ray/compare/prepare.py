@@ -93,6 +93,7 @@ def _of_datasets(asked: CompareOptions, name: str, of_dataset: OfDataset) -> Com
                 allow_partial=own.allow_partial and start.pretrained is not None,
                 workers_per_trial=1 if own.workers_per_trial is None else own.workers_per_trial,
                 gpus_per_worker=own.gpus_per_worker,
+                resources=own.resources,
                 **{each.name: getattr(own, each.name) for each in fields(DataPlaces)},
             )
             cases.append(Case(checkpoint=label, request=prepare_request(sweep)))

@@ -66,7 +66,10 @@ def check_comparison(
         check_request(case.request)
     workers = max((case.request.workers_per_trial for case in comparison.cases), default=1)
     shares = [case.request.gpus_per_worker for case in comparison.cases if case.request.gpus_per_worker is not None]
-    need = Need(workers, "--workers-per-trial", in_process=False, gpu_share=min(shares, default=None))
+    resources = next((case.request.resources for case in comparison.cases), {})
+    need = Need(
+        workers, "--workers-per-trial", in_process=False, gpu_share=min(shares, default=None), resources=resources
+    )
     places: list[Place] = []
     with looking(need, storage, address, places.append) as inspect:
         for case in fresh:

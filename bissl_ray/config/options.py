@@ -19,6 +19,7 @@ Keys = Literal["torchvision", "timm"]
 """Whose parameter names it has."""
 
 _SOURCES = "file, s3://, https://, hf://OWNER/NAME/FILE, timm/NAME.TAG"
+_RESOURCES = """Beside CPUs and GPUs, by Ray's names: '{"accelerator_type:H100": 0.001}' keeps it to H100s."""
 _GPU_PART = "Part of a GPU, for trials that share one: 0.25. [1, where there are GPUs]"
 _ADDRESS_OF_DOCTOR = "Ray cluster whose machines are checked: auto or HOST:PORT. [RAY_ADDRESS, else this machine]"
 _ADDRESS = "Ray cluster to join: auto or HOST:PORT. [RAY_ADDRESS, else one started here]"
@@ -89,6 +90,7 @@ class SweepOptions(_Options, _Groups, _AtATime):
     )
     name: str | None = flag("Name of the sweep. [dataset and time]")
     gpus_per_worker: float | None = flag(_GPU_PART, metavar="FRACTION")
+    resources: str | None = flag(_RESOURCES, metavar="JSON")
     pretrained: str | Path | None = flag(f"Self-supervised checkpoint: {_SOURCES}.", once="pretrained")
     pretrained_head: str | Path | None = flag(
         "Its pretext head, projector.* and predictor.*. [in it, or beside it]", once="pretrained-head"
@@ -188,6 +190,7 @@ class CompareOptions(_Options):
         "Workers that share a trial; a GPU each where there are. [1]", once="workers-per-trial"
     )
     gpus_per_worker: float | None = flag(_GPU_PART, metavar="FRACTION")
+    resources: str | None = flag(_RESOURCES, metavar="JSON")
 
 
 @dataclass(frozen=True, kw_only=True)

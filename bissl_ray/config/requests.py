@@ -82,6 +82,9 @@ class SweepRequest(_OnData):
     gpus_per_worker: float | None = Field(
         None, gt=0, le=1, description="part of a GPU for each; null: a whole one where there are any"
     )
+    resources: dict[str, float] = Field(
+        default_factory=dict, description="what else each worker takes of the cluster's, by Ray's names"
+    )
     control: ControlName | None = Field(
         None,
         description="the control that this sweep runs alone, for a comparison; null: BiSSL and plain fine-tuning",

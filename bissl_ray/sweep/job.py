@@ -69,6 +69,7 @@ def sweep_job(
             in_process=False,
             pretrains=request.pretrained is None,
             gpu_share=request.gpus_per_worker,
+            resources=request.resources,
             most_groups=most_groups,
         ),
         prepare=prepare,

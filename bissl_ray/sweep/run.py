@@ -22,7 +22,7 @@ from bissl_ray.store.documents import now, read_sweep_document
 from bissl_ray.store.paths import absolute_storage, sweep_names
 from bissl_ray.sweep.warm import warm_sources
 from bissl_ray.workers.address import chosen_address
-from bissl_ray.workers.shape import check_gpu_share
+from bissl_ray.workers.shape import check_gpu_share, read_resources
 
 if TYPE_CHECKING:
     from bissl_ray.workers.place import OnCluster, Place
@@ -48,6 +48,7 @@ def prepare_request(asked: SweepOptions) -> SweepRequest:
         pretrained=pretrained,
         workers_per_trial=asked.workers_per_trial,
         gpus_per_worker=asked.gpus_per_worker,
+        resources=read_resources(asked.resources),
         space=tuned_once(space),
         warm=() if asked.warm_from is None else warm_sources(asked.warm_from, space, absolute_storage(asked.storage)),
     )
@@ -69,7 +70,7 @@ def run_sweep(dataset: str | None = None, *, view: View | None = None, **options
         options: what else is asked for, by the attributes of `bissl_ray.config.options.SweepOptions`: storage, space,
             overrides, trials, budget, warm_from, name, data_dir, splits_dir, pretext_dataset, pretext_data_dir,
             labels_per_class, unlabelled_images, label_draw, pretrained, pretrained_head, allow_partial, pretrain,
-            workers_per_trial, gpus_per_worker, max_groups, address.
+            workers_per_trial, gpus_per_worker, resources, max_groups, address.
 
     Returns:
         How it ended. Results: `bissl_ray.load_trials(storage)`.
@@ -231,12 +232,12 @@ def go_on(every: Sequence[tuple[str, ResumeOptions]], view: View) -> list[SweepO
 
 def _check_alike(requests: Sequence[SweepRequest]) -> None:
     """Make sure that sweeps can share their worker groups (raises BadInputError)."""
-    shapes = {(request.workers_per_trial, request.gpus_per_worker) for request in requests}
+    shapes = {(each.workers_per_trial, each.gpus_per_worker, *sorted(each.resources.items())) for each in requests}
     if len(shapes) > 1:
         found = ", ".join(f"{request.name} has {request.workers_per_trial}" for request in requests)
         raise BadInputError(
-            f"sweeps that go on together share their worker groups, and these differ in workers per trial or GPUs per "
-            f"worker ({found} per trial): resume them one by one"
+            f"sweeps that go on together share their worker groups, and these differ in workers per trial, or in "
+            f"what each takes ({found} per trial): resume them one by one"
         )
 
 

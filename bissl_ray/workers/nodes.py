@@ -45,7 +45,7 @@ def machines_now() -> tuple[Machine, ...]:
     for node in there:
         host, number, has = node["NodeManagerHostname"], node["NodeID"], node["Resources"]
         name = host if hosts[host] == 1 else f"{host} ({number[:6]})"
-        found.append(Machine(number, name, Node(int(has.get("CPU", 0)), int(has.get("GPU", 0)))))
+        found.append(Machine(number, name, Node(int(has.get("CPU", 0)), int(has.get("GPU", 0)), has)))
     return tuple(found)
 
 

@@ -2,9 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bissl_ray.progress import Note, View
@@ -30,6 +30,7 @@ class Need:
         in_process: whether one worker may be this very process, where no cluster is asked for.
         pretrains: whether a part of it takes as many workers as there is room for.
         gpu_share: of a GPU, for each worker; None: a whole one where there are any.
+        resources: what else each takes of the cluster's, by Ray's names.
         most_groups: at a time; None: as many as there is room for.
     """
 
@@ -38,11 +39,16 @@ class Need:
     in_process: bool
     pretrains: bool = False
     gpu_share: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
     most_groups: int | None = None
 
     def shape(self, cluster: Cluster, run_dir: str) -> GroupShape:
         """Groups of its workers on a cluster; as `Cluster.shape`."""
-        return cluster.shape(self.workers, run_dir, self.flag, self.gpu_share)
+        return cluster.shape(self.workers, run_dir, self.flag, self.gpu_share, self.resources)
+
+    def on(self, cluster: Cluster, run_dir: str) -> "OnCluster":
+        """Such groups, on the machines of a cluster that have what is asked for (raises BadInputError, as `shape`)."""
+        return OnCluster(cluster.having(self.resources), self.shape(cluster, run_dir), self.most_groups)
 
     @property
     def is_this_process(self) -> bool:
@@ -115,7 +121,8 @@ class OnCluster:
         """One group of as many workers as all groups have, each with a whole GPU where there are any."""
         whole = self
         if self.shape.gpu_share < 1:
-            whole = replace(self, shape=self.cluster.shape(1, self.shape.run_dir))
+            shape = self.cluster.shape(1, self.shape.run_dir, resources=self.shape.resources)
+            whole = replace(self, shape=shape)
         return whole.of(max(whole.slots, 1) * whole.shape.workers)
 
     def want(self, groups: int | None) -> None:
@@ -144,7 +151,7 @@ class OnCluster:
         """The same with the machines that the cluster has now."""
         from bissl_ray.workers.nodes import nodes_now
 
-        return replace(self, cluster=replace(self.cluster, nodes=nodes_now()))
+        return replace(self, cluster=replace(self.cluster, nodes=nodes_now()).having(self.shape.resources))
 
     @property
     def has_gpus(self) -> bool:
@@ -185,7 +192,7 @@ def check_here(need: Need, suits: Callable[[Place], None]) -> None:
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():  # else: the cluster that whoever called us is connected to
         cluster = this_machine()
-        suits(OnCluster(cluster, need.shape(cluster, ""), need.most_groups))
+        suits(need.on(cluster, ""))
 
 
 @contextmanager
@@ -232,7 +239,7 @@ def place_for(
     from bissl_ray.workers.cluster import connected
 
     with connected(address, need.workers > 1 or need.pretrains, say) as cluster:
-        yield OnCluster(cluster, need.shape(cluster, run_dir), need.most_groups)
+        yield need.on(cluster, run_dir)
 
 
 @contextmanager

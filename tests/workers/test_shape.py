@@ -3,8 +3,8 @@
 import pytest
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.workers.place import OnCluster
-from bissl_ray.workers.shape import Cluster, Node, check_gpu_share
+from bissl_ray.workers.place import Need, OnCluster
+from bissl_ray.workers.shape import Cluster, Node, check_gpu_share, read_resources
 
 
 def cluster(cpus, gpus=0):
@@ -109,3 +109,68 @@ def test_no_more_groups_than_asked_for_and_pretraining_takes_no_more_either():
     assert OnCluster(cluster(4), cluster(4).shape(2, "runs"), most_groups=9).slots == 2
     shared = OnCluster(cluster(16, 2), cluster(16, 2).shape(1, "runs", gpu_share=0.25), most_groups=1)
     assert (shared.slots, shared.together.shape.workers, shared.together.shape.gpu_share) == (1, 1, 1.0)
+
+
+MIXED = Cluster(
+    "the cluster",
+    (
+        Node(16, 0, {"CPU": 16.0, "memory": 1e9, "node:1": 1.0}),
+        Node(32, 4, {"accelerator_type:H100": 1.0}),
+        Node(64, 8, {"accelerator_type:A100": 1.0, "scratch": 3.0}),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("resources", "slots", "cpus_each"),
+    [
+        ({"accelerator_type:H100": 0.001}, 4, 8),
+        ({"accelerator_type:A100": 0.001}, 8, 8),
+        ({"scratch": 1}, 3, 8),
+        ({"scratch": 0.5, "accelerator_type:A100": 0.5}, 2, 8),
+        ({}, 12, 8),
+    ],
+)
+def test_workers_keep_to_machines_that_have_what_they_ask_for(resources, slots, cpus_each):
+    place = Need(1, "--workers-per-trial", in_process=False, resources=resources).on(MIXED, "runs")
+    assert (place.slots, place.shape.cpus_per_worker) == (slots, cpus_each)
+    assert place.shape.worker_resources == {"CPU": cpus_each, "GPU": 1, **resources}
+    shared = Need(1, "--workers-per-trial", in_process=False, gpu_share=0.5, resources=resources).on(MIXED, "runs")
+    assert shared.together.shape.resources == resources
+
+
+def test_what_no_machine_has_is_refused_with_what_they_have():
+    need = Need(1, "--workers-per-trial", in_process=False, resources={"accelerator_type:h100": 1.0})
+    with pytest.raises(BadInputError) as refused:
+        need.on(MIXED, "runs")
+    assert str(refused.value) == (
+        "--resources: nothing on the cluster has 1 accelerator_type:h100; there is accelerator_type:A100, "
+        "accelerator_type:H100, scratch; did you mean 'accelerator_type:H100' or 'accelerator_type:A100'?"
+    )
+
+
+def test_resources_are_read():
+    assert read_resources('{"a": 0.001, "b": 2}') == {"a": 0.001, "b": 2.0}
+    assert read_resources(None) == {} and read_resources({"a": 1}) == {"a": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("H100", "expected Ray's names with amounts"),
+        ("[1]", "expected Ray's names with amounts"),
+        ('{"a": "1"}', "found '1' of 'a'"),
+        ('{"a": 0}', "found 0 of 'a'"),
+        ('{"a": -1}', "found -1 of 'a'"),
+        ('{"a": NaN}', "found nan of 'a'"),
+        ('{"a": 1.5}', "whole from 1 on"),
+        ('{"a": true}', "found True of 'a'"),
+        ('{"": 1}', "of ''"),
+        ('{"GPU": 1}', "GPU is not asked for here: use --gpus-per-worker"),
+        ('{"CPU": 1}', "each worker has its part"),
+    ],
+)
+def test_other_resources_are_refused(written, said):
+    with pytest.raises(BadInputError, match="--resources") as refused:
+        read_resources(written)
+    assert said in str(refused.value)
