@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bissl_ray.benchmarks.instant import Instant
+from bissl_ray.benchmarks.instant import Instant, sleeping
 from bissl_ray.config import SearchSpace, load_search_space
 from bissl_ray.config.data_choice import DataChoice
 from bissl_ray.config.documents import SweepDocument
@@ -58,6 +58,7 @@ class DriverMeasurement:
         sampler: of the search.
         alternations: reports of a trial that goes to its end.
         groups: of workers, side by side.
+        seconds: that each report took, in the trial's own process.
         marks: in order.
         resume: seconds from being told to go on until a further trial began, with all of those in the store.
         resumed_memory: bytes that the driver held then.
@@ -66,13 +67,18 @@ class DriverMeasurement:
     sampler: str
     alternations: int
     groups: int
+    seconds: float = 0.0
     marks: list[Mark] = field(default_factory=list)
     resume: float = math.nan
     resumed_memory: int = 0
 
 
 def measure_driver(
-    trials: Sequence[int], sampler: str, say: Callable[[str], None], groups: int | None = None
+    trials: Sequence[int],
+    sampler: str,
+    say: Callable[[str], None],
+    groups: int | None = None,
+    seconds: float = 0.0,
 ) -> DriverMeasurement:
     """Run a sweep of trials that take no time, in the digits' space, and resume it, on a local cluster of this machine.
 
@@ -81,23 +87,27 @@ def measure_driver(
         sampler: of the search.
         say: hears how far it is.
         groups: of workers side by side, however many processors there are; None: one for each of those.
+        seconds: that each alternation takes, of sleep. With none, and more groups than processors, what is measured
+            is their start: trials are over before a group is up.
 
     Raises:
         BadInputError: there is no such sampler.
     """
+    runner = sleeping(seconds) if seconds else Instant
     space = load_search_space("digits", {"protocol": {"sampler": sampler, "trials": trials[-1]}})
     with tempfile.TemporaryDirectory() as folder, connected(None, several=False, cpus=groups) as cluster:
         place = OnCluster(cluster, cluster.shape(1, f"{folder}/ray"))
         marks = _Marks(trials, say)
-        run_experiment([Searched(_document(space))], folder, place, marks, Interrupt(), runner=Instant)
+        run_experiment([Searched(_document(space))], folder, place, marks, Interrupt(), runner=runner)
         resumed = _First()
         further = space.protocol.model_copy(update={"trials": trials[-1] + _FURTHER})
         extended = _document(space.model_copy(update={"protocol": further}))
-        run_experiment([Searched(extended)], folder, place, resumed, Interrupt(), runner=Instant)
+        run_experiment([Searched(extended)], folder, place, resumed, Interrupt(), runner=runner)
     return DriverMeasurement(
         sampler=space.protocol.sampler,
         alternations=space.largest("alternations"),
         groups=place.slots,
+        seconds=seconds,
         marks=marks.found,
         resume=resumed.seconds,
         resumed_memory=resumed.memory,
@@ -113,8 +123,9 @@ def driver_table(measured: DriverMeasurement) -> Group:
         table.add_row(f"{mark.trials:,}", f"{mark.seconds:.0f}", f"{mark.rate:.1f}", f"{mark.memory / 1e6:.0f}")
     return Group(
         Text(
-            f"A sweep of trials that take no time: {measured.sampler}, {measured.alternations} reports of a trial that "
-            f"is not stopped, {measured.groups} worker groups"
+            f"A sweep of trials that {'sleep' if measured.seconds else 'take no time'}: {measured.sampler}, "
+            f"{measured.alternations} reports of a trial that is not stopped"
+            f"{f', every {measured.seconds:g} s' if measured.seconds else ''}, {measured.groups} worker groups"
         ),
         Text(),
         table,

@@ -5,6 +5,8 @@ trial to another and throws it away, and where trials are this short that would 
 """
 
 import math
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -18,14 +20,15 @@ if TYPE_CHECKING:
     from bissl_ray.training.worker import Worker
 
 
-def _instantly(order: Order, worker: "Worker", sender: Sender) -> dict[str, Any]:
-    """A trial that has an objective for every alternation, and no training."""
+def _instantly(order: Order, worker: "Worker", sender: Sender, seconds: float = 0.0) -> dict[str, Any]:
+    """A trial that has an objective for every alternation, and in place of training sleeps so many seconds for each."""
     worth = _worth(order)
     costs = {"seconds": 0.0, "gpu_seconds": 0.0, "workers": worker.world_size, "objective_name": "accuracy"}
     if "test" in order.stages:
         return {**costs, "test_metric": worth}
     if "bissl" in order.stages:
         for alternation in range(1, order.settings.alternations + 1):
+            time.sleep(seconds)
             so_far = {**costs, "alternations": alternation}
             worth_so_far = worth * (1 - 0.5**alternation)
             row = {"stage": "bissl", "alternation": alternation, "objective": worth_so_far, "seconds": 0.0}
@@ -48,3 +51,8 @@ class Instant(TrialRunner):
     def run_order() -> RunOrder:
         """A trial that has an objective for every alternation, and no training."""
         return _instantly
+
+
+def sleeping(seconds: float) -> type[Instant]:
+    """The same with so many seconds for each alternation, in which the trial's process does nothing."""
+    return type("Sleeping", (Instant,), {"run_order": staticmethod(lambda: partial(_instantly, seconds=seconds))})

@@ -1,6 +1,7 @@
 """`bissl-ray bench driver`."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -12,6 +13,7 @@ from bissl_ray.config.flags import flag
 from bissl_ray.errors import BadInputError
 
 _MOST_GROUPS: Final = 1000
+_LONGEST_S: Final = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,10 @@ class _DriverOptions(Figures):
     groups: int | None = flag(
         "Worker groups side by side, however many processors there are; default: one for each.", default=None
     )
+    seconds: float = flag(
+        "Sleep so long before each report; with many groups on few processors their start is measured else.",
+        default=0.0,
+    )
 
 
 @bench.command()
@@ -39,10 +45,14 @@ def driver(asked: _DriverOptions) -> None:
     asked.check()
     if asked.groups is not None and not 1 <= asked.groups <= _MOST_GROUPS:
         raise BadInputError(f"--groups {asked.groups}: expected 1 to {_MOST_GROUPS}, each of them a process")
+    if not 0 <= asked.seconds <= _LONGEST_S:
+        raise BadInputError(f"--seconds {asked.seconds:g}: expected 0 to {_LONGEST_S}")
     environment.prepare(None)
     from bissl_ray.benchmarks.driver import driver_table, measure_driver
 
-    measured = measure_driver(marks, asked.sampler, lambda line: typer.echo(line, err=True), asked.groups)
+    measured = measure_driver(
+        marks, asked.sampler, lambda line: typer.echo(line, err=True), asked.groups, asked.seconds
+    )
     asked.write(measured, driver_table(measured))
 
 
