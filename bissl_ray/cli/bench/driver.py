@@ -1,7 +1,6 @@
 """`bissl-ray bench driver`."""
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import Final
 
