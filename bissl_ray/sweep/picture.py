@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from bissl_ray.preflight.doctor.findings import listed
 from bissl_ray.progress import SweepProgress, View
 from bissl_ray.search.forecast import Climb, Forecast, Underway
 from bissl_ray.store.filesystem import reason as words_of
@@ -43,7 +44,7 @@ class Picture:
         self._begin = world().monotonic()
         self._since: dict[str, float] = {}
         self._climbs: dict[str, Climb] = {}
-        self._waiting: dict[str, str] = {}
+        self._waiting: dict[str, tuple[str, str]] = {}
         self._handed_out: dict[str, float] = {}
         self._iteration = 0
         self._news_since: int | None = None
@@ -72,7 +73,7 @@ class Picture:
         """It lives; and waits for something, in words, or does not."""
         before = self._waiting.pop(run, None)
         if what is not None:
-            self._waiting[run] = f"{trial} {what}"
+            self._waiting[run] = (what, trial)
         if before != self._waiting.get(run):
             self.show()
 
@@ -150,7 +151,11 @@ class Picture:
     def _trouble(self) -> str | None:
         held_up = self._flight.planner.held_up_by
         turn = None if held_up is None else f"nobody can take another's place: {words_of(held_up)}"
-        return "; ".join(filter(None, [self._flight.writer.trouble, turn, *self._waiting.values()])) or None
+        waiting: dict[str, list[str]] = {}
+        for what, trial in self._waiting.values():
+            waiting.setdefault(what, []).append(trial)
+        trials = (f"{listed(sorted(names))}{':' if names[1:] else ''} {what}" for what, names in waiting.items())
+        return "; ".join(filter(None, [self._flight.writer.trouble, turn, *trials])) or None
 
     def _underway(self) -> Iterator[Underway]:
         now = world().monotonic()
