@@ -18,7 +18,7 @@ from bissl_ray.store.schema import Row
 from bissl_ray.training.files import SavedProgress, exists, progress_file, remove_file, write_tensors
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.workers.launch import RunEnd
-from bissl_ray.workers.place import Place
+from bissl_ray.workers.place import OnCluster, Place
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
     job = job_of(request, begun, place)
     with session(job, place, address, view) as under_way:
         ready, where = under_way.prepared, under_way.place
+        if isinstance(where, OnCluster):
+            where.want(1)
         lines = [*ready.lines, *(() if ready.again is None else ready.again.unlike_there(where.device))]
         if exists(place, progress_file(job.folder)):
             lines.append(f"{request.name} was begun before: it goes on from its last saved progress")
@@ -89,6 +91,8 @@ def run_stage(request: StageRequest, storage: str, address: str | None, view: Vi
         write_document(place, request.name, document)
         if ready.start is not None and not exists(place, ready.order.start):
             write_tensors(place, ready.order.start, ready.start.content)
+        if isinstance(where, OnCluster):
+            where.wait_for_room(view, under_way.interrupt)
         end = _run(ready, document, where, view, under_way.interrupt)
     return StageOutcome(request, place, end.result is not None, end.result or {}, saved=end.saved)
 

@@ -2,11 +2,15 @@
 
 import json
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from bissl_ray.workers.neighbours import Job, Neighbours, groups_of, parts
+from bissl_ray.workers.place import OnCluster
+from bissl_ray.workers.shape import Cluster, Node
+from tests.views import Seen
 
 
 def _jobs(*wants: float) -> list[Job]:
@@ -111,3 +115,41 @@ def test_what_another_version_says_is_no_neighbour(monkeypatch):
     mine = Neighbours("sweep a")
     mine.say_and_hear()
     assert not mine.others and mine.groups(3) == 3
+
+
+def _place(neighbours: Neighbours) -> OnCluster:
+    cluster = Cluster("the cluster", (Node(2, 0), Node(2, 0)))
+    return OnCluster(cluster, cluster.shape(1, "runs"), neighbours=neighbours)
+
+
+def test_a_place_is_as_large_as_the_part_that_is_the_jobs(monkeypatch):
+    mine = Neighbours("sweep a")
+    place = _place(mine)
+    assert place.slots == 4 and place.together.shape.workers == 4
+    mine.others = (Job("other", "sweep b", "bob on gpu2", 0.0, 1.0),)
+    assert place.slots == 2 and place.together.shape.workers == 2
+    place.want(1)
+    assert mine._me.wants == 0.25 and place.slots == 1
+    place.want(None)
+    assert mine._me.wants == 1.0
+    assert replace(place, most_groups=1).slots == 1
+
+
+def test_who_has_no_part_waits_and_says_for_whom(monkeypatch):
+    mine = Neighbours("sweep c")
+    mine.others = tuple(Job(name, f"sweep {name}", "bob on gpu2", 0.0, 1.0) for name in "abde")
+    place, seen = _place(mine), Seen()
+    monkeypatch.setattr("bissl_ray.workers.nodes.nodes_now", lambda: place.cluster.nodes)
+
+    def passes(_: float) -> None:
+        mine.others = mine.others[1:] if len(seen.notes) < 3 else ()
+
+    monkeypatch.setattr("bissl_ray.workers.place.time.sleep", passes)
+    mine.others = (*mine.others, Job("f", "sweep f", "bob on gpu2", 0.0, 1.0))
+    assert place.slots == 0
+    assert place.wait_for_room(seen, lambda: False).slots == 1
+    assert seen.notes[0].startswith("sweep c waits for room on the cluster, which has none beside sweep a of bob on ")
+        "sweep c waits for room on the cluster, which has none beside sweep a of bob on gpu2, "
+    )
+    place.want(0)
+    assert place.wait_for_room(seen, lambda: True).slots == 0, "who is told to stop waits no longer"
