@@ -21,7 +21,7 @@ def dry(tmp_path, monkeypatch, capsys):
 def test_gradients_are_always_said_and_where_no_time_is_known_how_to_get_one(dry):
     done = dry("--dry-run")
     assert done.code == 0
-    found = re.search(r"# cost: about ([\d.]+)k \(([\d.]+)k if no trial is stopped early\) gradients", done.out)
+    found = re.search(r"# cost: about ([\d.]+)k \(([\d.]+)k if no trial is stopped early\) gradients", done.out), done
     assert found is not None
     assert float(found[1]) < float(found[2])
     assert "# time: not known, as nothing like it has run in ./runs; --calibrate times a few steps here" in done.out
@@ -29,14 +29,14 @@ def test_gradients_are_always_said_and_where_no_time_is_known_how_to_get_one(dry
 
 def test_without_early_stopping_there_is_one_figure(dry):
     done = dry("--dry-run", protocol={"early_stopping": False})
-    assert re.search(r"# cost: about [\d.]+k gradients", done.out)
+    assert re.search(r"# cost: about [\d.]+k gradients", done.out), done
 
 
 @pytest.mark.slow
 def test_calibrating_says_a_time_and_leaves_nothing_behind(dry, tmp_path):
     done = dry("--dry-run", "--calibrate")
     assert done.code == 0
-    assert re.search(r"# time: about \d+s .*by a few steps of each stage that were timed here", done.out)
+    assert re.search(r"# time: about (\d+m )?\d+s .*by a few steps of each stage that were timed here", done.out), done
     assert "nothing was started" in done.out
     assert [path.name for path in Path(tmp_path).iterdir()] == ["tiny.yaml"]
 
