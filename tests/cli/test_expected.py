@@ -21,7 +21,7 @@ def dry(tmp_path, monkeypatch, capsys):
 def test_gradients_are_always_said_and_where_no_time_is_known_how_to_get_one(dry):
     done = dry("--dry-run")
     assert done.code == 0
-    found = re.search(r"# cost: about ([\d.]+)k \(([\d.]+)k if no trial is stopped early\) gradients", done.out), done
+    found = re.search(r"# cost: about ([\d.]+)k \(([\d.]+)k if no trial is stopped early\) gradients", done.out)
     assert found is not None
     assert float(found[1]) < float(found[2])
     assert "# time: not known, as nothing like it has run in ./runs; --calibrate times a few steps here" in done.out
@@ -29,7 +29,7 @@ def test_gradients_are_always_said_and_where_no_time_is_known_how_to_get_one(dry
 
 def test_without_early_stopping_there_is_one_figure(dry):
     done = dry("--dry-run", protocol={"early_stopping": False})
-    assert re.search(r"# cost: about [\d.]+k gradients", done.out), done
+    assert re.search(r"# cost: about [\d.]+k gradients", done.out)
 
 
 @pytest.mark.slow
