@@ -29,9 +29,10 @@ from bissl_ray.workers.nodes import this_node
 from bissl_ray.workers.place import OnCluster
 from bissl_ray.workers.shape import GroupShape
 
-_TUNE_ACTOR: Final = {"CPU": 0, "memory": 2**28}
-"""What the Tune actor of a group of several workers takes: its workers take the CPUs. (Tune refuses {"CPU": 0}
-alone, and any CPU here would be missing to the last worker of a group that fills the machine.)"""
+_TUNE_ACTOR: Final = {"CPU": 0, "memory": 3 * 2**28}
+"""What the Tune actor of a group of several workers takes: its workers take the CPUs (any CPU here would be missing to
+the last worker of a group that fills the machine); and the memory of its process, of Train's controller, which has
+imported torch as well, and of the mailbox (docs/scale.md)."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ _ALWAYS: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # Tune's own snapshots are never read again: resuming replays Parquet.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    # Groups start side by side, as many as our searcher sees room for; Tune's own limit holds up large clusters.
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
+    # Groups start one after another, so that trials begin in the order in which they were proposed (docs/scale.md).
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
     # A trial's last message says that it is over and need not repeat the objective.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # Train looks after its workers this often (seconds); its default of 2 s is long beside a short trial.

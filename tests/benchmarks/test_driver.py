@@ -15,12 +15,12 @@ FORGETTING = """
 from bissl_ray.workers import environment
 environment.prepare(None)
 from bissl_ray.benchmarks.driver import measure_driver
-from bissl_ray.sweep import scheduler
-held, forget = [], scheduler._forget_ended
+from bissl_ray.sweep import scheduler, together
+held, forget = [], scheduler.forget_ended
 def noting(tune_controller):
     forget(tune_controller)
     held.append(len(tune_controller._trials))
-scheduler._forget_ended, scheduler._MOST_REMEMBERED = noting, 20
+together.forget_ended, scheduler._MOST_REMEMBERED = noting, 20
 measure_driver([50], "random", lambda line: None)
 print(max(held), len(held))
 """

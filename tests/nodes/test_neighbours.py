@@ -17,12 +17,9 @@ from tests.nodes.faulty import Sweep, space, unlike
 folder = Path(sys.argv[1])
 space(folder)
 with nodes(2) as cluster:
-    first, second, third = sweeps = [Sweep(folder, cluster.address, 1, name=name) for name in "abc"]
-    first.begin()
-    assert first.until(lambda line: line.startswith("a on ")), first.said
-    second.begin()
-    assert second.until(lambda line: line.startswith("b on ")), second.said
-    third.begin()
+    first, *_ = sweeps = [Sweep(folder, cluster.address, 1, name=name) for name in "abc"]
+    for sweep in sweeps:
+        sweep.begin()
     for sweep in sweeps:
         assert sweep.end() == 0, sweep.said
 for sweep in sweeps:
@@ -30,9 +27,9 @@ for sweep in sweeps:
     assert not unlike(sweep.trials(), first.trials()), (unlike(sweep.trials(), first.trials()), lines)
     sweep.check_reports()
     print(*lines, sep="\\n", end="\\n\\n", file=sys.stderr)
-said = {sweep.name: " | ".join(line for _, line in sweep.said) for sweep in sweeps}
-assert "shares the cluster with sweep b of " in said["a"], said["a"]
-assert "sweep c waits for room on the cluster, which has none beside sweep a of " in said["c"], said["c"]
+said = [line for sweep in sweeps for _, line in sweep.said]
+assert any(line.startswith("shares the cluster with sweep ") for line in said), said
+assert any(" waits for room on the cluster, which has none beside sweep " in line for line in said), said
 print("done")
 """
 
