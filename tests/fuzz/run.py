@@ -228,8 +228,7 @@ def _nothing_starts() -> Iterator[None]:
     import bissl_ray.preflight.machines.checkup
     import bissl_ray.preflight.session
     import bissl_ray.preflight.sources.download
-    import bissl_ray.store.lock
-    import bissl_ray.workers.place  # noqa: F401 patched below
+    import bissl_ray.store.lock  # noqa: F401 patched below
 
     def start(*_: object, **__: object) -> None:
         raise WouldStart
@@ -241,7 +240,6 @@ def _nothing_starts() -> Iterator[None]:
         patch("bissl_ray.preflight.session.place_for", start),
         patch("bissl_ray.preflight.machines.checkup.place_for", start),
         patch("bissl_ray.compare.run.one_cluster", start),
-        patch("bissl_ray.workers.place.one_cluster", start),
         patch("bissl_ray.preflight.sources.download._PAUSE_S", 0.0),
         patch("bissl_ray.store.lock._LEASE_S", 0.1),
         patch("bissl_ray.store.lock._LOOK_S", 0.02),
