@@ -106,7 +106,7 @@ class Named:
     def show(self, event: Event) -> None:
         """Pass it on."""
         match event:
-            case _ if self._turns.is_one:
+            case _ if self._turns.is_one:  # whose name the title has
                 self._view.show(event)
             case Note(line):
                 self._view.show(Note(f"{self._name}: {line}"))
