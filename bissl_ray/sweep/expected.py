@@ -108,26 +108,36 @@ def timed_here(rehearsed: Rehearsed) -> Pace:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(place.shape.cpus_per_worker)
+        # A process pays for its first steps once: imports, kernels and files that nothing had read yet. A sweep's
+        # workers stay for all trials, so that cost is in no trial's share.
+        _seconds(rehearsed, settings.model_copy(update={"alternations": 1}), runs[SEARCH])
         for kind, stages in runs.items():
-            with tempfile.TemporaryDirectory(prefix="bissl-ray-") as nowhere:
-                order = Order(
-                    trial="calibration",
-                    data=request.data,
-                    storage=nowhere,
-                    sweep=None,
-                    settings=settings,
-                    seed=request.space.protocol.seed,
-                    stages=stages,
-                    start="",
-                    fresh=True,
-                    keep_models=False,
-                )
-                result = run_here(order, Quiet(), lambda: False).result
-            assert result is not None
-            seconds[kind], work[kind] = result["seconds"], work_of(kind, settings, rehearsed.facts.sizes, 1)
+            seconds[kind] = _seconds(rehearsed, settings, stages)
+            work[kind] = work_of(kind, settings, rehearsed.facts.sizes, 1)
     finally:
         torch.set_num_threads(threads)
     return Pace(seconds, work, "by a few steps of each stage that were timed here, one run alone")
+
+
+def _seconds(rehearsed: Rehearsed, settings: Settings, stages: tuple[str, ...]) -> float:
+    """How long these stages take in this process, with these settings."""
+    request = rehearsed.document.request
+    with tempfile.TemporaryDirectory(prefix="bissl-ray-") as nowhere:
+        order = Order(
+            trial="calibration",
+            data=request.data,
+            storage=nowhere,
+            sweep=None,
+            settings=settings,
+            seed=request.space.protocol.seed,
+            stages=stages,
+            start="",
+            fresh=True,
+            keep_models=False,
+        )
+        result = run_here(order, Quiet(), lambda: False).result
+    assert result is not None
+    return float(result["seconds"])
 
 
 def _short(settings: Settings, sizes: Mapping[str, int]) -> Settings:

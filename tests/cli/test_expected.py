@@ -36,7 +36,8 @@ def test_without_early_stopping_there_is_one_figure(dry):
 def test_calibrating_says_a_time_and_leaves_nothing_behind(dry, tmp_path):
     done = dry("--dry-run", "--calibrate")
     assert done.code == 0
-    assert re.search(r"# time: about (\d+m )?\d+s .*by a few steps of each stage that were timed here", done.out), done
+    # Any duration: a machine that is busy with other tests may be as slow as it is.
+    assert re.search(r"# time: about \d+[dhms].* by a few steps of each stage that were timed here", done.out), done.out
     assert "nothing was started" in done.out
     assert [path.name for path in Path(tmp_path).iterdir()] == ["tiny.yaml"]
 
