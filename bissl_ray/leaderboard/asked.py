@@ -6,12 +6,17 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.configurations import Configuration, finite
 from bissl_ray.metrics import of_objective
 from bissl_ray.separation import confidence_of_look, look, rounds_of_seeds
+from bissl_ray.store import to_rows
+from bissl_ray.store.arrays import literal
 from bissl_ray.winner import on_front
-from bissl_ray.words import WARM, Kind, Origin, Status, Step
+from bissl_ray.words import WARM, Kind, Origin, Status
 
 if TYPE_CHECKING:
     from bissl_ray.config.search_space import SearchSpace
@@ -26,22 +31,21 @@ def space_of_sweep(storage: str | Path, sweep: str) -> "SearchSpace | None":
     return None
 
 
-def cut_short(space: "SearchSpace | None", configurations: Sequence[Configuration]) -> str | None:
+def cut_short(space: "SearchSpace | None", explored: pa.Table, confirming: bool) -> str | None:
     """Say that exploring ended before its last trial, and why; None where it did not, or goes on.
 
     Args:
         space: of the sweep; None: not known.
-        configurations: all of it.
+        explored: its explore trials, in columns.
+        confirming: whether an explored trial has further runs.
     """
-    explored = [c.head for c in configurations if c.head["step"] == Step.SEARCH]
     asked = 0 if space is None else space.protocol.trials
-    confirming = any(c.tuning or c.seeds for c in configurations if c.head["step"] == Step.SEARCH)
     if space is None or not confirming or len(explored) >= asked:
         return None
-    found = [finite(row["objective"]) for row in explored if row["status"] == Status.COMPLETE]
+    found = pc.max(explored.filter(pc.equal(explored["status"], literal(Status.COMPLETE)))["objective"]).as_py()
     target, plateau = space.protocol.target, space.protocol.plateau
     why = ""
-    if target is not None and any(objective is not None and objective >= target for objective in found):
+    if target is not None and found is not None and found >= target:
         why = ": the target is reached"
     elif plateau is not None:
         why = f": {plateau} trials found none that is better than the best before them"
@@ -81,47 +85,49 @@ def seeds_added(space: "SearchSpace | None", configurations: Sequence[Configurat
     return f"{best} is not told apart from {', '.join(others)} on validation after {seeds}, {level}."
 
 
-def warm_started(configurations: Sequence[Configuration]) -> list[str]:
+def warm_started(explored: pa.Table) -> list[str]:
     """What each earlier sweep has brought that this one started from, a sentence each.
 
     Args:
-        configurations: all of the sweep.
+        explored: the sweep's explore trials, in columns.
     """
-    explored = [c.head for c in configurations if c.head["step"] == Step.SEARCH]
-    scores = {row["trial"]: score for row in explored if (score := finite(row["objective"])) is not None}
-    ranked = sorted(scores, key=lambda trial: -scores[trial])
-    by = {row["trial"]: row["origin"] or "" for row in explored}
-    others = [score for trial, score in scores.items() if not by[trial].startswith((WARM, Origin.KNOWN_GOOD))]
+    origins = [name or "" for name in pc.unique(explored["origin"]).to_pylist()]
+    warm = sorted(name for name in origins if name.startswith(WARM))
+    if not warm:
+        return []
+    rows = [row for row in to_rows(explored) if finite(row["objective"]) is not None]
+    rows.sort(key=lambda row: -row["objective"])
+    by = [row["origin"] or "" for row in rows]
+    others = [row["objective"] for row in rows if not (row["origin"] or "").startswith((WARM, Origin.KNOWN_GOOD))]
     said = []
-    for origin in sorted({name for name in by.values() if name.startswith(WARM)}):
-        own = [trial for trial in ranked if by[trial] == origin]
+    for origin in warm:
+        own = [row for row in rows if row["origin"] == origin]
         if not own:
             continue
-        metric = of_objective(next(row["objective_name"] for row in explored if row["trial"] == own[0]))
-        middle = f"{metric.score(median(scores[trial] for trial in own))} in the middle"
+        metric = of_objective(own[0]["objective_name"])
+        middle = f"{metric.score(median(row['objective'] for row in own))} in the middle"
         against = f", {metric.score(median(others))} of those that it proposed itself" if others else ""
         trials = "1 trial" if len(own) == 1 else f"{len(own)} trials"
-        place = f"the best in place {ranked.index(own[0]) + 1} of {len(ranked)} explored"
+        place = f"the best in place {by.index(origin) + 1} of {len(rows)} explored"
         said.append(f"Drawn from {origin.removeprefix(WARM)}: {trials}, {place}, {middle}{against}.")
     return said
 
 
-def front_of(space: "SearchSpace | None", configurations: Sequence[Configuration]) -> tuple[str, ...]:
+def front_of(space: "SearchSpace | None", explored: pa.Table) -> tuple[str, ...]:
     """The explored trials that no other beats in both score and seconds, the best score first.
 
     Args:
         space: of the sweep; None: not known.
-        configurations: all of it.
+        explored: its explore trials, in columns.
 
     Returns:
         Their names; none where the sweep searched for the score alone.
     """
     if space is None or space.protocol.trade_off is None:
         return ()
-    whole = [c.head for c in configurations if c.head["step"] == Step.SEARCH and c.head["status"] == Status.COMPLETE]
     told = [
         (row["trial"], score, seconds)
-        for row in whole
+        for row in to_rows(explored.filter(pc.equal(explored["status"], literal(Status.COMPLETE))))
         if (score := finite(row["objective"])) is not None and (seconds := finite(row["seconds"])) is not None
     ]
     told.sort(key=lambda each: (-each[1], each[2], each[0]))

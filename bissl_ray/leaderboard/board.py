@@ -1,21 +1,32 @@
-"""From a storage to what the board shows: rows that were asked for, and the verdicts on their sweeps."""
+"""From a storage to what the board shows: rows that were asked for, and the verdicts on their sweeps.
 
-from collections.abc import Sequence
+What is shown is chosen in columns (`in_columns`), by a few of those that a storage holds; only the rows of what was
+chosen are read whole. So a board takes the time and the memory of reading these few, however many trials there are.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from bissl_ray.errors import BadInputError, nearest
-from bissl_ray.leaderboard.query import check_column, sort_rows, where_rows
-from bissl_ray.leaderboard.ranking import rank
+from bissl_ray.leaderboard.chosen import Shown, choose
+from bissl_ray.leaderboard.configurations import Configuration, best_control, gather
+from bissl_ray.leaderboard.in_columns import READ, SweepColumns, in_columns, trial_columns
+from bissl_ray.leaderboard.query import Where, check_column
+from bissl_ray.leaderboard.ranking import BOARD_COLUMNS, FROM_TRIAL, row_of
 from bissl_ray.leaderboard.render import VERDICT_STYLES
-from bissl_ray.leaderboard.verdict import Verdict, verdicts
+from bissl_ray.leaderboard.verdict import Verdict, judge, verdicts, with_notes
 from bissl_ray.store import read_trials, to_rows
+from bissl_ray.store.arrays import array_of, literal
+from bissl_ray.store.reader import places_of, read_sweeps
 from bissl_ray.store.schema import Row
-from bissl_ray.words import Kind
+from bissl_ray.words import PARAMETER_PREFIX, Kind, Phase
 
 
 @dataclass(frozen=True)
@@ -24,8 +35,8 @@ class Board:
 
     Attributes:
         rows: as `rank` gives them, those of a dataset together.
-        verdicts: one per sweep, whatever rows were asked for.
-        empty: whether the storage holds no trial at all.
+        verdicts: one per sweep, whatever rows were asked for; with notes on those that have a row.
+        empty: whether there is no trial at all.
     """
 
     rows: list[Row]
@@ -54,26 +65,88 @@ def read_board(
     Raises:
         BadInputError: an unknown dataset, sweep or column, or an expression that can't be read.
     """
-    trials = to_rows(read_trials(storage))
-    chosen = trials
-    for column, wanted in (("dataset", dataset), ("sweep", sweep)):
-        if wanted is not None and trials:
-            chosen = _only(chosen, column, wanted, storage)
-    rows = rank(chosen)
-    judged = verdicts(chosen, storage)
-    fronts = {(verdict.dataset, verdict.sweep): verdict.front for verdict in judged if verdict.front}
-    for row in rows:
-        if row["kind"] == Kind.BISSL and (front := fronts.get((row["dataset"], row["sweep"]))):
-            row["on_front"] = row["trial"] in front
-    if sort is not None and rows:
-        check_column("--sort", sort.removeprefix("-"), rows)
-    if where is not None:
-        rows = where_rows(rows, where)
-    shown: list[Row] = []
-    for _, group in groupby(rows, key=lambda row: row["dataset"]):
-        members = list(group)
-        shown += _first(members if sort is None else sort_rows(members, sort), top)
-    return Board(shown, judged, empty=not trials)
+    asked = None if where is None else Where(where)
+    named = (set() if asked is None else asked.columns) | (set() if sort is None else {sort.removeprefix("-")})
+    if dataset is not None or sweep is not None:
+        _check_place(storage, dataset, sweep)
+    columns = {*READ, *trial_columns(named)}
+    found = read_sweeps(storage, columns, lambda rows: in_columns(rows, named), dataset, sweep)
+    if found:
+        _check_columns(storage, found, [] if asked is None else asked.columns, sort)
+    judged = {each.place: judge(each.with_best(), each.place) for each in found}
+    noted: dict[tuple[str, str], Verdict] = {}
+    if "on_front" in named:
+        noted = {each.place: with_notes(judged[each.place], each.told, each.explored, storage) for each in found}
+    chosen = choose(found, named, asked, sort, top, {place: verdict.front for place, verdict in noted.items()})
+    whole = _whole(storage, chosen, judged)
+    for each in found:
+        if (read := whole.get(each.place)) is not None:
+            told = [read.get(c.head["trial"], c) for c in each.told]
+            judged[each.place] = with_notes(judged[each.place], told, each.explored, storage)
+    return Board(list(_rows(chosen, whole, judged)), list(judged.values()), empty=not found)
+
+
+def _whole(
+    storage: str | Path, chosen: Sequence[Shown], judged: Mapping[tuple[str, str], Verdict]
+) -> dict[tuple[str, str], dict[str, Configuration]]:
+    """What is shown, all columns of all its runs, by sweep and trial; with it the sweep's best and its control."""
+    wanted: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for each in chosen:
+        wanted[each.place] |= {each.trial, judged[each.place].winner or each.trial}
+
+    def of_sweep(rows: pa.Table) -> list[Configuration]:
+        names = array_of(list(wanted[rows["dataset"][0].as_py(), rows["sweep"][0].as_py()]))
+        own = pc.or_(pc.is_in(rows["trial"], value_set=names), pc.is_in(rows["parent"], value_set=names))
+        control = pc.or_(pc.equal(rows["phase"], literal(Phase.CONTROL)), pc.is_valid(rows["control"]))
+        return gather(to_rows(rows.filter(pc.or_(own, control))))
+
+    read = read_sweeps(storage, None, of_sweep, only=wanted.keys()) if wanted else []
+    return {each[0].sweep: {c.head["trial"]: c for c in each} for each in read if each}
+
+
+def _rows(
+    chosen: Sequence[Shown],
+    whole: Mapping[tuple[str, str], Mapping[str, Configuration]],
+    judged: Mapping[tuple[str, str], Verdict],
+) -> Iterator[Row]:
+    """The rows of what is shown, in that order."""
+    names = {
+        name for read in whole.values() for name in next(iter(read.values())).head if name.startswith(PARAMETER_PREFIX)
+    }
+    for place, trial, rank in chosen:
+        read = whole.get(place, {})
+        if trial not in read:  # its sweep has been removed meanwhile
+            continue
+        row = row_of(read[trial], best_control(read.values(), place), read.values()) | {"rank": rank}
+        front = judged[place].front
+        if front and row["kind"] == Kind.BISSL:
+            row["on_front"] = trial in front
+        yield row | {name: row.get(name) for name in names}
+
+
+def _check_place(storage: str | Path, dataset: str | None, sweep: str | None) -> None:
+    """Refuse a dataset or a sweep of which there is no trial, in a storage that has any."""
+    places = places_of(storage)
+    for what, number, wanted in (("dataset", 0, dataset), ("sweep", 1, sweep)):
+        if wanted is not None and places:
+            names = [place[number] for place in places]
+            _check_name(what, wanted, names, storage)
+            places = [place for place in places if place[number] == wanted]
+
+
+def _check_columns(
+    storage: str | Path, found: Sequence[SweepColumns], where: Collection[str], sort: str | None
+) -> None:
+    """Refuse a column that the board doesn't have."""
+    asked = [("--sort", sort.removeprefix("-"))] if sort is not None else []
+    for option, name in asked + [("--where", name) for name in sorted(where)]:
+        if name in BOARD_COLUMNS or name in FROM_TRIAL:
+            continue
+        if name.startswith(PARAMETER_PREFIX) and any(name in each.settings for each in found):
+            continue
+        settings = {name for place in read_sweeps(storage, None, lambda rows: rows.column_names) for name in place}
+        known = [*BOARD_COLUMNS, *FROM_TRIAL, *sorted(n for n in settings if n.startswith(PARAMETER_PREFIX))]
+        check_column(option, name, known)
 
 
 def outcomes(storage: str | Path, sweeps: Sequence[str]) -> RenderableType:
@@ -87,38 +160,32 @@ def outcomes(storage: str | Path, sweeps: Sequence[str]) -> RenderableType:
     return Group(*(Text(f"{each.sweep}: {each.in_words}", style=VERDICT_STYLES[each.outcome]) for each in found))
 
 
-def _first(rows: list[Row], top: int | None) -> list[Row]:
-    """The first rows, and the control wherever it stands: it is what the others are held against."""
-    counted = accumulate(row["kind"] != Kind.CONTROL for row in rows)
-    return [
-        row
-        for row, count in zip(rows, counted, strict=True)
-        if top is None or count <= top or row["kind"] == Kind.CONTROL
-    ]
-
-
 def find_trial(storage: str | Path, trial: str, sweep: str | None = None) -> tuple[Row, list[Row]]:
     """Find one trial and the runs that tune or confirm it.
 
     Raises:
         BadInputError: there is no such trial, or several sweeps have one of that name.
     """
-    trials = to_rows(read_trials(storage))
-    if not trials:
+    places = places_of(storage)
+    if not places:
         raise BadInputError(f"no trial in {storage}; start a sweep with `bissl-ray sweep`, or give --storage")
-    chosen = trials if sweep is None else _only(trials, "sweep", sweep, storage)
-    named = _only(chosen, "trial", trial, storage)
-    if len(named) > 1:
-        places = sorted(f"{row['sweep']} ({row['dataset']})" for row in named)
-        raise BadInputError(f"trial {trial!r} is in {len(named)} sweeps; choose one with --sweep: {', '.join(places)}")
-    found = named[0]
-    place = (found["dataset"], found["sweep"], trial)
-    return found, [row for row in chosen if (row["dataset"], row["sweep"], row["parent"]) == place]
+    if sweep is not None:
+        _check_place(storage, None, sweep)
+    names = read_sweeps(storage, (), lambda rows: rows.select(["dataset", "sweep", "trial"]), sweep=sweep)
+    named = [to_rows(each.filter(pc.equal(each["trial"], literal(trial)))) for each in names]
+    with_it = [row for rows in named for row in rows]
+    if not with_it:
+        _check_name("trial", trial, [name for each in names for name in each["trial"].to_pylist()], storage)
+    if len(with_it) > 1:
+        many = sorted(f"{row['sweep']} ({row['dataset']})" for row in with_it)
+        raise BadInputError(f"trial {trial!r} is in {len(many)} sweeps; choose one with --sweep: {', '.join(many)}")
+    own = to_rows(read_trials(storage, with_it[0]["dataset"], with_it[0]["sweep"]))
+    found = next(row for row in own if row["trial"] == trial)
+    return found, [row for row in own if row["parent"] == trial]
 
 
-def _only(rows: Sequence[Row], column: str, wanted: str, storage: str | Path) -> list[Row]:
-    names = sorted({row[column] for row in rows})
+def _check_name(what: str, wanted: str, names: Collection[str], storage: str | Path) -> None:
     if wanted not in names:
-        few = f"it has {', '.join(names)}" if len(names) <= 12 else f"it has {len(names)} of them"
-        raise BadInputError(f"no {column} {wanted!r} in {storage}: {few}{nearest(wanted, names)}")
-    return [row for row in rows if row[column] == wanted]
+        known = sorted(set(names))
+        few = f"it has {', '.join(known)}" if len(known) <= 12 else f"it has {len(known)} of them"
+        raise BadInputError(f"no {what} {wanted!r} in {storage}: {few}{nearest(wanted, known)}")

@@ -11,7 +11,16 @@ from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row
 from bissl_ray.winner import place
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing, Status, Step
 
-_FROM_TRIAL: Final = (
+BOARD_COLUMNS: Final = (
+    *("rank", "dataset", "sweep", "trial", "kind", "control", "standing"),
+    *("objective", "objective_low", "objective_high", "objective_name", "seeds"),
+    *("gain", "gain_low", "gain_high", "gain_seeds", "test_metric", "test_metric_low", "test_metric_high"),
+    *("explore_objective", "implicit_change", "acts_as_identity", "on_front", "unsolved", "moved"),
+    *("total_seconds", "total_gpu_seconds"),
+)
+"""What a row of the board holds beside the columns of its trial and its settings."""
+
+FROM_TRIAL: Final = (
     "phase",
     "status",
     "status_reason",
@@ -63,14 +72,21 @@ def rank(trials: Iterable[Row]) -> list[Row]:
     rows = []
     ranks: dict[str, int] = {}
     for configuration in shown:
-        row = _row(configuration, controls[configuration.sweep], configurations)
+        row = row_of(configuration, controls[configuration.sweep], configurations)
         if configuration.kind == Kind.BISSL and row["objective"] is not None:
             ranks[row["dataset"]] = row["rank"] = ranks.get(row["dataset"], 0) + 1
         rows.append(row)
     return rows
 
 
-def _row(configuration: Configuration, control: Configuration | None, everyone: list[Configuration]) -> Row:
+def row_of(configuration: Configuration, control: Configuration | None, everyone: Iterable[Configuration]) -> Row:
+    """What the board says of a configuration, but for its rank and whether it is on the front; as of `rank`.
+
+    Args:
+        configuration: with all its runs.
+        control: of its sweep; None: there is none yet.
+        everyone: at least all of its sweep's control.
+    """
     dataset, sweep = configuration.sweep
     head, confirmed = configuration.head, configuration.confirmed
     gain = None
@@ -97,7 +113,7 @@ def _row(configuration: Configuration, control: Configuration | None, everyone: 
         "gain_seeds": 0 if gain is None else gain.n,
         **with_ends("test_metric", estimate(list(configuration.test_scores.values()))),
         "explore_objective": configuration.explored if head["step"] == Step.SEARCH else None,
-        **{name: head[name] for name in _FROM_TRIAL},
+        **{name: head[name] for name in FROM_TRIAL},
         "implicit_change": change,
         "acts_as_identity": None if unjudged else acts_as_identity(change),
         "on_front": None,

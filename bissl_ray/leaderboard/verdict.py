@@ -1,18 +1,22 @@
 """The honest answer per sweep: is BiSSL better than plain fine-tuning here, beyond seed noise?"""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+import pyarrow as pa
 
 from bissl_ray.controls import CONTROLS
 from bissl_ray.leaderboard.asked import cut_short, front_of, seeds_added, space_of_sweep, warm_started
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, control_of, gather
 from bissl_ray.leaderboard.edges import Edge, edges_of_best
+from bissl_ray.leaderboard.in_columns import explored_of
 from bissl_ray.leaderboard.verdict_sentences import Outcome, Split, alone, decided, failures, unconfirmed
 from bissl_ray.statistics import Estimate, estimate, paired_gain
 from bissl_ray.store.schema import Row
-from bissl_ray.words import Kind
+from bissl_ray.words import Kind, Step
 
 _PLAIN: Final = "plain fine-tuning"
 
@@ -97,25 +101,40 @@ def verdicts(trials: Iterable[Row], storage: str | Path | None = None) -> list[V
         trials: rows as `to_rows(read_trials(...))` gives them.
         storage: whose sweep.json says what was searched; None: nothing is said of edges.
     """
-    configurations = gather(trials)
+    configurations: dict[tuple[str, str], list[Configuration]] = defaultdict(list)
+    for each in gather(trials):
+        configurations[each.sweep].append(each)
     judged = []
-    for sweep in sorted({c.sweep for c in configurations}):
-        verdict = judge(configurations, sweep)
-        if storage is not None:
-            best = best_bissl(configurations, sweep), best_control(configurations, sweep)
-            own = [c for c in configurations if c.sweep == sweep]
-            # Takes long to import and read; before anything is confirmed the board does without.
-            space = space_of_sweep(storage, sweep[1]) if any(best) else None
-            verdict = replace(
-                verdict,
-                edges=tuple(edges_of_best(space, *best)),
-                cut_short=cut_short(space, own),
-                seeds_added=seeds_added(space, own),
-                warm_started=tuple(warm_started(own)),
-                front=front_of(space, own),
-            )
-        judged.append(verdict)
+    for sweep, own in sorted(configurations.items()):
+        verdict = judge(own, sweep)
+        judged.append(verdict if storage is None else with_notes(verdict, own, explored_of(own), storage))
     return judged
+
+
+def with_notes(
+    verdict: Verdict, configurations: Sequence[Configuration], explored: pa.Table, storage: str | Path
+) -> Verdict:
+    """A verdict with what there is to say beside it.
+
+    Args:
+        verdict: on a sweep.
+        configurations: of it, at least those that have been tuned or confirmed.
+        explored: its explore trials, in columns.
+        storage: whose sweep.json says what was searched.
+    """
+    sweep = verdict.dataset, verdict.sweep
+    best = best_bissl(configurations, sweep), best_control(configurations, sweep)
+    # Takes long to import and read; before anything is confirmed the board does without.
+    space = space_of_sweep(storage, sweep[1]) if any(best) else None
+    confirming = any(c.tuning or c.seeds for c in configurations if c.head["step"] == Step.SEARCH)
+    return replace(
+        verdict,
+        edges=tuple(edges_of_best(space, *best)),
+        cut_short=cut_short(space, explored, confirming),
+        seeds_added=seeds_added(space, configurations),
+        warm_started=tuple(warm_started(explored)),
+        front=front_of(space, explored),
+    )
 
 
 def judge(

@@ -1,8 +1,10 @@
 """Reads trials and reports of a storage, while others may be writing to it; merges the small files of a sweep."""
 
 import warnings
+from collections.abc import Callable, Collection, Iterable
+from itertools import groupby
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import pyarrow as pa
 from pyarrow.fs import FileSystem
@@ -10,9 +12,11 @@ from pyarrow.fs import FileSystem
 from bissl_ray.store.fence import Files
 from bissl_ray.store.filesystem import open_storage, reason
 from bissl_ray.store.paths import StoredFile, list_files, new_file_name, sweep_folder
-from bissl_ray.store.schema import STAMP, RowKind
+from bissl_ray.store.schema import PATH_COLUMNS, REQUIRED, STAMP, RowKind
 from bissl_ray.store.tables import decode, encode, newest, read_content, to_rows, unify
 from bissl_ray.world import world
+
+T = TypeVar("T")
 
 _THREADS: Final = 8  # hides the latency of an object store
 _SMALL: Final = 16 * 2**20  # bytes; a larger file is left alone, so that merging stays cheap
@@ -119,23 +123,88 @@ def compact(filesystem: FileSystem, files: Files, base: str, kind: RowKind, data
     return len(small) - len(read) + 1
 
 
+def places_of(storage: str | Path) -> list[tuple[str, str]]:
+    """Dataset and name of every sweep of which there is a file with trials, damaged ones too, in that order."""
+    filesystem, base = open_storage(storage)
+    return sorted({(each.dataset, each.sweep) for each in list_files(filesystem, base, "trials", None, None)})
+
+
+def read_sweeps(
+    storage: str | Path,
+    columns: Collection[str] | None,
+    reduce: Callable[[pa.Table], T],
+    dataset: str | None = None,
+    sweep: str | None = None,
+    only: Collection[tuple[str, str]] | None = None,
+) -> list[T]:
+    """Read some columns of the newest row of every trial, one sweep after another, and keep what is made of them.
+
+    So a storage of any size takes the memory of a few sweeps, and of what is kept. Others as of `read_trials`.
+
+    Args:
+        storage: a local path or a URI that pyarrow knows; need not exist.
+        columns: of trials; a sweep may lack those that are not the contract's, and has its dataset and name with them.
+            None: all.
+        reduce: given the rows of a sweep, in a thread of its own; never a table without rows.
+        dataset: only this one.
+        sweep: only this one.
+        only: dataset and name of those to read; None: all.
+
+    Returns:
+        What `reduce` gave for each sweep, by dataset and name.
+    """
+    filesystem, base = open_storage(storage)
+    wanted = None if columns is None else {*columns, *PATH_COLUMNS, *REQUIRED["trials"], STAMP["trials"]}
+    files = list_files(filesystem, base, "trials", dataset, sweep)
+    groups = [
+        (place, list(own))
+        for place, own in groupby(files, key=lambda each: (each.dataset, each.sweep))
+        if only is None or place in only
+    ]
+
+    def of_sweep(group: tuple[tuple[str, str], list[StoredFile]]) -> tuple[T | None, list[Damaged]]:
+        place, own = group
+        table, damaged = _newest_of(filesystem, base, "trials", *place, columns=wanted, listed=own)
+        return (reduce(table) if table.num_rows else None), damaged
+
+    found = world().side_by_side(of_sweep, groups, min(_THREADS, len(groups))) if groups else []
+    _warn([each for _, damaged in found for each in damaged])
+    return [made for made, _ in found if made is not None]
+
+
 def read_with_damage(
     storage: str | Path, kind: RowKind, dataset: str | None = None, sweep: str | None = None, surely: bool = False
 ) -> tuple[pa.Table, list[Damaged]]:
     """Read rows as `read_trials` and `read_reports` do, and give the files that were skipped in place of warnings."""
     filesystem, base = open_storage(storage)
+    return _newest_of(filesystem, base, kind, dataset, sweep, surely)
+
+
+def _newest_of(
+    filesystem: FileSystem,
+    base: str,
+    kind: RowKind,
+    dataset: str | None,
+    sweep: str | None,
+    surely: bool = False,
+    columns: Collection[str] | None = None,
+    listed: list[StoredFile] | None = None,
+) -> tuple[pa.Table, list[Damaged]]:
+    """The newest rows of files, which are listed again where a compaction takes some away meanwhile."""
     for remaining in reversed(range(_LISTINGS)):
+        files = list_files(filesystem, base, kind, dataset, sweep) if listed is None else listed
+        listed = None
         try:
-            read, damaged = read_files(filesystem, list_files(filesystem, base, kind, dataset, sweep), surely)
+            read, damaged = read_files(filesystem, files, surely, columns)
             break
         except FileNotFoundError:
             if not remaining:
                 raise
-    return newest(unify([table for _, table in read], kind), kind), damaged
+    return newest(unify([table for _, table in read], kind, columns), kind), damaged
 
 
 def read_files(
-    filesystem: FileSystem, files: list[StoredFile], surely: bool = False
+    filesystem: FileSystem, files: list[StoredFile], surely: bool = False, columns: Collection[str] | None = None
 ) -> tuple[list[tuple[StoredFile, pa.Table]], list[Damaged]]:
     """Read several files side by side; those that can't be read apart, in the order given.
 
@@ -146,7 +215,7 @@ def read_files(
     if not files:
         return [], []
     most = min(_THREADS, len(files))
-    outcomes = world().side_by_side(lambda stored: _read_or_error(filesystem, stored), files, most)
+    outcomes = world().side_by_side(lambda stored: _read_or_error(filesystem, stored, columns), files, most)
     good, damaged = [], []
     for stored, outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, pa.Table):
@@ -166,7 +235,7 @@ class _RefusedError(Exception):
         self.number = error.errno
 
 
-def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exception:
+def _read_or_error(filesystem: FileSystem, stored: StoredFile, columns: Collection[str] | None) -> pa.Table | Exception:
     for left in reversed(range(_TRIES)):
         try:
             content = read_content(filesystem, stored)
@@ -178,13 +247,17 @@ def _read_or_error(filesystem: FileSystem, stored: StoredFile) -> pa.Table | Exc
                 return _RefusedError(error)
         world().sleep(_PAUSE_S)
     try:
-        return decode(stored, content)
+        return decode(stored, content, columns)
     except (OSError, pa.ArrowException) as error:
         return error
 
 
 def _read(storage: str | Path, kind: RowKind, dataset: str | None, sweep: str | None, surely: bool) -> pa.Table:
     table, damaged = read_with_damage(storage, kind, dataset, sweep, surely)
-    for each in damaged:
-        warnings.warn(each.line, DamagedFileWarning, stacklevel=3)
+    _warn(damaged)
     return table
+
+
+def _warn(damaged: Iterable[Damaged]) -> None:
+    for each in damaged:
+        warnings.warn(each.line, DamagedFileWarning, stacklevel=4)

@@ -1,37 +1,26 @@
 """Parquet files to tables and back: read one, bring several to one schema, keep the newest rows, give rows.
 
-Without pandas: pyarrow's own ways import it wherever it is installed, which takes 0.2 s, too long for a reader that a
-person waits for.
+Without pandas: see `arrays`.
 """
 
-from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
+from bissl_ray.store.arrays import integers, literal, repeated_text
 from bissl_ray.store.paths import StoredFile, is_as_written
 from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
 from bissl_ray.store.sound import check_folder, sound
 
 _MOST_UNPACKED: Final = 200
 _ALWAYS_UNPACKED: Final = 64 * 2**20  # bytes
-
-
-def repeated_text(value: str, length: int) -> pa.StringArray:
-    """Make an array that holds one text `length` times."""
-    data = value.encode()
-    ends = array("i", (len(data) * place for place in range(length + 1)))
-    return pa.Array.from_buffers(pa.string(), length, [None, pa.py_buffer(ends), pa.py_buffer(data * length)])
-
-
-def integers(values: Iterable[int]) -> pa.Int64Array:
-    """Make an array of integers, none of them missing."""
-    data = array("q", values)
-    return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
+_LONG_AGO: Final = -(2**62)
 
 
 def empty_table(schema: pa.Schema) -> pa.Table:
@@ -63,8 +52,13 @@ def read_content(filesystem: FileSystem, stored: StoredFile) -> pa.Buffer:
         return source.read_buffer()
 
 
-def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
+def decode(stored: StoredFile, content: pa.Buffer, columns: Collection[str] | None = None) -> pa.Table:
     """Make a table of a file's bytes, with the dataset and the sweep that its path names as columns.
+
+    Args:
+        stored: the file.
+        content: of it.
+        columns: only these, as far as it has them; those that no row lacks must be among them. None: all.
 
     Raises:
         OSError, pyarrow.ArrowException: the file is damaged.
@@ -75,12 +69,15 @@ def decode(stored: StoredFile, content: pa.Buffer) -> pa.Table:
             "its content is not what was written, by the checksum in its name (who changed it on purpose removes that)"
         )
     try:
-        table = from_parquet(content)
+        # One that nobody vouches for is looked at whole, or it would be damaged for some readers only.
+        table = from_parquet(content, columns if as_written else None)
     except UnicodeDecodeError as error:  # the name of a column
         raise OSError(f"it holds what can be no name ({error})") from None
     if as_written is None:
         table.validate(full=True)
     table = sound(table, stored.kind)
+    if columns is not None:
+        table = table.select([name for name in table.column_names if name in columns])
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
         check_folder(name, value)
         table = table.add_column(0, name, repeated_text(value, table.num_rows))
@@ -108,26 +105,49 @@ def to_parquet(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def from_parquet(content: pa.Buffer) -> pa.Table:
-    """The table of a Parquet file (raises OSError, pyarrow.ArrowException: it is damaged)."""
+def from_parquet(content: pa.Buffer, columns: Collection[str] | None = None) -> pa.Table:
+    """The table of a Parquet file (raises OSError, pyarrow.ArrowException: it is damaged).
+
+    Args:
+        content: of the file.
+        columns: only these, as far as it has them; None: all.
+    """
     file = pq.ParquetFile(pa.BufferReader(content))
     facts = file.metadata
     unpacked = sum(facts.row_group(place).total_byte_size for place in range(facts.num_row_groups))
     # A row has moments and figures that no other has: no packing makes a byte of it.
     if facts.num_rows > content.size or unpacked > _MOST_UNPACKED * content.size + _ALWAYS_UNPACKED:
         raise OSError(f"it says that it holds {facts.num_rows:,} rows of {unpacked:,} bytes, in {content.size:,}")
-    return file.read()
+    if columns is None:
+        return file.read()
+    return file.read([name for name in file.schema_arrow.names if name in columns])
 
 
-def unify(tables: Sequence[pa.Table], kind: RowKind) -> pa.Table:
+def unify(tables: Sequence[pa.Table], kind: RowKind, columns: Collection[str] | None = None) -> pa.Table:
     """Concatenate tables of several sweeps, the contract's columns first, missing values null.
 
-    A further column (a parameter) that has two types becomes float64 if both are numbers, else text.
+    Args:
+        tables: of sweeps.
+        kind: of their rows.
+        columns: of the contract's only these; None: all.
     """
-    types = dict(COLUMNS[kind])
+    contract = COLUMNS[kind]
+    return united(tables, {name: type_ for name, type_ in contract.items() if columns is None or name in columns})
+
+
+def united(tables: Sequence[pa.Table], first: Mapping[str, pa.DataType]) -> pa.Table:
+    """Concatenate tables, missing values null.
+
+    A column that has two types becomes float64 if both are numbers, else text.
+
+    Args:
+        tables: with any columns.
+        first: types of the columns that stand first, whoever has them.
+    """
+    types = dict(first)
     for table in tables:
         for field in table.schema:
-            if field.name not in COLUMNS[kind]:
+            if field.name not in first:
                 types[field.name] = _common(types.get(field.name, field.type), field.type)
     schema = pa.schema(list(types.items()))
     return pa.concat_tables([empty_table(schema), *(_cast(table, schema) for table in tables)])
@@ -135,22 +155,43 @@ def unify(tables: Sequence[pa.Table], kind: RowKind) -> pa.Table:
 
 def newest(table: pa.Table, kind: RowKind) -> pa.Table:
     """Keep the newest row of each trial, or of each report, in the order in which they first appear."""
-    stamps = table[STAMP[kind]].cast(pa.int64()).to_pylist()
-    best: dict[tuple[object, ...], int] = {}
-    for index, key in enumerate(zip(*(table[name].to_pylist() for name in KEYS[kind]), strict=True)):
-        known = best.get(key)
-        if known is None or _age(stamps[index]) >= _age(stamps[known]):
-            best[key] = index
-    return table.take(integers(best.values()))
+    rows = np.arange(table.num_rows)
+    keys = np.zeros(table.num_rows, np.int64)
+    for name in KEYS[kind]:
+        codes, names = _codes(table[name])
+        if (codes == codes[:1]).all():
+            continue  # the same in all rows
+        _, keys = np.unique(
+            keys * names + codes, return_inverse=True
+        )  # numbered anew, or their product outgrows 64 bits
+    found = len(rows) and int(keys.max()) + 1
+    if found == len(rows):
+        return table
+    stamps = _numbers(table[STAMP[kind]].cast(pa.int64()), _LONG_AGO)
+    by_age = np.argsort(stamps, kind="stable")  # of rows that are as old, the later stands behind
+    last, first = np.empty(found, np.int64), np.empty(found, np.int64)
+    last[keys[by_age]] = by_age  # of several that are assigned to one place, the last stays
+    first[keys[::-1]] = rows[::-1]
+    return table.take(integers(last[np.argsort(first)]))
 
 
-def _age(stamp: int | None) -> int:
-    return -1 if stamp is None else stamp
+def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray[Any, Any], int]:
+    """A number for each value of a column, missing ones too, the same for the same values; and how many there may be."""
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    return _numbers(encoded.indices.cast(pa.int64()), -1) + 1, len(encoded.dictionary) + 1
+
+
+def _numbers(column: pa.Array | pa.ChunkedArray, instead: int) -> np.ndarray[Any, Any]:
+    """Whole numbers, with another in place of what is missing."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.from_dlpack(pc.fill_null(whole, literal(instead)))
 
 
 def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    if one == other:
+    if one == other or pa.types.is_null(other):
         return one
+    if pa.types.is_null(one):
+        return other
     both_numbers = all(pa.types.is_integer(t) or pa.types.is_floating(t) for t in (one, other))
     return pa.float64() if both_numbers else pa.string()
 
