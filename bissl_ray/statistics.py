@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from functools import cache
+from statistics import fmean
 from typing import Final
 
 CONFIDENCE: Final = 0.95
@@ -43,7 +44,9 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     mean = fmean(values)
     if len(values) == 1:
         return Estimate(mean, None, None, 1)
-    half = t_quantile(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
+    # statistics.stdev is exact, by fractions, and takes a hundred times as long.
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    half = t_quantile(len(values) - 1, confidence) * math.sqrt(variance / len(values))
     return Estimate(mean, mean - half, mean + half, len(values))
 
 
@@ -67,6 +70,7 @@ def paired_gain(
     return estimate([treated[seed] - control[seed] for seed in shared], confidence)
 
 
+@cache
 def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
     """Give the t that |T| stays below with this probability, for Student's T with so many degrees of freedom.
 

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 def space_of_sweep(storage: str | Path, sweep: str) -> "SearchSpace | None":
     """The search space of a sweep; None where its sweep.json is gone or can't be read."""
-    from bissl_ray.store.documents import read_sweep_document
+    from bissl_ray.config.documents import SweepDocument
+    from bissl_ray.store.documents import read_document
 
     with suppress(BadInputError):
-        return read_sweep_document(storage, sweep).request.space
+        document = read_document(storage, sweep, SweepDocument)
+        return None if document is None else document.request.space
     return None
 
 

@@ -94,13 +94,14 @@ def _whole(
     for each in chosen:
         wanted[each.place] |= {each.trial, judged[each.place].winner or each.trial}
 
-    def of_sweep(rows: pa.Table) -> list[Configuration]:
-        names = array_of(list(wanted[rows["dataset"][0].as_py(), rows["sweep"][0].as_py()]))
+    def few(place: tuple[str, str], rows: pa.Table) -> pa.ChunkedArray:
+        names = array_of(list(wanted[place]))
         own = pc.or_(pc.is_in(rows["trial"], value_set=names), pc.is_in(rows["parent"], value_set=names))
-        control = pc.or_(pc.equal(rows["phase"], literal(Phase.CONTROL)), pc.is_valid(rows["control"]))
-        return gather(to_rows(rows.filter(pc.or_(own, control))))
+        return pc.or_(own, pc.or_(pc.equal(rows["phase"], literal(Phase.CONTROL)), pc.is_valid(rows["control"])))
 
-    read = read_sweeps(storage, None, of_sweep, only=wanted.keys()) if wanted else []
+    columns = ("trial", "parent", "phase", "control")
+    of_sweep = lambda rows: gather(to_rows(rows))  # noqa: E731
+    read = read_sweeps(storage, columns, of_sweep, only=wanted.keys(), few=few) if wanted else []
     return {each[0].sweep: {c.head["trial"]: c for c in each} for each in read if each}
 
 
@@ -144,7 +145,10 @@ def _check_columns(
             continue
         if name.startswith(PARAMETER_PREFIX) and any(name in each.settings for each in found):
             continue
-        settings = {name for place in read_sweeps(storage, None, lambda rows: rows.column_names) for name in place}
+        places = {each.place for each in found}
+        one = lambda _, rows: pc.equal(rows["trial"], rows["trial"][0])  # noqa: E731
+        every = read_sweeps(storage, ("trial",), lambda rows: rows.column_names, only=places, few=one)
+        settings = {name for place in every for name in place}
         known = [*BOARD_COLUMNS, *FROM_TRIAL, *sorted(n for n in settings if n.startswith(PARAMETER_PREFIX))]
         check_column(option, name, known)
 

@@ -12,7 +12,7 @@ from bissl_ray.leaderboard.configurations import best_control
 from bissl_ray.leaderboard.in_columns import SweepColumns
 from bissl_ray.leaderboard.query import Where, sorted_places, without_nan
 from bissl_ray.leaderboard.ranking import row_of
-from bissl_ray.store.arrays import array_of, integers, literal, missing, repeated_text
+from bissl_ray.store.arrays import array_of, integers, literal, missing, repeated
 from bissl_ray.store.tables import united
 from bissl_ray.winner import place
 from bissl_ray.words import Kind
@@ -99,7 +99,7 @@ def _told(
     control = best_control(sweep.told, sweep.place)
     told = [c for c in sweep.told if c.kind == Kind.BISSL or c is control]
     places, front = [place(c.contender) for c in told], fronts.get(sweep.place)
-    rows = [row_of(c, control, sweep.told) for c in told]
+    rows = [row_of(c, control, sweep.told) for c in told] if named else []
     for row in rows:
         row["on_front"] = row["trial"] in front if front and row["kind"] == Kind.BISSL else None
     return pa.table(
@@ -110,10 +110,8 @@ def _told(
             "_score": array_of(
                 [None if group == _SCORELESS else -score for group, _, score, _ in places], pa.float64()
             ),
-            "_sweep": integers([number] * len(told)),
-            "_takes_rank": integers(
-                c.kind == Kind.BISSL and group < _SCORELESS for c, (group, *_) in zip(told, places)
-            ),
+            "_sweep": repeated(number, len(told)),
+            "_takes_rank": integers(c.kind == Kind.BISSL and place(c.contender)[0] < _SCORELESS for c in told),
             "rank": pa.nulls(len(told), pa.int64()),
             "trial": array_of([c.head["trial"] for c in told], pa.string()),
             "kind": array_of([c.kind for c in told], pa.string()),
@@ -138,13 +136,13 @@ def _plain(
         {
             **columns,
             "_group": pc.if_else(scored, literal(_SCORELESS - 1), literal(_SCORELESS)),
-            "_seeds": integers([0] * len(plain)),
+            "_seeds": repeated(0, len(plain)),
             "_score": plain["objective"],
-            "_sweep": integers([number] * len(plain)),
+            "_sweep": repeated(number, len(plain)),
             "_takes_rank": scored.cast(pa.int64()),
             "rank": pa.nulls(len(plain), pa.int64()),
             "trial": plain["trial"],
-            "kind": repeated_text(Kind.BISSL, len(plain)),
+            "kind": repeated(Kind.BISSL, len(plain)),
         }
     )
 

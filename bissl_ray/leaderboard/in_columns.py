@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from bissl_ray.leaderboard.configurations import Configuration, gather
 from bissl_ray.leaderboard.marks import IDENTITY_BELOW, UNSOLVED_FROM
-from bissl_ray.store.arrays import array_of, literal, missing
+from bissl_ray.store.arrays import array_of, literal, missing, repeated
 from bissl_ray.store.schema import Row
 from bissl_ray.store.tables import to_rows
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Phase, Standing, Status, Step
@@ -141,7 +141,7 @@ def _judged(plain: pa.Table, holds: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _always(value: object) -> Callable[[pa.Table], pa.ChunkedArray]:
-    return lambda plain: pa.chunked_array([array_of([value] * len(plain))])
+    return lambda plain: pa.chunked_array([repeated(value, len(plain))])
 
 
 _MADE: Final[Mapping[str, Callable[[pa.Table], pa.ChunkedArray]]] = {

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
@@ -76,13 +77,20 @@ def table(
 
 def fitting_table(title: str, lines: Sequence[Line], chosen: Sequence[Column], console: Console) -> Table:
     """Lay out as many columns as a console is wide enough for; the least important are left out first."""
-    kept = list(chosen)
     unlimited = console.options.update_width(_WIDER_THAN_ANY_TABLE)
-    while True:
-        laid_out = _lay_out(title, lines, kept)
-        if len(kept) == 1 or console.measure(laid_out, options=unlimited).maximum <= console.width:
-            return laid_out
-        kept.remove(min(kept, key=lambda column: column.priority))
+    cells = [[column.cell(line.row) for line in lines] for column in chosen]
+    least_first = sorted(range(len(chosen)), key=lambda place: chosen[place].priority)
+
+    def is_too_wide(left_out: int) -> bool:
+        # A column in one cell is as wide, and measured at once.
+        kept = sorted(least_first[left_out:])
+        at_once = [["\n".join(cells[place])] for place in kept]
+        table = _lay_out(title, [Line({}, None, False)], [chosen[place] for place in kept], at_once)
+        return console.measure(table, options=unlimited).maximum > console.width
+
+    few = bisect_left(range(len(chosen) - 1), True, key=lambda left_out: not is_too_wide(left_out))
+    kept = sorted(least_first[few:])
+    return _lay_out(title, lines, [chosen[place] for place in kept], [cells[place] for place in kept])
 
 
 def board_lines(rows: Sequence[Row]) -> list[Line]:
@@ -157,7 +165,8 @@ def _title(dataset: str, rows: Sequence[Row]) -> str:
     return " · ".join([dataset, *(sweeps if len(sweeps) == 1 else []), *names])
 
 
-def _lay_out(title: str, lines: Sequence[Line], chosen: Sequence[Column]) -> Table:
+def _lay_out(title: str, lines: Sequence[Line], chosen: Sequence[Column], cells: Sequence[Sequence[str]]) -> Table:
+    """A table of these columns, whose cells are given column by column."""
     laid_out = Table(
         title=title,
         title_justify="left",
@@ -168,8 +177,8 @@ def _lay_out(title: str, lines: Sequence[Line], chosen: Sequence[Column]) -> Tab
     )
     for column in chosen:
         laid_out.add_column(_folded(column.header), justify="right" if column.number else "left", no_wrap=True)
-    for row, style, ends_section in lines:
-        laid_out.add_row(*(Text(column.cell(row)) for column in chosen), style=style, end_section=ends_section)
+    for line, row in zip(lines, zip(*cells, strict=True), strict=True):
+        laid_out.add_row(*map(Text, row), style=line.style, end_section=line.ends_section)
     return laid_out
 
 

@@ -16,11 +16,9 @@ _TIME: Final = pa.timestamp("us", tz="UTC")
 _NUMBERS: Final = {pa.int64(): "q", pa.float64(): "d", _TIME: "q"}
 
 
-def repeated_text(value: str, length: int) -> pa.StringArray:
-    """Make an array that holds one text `length` times."""
-    data = value.encode()
-    ends = array("i", (len(data) * place for place in range(length + 1)))
-    return pa.Array.from_buffers(pa.string(), length, [None, pa.py_buffer(ends), pa.py_buffer(data * length)])
+def repeated(value: Any, length: int, type_: pa.DataType | None = None) -> pa.Array:
+    """Make an array that holds one value `length` times; its type as of `array_of`."""
+    return pa.repeat(array_of([value], type_)[0], length)
 
 
 def integers(values: "Iterable[int] | np.ndarray[Any, Any]") -> pa.Int64Array:

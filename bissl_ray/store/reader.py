@@ -13,6 +13,7 @@ from bissl_ray.store.fence import Files
 from bissl_ray.store.filesystem import open_storage, reason
 from bissl_ray.store.paths import StoredFile, list_files, new_file_name, sweep_folder
 from bissl_ray.store.schema import PATH_COLUMNS, REQUIRED, STAMP, RowKind
+from bissl_ray.store.some_rows import Few
 from bissl_ray.store.tables import decode, encode, newest, read_content, to_rows, unify
 from bissl_ray.world import world
 
@@ -131,11 +132,12 @@ def places_of(storage: str | Path) -> list[tuple[str, str]]:
 
 def read_sweeps(
     storage: str | Path,
-    columns: Collection[str] | None,
+    columns: Collection[str],
     reduce: Callable[[pa.Table], T],
     dataset: str | None = None,
     sweep: str | None = None,
     only: Collection[tuple[str, str]] | None = None,
+    few: Few | None = None,
 ) -> list[T]:
     """Read some columns of the newest row of every trial, one sweep after another, and keep what is made of them.
 
@@ -144,17 +146,17 @@ def read_sweeps(
     Args:
         storage: a local path or a URI that pyarrow knows; need not exist.
         columns: of trials; a sweep may lack those that are not the contract's, and has its dataset and name with them.
-            None: all.
         reduce: given the rows of a sweep, in a thread of its own; never a table without rows.
         dataset: only this one.
         sweep: only this one.
         only: dataset and name of those to read; None: all.
+        few: chooses rows by these columns, of which all columns are read; None: only these, of all rows.
 
     Returns:
         What `reduce` gave for each sweep, by dataset and name.
     """
     filesystem, base = open_storage(storage)
-    wanted = None if columns is None else {*columns, *PATH_COLUMNS, *REQUIRED["trials"], STAMP["trials"]}
+    wanted = {*columns, *PATH_COLUMNS, *REQUIRED["trials"], STAMP["trials"]}
     files = list_files(filesystem, base, "trials", dataset, sweep)
     groups = [
         (place, list(own))
@@ -164,7 +166,7 @@ def read_sweeps(
 
     def of_sweep(group: tuple[tuple[str, str], list[StoredFile]]) -> tuple[T | None, list[Damaged]]:
         place, own = group
-        table, damaged = _newest_of(filesystem, base, "trials", *place, columns=wanted, listed=own)
+        table, damaged = _newest_of(filesystem, base, "trials", *place, columns=wanted, listed=own, few=few)
         return (reduce(table) if table.num_rows else None), damaged
 
     found = world().side_by_side(of_sweep, groups, min(_THREADS, len(groups))) if groups else []
@@ -189,22 +191,27 @@ def _newest_of(
     surely: bool = False,
     columns: Collection[str] | None = None,
     listed: list[StoredFile] | None = None,
+    few: Few | None = None,
 ) -> tuple[pa.Table, list[Damaged]]:
     """The newest rows of files, which are listed again where a compaction takes some away meanwhile."""
     for remaining in reversed(range(_LISTINGS)):
         files = list_files(filesystem, base, kind, dataset, sweep) if listed is None else listed
         listed = None
         try:
-            read, damaged = read_files(filesystem, files, surely, columns)
+            read, damaged = read_files(filesystem, files, surely, columns, few)
             break
         except FileNotFoundError:
             if not remaining:
                 raise
-    return newest(unify([table for _, table in read], kind, columns), kind), damaged
+    return newest(unify([table for _, table in read], kind, None if few else columns), kind), damaged
 
 
 def read_files(
-    filesystem: FileSystem, files: list[StoredFile], surely: bool = False, columns: Collection[str] | None = None
+    filesystem: FileSystem,
+    files: list[StoredFile],
+    surely: bool = False,
+    columns: Collection[str] | None = None,
+    few: Few | None = None,
 ) -> tuple[list[tuple[StoredFile, pa.Table]], list[Damaged]]:
     """Read several files side by side; those that can't be read apart, in the order given.
 
@@ -215,7 +222,7 @@ def read_files(
     if not files:
         return [], []
     most = min(_THREADS, len(files))
-    outcomes = world().side_by_side(lambda stored: _read_or_error(filesystem, stored, columns), files, most)
+    outcomes = world().side_by_side(lambda stored: _read_or_error(filesystem, stored, columns, few), files, most)
     good, damaged = [], []
     for stored, outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, pa.Table):
@@ -235,7 +242,9 @@ class _RefusedError(Exception):
         self.number = error.errno
 
 
-def _read_or_error(filesystem: FileSystem, stored: StoredFile, columns: Collection[str] | None) -> pa.Table | Exception:
+def _read_or_error(
+    filesystem: FileSystem, stored: StoredFile, columns: Collection[str] | None, few: Few | None
+) -> pa.Table | Exception:
     for left in reversed(range(_TRIES)):
         try:
             content = read_content(filesystem, stored)
@@ -247,7 +256,7 @@ def _read_or_error(filesystem: FileSystem, stored: StoredFile, columns: Collecti
                 return _RefusedError(error)
         world().sleep(_PAUSE_S)
     try:
-        return decode(stored, content, columns)
+        return decode(stored, content, columns, few)
     except (OSError, pa.ArrowException) as error:
         return error
 

@@ -1,6 +1,5 @@
 """What a table must be to be read as results, whoever wrote it: one that is not is named and skipped as damaged."""
 
-import re
 from typing import Final
 
 import pyarrow as pa
@@ -15,7 +14,7 @@ _FIRST_US: Final = -62_135_596_800_000_000
 _LAST_US: Final = 253_402_300_799_999_999
 """Microseconds since 1970 of the first and the last moment that Python's times know."""
 _EXACT: Final = 2**53
-_TRIAL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_TRIAL: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,199}\z"
 
 
 class UnsoundError(OSError):
@@ -118,6 +117,9 @@ def _of_type(column: pa.ChunkedArray, name: str, expected: pa.DataType) -> pa.Ch
 
 
 def _check_names(column: pa.ChunkedArray | None, name: str) -> None:
-    for found in () if column is None else column.to_pylist():
-        if found is not None and _TRIAL.fullmatch(found) is None:
-            raise UnsoundError(f"its column {name!r} holds {found[:80]!r}, which is no trial's name")
+    if column is None:
+        return
+    named = pc.match_substring_regex(column, _TRIAL)
+    if pc.all(named).as_py() is False:
+        found = column.filter(pc.invert(named))[0].as_py()
+        raise UnsoundError(f"its column {name!r} holds {found[:80]!r}, which is no trial's name")

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSystem
 
-from bissl_ray.store.arrays import integers, literal, repeated_text
+from bissl_ray.store.arrays import integers, literal, repeated
 from bissl_ray.store.paths import StoredFile, is_as_written
 from bissl_ray.store.schema import COLUMNS, KEYS, PATH_COLUMNS, STAMP, Row, RowKind
+from bissl_ray.store.some_rows import Few, some_rows
 from bissl_ray.store.sound import check_folder, sound
 
 _MOST_UNPACKED: Final = 200
@@ -52,17 +53,27 @@ def read_content(filesystem: FileSystem, stored: StoredFile) -> pa.Buffer:
         return source.read_buffer()
 
 
-def decode(stored: StoredFile, content: pa.Buffer, columns: Collection[str] | None = None) -> pa.Table:
+def decode(
+    stored: StoredFile, content: pa.Buffer, columns: Collection[str] | None = None, few: Few | None = None
+) -> pa.Table:
     """Make a table of a file's bytes, with the dataset and the sweep that its path names as columns.
 
     Args:
         stored: the file.
         content: of it.
         columns: only these, as far as it has them; those that no row lacks must be among them. None: all.
+        few: only the rows that it chooses by those columns, which are to be given, and of these all columns; None: all.
 
     Raises:
         OSError, pyarrow.ArrowException: the file is damaged.
     """
+
+    def chosen(table: pa.Table) -> pa.ChunkedArray:
+        """Which rows are wanted, of a table that may lack what a later release has added."""
+        assert few is not None and columns is not None
+        there = table.select([name for name in table.column_names if name in columns])
+        return few((stored.dataset, stored.sweep), unify([there], stored.kind, columns))
+
     as_written = is_as_written(stored.path, memoryview(content))
     if as_written is False:
         raise OSError(
@@ -70,17 +81,22 @@ def decode(stored: StoredFile, content: pa.Buffer, columns: Collection[str] | No
         )
     try:
         # One that nobody vouches for is looked at whole, or it would be damaged for some readers only.
-        table = from_parquet(content, columns if as_written else None)
+        if few is None or not as_written:
+            table = from_parquet(content, columns if as_written else None)
+        else:
+            table = some_rows(checked(content), columns or (), chosen)
     except UnicodeDecodeError as error:  # the name of a column
         raise OSError(f"it holds what can be no name ({error})") from None
     if as_written is None:
         table.validate(full=True)
     table = sound(table, stored.kind)
-    if columns is not None:
+    if few is not None and not as_written:
+        table = table.filter(chosen(table))
+    if columns is not None and few is None:
         table = table.select([name for name in table.column_names if name in columns])
     for name, value in (("sweep", stored.sweep), ("dataset", stored.dataset)):
         check_folder(name, value)
-        table = table.add_column(0, name, repeated_text(value, table.num_rows))
+        table = table.add_column(0, name, repeated(value, table.num_rows))
     return table.replace_schema_metadata(None)
 
 
@@ -112,15 +128,21 @@ def from_parquet(content: pa.Buffer, columns: Collection[str] | None = None) -> 
         content: of the file.
         columns: only these, as far as it has them; None: all.
     """
+    file = checked(content)
+    if columns is None:
+        return file.read()
+    return file.read([name for name in file.schema_arrow.names if name in columns])
+
+
+def checked(content: pa.Buffer) -> pq.ParquetFile:
+    """A Parquet file to be read from (raises OSError, pyarrow.ArrowException: it is damaged)."""
     file = pq.ParquetFile(pa.BufferReader(content))
     facts = file.metadata
     unpacked = sum(facts.row_group(place).total_byte_size for place in range(facts.num_row_groups))
     # A row has moments and figures that no other has: no packing makes a byte of it.
     if facts.num_rows > content.size or unpacked > _MOST_UNPACKED * content.size + _ALWAYS_UNPACKED:
         raise OSError(f"it says that it holds {facts.num_rows:,} rows of {unpacked:,} bytes, in {content.size:,}")
-    if columns is None:
-        return file.read()
-    return file.read([name for name in file.schema_arrow.names if name in columns])
+    return file
 
 
 def unify(tables: Sequence[pa.Table], kind: RowKind, columns: Collection[str] | None = None) -> pa.Table:
@@ -176,7 +198,7 @@ def newest(table: pa.Table, kind: RowKind) -> pa.Table:
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray[Any, Any], int]:
-    """A number for each value of a column, missing ones too, the same for the same values; and how many there may be."""
+    """A number for each value of a column, missing ones too, equal for equal values; and how many there may be."""
     encoded = pc.dictionary_encode(column.combine_chunks())
     return _numbers(encoded.indices.cast(pa.int64()), -1) + 1, len(encoded.dictionary) + 1
 
