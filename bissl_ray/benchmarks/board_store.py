@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bissl_ray.config import SearchSpace, load_search_space
 from bissl_ray.config.data_choice import DataChoice
@@ -14,9 +15,9 @@ from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.setting_rules import parameter_types
 from bissl_ray.store.documents import versions, write_document
+from bissl_ray.store.parquet import encode
 from bissl_ray.store.paths import new_file_name, sweep_folder
 from bissl_ray.store.schema import PARAMETER_TYPES, SCHEMA_VERSION, file_schema
-from bissl_ray.store.tables import encode
 from bissl_ray.words import PARAMETER_PREFIX, Origin, Phase, Status, Step
 
 _DATASETS: Final = ("cars", "pets", "flowers", "dtd", "aircraft", "food", "caltech101", "sun397", "cifar10", "digits")
@@ -70,11 +71,11 @@ def _write(folder: Path, dataset: str, name: str, table: pa.Table) -> None:
     place.mkdir(parents=True)
     late = min(_LATE, table.num_rows)
     running = pa.array([None if i < table.num_rows - late else "running" for i in range(table.num_rows)])
-    status = pa.chunked_array([pa.compute.coalesce(running, table["status"].combine_chunks())])
+    status = pa.chunked_array([pc.coalesce(running, table["status"].combine_chunks())])
     before = table.set_column(table.column_names.index("status"), "status", status)
     stamp = table.column_names.index("updated_at")
     after = table.slice(table.num_rows - late)
-    moment = pa.compute.add(after["updated_at"], pa.scalar(timedelta(hours=1)))
+    moment = pc.add(after["updated_at"], pa.scalar(timedelta(hours=1)))
     for part, at in ((before, 1), (after.set_column(stamp, "updated_at", moment), 2)):
         content = encode(part)
         (place / new_file_name("trials", content, _BEGAN + timedelta(days=at))).write_bytes(content)
@@ -85,7 +86,10 @@ def _columns(space: SearchSpace, rows: int, drawn: np.random.Generator) -> dict[
     protocol = space.protocol
     points, seeds, finalists = protocol.finetune_runs, protocol.seeds, protocol.finalists
     explored = max(rows - (finalists + 1) * (points + seeds), finalists)
-    run = lambda parent, step, number: [(f"{parent}-{step}{i}", parent, step) for i in range(number)]  # noqa: E731
+
+    def run(parent: str, step: Step, number: int) -> list[tuple[str, str | None, str]]:
+        return [(f"{parent}-{step}{i}", parent, step) for i in range(number)]
+
     told: list[tuple[str, str | None, str]] = [(f"t{i:06d}", None, Step.SEARCH) for i in range(explored)]
     scores = np.clip(drawn.normal(0.7, 0.1, explored), 0.05, 0.99)
     best = np.argsort(-scores)[:finalists]

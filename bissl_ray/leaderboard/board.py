@@ -111,9 +111,8 @@ def _rows(
     judged: Mapping[tuple[str, str], Verdict],
 ) -> Iterator[Row]:
     """The rows of what is shown, in that order."""
-    names = {
-        name for read in whole.values() for name in next(iter(read.values())).head if name.startswith(PARAMETER_PREFIX)
-    }
+    heads = [next(iter(whole[place].values())).head for place in sorted(whole)]
+    settings = dict.fromkeys(name for head in heads for name in head if name.startswith(PARAMETER_PREFIX))
     for place, trial, rank in chosen:
         read = whole.get(place, {})
         if trial not in read:  # its sweep has been removed meanwhile
@@ -122,7 +121,9 @@ def _rows(
         front = judged[place].front
         if front and row["kind"] == Kind.BISSL:
             row["on_front"] = trial in front
-        yield row | {name: row.get(name) for name in names}
+        # In the same order of all rows, whichever sweep they are of.
+        of_trial = {name: value for name, value in row.items() if not name.startswith(PARAMETER_PREFIX)}
+        yield of_trial | {name: row.get(name) for name in settings}
 
 
 def _check_place(storage: str | Path, dataset: str | None, sweep: str | None) -> None:

@@ -11,10 +11,11 @@ from pyarrow.fs import FileSystem
 
 from bissl_ray.store.fence import Files
 from bissl_ray.store.filesystem import open_storage, reason
+from bissl_ray.store.parquet import decode, encode, read_content
 from bissl_ray.store.paths import StoredFile, list_files, new_file_name, sweep_folder
 from bissl_ray.store.schema import PATH_COLUMNS, REQUIRED, STAMP, RowKind
 from bissl_ray.store.some_rows import Few
-from bissl_ray.store.tables import decode, encode, newest, read_content, to_rows, unify
+from bissl_ray.store.tables import newest, to_rows, unify
 from bissl_ray.world import world
 
 T = TypeVar("T")

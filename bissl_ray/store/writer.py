@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.fence import Anyones, Files
 from bissl_ray.store.filesystem import open_storage
+from bissl_ray.store.parquet import encode
 from bissl_ray.store.paths import check_name, list_files, named_at, new_file_name, sweep_folder
 from bissl_ray.store.patience import PATIENCE_S, Pauses, briefly
 from bissl_ray.store.reader import compact, read_reports, read_trials
@@ -30,7 +31,7 @@ from bissl_ray.store.schema import (
     file_schema,
     report_key,
 )
-from bissl_ray.store.tables import encode, to_rows
+from bissl_ray.store.tables import to_rows
 from bissl_ray.words import PARAMETER_PREFIX
 from bissl_ray.world import world
 

@@ -19,9 +19,9 @@ import pytest
 from bissl_ray.store import DamagedFileWarning, SweepWriter, read_reports, read_trials, to_rows
 from bissl_ray.store.fence import Anyones
 from bissl_ray.store.filesystem import open_storage
+from bissl_ray.store.parquet import decode
 from bissl_ray.store.paths import StoredFile
 from bissl_ray.store.reader import compact
-from bissl_ray.store.tables import decode
 from bissl_ray.world import World, inside
 from tests.cli.command import run_here
 

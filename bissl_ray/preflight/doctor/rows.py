@@ -11,10 +11,11 @@ from pyarrow.fs import FileSystem
 from bissl_ray.preflight.doctor.findings import Finding, State, listed
 from bissl_ray.preflight.doctor.inventory import below
 from bissl_ray.search.lost import find_lost, missing_reports
+from bissl_ray.store.parquet import names_in, read_content
 from bissl_ray.store.paths import list_files
 from bissl_ray.store.reader import Damaged, read_files
 from bissl_ray.store.schema import COLUMNS, REPORT_FIGURES, Row, RowKind, report_key
-from bissl_ray.store.tables import names_in, newest, read_content, to_rows, unify
+from bissl_ray.store.tables import newest, to_rows, unify
 from bissl_ray.words import Status
 
 GoesOn = Callable[[], tuple[list[str], list[str]]]
