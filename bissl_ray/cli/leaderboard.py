@@ -34,7 +34,7 @@ Format = Literal["table", "json", "csv", "md"]
 def leaderboard(
     asked: BoardOptions,
     watch: Annotated[bool, typer.Option("--watch", help="Redraw every two seconds until Ctrl-C.")] = False,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = "table",
+    format: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = "table",
     cost: Annotated[
         bool, typer.Option("--cost", help="Also what each sweep has cost, by step and rung. [table, json]")
     ] = False,

@@ -15,7 +15,9 @@ def spaces(
     name: Annotated[
         str | None, typer.Argument(help="A shipped space or a file; without it, the shipped ones are listed.")
     ] = None,
-    format: Annotated[_Format | None, typer.Option(help="How one space is printed.", show_default="yaml")] = None,
+    format: Annotated[
+        _Format | None, typer.Option("--format", "-f", help="How one space is printed.", show_default="yaml")
+    ] = None,
 ) -> None:
     """List the search spaces, or print one with everything it inherits and where each key came from."""
     if name is not None:
