@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bissl_ray.catalog.named import Named, named_by, remove_shared
 from bissl_ray.catalog.needed import Needless, needless_of_sweep
 from bissl_ray.catalog.standing import State, sweep_standing
-from bissl_ray.catalog.stock import Held, Kind, Ref, Stock
+from bissl_ray.catalog.stock import Held, Kind, Ref, Stock, tidy
 from bissl_ray.config.documents import ComparisonDocument, StageDocument, SweepDocument
 from bissl_ray.errors import BadInputError
 from bissl_ray.preflight.doctor.inventory import SHARED
@@ -196,3 +196,4 @@ def _delete(stock: Stock, each: Needless) -> None:
             stock.filesystem.delete_dir(path)
     else:
         delete_if_there(stock.filesystem, path)
+        tidy(stock, each.path.rpartition("/")[0])

@@ -1,10 +1,9 @@
 """Files of a storage that documents name: what sweeps and stages start from, and comparisons that have yet to begin."""
 
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from bissl_ray.catalog.stock import Kind, Ref, Stock
+from bissl_ray.catalog.stock import Kind, Ref, Stock, tidy
 from bissl_ray.config.documents import ComparisonDocument, StageDocument, SweepDocument
 from bissl_ray.config.requests import CheckpointChoice
 from bissl_ray.errors import BadInputError
@@ -69,18 +68,17 @@ def remove_shared(storage: str, path: str, without: Collection[Ref] = ()) -> boo
 
     Returns:
         Whether they are removed.
-
-    Raises:
-        BadInputError: a sweep is making them.
     """
     folder = making_folder(path)
-    with locked(storage, folder, f"the pretraining of {path}"):
-        stock = Stock(storage)
-        gone = named_by(stock, without).user_of(path) is None
-        if gone:
-            delete_if_there(stock.filesystem, f"{stock.base}/{path}")
-    with suppress(OSError):
-        stock.filesystem.delete_dir(f"{stock.base}/{folder}")
+    try:
+        with locked(storage, folder, f"the pretraining of {path}"):
+            stock = Stock(storage)
+            gone = named_by(stock, without).user_of(path) is None
+            if gone:
+                delete_if_there(stock.filesystem, f"{stock.base}/{path}")
+    except BadInputError:  # a sweep is making them
+        return False
+    tidy(stock, folder)
     return gone
 
 

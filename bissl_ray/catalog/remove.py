@@ -9,13 +9,10 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from pyarrow.fs import LocalFileSystem
-
 from bissl_ray.catalog.named import named_by, remove_shared
-from bissl_ray.catalog.stock import Kind, Ref, Stock
+from bissl_ray.catalog.stock import Kind, Ref, Stock, tidy
 from bissl_ray.config.documents import ComparisonDocument, SweepDocument
 from bissl_ray.errors import BadInputError
 from bissl_ray.store.documents import now
@@ -66,7 +63,11 @@ def plan_removal(stock: Stock, names: Sequence[str]) -> list[Removal]:
     for ref in asked:
         notes = []
         if ref.kind == Kind.COMPARISON:
-            for sweep in _sweeps_of(stock, ref):
+            try:
+                sweeps = _sweeps_of(stock, ref)
+            except BadInputError as error:
+                sweeps, notes = [], [f"which sweeps are its own is not known, and they stay: {error}"]
+            for sweep in sweeps:
                 if sweep.name in kept_by and sweep not in asked:
                     notes.append(f"{sweep} stays: comparison {kept_by[sweep.name]} has it as well")
                 else:
@@ -92,15 +93,11 @@ def plan_removal(stock: Stock, names: Sequence[str]) -> list[Removal]:
     return plans
 
 
-def _sweeps_of(stock: Stock, ref: Ref) -> Iterator[Ref]:
-    """The sweeps of a comparison that are there; none of one whose document can't be read."""
-    with suppress(BadInputError):
-        document = stock.document(ref)
-        if isinstance(document, ComparisonDocument):
-            for case in document.comparison.cases:
-                sweep = Ref(Kind.SWEEP, case.sweep)
-                if stock.files(sweep):
-                    yield sweep
+def _sweeps_of(stock: Stock, ref: Ref) -> list[Ref]:
+    """The sweeps of a comparison that are there (raises BadInputError: its document can't be read)."""
+    document = stock.document(ref)
+    cases = document.comparison.cases if isinstance(document, ComparisonDocument) else ()
+    return [sweep for case in cases if stock.files(sweep := Ref(Kind.SWEEP, case.sweep))]
 
 
 def _start_of(stock: Stock, ref: Ref) -> str | None:
@@ -120,8 +117,8 @@ def check_removable(stock: Stock, plans: Sequence[Removal]) -> None:
         )
 
 
-def remove_all(stock: Stock, plans: Sequence[Removal]) -> None:
-    """Remove what was planned.
+def remove_all(stock: Stock, plans: Sequence[Removal]) -> list[Removal]:
+    """Remove what was planned; what went, in the end.
 
     Args:
         stock: of the storage.
@@ -138,20 +135,22 @@ def remove_all(stock: Stock, plans: Sequence[Removal]) -> None:
             plan.ref: stack.enter_context(locked(stock.storage, plan.ref.folder, str(plan.ref))) for plan in folders
         }
         for plan in folders:
+            said = json.dumps({"begun_at": now(), "what": str(plan.ref)})
+            atomic_write(stock.filesystem, f"{stock.base}/{plan.ref.folder}/{REMOVED}", said.encode())
+        for plan in folders:
             _remove(stock, plan, held[plan.ref], [each.ref for each in plans])
         for plan in plans:
             if plan.ref.kind == Kind.COMPARISON:
                 _delete(stock, plan.files)
+                tidy(stock, plan.ref.kind.folder)
     for plan in folders:
-        for folder in (*(_parent(path) for path in plan.files), plan.ref.folder):
-            _tidy(stock, folder)
+        _tidy(stock, plan)
+    return [*plans]
 
 
 def _remove(stock: Stock, plan: Removal, held: Held, going: Sequence[Ref]) -> None:
     folder = plan.ref.folder
     mark, document = f"{folder}/{REMOVED}", f"{folder}/{plan.ref.kind}.json"
-    said = json.dumps({"begun_at": now(), "what": str(plan.ref)})
-    atomic_write(stock.filesystem, f"{stock.base}/{mark}", said.encode())
     # Listed anew: what was written between the first listing and the lock goes as well.
     there = {
         path.removeprefix(f"{stock.base}/")
@@ -164,12 +163,23 @@ def _remove(stock: Stock, plan: Removal, held: Held, going: Sequence[Ref]) -> No
     _delete(stock, rows)
     held.check()
     _delete(stock, there - rows - spared)
-    for path in plan.files:
-        if path.startswith("pretrained/"):
-            remove_shared(stock.storage, path, going)
+    for path in [path for path in plan.files if path.startswith("pretrained/")]:
+        if not remove_shared(stock.storage, path, going):
+            del plan.files[path]
+            plan.notes.append(f"{path} stays: a sweep has begun that needs it")
     held.check()
     _delete(stock, {document})
     _delete(stock, {mark})
+
+
+def _tidy(stock: Stock, plan: Removal) -> None:
+    """Remove folders of which nothing is left, and marks on claims, unless somebody has come for the name by now."""
+    folder = plan.ref.folder
+    left = {path.removeprefix(f"{stock.base}/") for path in _below(stock, f"{stock.base}/{folder}")}
+    if all(_is_of_claims(path, folder) and not path.endswith(".json") for path in left):
+        _delete(stock, left)
+        for each in sorted({*map(_parent, (*plan.files, *left)), folder}, reverse=True):
+            tidy(stock, each)
 
 
 def _row_folders(stock: Stock, ref: Ref) -> list[str]:
@@ -191,24 +201,6 @@ def _delete(stock: Stock, paths: "set[str] | dict[str, int]") -> None:
     if paths:
         files = [f"{stock.base}/{path}" for path in sorted(paths)]
         world().side_by_side(lambda path: delete_if_there(stock.filesystem, path), files, min(_THREADS, len(files)))
-
-
-def _tidy(stock: Stock, folder: str) -> None:
-    """Remove a folder of which nothing is left, and those above it; an object store has none, but for their marks."""
-    path = f"{stock.base}/{folder}"
-    if isinstance(stock.filesystem, LocalFileSystem):
-        with suppress(OSError):
-            for void in Path(path).glob("lock-*.json.void"):
-                void.unlink()
-            for each in sorted((p for p in Path(path).rglob("*") if p.is_dir()), reverse=True):
-                each.rmdir()
-            for each in (Path(path), *Path(path).parents):
-                if each == Path(stock.base):
-                    break
-                each.rmdir()
-    elif not any(_below(stock, path)):
-        with suppress(OSError):
-            stock.filesystem.delete_dir(path)
 
 
 def _parent(path: str) -> str:

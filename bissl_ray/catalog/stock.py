@@ -1,19 +1,21 @@
 """A storage by its things: sweeps, stages that ran by themselves, comparisons; their files, documents, claims."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from pyarrow.fs import FileType
+from pyarrow.fs import FileType, LocalFileSystem
 
 from bissl_ray.config.documents import ComparisonDocument, Document, StageDocument, SweepDocument
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.preflight.doctor.claims import stand
 from bissl_ray.preflight.doctor.inventory import Inventory, take_inventory
 from bissl_ray.store.documents import read_document
-from bissl_ray.store.filesystem import is_there, open_storage
+from bissl_ray.store.filesystem import is_there, listed, open_storage
 from bissl_ray.store.lock import Claim, is_claim
 from bissl_ray.store.paths import REMOVED
 
@@ -127,10 +129,9 @@ class Stock:
         if fitting:
             raise BadInputError(f"{name} is {_either(fitting)}: say which, {_either(ref.folder for ref in fitting)}")
         names = [ref.name for ref in refs]
+        hint = nearest(name, names) or "; see bissl-ray list"
         few = f"it holds {', '.join(names)}" if 0 < len(names) <= 12 else f"it holds {len(names) or 'none'} of them"
-        raise BadInputError(
-            f"no sweep, stage or comparison {name!r} in {self.storage}: {few}{nearest(name, names)}; see bissl-ray list"
-        )
+        raise BadInputError(f"no sweep, stage or comparison {name!r} in {self.storage}: {few}{hint}")
 
     def files(self, ref: Ref) -> dict[str, int]:
         """Its files and how many bytes each has: rows, checkpoints, documents, claims."""
@@ -184,6 +185,20 @@ def _owner(path: str) -> Ref | None:
     if parts[0] == Kind.COMPARISON.folder and len(parts) == 2 and parts[1].endswith(".json"):
         return Ref(Kind.COMPARISON, parts[1].removesuffix(".json"))
     return None
+
+
+def tidy(stock: Stock, folder: str) -> None:
+    """Remove a folder of which nothing is left, with those above it; an object store has none, but for their marks."""
+    path = f"{stock.base}/{folder}"
+    with suppress(OSError):
+        while path != stock.base:
+            if isinstance(stock.filesystem, LocalFileSystem):
+                Path(path).rmdir()  # refused where it is not empty
+            elif listed(stock.filesystem, path):
+                return
+            else:
+                stock.filesystem.delete_dir(path)
+            path = path.rpartition("/")[0]
 
 
 def _either(words: Iterable[object]) -> str:

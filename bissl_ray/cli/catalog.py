@@ -99,7 +99,7 @@ def rm(
     check_removable(stock, plans)
     if not asked.yes:
         _ask([removal_table(plans)], "Remove for good?", "rm removes for good", format)
-    remove_all(stock, plans)
+    plans = remove_all(stock, plans)
     if format == "json":
         removed = [
             {**plan.ref._asdict(), "files": len(plan.files), "bytes": plan.bytes, "notes": plan.notes} for plan in plans
