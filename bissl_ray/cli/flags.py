@@ -12,8 +12,13 @@ from bissl_ray.cli.completion import OF_FLAGS
 from bissl_ray.cli.filling import Filler, filler_of
 from bissl_ray.config.flags import KEY, Flag
 
-_FIRST: Final = ("datasets", "dataset", "sweep", "space")
+_FIRST: Final = (
+    *("datasets", "dataset", "sweep", "space", "point", "from_trial", "from_sweep", "assignments"),
+    *("trials", "budget", "warm_from", "seeds", "seed", "control"),
+    *("start", "start_head", "pretrained", "pretrained_head", "pretrain", "pretrain_epochs", "allow_partial"),
+)
 _LAST: Final = (
+    *("workers", "workers_per_trial", "gpus_per_worker", "resources", "max_groups"),
     *("data_dir", "splits_dir", "pretext_dataset", "pretext_data_dir"),
     *("labels_per_class", "unlabelled_images", "label_draw"),
     *("name", "storage", "address"),

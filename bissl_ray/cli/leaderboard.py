@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from bissl_ray.addresses import sayable
+from bissl_ray.cli import completion
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.streams import print_csv, print_json, print_markdown
 from bissl_ray.config.options import BoardOptions, ShowOptions
@@ -84,7 +85,13 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
 @takes(ShowOptions)
 def show(
     asked: ShowOptions,
-    trial: Annotated[str, typer.Argument(help="Name of the trial, as the leaderboard writes it.")],
+    trial: Annotated[
+        str,
+        typer.Argument(
+            help="Name of the trial, as the leaderboard writes it.",
+            autocompletion=completion.trials,
+        ),
+    ],
     command: Annotated[
         bool, typer.Option("--command", help="Print the command that runs it again, and nothing else.")
     ] = False,

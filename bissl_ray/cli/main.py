@@ -51,13 +51,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _VERBS = (
-    *(sweep, resume, leaderboard, show, status, diff, rm, clean, compare, export),
+    *(sweep, resume, leaderboard, show, list_things, status, diff, rm, clean, compare, export),
     *(pretrain, train, finetune, evaluate),
     *(config, spaces, launch, doctor),
 )
 for verb in _VERBS:
-    app.command()(verb)
-app.command("list")(list_things)
+    app.command("list" if verb is list_things else None)(verb)
 app.add_typer(datasets, name="datasets")
 app.add_typer(bench, name="bench")
 give_examples(app)
