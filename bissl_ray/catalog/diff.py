@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.parameters import Parameter
+from bissl_ray.controls import PLAIN
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.board import find_trial
 from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
@@ -162,16 +163,26 @@ def _of_sweeps(storage: str, a: str, b: str) -> Diff:
             one, other = (best(each, each[0].sweep) for each in configurations)
             if one is not None and other is not None:
                 scores += _of_configurations(of, one, other, pair)
-                told = [{f"{of} {name}": value for name, value in _as_confirmed(c).items()} for c in (one, other)]
+                told = [_as_confirmed(of, c) for c in (one, other)]
                 facts += differences(told[0], told[1])
     asked = [{} if document is None else _asked(document) for document in documents]
     return Diff("sweeps", a, b, differences(*asked) if all(documents) else [], facts, scores, notes)
 
 
-def _as_confirmed(configuration: Configuration) -> Row:
-    """The settings of a configuration as the runs that confirm it had them, else its own; and its name."""
+def _as_confirmed(of: str, configuration: Configuration) -> Row:
+    """The settings of a configuration as the runs that confirm it had them, else its own; of a control, what it reads.
+
+    Args:
+        of: "winner" or "control", with which each name begins.
+        configuration: the one.
+    """
     row = configuration.seeds[0] if configuration.seeds else configuration.head
-    return {"trial": configuration.head["trial"], **settings_of_row(row)}
+    settings = {
+        name: value
+        for name, value in settings_of_row(row).items()
+        if of == "winner" or row["control"] not in (None, PLAIN) or name.startswith("finetune_")
+    }
+    return {f"{of} {name}": value for name, value in {"trial": configuration.head["trial"], **settings}.items()}
 
 
 def _of_configurations(of: str, a: Configuration, b: Configuration, pair: bool) -> list[Pair]:

@@ -30,7 +30,7 @@ _STYLES: Final = {
     State.HALF_REMOVED: "red",
     State.UNREADABLE: "red",
 }
-_LEAST_IMPORTANT: Final = ("of", "dataset", "age", "kind", "size", "gain", "trials")
+_LEAST_IMPORTANT: Final = ("of", "dataset", "age", "size", "kind", "gain", "trials")
 _DIGITS: Final = 6
 
 
@@ -120,7 +120,7 @@ def _told(found: Overview) -> Iterator[tuple[str, Text]]:
         at_a_time = f"{found.at_a_time} trial{'' if found.at_a_time == 1 else 's'} at a time"
         yield "time left", Text(f"about {duration(found.seconds_left)}, with {at_a_time}")
     elif found.left and thing.asked is not None and found.at_a_time is not None:
-        yield "time left", Text("not known before a trial has run")
+        yield "time left", Text("not known yet")
     if thing.score.objective is not None:
         gain = gain_words(thing.score)
         yield "score", Text(f"{score_words(thing.score)}{f', {gain} over the control' if gain else ''}")
@@ -249,7 +249,7 @@ def _differences(heading: str, found: Diff, rows: Sequence[Difference]) -> Table
 
 def _value(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return f"{len(value)} points"
+        return f"{len(value)} point{'' if len(value) == 1 else 's'}"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return setting(value, _DIGITS) or "none"
