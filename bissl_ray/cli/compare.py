@@ -23,7 +23,7 @@ def compare(
     asked: CompareOptions,
     filler: Filler,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show the plan, start nothing.")] = False,
-    format: Annotated[Format, typer.Option(help="How to write the result.")] = "table",
+    format: Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Draw it as well: FILE.svg, .png or .pdf.")] = None,
 ) -> None:
     """Compare BiSSL with plain fine-tuning from the same checkpoints, both tuned alike, over the same seeds."""

@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
+from bissl_ray.cli import completion
 from bissl_ray.errors import BadInputError
 
 
 def config(
     path: Annotated[Path | None, typer.Argument(help="File to write. [bissl-ray.toml]", metavar="[PATH]")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Show what holds for this dataset.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Show what holds for this dataset.",
+            autocompletion=completion.datasets,
+        ),
+    ] = None,
     write: Annotated[bool, typer.Option("--write", help="Write a file with every key, commented out.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
 ) -> None:

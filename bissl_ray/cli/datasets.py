@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bissl_ray.cli import completion
 from bissl_ray.cli.filling import Filler
 from bissl_ray.cli.flags import takes
 from bissl_ray.config.data_choice import USED, DataPlaces
@@ -75,7 +76,13 @@ def _presence(spec: "DatasetSpec", data_dir: Path) -> str:
 def check(
     folders: DataPlaces,
     filler: Filler,
-    name: Annotated[str, typer.Argument(help="Dataset to check.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Dataset to check.",
+            autocompletion=completion.datasets,
+        ),
+    ],
     download: Annotated[bool, typer.Option("--download", help="Fetch what is missing first, where possible.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Look at layout, labels and counts; open no image.")] = False,
 ) -> None:

@@ -43,7 +43,7 @@ def doctor(
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove what was left over, of sweeps and stages that nobody runs.")
     ] = False,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = "table",
+    format: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = "table",
 ) -> None:
     """Check the machines that a sweep would run on, and all that a storage holds.
 

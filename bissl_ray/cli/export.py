@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bissl_ray.addresses import without_secrets
+from bissl_ray.cli import completion
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import damage, end
 from bissl_ray.config.options import ExportOptions, ModelFormat
@@ -20,7 +21,10 @@ def export(
     asked: ExportOptions,
     trial: Annotated[
         str | None,
-        typer.Argument(help="Name of a trial, or a file that a stage wrote. [the winner's best confirmation run]"),
+        typer.Argument(
+            help="Name of a trial, or a file that a stage wrote. [the winner's best confirmation run]",
+            autocompletion=completion.trials,
+        ),
     ] = None,
 ) -> None:
     """Write a trained model for torchvision or timm, with a model card; or its configuration."""

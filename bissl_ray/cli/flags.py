@@ -4,12 +4,28 @@ import functools
 import inspect
 from collections.abc import Callable, Collection
 from dataclasses import fields
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
 
+from bissl_ray.cli.completion import OF_FLAGS
 from bissl_ray.cli.filling import Filler, filler_of
 from bissl_ray.config.flags import KEY, Flag
+
+_FIRST: Final = (
+    *("datasets", "dataset", "sweep", "space", "point", "from_trial", "from_sweep", "assignments"),
+    *("trials", "budget", "warm_from", "seeds", "seed", "control"),
+    *("start", "start_head", "pretrained", "pretrained_head", "pretrain", "pretrain_epochs", "allow_partial"),
+)
+_LAST: Final = (
+    *("workers", "workers_per_trial", "gpus_per_worker", "resources", "max_groups"),
+    *("data_dir", "splits_dir", "pretext_dataset", "pretext_data_dir"),
+    *("labels_per_class", "unlabelled_images", "label_draw"),
+    *("name", "storage", "address"),
+    *("dry_run", "calibrate", "only", "quick", "clean", "cost", "watch", "out", "save", "plot", "pictures"),
+    *("format", "json", "force", "yes"),
+)
+"""One order of flags for all verbs: what a verb is about, what is its own, the data, where, and how it is written."""
 
 
 def takes(options: type, leave_out: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -44,11 +60,15 @@ def takes(options: type, leave_out: Collection[str] = ()) -> Callable[[Callable[
         parameters = [inspect.Parameter("context", keyword, annotation=typer.Context)]
         parameters += [
             inspect.Parameter(
-                each.name, keyword, default=each.default, annotation=_annotated(hints[each.name], each.metadata[KEY])
+                each.name,
+                keyword,
+                default=each.default,
+                annotation=_annotated(each.name, hints[each.name], each.metadata[KEY]),
             )
             for each in flags
         ]
         parameters += [parameter.replace(kind=keyword) for parameter in own]
+        parameters.sort(key=_place)
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return command
@@ -56,9 +76,25 @@ def takes(options: type, leave_out: Collection[str] = ()) -> Callable[[Callable[
     return decorate
 
 
-def _annotated(kind: Any, flag: Flag) -> Any:
+def _place(parameter: inspect.Parameter) -> int:
+    """Where a flag stands; those of one place keep their order."""
+    name = parameter.name
+    if name in _FIRST:
+        return _FIRST.index(name) - len(_FIRST)
+    return _LAST.index(name) + 1 if name in _LAST else 0
+
+
+def _annotated(name: str, kind: Any, flag: Flag) -> Any:
     # What may be a path or a space where Python hands it over, is text on the command line.
     if str in get_args(kind):
         kind = str | None
-    given = typer.Option(*flag.names, help=flag.help, metavar=flag.metavar, min=flag.least, max=flag.most)
+    completed = OF_FLAGS.get(name)
+    given = typer.Option(
+        *flag.names,
+        help=flag.help,
+        metavar=flag.metavar,
+        min=flag.least,
+        max=flag.most,
+        autocompletion=completed,
+    )
     return Annotated[kind, given]

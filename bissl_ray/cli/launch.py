@@ -5,13 +5,18 @@ from typing import Annotated
 
 import typer
 
+from bissl_ray.cli import completion
 from bissl_ray.config.space_files import resource_dir
 from bissl_ray.errors import BadInputError, nearest
 
 
 def launch(
     name: Annotated[
-        str | None, typer.Argument(help="A recipe, printed to write into a file; without it, they are listed.")
+        str | None,
+        typer.Argument(
+            help="A recipe, printed to write into a file; without it, they are listed.",
+            autocompletion=completion.recipes,
+        ),
     ] = None,
 ) -> None:
     """List the recipes to start a Ray cluster with, or print one: bissl-ray launch slurm.sbatch > sweep.sbatch."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from bissl_ray.addresses import sayable
+from bissl_ray.cli import completion
 from bissl_ray.cli.flags import takes
 from bissl_ray.cli.streams import print_csv, print_json, print_markdown
 from bissl_ray.config.options import BoardOptions, ShowOptions
@@ -34,7 +35,7 @@ Format = Literal["table", "json", "csv", "md"]
 def leaderboard(
     asked: BoardOptions,
     watch: Annotated[bool, typer.Option("--watch", help="Redraw every two seconds until Ctrl-C.")] = False,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = "table",
+    format: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = "table",
     cost: Annotated[
         bool, typer.Option("--cost", help="Also what each sweep has cost, by step and rung. [table, json]")
     ] = False,
@@ -84,7 +85,13 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
 @takes(ShowOptions)
 def show(
     asked: ShowOptions,
-    trial: Annotated[str, typer.Argument(help="Name of the trial, as the leaderboard writes it.")],
+    trial: Annotated[
+        str,
+        typer.Argument(
+            help="Name of the trial, as the leaderboard writes it.",
+            autocompletion=completion.trials,
+        ),
+    ],
     command: Annotated[
         bool, typer.Option("--command", help="Print the command that runs it again, and nothing else.")
     ] = False,

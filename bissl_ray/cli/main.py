@@ -20,11 +20,13 @@ from bissl_ray import outputs
 from bissl_ray.addresses import sayable, without_secrets
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
+from bissl_ray.cli.catalog import clean, diff, list_things, rm, status
 from bissl_ray.cli.compare import compare
 from bissl_ray.cli.config import config
 from bissl_ray.cli.datasets import datasets
 from bissl_ray.cli.doctor import doctor
 from bissl_ray.cli.evaluate import evaluate
+from bissl_ray.cli.examples import give_examples
 from bissl_ray.cli.export import export
 from bissl_ray.cli.launch import launch
 from bissl_ray.cli.leaderboard import leaderboard, show
@@ -45,19 +47,19 @@ app = typer.Typer(
     name="bissl-ray",
     help="Find BiSSL's hyperparameters for your dataset, and say honestly whether BiSSL pays there.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 _VERBS = (
-    *(sweep, resume, leaderboard, show, compare, export),
+    *(sweep, resume, leaderboard, show, list_things, status, diff, rm, clean, compare, export),
     *(pretrain, train, finetune, evaluate),
     *(config, spaces, launch, doctor),
 )
 for verb in _VERBS:
-    app.command()(verb)
+    app.command("list" if verb is list_things else None)(verb)
 app.add_typer(datasets, name="datasets")
 app.add_typer(bench, name="bench")
+give_examples(app)
 
 
 def main() -> None:
@@ -79,7 +81,7 @@ def _run() -> int:
     if _folder_is_gone():  # where torch can't even be imported
         return _say("the current folder has been removed: change to another with cd", 2)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="bissl-ray")
     except SystemExit as end:
         # So Typer ends where a pipe is broken; it may be one of a worker's, of which something is to be said.
         if isinstance(end.__context__, BrokenPipeError):

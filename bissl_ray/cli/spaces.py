@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bissl_ray.cli import completion
 from bissl_ray.cli.streams import print_json
 from bissl_ray.errors import BadInputError
 
@@ -13,9 +14,14 @@ _Format = Literal["yaml", "json"]
 
 def spaces(
     name: Annotated[
-        str | None, typer.Argument(help="A shipped space or a file; without it, the shipped ones are listed.")
+        str | None,
+        typer.Argument(
+            help="A shipped space or a file; without it, the shipped ones are listed.", autocompletion=completion.spaces
+        ),
     ] = None,
-    format: Annotated[_Format | None, typer.Option(help="How one space is printed.", show_default="yaml")] = None,
+    format: Annotated[
+        _Format | None, typer.Option("--format", "-f", help="How one space is printed.", show_default="yaml")
+    ] = None,
 ) -> None:
     """List the search spaces, or print one with everything it inherits and where each key came from."""
     if name is not None:

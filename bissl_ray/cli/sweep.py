@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from bissl_ray.cli import completion
 from bissl_ray.cli.filling import OF_CHECKPOINT, OF_DATA, Filler
 from bissl_ray.cli.filling_data import staying
 from bissl_ray.cli.flags import takes
@@ -61,7 +62,12 @@ def resume(
     asked: ResumeOptions,
     filler: Filler,
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="The sweep's name; of several, which run together, each.")
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="The sweep's name; of several, which run together, each.",
+            autocompletion=completion.sweeps,
+        ),
     ],
 ) -> None:
     """Go on with a sweep where it was interrupted, or extend a finished one; folders: where its data are now."""

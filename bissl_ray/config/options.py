@@ -88,7 +88,7 @@ class SweepOptions(_Options, _Groups, _AtATime):
         "Earlier sweeps of the storage, or datasets that they were on, whose trials are a start: night,pets.",
         metavar="NAME,NAME",
     )
-    name: str | None = flag("Name of the sweep. [dataset and time]")
+    name: str | None = flag("Name of the sweep. [dataset and time]", "--name", "-n")
     gpus_per_worker: float | None = flag(_GPU_PART, metavar="FRACTION")
     resources: str | None = flag(_RESOURCES, metavar="JSON")
     pretrained: str | Path | None = flag(f"Self-supervised checkpoint: {_SOURCES}.", once="pretrained")
@@ -139,7 +139,9 @@ class StageOptions(_Options):
         "Workers that share the work, a GPU each where there are. [1: this process; a trial again: as many]",
         once="workers",
     )
-    name: str | None = flag("Name of the run; that of an interrupted one goes on. [dataset, verb and time]")
+    name: str | None = flag(
+        "Name of the run; that of an interrupted one goes on. [dataset, verb and time]", "--name", "-n"
+    )
     dry_run: bool = flag("Show every setting and where it came from; start nothing.", "--dry-run", default=False)
     start: str | None = flag(f"Checkpoint to start from: {_SOURCES}.", "--start", "--pretrained", once="pretrained")
     start_head: str | None = flag(
@@ -185,7 +187,7 @@ class CompareOptions(_Options):
     assignments: list[str] | None = flag(
         "Hold a setting at a value: alternations=100; again for several.", "--set", metavar="NAME=VALUE"
     )
-    name: str | None = flag("Name; a comparison of that name is gone on with. [compare and the time]")
+    name: str | None = flag("Name; a comparison of that name is gone on with. [compare and the time]", "--name", "-n")
     workers_per_trial: int | None = flag(
         "Workers that share a trial; a GPU each where there are. [1]", once="workers-per-trial"
     )
@@ -214,6 +216,46 @@ class ShowOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListOptions:
+    """Which things of a storage are listed, as asked for by `bissl-ray list`."""
+
+    dataset: str | None = flag("Only what is on this dataset.")
+    storage: str = flag("Folder or URI that holds them.", default="./runs", once="storage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions:
+    """Where the thing is that is looked at, as asked for by `bissl-ray status`."""
+
+    storage: str = flag("Folder or URI that holds it.", default="./runs", once="storage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveOptions:
+    """What is removed, as asked for by `bissl-ray rm`."""
+
+    storage: str = flag("Folder or URI that holds them.", default="./runs", once="storage")
+    yes: bool = flag("Ask nothing.", "--yes", "-y", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanOptions:
+    """What is rid of what nothing needs, as asked for by `bissl-ray clean`."""
+
+    storage: str = flag("Folder or URI to clean.", default="./runs", once="storage")
+    dry_run: bool = flag("List what would go, with sizes; remove nothing.", "--dry-run", default=False)
+    yes: bool = flag("Ask nothing.", "--yes", "-y", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffOptions:
+    """Whose trials are compared, as asked for by `bissl-ray diff`."""
+
+    sweep: str | None = flag("The sweep that the trials belong to, if several have one of that name.")
+    storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoctorOptions(DataPlaces, _Groups):
     """What is looked at, as asked for by `bissl-ray doctor`.
 
@@ -235,9 +277,9 @@ class ExportOptions:
 
     sweep: str | None = flag("The sweep, if there are several.")
     storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
-    format: ModelFormat | None = flag("Of the file. [as --out ends, else safetensors]")
+    format: ModelFormat | None = flag("Of the file. [as --out ends, else safetensors]", "--format", "-f")
     keys: Keys | None = flag("Parameter names. [torchvision; timm for timm/NAME]")
-    out: Path | None = flag("File to write; the card lies beside it, as .md. [TRIAL]")
+    out: Path | None = flag("File to write; the card lies beside it, as .md. [TRIAL]", "--out", "-o")
     head: bool = flag("Include the classification layer, if any.", "--head/--no-head", default=True)
     config: bool = flag("Write the configuration instead, as a search space in YAML.", "--config", default=False)
     force: bool = flag("Replace files that are there already.", "--force", default=False)

@@ -40,10 +40,13 @@ def count(number: int | None) -> str:
 
 
 def size(number: int | None) -> str:
-    """Write an amount of memory in three digits: 812 MiB, 1.46 GiB; nothing for None."""
+    """Write an amount of memory in three digits: 812 MiB, 1.46 GiB, 0 B; nothing for None."""
     if number is None:
         return ""
-    return f"{number / 2**30:.3g} GiB" if number >= 0.9995 * 2**30 else f"{number / 2**20:.3g} MiB"
+    for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if number >= 0.9995 * size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number} B"
 
 
 def duration(seconds: float | None) -> str:

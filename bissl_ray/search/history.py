@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bissl_ray.config.parameters import SettingValue
+from bissl_ray.config.parameters import Point, SettingValue
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import Settings
@@ -16,13 +16,16 @@ from bissl_ray.search.cost import work_of
 from bissl_ray.search.forecast import SEARCH
 from bissl_ray.search.lost import Lost, find_lost
 from bissl_ray.search.planner import Planner
-from bissl_ray.search.plans import RunKind
-from bissl_ray.search.population import Heirs, rungs_of
-from bissl_ray.search.proposals import Proposals, finetune_points
-from bissl_ray.search.records import records_from_store
+from bissl_ray.search.plans import Proposer, RunKind
+from bissl_ray.search.population import Heirs, Population, rungs_of
+from bissl_ray.search.promotion import Rungs
+from bissl_ray.search.records import Record, records_from_store
 from bissl_ray.store import to_rows
-from bissl_ray.store.reader import read_with_damage
+from bissl_ray.store.reader import Damaged, read_with_damage
 from bissl_ray.words import Kind, Phase, Status, Step
+
+if TYPE_CHECKING:  # Optuna takes a second to import, and who only looks does without
+    from bissl_ray.search.proposals import Proposals
 
 _UPPER_BUDGET: Final = ("alternations", "upper_steps", "upper_batch")
 
@@ -31,7 +34,7 @@ class Replayed(NamedTuple):
     """A sweep as it is rebuilt from the store: its planner, Optuna's study, and what of it is lost."""
 
     planner: Planner
-    proposals: Proposals
+    proposals: "Proposals"
     lost: Lost
 
 
@@ -46,21 +49,64 @@ def replay(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> R
     Raises:
         OSError: the storage refuses.
     """
+    from bissl_ray.search.proposals import Proposals, finetune_points
+
     trials, damaged = read_with_damage(storage, "trials", request.dataset, request.name, surely=True)
     reports, also = read_with_damage(storage, "reports", request.dataset, request.name, surely=True)
-    rows, told = to_rows(trials), to_rows(reports)
-    lost = find_lost(rows, told, [*damaged, *also])
+    known = _restored(request, to_rows(trials), to_rows(reports), [*damaged, *also], heirs)
+    explored = [record for record in known.records if record.step == Step.SEARCH]
+    proposals = Proposals(request.space, explored, request.warm)
+    return Replayed(known.planner(proposals, partial(finetune_points, request.space)), proposals, known.lost)
+
+
+def look(request: SweepRequest, trials: Sequence[Mapping[str, Any]], reports: Sequence[Mapping[str, Any]]) -> Planner:
+    """The planner of a sweep, to be asked how the sweep stands and what is left; nothing is to be run by it.
+
+    Args:
+        request: of the sweep.
+        trials: rows of its trials, the newest of each.
+        reports: its reports; where its trials pause at no rung (`population.rungs_of`), they may be left out.
+    """
+    return _restored(request, trials, reports).planner(_NobodyAsks(), lambda count: [{}] * count)
+
+
+class _NobodyAsks:
+    """In the place of proposals, where nothing is to be run."""
+
+    def ask(self, trial: str) -> tuple[Point, str]:
+        raise AssertionError(f"{trial} was to be proposed by who only looks")
+
+
+class _Restored(NamedTuple):
+    """What the rows of a sweep tell its planner."""
+
+    request: SweepRequest
+    records: list[Record]
+    lost: Lost
+    rungs: Rungs | Population | None
+
+    def planner(self, proposer: Proposer, points: Callable[[int], list[Point]]) -> Planner:
+        """The planner, with who proposes explore points and what gives those of fine-tuning."""
+        control = self.request.control
+        only = None if control is None else Kind.BISSL if CONTROLS[control].aligns else Kind.CONTROL
+        protocol, taken = self.request.space.protocol, self.lost.rowless
+        return Planner(protocol, proposer, points, self.records, only, self.rungs, taken)
+
+
+def _restored(
+    request: SweepRequest,
+    rows: Sequence[Mapping[str, Any]],
+    told: Sequence[Mapping[str, Any]],
+    damaged: Iterable[Damaged] = (),
+    heirs: Heirs | None = None,
+) -> _Restored:
+    lost = find_lost(rows, told, [*damaged])
     records = records_from_store(rows, told)
     rungs = rungs_of(request.space, heirs)
     if rungs is None:
         lost = dataclasses.replace(lost, anew={})
     lost.let_begin_anew(records)
-    explored = [record for record in records if record.step == Step.SEARCH]
-    proposals = Proposals(request.space, explored, request.warm)
-    only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
-    points = partial(finetune_points, request.space)
-    planner = Planner(request.space.protocol, proposals, points, records, only, rungs, lost.rowless)
-    return Replayed(planner, proposals, lost)
+    return _Restored(request, records, lost, rungs)
 
 
 def runs_again(replayed: Replayed, has_saved: Callable[[str], bool]) -> tuple[list[str], list[str]]:
@@ -81,7 +127,7 @@ def runs_again(replayed: Replayed, has_saved: Callable[[str], bool]) -> tuple[li
     return sorted(again), lost.explored if planner.exploring and explored < asked else []
 
 
-def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> tuple[Planner, Proposals]:
+def planner_of(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> tuple[Planner, "Proposals"]:
     """As `replay`, where nobody asks what is lost."""
     planner, proposals, _ = replay(request, storage, heirs)
     return planner, proposals

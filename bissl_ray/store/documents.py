@@ -20,7 +20,7 @@ from bissl_ray.config.documents import ComparisonDocument, Document, StageDocume
 from bissl_ray.config.refusal import wrong_in
 from bissl_ray.errors import BadInputError, nearest
 from bissl_ray.store.filesystem import atomic_write, listed, open_storage
-from bissl_ray.store.paths import check_name, stage_folder, sweep_names
+from bissl_ray.store.paths import REMOVED, check_name, stage_folder, sweep_names
 
 D = TypeVar("D", bound=Document)
 _PACKAGES: Final = ("bissl-ray", "torch", "torchvision", "ray", "optuna", "pyarrow", "numpy")
@@ -46,16 +46,29 @@ def write_document(storage: str | Path, name: str, document: Document) -> None:
     atomic_write(filesystem, path, text.encode())
 
 
-def read_document(storage: str | Path, name: str, kind: type[D]) -> D | None:
-    """Read a document of a kind, None where there is nothing of that name; other arguments as of `write_document`.
+def read_document(storage: str | Path, name: str, kind: type[D], half_removed: bool = False) -> D | None:
+    """Read a document of a kind, None where there is nothing of that name.
+
+    Args:
+        storage: as of `write_document`.
+        name: likewise.
+        kind: of the document.
+        half_removed: read it also where the removal of what it is about was cut off.
 
     Raises:
         BadInputError: the name can't be used; or the document is damaged, of a later release, or what it holds is not
-            what it should be: one line that names the file and what is wrong in it.
+            what it should be: one line that names the file and what is wrong in it; or what it is about is half
+            removed.
     """
     filesystem, base = open_storage(storage)
     path = f"{base}/{_path(kind, name)}"
-    if filesystem.get_file_info(path).type != FileType.File:
+    there, marked = filesystem.get_file_info([path, f"{path.rpartition('/')[0]}/{REMOVED}"])
+    if marked.type == FileType.File and not half_removed and kind is not ComparisonDocument:
+        raise BadInputError(
+            f"{path.rpartition('/')[0]} is half removed, and nothing can be done with it: finish that with "
+            f"`bissl-ray rm {name}`"
+        )
+    if there.type != FileType.File:
         return None
     otherwise = "start the sweep anew" if kind is SweepDocument else _ANOTHER_NAME
     try:

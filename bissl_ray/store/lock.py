@@ -49,6 +49,7 @@ class Claim(BaseModel):
         beat: how often it has been renewed.
         holding: whether it has gone in; False: it looks whether others want to.
         renewed_at: when, seconds since the epoch by its own clock.
+        since: when it was first written, likewise; None: not known (of releases before).
         version: of the file's shape.
     """
 
@@ -59,6 +60,7 @@ class Claim(BaseModel):
     beat: int = 0
     holding: bool = True
     renewed_at: float = Field(ge=0, le=_LATEST_S)
+    since: float | None = Field(None, ge=0, le=_LATEST_S)
     version: int = 2
 
 
@@ -72,7 +74,7 @@ class Held:
     def __init__(self, filesystem: FileSystem, path: str, what: str, on_loss: Callable[[str], None]) -> None:
         """Write the claim, and begin to renew it; arguments as of `locked`, with the claim's path."""
         self._filesystem, self._path, self._what, self._on_loss = filesystem, path, what, on_loss
-        self._beats, self._holding = 0, False
+        self._beats, self._holding, self._since = 0, False, world().now().timestamp()
         self._renewing = world().lock()
         self._over = world().event()
         self.files: Final = Holders(filesystem, _own(path), self.check)
@@ -120,6 +122,7 @@ class Held:
                 beat=self._beats,
                 holding=self._holding,
                 renewed_at=world().now().timestamp(),
+                since=self._since,
             )
             atomic_write(self._filesystem, self._path, mine.model_dump_json().encode())
 

@@ -15,6 +15,10 @@ from bissl_ray.store.filesystem import listed, open_storage
 from bissl_ray.store.schema import RowKind
 from bissl_ray.world import world
 
+REMOVED: Final = "removed.json"
+"""In the folder of a sweep or a stage: it is being removed, or was when that was cut off; nothing of it is used any
+more, and its name is not free."""
+
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 _READ_AS_DATE_OR_NULL: Final = frozenset({"epoch", "inf", "infinity", "null"})
 
@@ -68,6 +72,11 @@ def stage_folder(name: str) -> str:
 def sweep_documents(name: str) -> str:
     """Where a sweep keeps everything but its rows, relative to the storage."""
     return f"sweeps/{name}"
+
+
+def making_folder(start: str) -> str:
+    """The folder that is held by who makes some pretrained models, by the file that they are for."""
+    return f"{start.removesuffix('.pt')}.making"
 
 
 def trial_folder(sweep: str, trial: str) -> str:

@@ -18,7 +18,7 @@ from bissl_ray.preflight.requests import check_worker_count, checkpoint_choice, 
 from bissl_ray.progress import Quiet, View
 from bissl_ray.search.history import SweepOutcome, is_finished, outcome_of, planner_of
 from bissl_ray.store import check_name, check_writable
-from bissl_ray.store.documents import now, read_sweep_document
+from bissl_ray.store.documents import now, read_document, read_sweep_document
 from bissl_ray.store.paths import absolute_storage, sweep_names
 from bissl_ray.sweep.warm import warm_sources
 from bissl_ray.workers.address import chosen_address
@@ -166,12 +166,13 @@ def _new_sweep(request: SweepRequest, asked: SweepOptions) -> tuple[SweepDocumen
 
 
 def check_new(name: str, storage: str) -> None:
-    """Make sure that a storage holds no sweep of that name yet (raises BadInputError)."""
+    """Make sure that a storage holds no sweep of that name yet, nor what is left of one (raises BadInputError)."""
     if name in sweep_names(absolute_storage(storage)):
         raise BadInputError(
             f"there is a sweep {name!r} in {storage} already: go on with `bissl-ray resume {name}`, or choose another "
             "--name"
         )
+    read_document(absolute_storage(storage), name, SweepDocument)  # refuses one that is half removed
 
 
 def resume_sweep(name: str, *, view: View | None = None, **options: Any) -> SweepOutcome:

@@ -12,6 +12,7 @@ from bissl_ray.errors import BadInputError
 from bissl_ray.preflight.sweeps import fitting_models
 from bissl_ray.progress import Alive, Decoding, Event, Note, Report, SweepProgress, View
 from bissl_ray.store.lock import locked
+from bissl_ray.store.paths import making_folder
 from bissl_ray.training.files import SavedProgress, exists, remove_folder, write_tensors
 from bissl_ray.training.order import Order
 from bissl_ray.workers.interrupt import Interrupt
@@ -19,7 +20,6 @@ from bissl_ray.workers.launch import run_on_workers
 from bissl_ray.workers.place import OnCluster
 from bissl_ray.workers.shape import GroupShape
 
-_MAKING: Final = ".making"
 _LOOK_S: Final = 2.0
 _OF_THE_MAKING: Final = (
     "model",
@@ -77,7 +77,7 @@ def _alone_at(start: str, storage: str, place: OnCluster, view: View, interrupt:
     Yields:
         Whether it is to make them; False: they are there by now, or someone asks to stop.
     """
-    folder, waits = start.removesuffix(".pt") + _MAKING, False
+    folder, waits = making_folder(start), False
     while not exists(storage, start) and not interrupt():
         with ExitStack() as stack:
             try:

@@ -19,6 +19,8 @@ HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
         ["train", "--help"],
         ["compare", "--help"],
         ["leaderboard", "--storage", "."],
+        ["list", "--storage", "."],
+        ["clean", "--storage", "."],
         ["datasets"],
         ["spaces"],
     ],

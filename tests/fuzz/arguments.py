@@ -12,8 +12,8 @@ from tests.fuzz.values import ADDRESSES, NAMES, NUMBERS, WORDS, scalar
 
 _DRY = ("sweep", "compare", "pretrain", "train", "finetune", "evaluate")
 """Verbs that would start something."""
-_NOT_DRAWN = ("--calibrate", "--help")
-"""The first runs real steps."""
+_NOT_DRAWN = ("--calibrate", "--help", "--yes")
+"""The first runs real steps, the last removes."""
 _REAL = (
     *(
         "digits",

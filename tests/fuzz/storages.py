@@ -37,6 +37,9 @@ _READERS = (
         ("doctor", "--storage", "runs", "--quick"),
         ("doctor", "--only", "files", "--storage", "runs", "--clean"),
     ),
+    *(("list",), ("list", "-f", "json"), ("status", "done"), ("status", "cut", "-f", "json"), ("status", "fine")),
+    *(("status", "cmp"), ("clean", "--dry-run"), ("clean", "cut", "--dry-run", "-f", "json")),
+    *(("diff", "done", "cmp-digits-1ep"), ("diff", "done/t000", "done/t001", "-f", "json")),
     *(("show", "t000", "--sweep", "done"), ("show", "t000-s1"), ("show", "t000", "--sweep", "cut")),
     *(
         ("export", "--sweep", "done"),

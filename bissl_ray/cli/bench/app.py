@@ -37,7 +37,7 @@ def benches() -> None:
 class Figures:
     """How figures are written."""
 
-    save: Path | None = flag("Write the figures to this JSON file as well.")
+    save: Path | None = flag("Write the figures to this JSON file as well.", "--save", "-o")
     json: bool = flag("Print JSON instead of a table.", "--json", default=False)
 
     def check(self) -> None:

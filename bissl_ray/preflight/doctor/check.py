@@ -45,7 +45,7 @@ def check_storage(
     if filesystem.get_file_info(base).type == FileType.File:
         raise BadInputError(f"storage {base} is a file, a folder was expected; give another --storage")
     found = take_inventory(filesystem, base)
-    standing = stand(filesystem, base, found)
+    standing = stand(filesystem, base, found.claims)
     rows = {name: read_rows(filesystem, base, name, found.datasets[name]) for name in sorted(found.sweeps)}
     findings = [*look_at_documents(storage, base, found)]
     unread = {finding.place for finding in findings}

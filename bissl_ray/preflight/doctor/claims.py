@@ -1,12 +1,11 @@
 """Claims on the folders of a storage: who works there, and what those left behind who do no more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from pyarrow.fs import FileSystem
 
 from bissl_ray.preflight.doctor.findings import Finding, State
-from bissl_ray.preflight.doctor.inventory import Inventory
 from bissl_ray.store.lock import Standing, standing
 from bissl_ray.world import world
 
@@ -14,9 +13,9 @@ _THREADS = 32
 """A claim of another machine is watched for half a minute: all of them in the same one."""
 
 
-def stand(filesystem: FileSystem, base: str, found: Inventory) -> dict[str, dict[str, Standing]]:
-    """How every claim stands, by its path, by the folder that it is on."""
-    paths = [(folder, path) for folder, claims in found.claims.items() for path in sorted(claims)]
+def stand(filesystem: FileSystem, base: str, claims: Mapping[str, set[str]]) -> dict[str, dict[str, Standing]]:
+    """How claims stand, by their paths, by the folder that each is on, as they are given (`Inventory.claims`)."""
+    paths = [(folder, path) for folder, own in claims.items() for path in sorted(own)]
     if not paths:
         return {}
     looked = world().side_by_side(

@@ -30,7 +30,8 @@ class Inventory:
         stages: names of stages that ran by themselves.
         comparisons: names of comparisons.
         documents: of all of them.
-        models: files of tensors, and how many bytes each has.
+        sizes: every file, and how many bytes it has.
+        models: files of tensors, likewise.
         claims: by the folder that they are on, without the marks that they are void.
         aside: left over from writing, by the folder that they belong to: "sweeps/NAME", "stages/NAME", or `SHARED`.
         held: folders of holders, likewise, each with the claim that it belongs to.
@@ -42,6 +43,7 @@ class Inventory:
     stages: set[str] = field(default_factory=set)
     comparisons: set[str] = field(default_factory=set)
     documents: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
     claims: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     aside: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -71,6 +73,8 @@ def below(base: str, path: str) -> str:
 
 def _enter(found: Inventory, path: PurePosixPath, is_folder: bool, size: int) -> None:
     parts, name = path.parts, path.name
+    if not is_folder:
+        found.sizes[str(path)] = size
     if _MARKS.fullmatch(parts[0]):
         found.ray[SHARED].add(parts[0])
         return

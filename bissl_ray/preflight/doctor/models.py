@@ -7,8 +7,6 @@ from typing import Any, Final
 from bissl_ray.preflight.doctor.findings import Finding, State
 from bissl_ray.preflight.doctor.inventory import Inventory
 from bissl_ray.preflight.doctor.rows import SweepRows
-from bissl_ray.training.files import read_tensors
-from bissl_ray.training.tensors import DamagedTensorsError
 from bissl_ray.words import Status
 
 _PROGRESS: Final = {"progress.pt": ("stage", "state", "models"), "inherited.pt": ("stage", "state", "models")}
@@ -52,6 +50,9 @@ def needless(path: str, of: dict[str, SweepRows]) -> bool:
 
 
 def _wrong(storage: str, path: str) -> str | None:
+    from bissl_ray.training.files import read_tensors  # torch, which who only asks what is needless does without
+    from bissl_ray.training.tensors import DamagedTensorsError
+
     try:
         content = read_tensors(storage, path)
     except DamagedTensorsError as error:
