@@ -1,6 +1,7 @@
 """Means over seeds with their confidence intervals."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -8,6 +9,7 @@ from statistics import fmean
 from typing import Final
 
 CONFIDENCE: Final = 0.95
+_MOST_VALUES: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,26 @@ def paired_gain(
     """
     shared = sorted(treated.keys() & control.keys())
     return estimate([treated[seed] - control[seed] for seed in shared], confidence)
+
+
+def values_to_separate(differences: Sequence[float], confidence: float = CONFIDENCE) -> int | None:
+    """How many paired differences would tell their mean from zero, if mean and spread stay as they are.
+
+    Args:
+        differences: found so far, at least two.
+        confidence: as of `estimate`.
+
+    Returns:
+        The number; None where no number up to a thousand would.
+    """
+    spread = estimate(differences, confidence)
+    if spread is None or spread.half_width is None:
+        return None
+    n = len(differences)
+    deviation = spread.half_width * math.sqrt(n) / t_quantile(n - 1, confidence)
+    enough = lambda number: t_quantile(number - 1, confidence) * deviation < abs(spread.mean) * math.sqrt(number)  # noqa: E731
+    few = bisect_left(range(2, _MOST_VALUES + 1), True, key=enough) + 2
+    return few if few <= _MOST_VALUES else None
 
 
 @cache

@@ -31,6 +31,7 @@ _EXAMPLES: Final = {
     "bench driver": "bench driver --trials 1000",
     "bench hypergradient": "bench hypergradient --backbone resnet50 --batch 64",
     "bench input": "bench input --json",
+    "bench leaderboard": "bench leaderboard --rows 1000,1000000",
     "bench precision": "bench precision --json",
     "bench scaling": "bench scaling --workers 1,2",
     "bench search": "bench search --sweep random --seeds 5",

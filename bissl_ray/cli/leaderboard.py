@@ -3,7 +3,7 @@
 import shlex
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bissl_ray.leaderboard import Board
+    from bissl_ray.store.schema import Row
 
 _REDRAW_INTERVAL = 2.0  # seconds
 _WARNING: Final = "warning: "
 _AROUND_ROWS = 12  # lines of a watched board that are no rows: headings, notes, verdict
 
 
-Format = Literal["table", "json", "csv", "md"]
+Format = Literal["table", "json", "csv", "md", "svg", "html"]
 """How a board is written."""
 
 
@@ -39,23 +40,34 @@ def leaderboard(
     cost: Annotated[
         bool, typer.Option("--cost", help="Also what each sweep has cost, by step and rung. [table, json]")
     ] = False,
+    across: Annotated[
+        bool, typer.Option("--across", help="Datasets as columns: the first of each, and where their settings differ.")
+    ] = False,
 ) -> None:
     """Rank the trials of all sweeps, and say whether BiSSL beats plain fine-tuning beyond seed noise."""
-    end(show_board(asked, watch, format, cost))
+    end(show_board(asked, watch, format, cost, across))
 
 
-def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table", cost: bool = False) -> list[str]:
+def show_board(
+    asked: BoardOptions, watch: bool = False, format: Format = "table", cost: bool = False, across: bool = False
+) -> list[str]:
     """Print a board, as the verb of that name.
 
     Returns:
         What it said of the storage, for `whole` or `end`.
     """
+    from bissl_ray.cli.pictures import recorded, recorder
     from bissl_ray.cli.terminal import Terminal
-    from bissl_ray.leaderboard import as_csv, as_json, as_markdown, costs_table, read_costs, table
+    from bissl_ray.leaderboard import across_table, as_csv, as_json, as_markdown, costs_table, read_costs, table
 
     if cost and (watch or format not in ("table", "json")):
         raise BadInputError(
             f"--cost with {'--watch' if watch else f'--format {format}'}: it is written as a table or as JSON, once"
+        )
+    if across and (watch or cost or asked.columns or format in ("json", "csv", "md")):
+        raise BadInputError(
+            "--across is written as a table, as svg or as html, once and by itself: leave out --watch, --cost, "
+            "--columns and other formats"
         )
     console = Terminal()
     if watch:
@@ -68,17 +80,26 @@ def show_board(asked: BoardOptions, watch: bool = False, format: Format = "table
         typer.echo(note, err=True)
     with damage():  # which the board has named
         costs = read_costs(asked.storage, asked.dataset, asked.sweep) if cost else []
-    if format == "table":
-        console.print(table(board.rows, board.verdicts, console, asked.sort))
+    names = _names(asked)
+    if format in ("table", "svg", "html"):
+        screen = console if format == "table" else recorder()
+        drawn = (
+            across_table(board.rows, board.verdicts)
+            if across
+            else table(board.rows, board.verdicts, screen, asked.sort, names)
+        )
+        screen.print(drawn)
+        if format != "table":
+            typer.echo(recorded(screen, format, f"bissl-ray leaderboard · {sayable(asked.storage)}"))
         for each in costs:
             console.print()
             console.print(costs_table(each, console))
     elif format == "json":
-        print_json(as_json(board.rows, board.verdicts, **({"costs": costs} if cost else {})))
+        print_json(as_json(_only(board.rows, names), board.verdicts, **({"costs": costs} if cost else {})))
     elif format == "csv":
-        print_csv(as_csv(board.rows))
+        print_csv(as_csv(_only(board.rows, names)))
     else:
-        print_markdown(as_markdown(board.rows, board.verdicts))
+        print_markdown(as_markdown(board.rows, board.verdicts, names))
     return notes
 
 
@@ -187,7 +208,9 @@ def _read(asked: BoardOptions) -> "tuple[Board, list[str]]":
 
     where, storage = asked.where, asked.storage
     with damage() as notes:
-        board = read_board(storage, asked.dataset, asked.sweep, where, asked.sort, asked.top)
+        board = read_board(
+            storage, asked.dataset, asked.sweep, where, asked.sort, asked.top, _names(asked) or (), asked.pareto
+        )
     if board.empty:
         if not is_there(storage):
             raise BadInputError(
@@ -205,6 +228,20 @@ def _read(asked: BoardOptions) -> "tuple[Board, list[str]]":
     return board, notes
 
 
+def _names(asked: BoardOptions) -> list[str] | None:
+    """The columns that were asked for; None: those that say something."""
+    if asked.columns is None:
+        return None
+    names = [name.strip() for name in asked.columns.split(",")]
+    if not all(names):
+        raise BadInputError(f"--columns {asked.columns!r}: expected names with commas between them, such as trial,gain")
+    return list(dict.fromkeys(names))
+
+
+def _only(rows: "Sequence[Row]", names: "Sequence[str] | None") -> "list[Row]":
+    return [{name: row[name] for name in names} for row in rows] if names else list(rows)
+
+
 def _watch(console: "Console", asked: BoardOptions) -> None:
     """Redraw until Ctrl-C, which is how a watch ends: nothing is interrupted by it."""
     from rich.console import Group
@@ -218,7 +255,8 @@ def _watch(console: "Console", asked: BoardOptions) -> None:
             while True:
                 board, notes = _read(asked)
                 warned = [Text(note, style="yellow") for note in notes]
-                live.update(Group(table(board.rows, board.verdicts, console, asked.sort), *warned), refresh=True)
+                drawn = table(board.rows, board.verdicts, console, asked.sort, _names(asked))
+                live.update(Group(drawn, *warned), refresh=True)
                 time.sleep(_REDRAW_INTERVAL)
     except KeyboardInterrupt:
         return

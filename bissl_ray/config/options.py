@@ -205,6 +205,14 @@ class BoardOptions:
     top: int = flag("At most this many rows per dataset.", default=20, least=1, once="top")
     sort: str | None = flag("Order by this column; with a minus in front from large to small.")
     where: str | None = flag("Only such rows: \"param_upper_lr > 0.01 and status = 'complete'\".")
+    pareto: bool = flag(
+        "Only configurations that no other of the dataset beats in both score and time, confirmed and explored apart.",
+        "--pareto",
+        default=False,
+    )
+    columns: str | None = flag(
+        "These columns, in this order: trial,objective,gain,param_upper_lr.", metavar="NAME,NAME"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Who won, by how much, at what cost: ranking, verdict and rendering over the store."""
 
+from bissl_ray.leaderboard.across import across_table
 from bissl_ray.leaderboard.board import Board, find_trial, outcomes, read_board
 from bissl_ray.leaderboard.costs import Costs, read_costs
 from bissl_ray.leaderboard.costs_table import costs_table
@@ -18,6 +19,7 @@ __all__ = [
     "Estimate",
     "LiveBoard",
     "Verdict",
+    "across_table",
     "as_csv",
     "as_json",
     "as_markdown",

@@ -51,6 +51,8 @@ def read_board(
     where: str | None = None,
     sort: str | None = None,
     top: int | None = None,
+    columns: Sequence[str] = (),
+    pareto: bool = False,
 ) -> Board:
     """Read, rank, filter, sort and cut.
 
@@ -61,23 +63,29 @@ def read_board(
         where: keep the rows that satisfy this expression; ranks are those among all.
         sort: order within each dataset, by this column; a minus in front reverses.
         top: rows per dataset at most.
+        columns: names that will be looked for in the rows, refused where no row has them.
+        pareto: keep the configurations that no other of the dataset and of the same standing beats in both score and
+            total seconds.
 
     Raises:
         BadInputError: an unknown dataset, sweep or column, or an expression that can't be read.
     """
     asked = None if where is None else Where(where)
     named = (set() if asked is None else asked.columns) | (set() if sort is None else {sort.removeprefix("-")})
+    if pareto:
+        named |= {"objective", "total_seconds", "standing"}
     if dataset is not None or sweep is not None:
         _check_place(storage, dataset, sweep)
-    columns = {*READ, *trial_columns(named)}
-    found = read_sweeps(storage, columns, lambda rows: in_columns(rows, named), dataset, sweep)
+    of_trials = {*READ, *trial_columns(named)}
+    found = read_sweeps(storage, of_trials, lambda rows: in_columns(rows, named), dataset, sweep)
     if found:
-        _check_columns(storage, found, [] if asked is None else asked.columns, sort)
+        wanted = {"--sort": [sort.removeprefix("-")] if sort else [], "--columns": columns}
+        _check_columns(storage, found, wanted | {"--where": [] if asked is None else sorted(asked.columns)})
     judged = {each.place: judge(each.with_best(), each.place) for each in found}
     noted: dict[tuple[str, str], Verdict] = {}
     if "on_front" in named:
         noted = {each.place: with_notes(judged[each.place], each.told, each.explored, storage) for each in found}
-    chosen = choose(found, named, asked, sort, top, {place: verdict.front for place, verdict in noted.items()})
+    chosen = choose(found, named, asked, sort, pareto, top, {place: verdict.front for place, verdict in noted.items()})
     whole = _whole(storage, chosen, judged)
     for each in found:
         if (read := whole.get(each.place)) is not None:
@@ -136,12 +144,9 @@ def _check_place(storage: str | Path, dataset: str | None, sweep: str | None) ->
             places = [place for place in places if place[number] == wanted]
 
 
-def _check_columns(
-    storage: str | Path, found: Sequence[SweepColumns], where: Collection[str], sort: str | None
-) -> None:
+def _check_columns(storage: str | Path, found: Sequence[SweepColumns], asked: Mapping[str, Sequence[str]]) -> None:
     """Refuse a column that the board doesn't have."""
-    asked = [("--sort", sort.removeprefix("-"))] if sort is not None else []
-    for option, name in asked + [("--where", name) for name in sorted(where)]:
+    for option, name in [(option, name) for option, names in asked.items() for name in names]:
         if name in BOARD_COLUMNS or name in FROM_TRIAL:
             continue
         if name.startswith(PARAMETER_PREFIX) and any(name in each.settings for each in found):

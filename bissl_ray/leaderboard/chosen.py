@@ -1,5 +1,6 @@
 """Which configurations of a storage a board shows, and in which order: ranked, filtered, sorted and cut in columns."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ from bissl_ray.leaderboard.query import Where, sorted_places, without_nan
 from bissl_ray.leaderboard.ranking import row_of
 from bissl_ray.store.arrays import array_of, integers, literal, missing, repeated
 from bissl_ray.store.tables import united
-from bissl_ray.winner import place
+from bissl_ray.winner import on_front, place
 from bissl_ray.words import Kind
 
 _BY_PLACE: Final = (
@@ -53,6 +54,7 @@ def choose(
     named: Collection[str],
     where: Where | None,
     sort: str | None,
+    pareto: bool,
     top: int | None,
     fronts: Mapping[tuple[str, str], Collection[str]],
 ) -> list[Shown]:
@@ -63,6 +65,7 @@ def choose(
         named: columns of the board that these look at.
         where: keep the configurations that satisfy it; ranks are those among all.
         sort: order within each dataset, by this column; a minus in front reverses.
+        pareto: keep those that no other of the dataset and of the same standing beats in both score and total seconds.
         top: configurations of BiSSL per dataset at most.
         fronts: trials on the front of each sweep that has one.
 
@@ -70,7 +73,7 @@ def choose(
         BadInputError: the filter compares a column with a value of another type.
     """
     # A filter or another order may reach any of them.
-    most = top if where is None and sort is None else None
+    most = top if where is None and sort is None and not pareto else None
     datasets = [list(own) for _, own in groupby(sweeps, key=lambda sweep: sweep.place[0])]
     tables = []
     for own in datasets:
@@ -84,6 +87,8 @@ def choose(
         every = united(tables, _TYPES)  # what a column holds is what it holds in any dataset
         expression, none = where.over(every.schema), every.slice(0, 0)
         tables = [united([none, table], _TYPES).filter(expression) for table in tables]
+    if pareto:
+        tables = [_on_front(table) for table in tables]
     shown = []
     for own, table in zip(datasets, tables, strict=True):
         first = _first(table if sort is None else table.take(integers(sorted_places(table, sort))), top)
@@ -153,6 +158,21 @@ def _ranked(table: pa.Table) -> pa.Table:
     takes = np.from_dlpack(ordered["_takes_rank"].combine_chunks())
     ranks = pc.if_else(ordered["_takes_rank"].cast(pa.bool_()), integers(np.cumsum(takes)), missing(pa.int64()))
     return ordered.set_column(ordered.column_names.index("rank"), "rank", ranks)
+
+
+def _on_front(table: pa.Table) -> pa.Table:
+    """The configurations of a dataset that no other of the same standing beats in both, and its controls."""
+    columns = (table[name].to_pylist() for name in ("kind", "standing", "objective", "total_seconds"))
+    kept, told = set(), defaultdict(list)
+    for number, (kind, standing, score, seconds) in enumerate(zip(*columns, strict=True)):
+        if kind == Kind.CONTROL:
+            kept.add(number)
+        elif score is not None and seconds is not None:
+            told[standing].append((number, score, seconds))
+    for members in told.values():
+        flags = on_front([(score, seconds) for _, score, seconds in members])
+        kept |= {number for (number, _, _), is_on in zip(members, flags, strict=True) if is_on}
+    return table.take(integers(sorted(kept)))
 
 
 def _first(table: pa.Table, top: int | None) -> pa.Table:

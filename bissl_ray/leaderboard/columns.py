@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bissl_ray.controls import CONTROLS, PLAIN
-from bissl_ray.leaderboard.marks import FRONT_MARK, IDENTITY_MARK, UNSOLVED_MARK
+from bissl_ray.leaderboard.marks import FRONT_MARK, IDENTITY_MARK, TIE_MARK, UNSOLVED_MARK
 from bissl_ray.leaderboard.numbers import duration, relative, setting, size
 from bissl_ray.metrics import Metric, of_objective
 from bissl_ray.store.schema import Row
@@ -36,14 +36,15 @@ class Column:
 
 
 _BEFORE: Final = (
-    Column("#", 100, lambda row: "" if row["rank"] is None else str(row["rank"])),
-    Column("trial", 99, lambda row: _marked(row), number=False),
-    Column("sweep", 60, lambda row: row["sweep"], number=False),
+    Column("#", 100, lambda row: "" if row["rank"] is None else str(row["rank"]), key="rank"),
+    Column("trial", 99, lambda row: _marked(row), number=False, key="trial"),
+    Column("sweep", 60, lambda row: row["sweep"], number=False, key="sweep"),
     Column("labels", 88, lambda row: _labels(row), key="labels_per_class"),
-    Column("status", 90, lambda row: describe_status(row), number=False),
+    Column("status", 90, lambda row: describe_status(row), number=False, key="status"),
     Column("score %", 98, lambda row: _metric(row).score(row["objective"], unit=""), key="objective"),
     Column("±", 80, lambda row: _half_width(row, "objective")),
     Column("seeds", 50, lambda row: str(row["seeds"]) if row["seeds"] else "", key="seeds"),
+    Column("seeds to tell", 46, lambda row: setting(row["seeds_to_tell"]), key="seeds_to_tell"),
     Column("gain", 85, lambda row: _metric(row).gain(row["gain"]), key="gain"),
     Column("± gain", 70, lambda row: _half_width(row, "gain")),
     Column("test %", 84, lambda row: _metric(row).score(row["test_metric"], unit=""), key="test_metric"),
@@ -64,7 +65,7 @@ _AFTER: Final = (
         key="total_gpu_seconds",
     ),
     Column("memory", 16, lambda row: size(row["peak_memory"]), key="peak_memory"),
-    Column("proposed by", 15, lambda row: row["origin"] or "", number=False),
+    Column("proposed by", 15, lambda row: row["origin"] or "", number=False, key="origin"),
 )
 
 
@@ -81,7 +82,12 @@ def _labels(row: Row) -> str:
 
 
 def _marked(row: Row) -> str:
-    marks = {FRONT_MARK: row["on_front"], IDENTITY_MARK: row["acts_as_identity"], UNSOLVED_MARK: row["unsolved"]}
+    marks = {
+        FRONT_MARK: row["on_front"],
+        TIE_MARK: row["tied"],
+        IDENTITY_MARK: row["acts_as_identity"],
+        UNSOLVED_MARK: row["unsolved"],
+    }
     return " ".join([str(row["trial"]), *(mark for mark, holds in marks.items() if holds)])
 
 
@@ -108,6 +114,30 @@ def columns(rows: Sequence[Row], sort: str | None = None) -> list[Column]:
         if column.priority >= 90
         or (any(column.cell(row) for row in rows) and not (column.header == "sweep" and one_sweep))
     ]
+
+
+def columns_by_name(rows: Sequence[Row], names: Sequence[str]) -> list[Column]:
+    """The columns of these names, in their order.
+
+    Args:
+        rows: of the board.
+        names: of a row's values, as --sort and --where know them.
+    """
+    of_key = {column.key: column for column in (*_BEFORE, *_AFTER) if column.key}
+    settings = {PARAMETER_PREFIX + name for name in parameter_names(rows)}
+    return [
+        replace(of_key[name], priority=_SORTED_BY)
+        if name in of_key
+        else Column(
+            name.removeprefix(PARAMETER_PREFIX), _SORTED_BY, _reading(name) if name in settings else _written(name)
+        )
+        for name in names
+    ]
+
+
+def _written(key: str) -> Callable[[Row], str]:
+    """Write a value of the row as it is."""
+    return lambda row: setting(row[key]) if isinstance(row[key], int | float | str | None) else f"{row[key]:%F %H:%M}"
 
 
 def parameter_names(rows: Sequence[Row]) -> list[str]:

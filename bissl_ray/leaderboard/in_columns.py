@@ -117,8 +117,9 @@ def board_columns(plain: pa.Table, board: Collection[str]) -> pa.Table:
             columns[name] = make(plain)
     if "explore_objective" in board:
         columns["explore_objective"] = score
-    for name in _ONLY_TOLD & {*board}:
-        columns[name] = pa.nulls(len(plain), pa.float64())
+    for name in board:
+        if (type_ := _ONLY_TOLD.get(name)) is not None:
+            columns[name] = pa.nulls(len(plain), type_)
     return pa.table(columns)
 
 
@@ -155,9 +156,10 @@ _MADE: Final[Mapping[str, Callable[[pa.Table], pa.ChunkedArray]]] = {
     "total_seconds": lambda plain: finite_column(plain["seconds"]),
     "total_gpu_seconds": lambda plain: finite_column(plain["gpu_seconds"]),
 }
-_ONLY_TOLD: Final = frozenset(
-    f"{name}{end}" for name in ("objective", "gain", "test_metric") for end in ("", "_low", "_high")
-) - {"objective"}
+_ONLY_TOLD: Final = {
+    **{f"{name}{end}": pa.float64() for name in ("objective", "gain", "test_metric") for end in ("_low", "_high")},
+    **{"gain": pa.float64(), "test_metric": pa.float64(), "tied": pa.bool_(), "seeds_to_tell": pa.int64()},
+}
 """Columns of the board in which only a configuration that is confirmed has anything."""
 
 

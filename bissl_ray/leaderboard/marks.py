@@ -25,6 +25,12 @@ UNSOLVED_NOTE: Final = (
 FRONT_MARK: Final = "◆"
 FRONT_NOTE: Final = f"{FRONT_MARK} on the front: no other explored trial has as high a score in as little time"
 
+TIE_MARK: Final = "≈"
+TIE_NOTE: Final = (
+    f"{TIE_MARK} its seeds don't tell it from the best of its sweep; 'seeds to tell': about so many would, if mean and "
+    "spread stay as they are"
+)
+
 _MOST_REASONS: Final = 3
 _MOST_NAMES: Final = 6
 _RANK_ALONE: Final = "ASHA"
@@ -70,7 +76,7 @@ def describe_change(trial: Row) -> str:
 
 def marks_explained(rows: Sequence[Row]) -> list[str]:
     """What the marks of these rows mean; nothing where there are none."""
-    notes = {"on_front": FRONT_NOTE, "acts_as_identity": IDENTITY_NOTE, "unsolved": UNSOLVED_NOTE}
+    notes = {"on_front": FRONT_NOTE, "tied": TIE_NOTE, "acts_as_identity": IDENTITY_NOTE, "unsolved": UNSOLVED_NOTE}
     return [note for mark, note in notes.items() if any(row[mark] for row in rows)]
 
 

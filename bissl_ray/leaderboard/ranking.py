@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from statistics import fmean
 from typing import Final
 
-from bissl_ray.leaderboard.configurations import Configuration, best_control, finite, gather
+from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
 from bissl_ray.leaderboard.marks import acts_as_identity, largest_change, unsolved
-from bissl_ray.statistics import estimate, paired_gain, with_ends
+from bissl_ray.statistics import estimate, paired_gain, values_to_separate, with_ends
 from bissl_ray.store.schema import ALIGNMENT_COLUMNS, Row
 from bissl_ray.winner import place
 from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing, Status, Step
@@ -14,7 +14,17 @@ from bissl_ray.words import PARAMETER_PREFIX, Kind, Standing, Status, Step
 BOARD_COLUMNS: Final = (
     *("rank", "dataset", "sweep", "trial", "kind", "control", "standing"),
     *("objective", "objective_low", "objective_high", "objective_name", "seeds"),
-    *("gain", "gain_low", "gain_high", "gain_seeds", "test_metric", "test_metric_low", "test_metric_high"),
+    *(
+        "gain",
+        "gain_low",
+        "gain_high",
+        "tied",
+        "seeds_to_tell",
+        "gain_seeds",
+        "test_metric",
+        "test_metric_low",
+        "test_metric_high",
+    ),
     *("explore_objective", "implicit_change", "acts_as_identity", "on_front", "unsolved", "moved"),
     *("total_seconds", "total_gpu_seconds"),
 )
@@ -59,11 +69,12 @@ def rank(trials: Iterable[Row]) -> list[Row]:
     Returns:
         Rows with the same keys each: rank (None for the control and for trials without a score), dataset,
         sweep, trial, kind, control (what BiSSL is compared with), standing, objective (the one it is ranked
-        by) with the ends of its 95% interval, seeds, the paired gain over the control likewise, the test
-        metric likewise, explore_objective, the trial's own columns, implicit_change (the largest of all its
-        runs) and whether it acts as identity by that, whether its solves were in vain (both None for the control and
-        while it runs), moved (the mean over the runs that confirm it, else its own), the total cost of all its runs in
-        seconds, and every param_ column.
+        by) with the ends of its 95% interval, seeds, the paired gain over the control likewise, whether its seeds
+        don't tell it from the best of its sweep (None for that one, the control and what is not confirmed) and how
+        many would, the test metric likewise, explore_objective, the trial's own columns, implicit_change (the largest
+        of all its runs) and whether it acts as identity by that, whether its solves were in vain (both None for the
+        control and while it runs), moved (the mean over the runs that confirm it, else its own), the total cost of
+        all its runs in seconds, and every param_ column.
     """
     configurations = gather(trials)
     controls = {sweep: best_control(configurations, sweep) for sweep in {c.sweep for c in configurations}}
@@ -85,7 +96,7 @@ def row_of(configuration: Configuration, control: Configuration | None, everyone
     Args:
         configuration: with all its runs.
         control: of its sweep; None: there is none yet.
-        everyone: at least all of its sweep's control.
+        everyone: at least its sweep's best, and all of its control.
     """
     dataset, sweep = configuration.sweep
     head, confirmed = configuration.head, configuration.confirmed
@@ -110,6 +121,7 @@ def row_of(configuration: Configuration, control: Configuration | None, everyone
         "objective_name": configuration.objective_name,
         "seeds": 0 if confirmed is None else confirmed.n,
         **with_ends("gain", gain),
+        **_tie(configuration, everyone),
         "gain_seeds": 0 if gain is None else gain.n,
         **with_ends("test_metric", estimate(list(configuration.test_scores.values()))),
         "explore_objective": configuration.explored if head["step"] == Step.SEARCH else None,
@@ -123,6 +135,19 @@ def row_of(configuration: Configuration, control: Configuration | None, everyone
         "total_gpu_seconds": _total(runs, "gpu_seconds"),
         **_parameters(configuration),
     }
+
+
+def _tie(configuration: Configuration, everyone: Iterable[Configuration]) -> Row:
+    """Whether its seeds don't tell a confirmed configuration from the best of its sweep, and how many would."""
+    scores = configuration.scores
+    best = best_bissl(everyone, configuration.sweep) if scores and configuration.kind == Kind.BISSL else None
+    if best is None or best.head["trial"] == configuration.head["trial"]:
+        return {"tied": None, "seeds_to_tell": None}
+    shared = sorted(best.scores.keys() & scores.keys())
+    differences = [best.scores[seed] - scores[seed] for seed in shared]
+    apart = estimate(differences)
+    tied = apart is None or apart.low is None or apart.low <= 0
+    return {"tied": tied, "seeds_to_tell": values_to_separate(differences) if tied else None}
 
 
 def _parameters(configuration: Configuration) -> Row:

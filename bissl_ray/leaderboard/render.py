@@ -16,7 +16,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bissl_ray.leaderboard.columns import Column, columns
+from bissl_ray.leaderboard.columns import Column, columns, columns_by_name
 from bissl_ray.leaderboard.marks import ended_early, marks_explained
 from bissl_ray.leaderboard.verdict import Verdict
 from bissl_ray.leaderboard.verdict_sentences import Outcome
@@ -52,7 +52,11 @@ class Line(NamedTuple):
 
 
 def table(
-    rows: Sequence[Row], verdicts: Sequence[Verdict], console: Console, sort: str | None = None
+    rows: Sequence[Row],
+    verdicts: Sequence[Verdict],
+    console: Console,
+    sort: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> RenderableType:
     """Lay out the board for a console: a table per dataset that fits its width, notes, then the verdicts.
 
@@ -63,11 +67,18 @@ def table(
         verdicts: of the sweeps to speak of.
         console: where it will be printed; gives the width.
         sort: the column that they are ordered by, which is not left out; None: by rank.
+        names: of the columns to show, which are all of them, whatever the width; None: those that say something.
     """
     parts: list[RenderableType] = []
     for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
         members = list(group)
-        parts.append(fitting_table(_title(dataset, rows), board_lines(members), columns(members, sort), console))
+        title, lines = _title(dataset, rows), board_lines(members)
+        if names is None:
+            parts.append(fitting_table(title, lines, columns(members, sort), console))
+        else:
+            chosen = columns_by_name(members, names)
+            cells = [[column.cell(row) for row in members] for column in chosen]
+            parts.append(_lay_out(title, lines, chosen, cells))
     notes = [*marks_explained(rows), *ended_early(rows)]
     parts.extend(Text(line, style="dim") for line in [*notes, *([""] if notes else [])])
     parts.extend(Text(verdict.in_words, style=VERDICT_STYLES[verdict.outcome]) for verdict in verdicts)
@@ -132,12 +143,12 @@ def as_csv(rows: Sequence[Row]) -> str:
     return sink.getvalue().rstrip("\n")
 
 
-def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
+def as_markdown(rows: Sequence[Row], verdicts: Sequence[Verdict], names: Sequence[str] | None = None) -> str:
     """Write the columns of the table, all of them, as Markdown, with the notes and the verdicts below."""
     parts = []
     for dataset, group in groupby(rows, key=lambda row: row["dataset"]):
         members = list(group)
-        chosen = columns(members)
+        chosen = columns(members) if names is None else columns_by_name(members, names)
         parts.append(f"### {_title(dataset, rows)}\n\n{markdown_table(members, chosen)}")
     parts.extend([*marks_explained(rows), *ended_early(rows), *(verdict.in_words for verdict in verdicts)])
     parts.extend(_notes(verdicts))
