@@ -1,19 +1,19 @@
 """What two trials, or two sweeps, differ in: settings, and scores paired by seed where both have the seeds."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from bissl_ray.catalog.pairs import Difference, Pair, differences, scores_of
 from bissl_ray.config.columns import settings_of_row
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.parameters import Parameter
 from bissl_ray.controls import PLAIN
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.board import find_trial
-from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, finite, gather
-from bissl_ray.statistics import Estimate, estimate, paired_gain
+from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, gather
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
 from bissl_ray.store.paths import sweep_names
@@ -25,44 +25,6 @@ _FACTS: Final = (
 )
 """What else of a trial is shown where it differs."""
 _OF_SWEEP: Final = ("dataset", "data", "pretrained", "workers_per_trial", "gpus_per_worker", "resources", "control")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Something that is not alike.
-
-    Attributes:
-        name: of the setting or the fact.
-        a: of the first.
-        b: of the second; None, as of the first, where it has none.
-    """
-
-    name: str
-    a: Any
-    b: Any
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A score of both.
-
-    Attributes:
-        of: what is scored, in words: "explored", "confirmed", "winner", "control".
-        split: it is of.
-        a: of the first; a mean over seeds where it is confirmed.
-        b: of the second.
-        gain: b - a, over the seeds that both have; of single runs their difference; None where it would say nothing.
-        seeds: score of each seed that both have, the first's and the second's.
-        objective_name: what the score is called.
-    """
-
-    of: str
-    split: Literal["validation", "test"]
-    a: Estimate | None
-    b: Estimate | None
-    gain: Estimate | None
-    seeds: Mapping[int, tuple[float, float]] = field(default_factory=dict)
-    objective_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +88,7 @@ def _of_trials(storage: str, found: Sequence[tuple[Row, list[Row]]]) -> Diff:
     documents = [_document(storage, row["sweep"]) for row in (a, b)]
     notes = _unlike(documents, (a["dataset"], b["dataset"]))
     one, other = (gather([row, *children])[0] for row, children in found)
-    scores = [] if a["dataset"] != b["dataset"] else _of_configurations("", one, other, pair=not notes)
+    scores = [] if a["dataset"] != b["dataset"] else scores_of("", one, other, pair=not notes)
     if not notes and one.scores and other.scores and not one.scores.keys() & other.scores.keys():
         notes = ["they have no seed in common: seeds are not paired"]
     return Diff(
@@ -162,7 +124,7 @@ def _of_sweeps(storage: str, a: str, b: str) -> Diff:
         for of, best in (("winner", best_bissl), ("control", best_control)):
             one, other = (best(each, each[0].sweep) for each in configurations)
             if one is not None and other is not None:
-                scores += _of_configurations(of, one, other, pair)
+                scores += scores_of(of, one, other, pair)
                 told = [_as_confirmed(of, c) for c in (one, other)]
                 facts += differences(told[0], told[1])
     asked = [{} if document is None else _asked(document) for document in documents]
@@ -183,40 +145,6 @@ def _as_confirmed(of: str, configuration: Configuration) -> Row:
         if of == "winner" or row["control"] not in (None, PLAIN) or name.startswith("finetune_")
     }
     return {f"{of} {name}": value for name, value in {"trial": configuration.head["trial"], **settings}.items()}
-
-
-def _of_configurations(of: str, a: Configuration, b: Configuration, pair: bool) -> list[Pair]:
-    """Scores of both on each split that both have; single runs by themselves."""
-    name = a.objective_name or b.objective_name
-    alike = None in (a.objective_name, b.objective_name) or a.objective_name == b.objective_name
-    found = []
-    if (
-        not of
-        and (a.explored is not None or b.explored is not None)
-        and not (a.seeds and b.seeds and a.head in a.seeds)
-    ):
-        one, other = a.explored, b.explored
-        gain = other - one if pair and alike and one is not None and other is not None else None
-        found.append(Pair("by itself", "validation", _single(one), _single(other), _single(gain), {}, name))
-    for split, ours, theirs in (("validation", a.scores, b.scores), ("test", a.test_scores, b.test_scores)):
-        if ours or theirs:
-            shared = sorted(ours.keys() & theirs.keys()) if pair and alike else []
-            found.append(
-                Pair(
-                    of or "over seeds",
-                    "test" if split == "test" else "validation",
-                    estimate(list(ours.values())),
-                    estimate(list(theirs.values())),
-                    paired_gain(theirs, ours) if shared else None,
-                    {seed: (ours[seed], theirs[seed]) for seed in shared},
-                    name,
-                )
-            )
-    return found
-
-
-def _single(value: float | None) -> Estimate | None:
-    return None if value is None or finite(value) is None else Estimate(value, None, None, 1)
 
 
 def _document(storage: str, sweep: str) -> SweepDocument | None:
@@ -264,9 +192,3 @@ def _asked(document: SweepDocument) -> dict[str, Any]:
 
 def _searched(parameter: Parameter) -> str:
     return f"searched, {parameter.span}{', log' if getattr(parameter, 'log', False) else ''}"
-
-
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
-    """What is not alike in two mappings, in the order of the first, then of the second."""
-    names = dict.fromkeys([*a, *b])
-    return [Difference(name, a.get(name), b.get(name)) for name in names if a.get(name) != b.get(name)]

@@ -1,4 +1,4 @@
-"""`bissl-ray list`, `status`, `rm`, `clean` and `diff`: what a storage holds, as things with names."""
+"""`bissl-ray list`, `status` and `diff`: what a storage holds, as things with names."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from bissl_ray.cli.flags import takes
 from bissl_ray.cli.leaderboard import damage, end
 from bissl_ray.cli.streams import print_json
 from bissl_ray.cli.sweep import storage_flag
-from bissl_ray.config.options import CleanOptions, DiffOptions, ListOptions, RemoveOptions, StatusOptions
+from bissl_ray.config.options import DiffOptions, ListOptions, StatusOptions
 from bissl_ray.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def list_things(asked: ListOptions, format: Written = "table") -> None:
     from bissl_ray.catalog.things import read_things
     from bissl_ray.cli.catalog_view import things_table
 
-    stock = _stock(asked.storage)
+    stock = stock_of(asked.storage)
     with damage() as notes:
         things = read_things(stock)
     _say(notes)
@@ -39,7 +39,7 @@ def list_things(asked: ListOptions, format: Written = "table") -> None:
             raise BadInputError(f"nothing in {asked.storage} is on dataset {asked.dataset!r}: {_few(datasets)}")
         things = [thing for thing in things if asked.dataset in (thing.dataset or "").split(", ")]
     if format == "json":
-        _print_json({"storage": asked.storage, "things": [asdict(thing) for thing in things]})
+        print_document({"storage": asked.storage, "things": [asdict(thing) for thing in things]})
     elif things:
         _print(*things_table(things))
     else:
@@ -65,97 +65,17 @@ def status(
     from bissl_ray.catalog.status import read_status
     from bissl_ray.cli.catalog_view import overview
 
-    stock = _stock(asked.storage)
+    stock = stock_of(asked.storage)
     with damage() as notes:
         found = read_status(stock, name, storage_flag(asked.storage))
     _say(notes)
     if format == "json":
-        _print_json({"storage": asked.storage, **asdict(found)})
+        print_document({"storage": asked.storage, **asdict(found)})
     else:
         _print(overview(found))
         if found.next is not None:
             typer.echo(f"\nNext: {sayable(found.next)}")
     end(notes)
-
-
-@takes(RemoveOptions)
-def rm(
-    asked: RemoveOptions,
-    names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME...", help="Of sweeps, stages, comparisons.", autocompletion=completion.things),
-    ],
-    format: Written = "table",
-) -> None:
-    """Remove sweeps, stages and comparisons for good: rows, checkpoints, documents; those of a comparison's sweeps too.
-
-    Pretrained models that another sweep starts from stay. A removal that was cut off is finished by the same command.
-    """
-    from bissl_ray.catalog.remove import check_removable, plan_removal, remove_all
-    from bissl_ray.cli.catalog_view import removal_lines, removal_table
-
-    stock = _stock(asked.storage)
-    plans = plan_removal(stock, names)
-    check_removable(stock, plans)
-    if not asked.yes:
-        _ask([removal_table(plans)], "Remove for good?", "rm removes for good", format)
-    plans = remove_all(stock, plans)
-    if format == "json":
-        removed = [
-            {**plan.ref._asdict(), "files": len(plan.files), "bytes": plan.bytes, "notes": plan.notes} for plan in plans
-        ]
-        _print_json({"storage": asked.storage, "removed": removed, "bytes": sum(plan.bytes for plan in plans)})
-    else:
-        for line in removal_lines(plans):
-            typer.echo(sayable(line))
-
-
-@takes(CleanOptions)
-def clean(
-    asked: CleanOptions,
-    name: Annotated[
-        str | None,
-        typer.Argument(help="One sweep, stage or comparison. [all]", autocompletion=completion.things),
-    ] = None,
-    format: Written = "table",
-) -> None:
-    """Remove checkpoints that nothing needs: of trials that are neither the winner's nor among the best, and leftovers.
-
-    What resuming, extending, the test split, export and running a trial again need stays, as do all results.
-    """
-    from bissl_ray.catalog.clean import clean as carry_out
-    from bissl_ray.catalog.clean import plan_cleaning
-    from bissl_ray.cli.catalog_view import cleaned_line, needless_lines, needless_table
-
-    stock = _stock(asked.storage)
-    plan = plan_cleaning(stock, name)
-    for line in plan.kept:
-        typer.echo(sayable(f"left as it is: {line}"), err=True)
-    going = plan.files
-    if going and not asked.dry_run and not asked.yes:
-        _ask([needless_table(plan)], "Remove these for good?", "clean removes for good", format)
-    gone = [] if asked.dry_run or not going else carry_out(stock, plan)
-    if format == "json":
-        told = going if asked.dry_run else gone
-        files = [each._asdict() for each in told]
-        _print_json(
-            {
-                "storage": asked.storage,
-                "dry_run": asked.dry_run,
-                "files": files,
-                "bytes": sum(each.bytes for each in told),
-                "kept": plan.kept,
-            }
-        )
-        return
-    if not going:
-        typer.echo(sayable(f"nothing in {name or asked.storage} that is not needed"))
-    elif asked.dry_run:
-        for line in needless_lines(plan):
-            typer.echo(sayable(line))
-        typer.echo("Nothing was removed; leave --dry-run out to remove them.")
-    else:
-        typer.echo(sayable(cleaned_line(gone)))
 
 
 @takes(DiffOptions)
@@ -182,7 +102,7 @@ def diff(
         found = compared(_absolute(asked.storage), a, b, asked.sweep)
     _say(notes)
     if format == "json":
-        _print_json({"storage": asked.storage, **asdict(found)})
+        print_document({"storage": asked.storage, **asdict(found)})
     else:
         _print(*diff_view(found))
     end(notes)
@@ -194,7 +114,8 @@ def _absolute(storage: str) -> str:
     return absolute_storage(storage)
 
 
-def _stock(storage: str) -> "Stock":
+def stock_of(storage: str) -> "Stock":
+    """All that a storage holds (raises BadInputError: there is none)."""
     from bissl_ray.catalog.stock import Stock
 
     _stock_is_there(storage)
@@ -212,26 +133,6 @@ def _stock_is_there(storage: str) -> None:
         )
 
 
-def _ask(shown: "Sequence[RenderableType]", question: str, what: str, format: str) -> None:
-    """Show what goes, and ask; a no ends the command.
-
-    Raises:
-        BadInputError: nobody is there to answer.
-    """
-    import sys
-
-    from bissl_ray.cli.terminal import Terminal
-
-    if not sys.stdin.isatty():
-        raise BadInputError(f"{what}, and asks at a terminal, which standard input is not: add --yes")
-    console = Terminal(stderr=format == "json")
-    for each in shown:
-        console.print(each)
-    if not typer.confirm(question, err=format == "json"):
-        typer.echo("Nothing was removed.", err=True)
-        raise typer.Exit(0)
-
-
 def _print(*parts: "RenderableType") -> None:
     from bissl_ray.cli.terminal import Terminal
 
@@ -240,7 +141,8 @@ def _print(*parts: "RenderableType") -> None:
         console.print(part)
 
 
-def _print_json(document: dict[str, Any]) -> None:
+def print_document(document: dict[str, Any]) -> None:
+    """Print a document as JSON; what is not a number is null."""
     from bissl_ray.leaderboard.render import dumped
 
     print_json(dumped(document))

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bissl_ray.catalog.clean import Cleaning
-from bissl_ray.catalog.diff import Diff, Difference, Pair
+from bissl_ray.catalog.diff import Diff
 from bissl_ray.catalog.needed import Needless
+from bissl_ray.catalog.pairs import Difference, Pair
 from bissl_ray.catalog.remove import Removal
 from bissl_ray.catalog.standing import State
 from bissl_ray.catalog.status import Overview, when

@@ -20,7 +20,7 @@ from bissl_ray import outputs
 from bissl_ray.addresses import sayable, without_secrets
 from bissl_ray.cli import streams
 from bissl_ray.cli.bench import bench
-from bissl_ray.cli.catalog import clean, diff, list_things, rm, status
+from bissl_ray.cli.catalog import diff, list_things, status
 from bissl_ray.cli.compare import compare
 from bissl_ray.cli.config import config
 from bissl_ray.cli.datasets import datasets
@@ -30,6 +30,7 @@ from bissl_ray.cli.examples import give_examples
 from bissl_ray.cli.export import export
 from bissl_ray.cli.launch import launch
 from bissl_ray.cli.leaderboard import leaderboard, show
+from bissl_ray.cli.removing import clean, rm
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
