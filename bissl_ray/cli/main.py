@@ -28,6 +28,7 @@ from bissl_ray.cli.evaluate import evaluate
 from bissl_ray.cli.export import export
 from bissl_ray.cli.launch import launch
 from bissl_ray.cli.leaderboard import leaderboard, show
+from bissl_ray.cli.report import report
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
@@ -50,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _VERBS = (
-    *(sweep, resume, leaderboard, show, compare, export),
+    *(sweep, resume, leaderboard, show, compare, report, export),
     *(pretrain, train, finetune, evaluate),
     *(config, spaces, launch, doctor),
 )

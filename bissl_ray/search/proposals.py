@@ -27,7 +27,6 @@ from bissl_ray.search.told import distribution as distribution_of
 from bissl_ray.search.warm import WarmStart
 from bissl_ray.words import Origin, Phase, Status, Step
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)
 _OVERRIDES = "overrides"
 _AGAIN: Final = 20
 """Trials per trial that has come further since it paused, from which on all are told again."""

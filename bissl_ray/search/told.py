@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -11,6 +12,8 @@ from bissl_ray.config.parameters import CategoricalParameter, FloatParameter, In
 from bissl_ray.config.settings import unread
 from bissl_ray.search.records import Record
 from bissl_ray.words import Status
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:

@@ -1,0 +1,109 @@
+"""A report in a real Chromium: what it says, what it reaches for, how it looks at a width and in a colour scheme."""
+
+import asyncio
+import base64
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import choreographer
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+_QUIET = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+)
+_WAITS = 120.0  # seconds, on a machine that does much else
+
+
+@dataclass
+class Seen:
+    """What a browser made of a page.
+
+    Attributes:
+        complaints: lines of its console, and exceptions.
+        requests: addresses that it asked for, the page's own left out.
+        facts: what the page was asked by `ask`.
+        picture: the whole page, PNG; empty unless asked for.
+        paper: the same printed, PDF; likewise.
+    """
+
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    facts: Any = None
+    picture: bytes = b""
+    paper: bytes = b""
+
+
+def look(
+    page: Path, width: int = 900, scheme: str = "light", ask: str = "null", picture: bool = False, paper: bool = False
+) -> Seen:
+    """Open a page from disk, wait until its figures are drawn.
+
+    Args:
+        page: the file.
+        width: of the window, pixels.
+        scheme: light or dark, as the person's system would have it.
+        ask: an expression of JavaScript; its value comes back.
+        picture: whether to take one of the whole page.
+        paper: whether to print it.
+    """
+    return asyncio.run(asyncio.wait_for(_look(page, width, scheme, ask, picture, paper), _WAITS))
+
+
+async def _look(page: Path, width: int, scheme: str, ask: str, picture: bool, paper: bool) -> Seen:
+    seen = Seen()
+    async with choreographer.Browser(path=CHROMIUM, headless=True, enable_sandbox=False, enable_gpu=False) as browser:
+        tab = await browser.create_tab("about:blank")
+
+        async def heard(message: dict[str, Any]) -> None:
+            _note(seen, message, page.as_uri())
+
+        for domain in ("Network", "Runtime", "Log", "Page"):
+            tab.subscribe(f"{domain}.*", heard, repeating=True)
+            await tab.send_command(f"{domain}.enable")
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        await tab.send_command("Emulation.setDeviceMetricsOverride", size)
+        media = [{"name": "prefers-color-scheme", "value": scheme}]
+        await tab.send_command("Emulation.setEmulatedMedia", {"features": media})
+        await tab.send_command("Page.navigate", {"url": page.as_uri()})
+        while not await _value(tab, "document.documentElement.dataset.drawn === 'yes' || !document.querySelector('.plot')"):
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
+        seen.facts = await _value(tab, ask)
+        if picture:
+            height = int(await _value(tab, "document.documentElement.scrollHeight"))
+            clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+            shot = {"captureBeyondViewport": True, "clip": clip}
+            answer = await tab.send_command("Page.captureScreenshot", shot)
+            seen.picture = base64.b64decode(answer["result"]["data"])
+        if paper:
+            answer = await tab.send_command("Page.printToPDF", {"preferCSSPageSize": True, "printBackground": True})
+            seen.paper = base64.b64decode(answer["result"]["data"])
+    return seen
+
+
+async def _value(tab: Any, expression: str) -> Any:
+    told = {"expression": f"JSON.stringify({expression})", "awaitPromise": True}
+    answer = await tab.send_command("Runtime.evaluate", told)
+    result = answer["result"]["result"]
+    return json.loads(result["value"]) if "value" in result else None
+
+
+def _note(seen: Seen, message: dict[str, Any], own: str) -> None:
+    name, told = message.get("method"), message.get("params", {})
+    if name == "Runtime.exceptionThrown":
+        seen.complaints.append(str(told["exceptionDetails"]))
+    elif name == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning", "assert"):
+        seen.complaints.append(" ".join(str(each.get("value", each)) for each in told["args"]))
+    elif name == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
+        seen.complaints.append(told["entry"]["text"])
+    elif name == "Network.requestWillBeSent":
+        address = told["request"]["url"]
+        if address != own and not address.startswith(("data:", "blob:", "about:")):
+            seen.requests.append(address)
