@@ -83,8 +83,8 @@ class Best:
                 name=name,
                 hovertemplate="%{text}: %{y:.4~g}, %{x:.4~g} s<extra></extra>",
             )
-        styled(figure, xaxis_title="seconds of all its runs", yaxis_title=self._axis)
         figure.update_xaxes(type="log" if _spread(row["total_seconds"] for row in rows) > 20 else "linear")
+        styled(figure, xaxis_title="seconds of all its runs", yaxis_title=self._axis)
         words = (
             "After fine-tuning, on validation: means over seeds with their 95% intervals. The control's time is of "
             "all its fine-tuning points, as its budget went into all of them."
@@ -126,9 +126,10 @@ class Best:
         if not figure.data:
             return plot.without("no run that confirms the best few has reported from its fine-tuning yet.")
         styled(figure, xaxis_title="epoch of fine-tuning", yaxis_title=self._axis)
+        figure.update_yaxes(range=_range_of_means(figure))  # one run that began badly is not to flatten all others
         number = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
-        runs = f"{number} run{'s' * (max(seeds) > 1)} of each"
-        words = f"Mean over {runs}; the band is from the lowest of them to the highest."
+        runs = f"{number} run{'s' * (max(seeds) > 1)}"
+        words = f"Mean over {runs} of each; the band is from the lowest of them to the highest."
         return Plot(plot.key, plot.title, figure, words)
 
     def _fit(self) -> Plot:
@@ -190,6 +191,13 @@ def _curve(
         key=lambda row: (row[progress], row["finetune_step"] or 0),
     )
     return list({row[progress]: value for row in ordered if (value := finite(row[column])) is not None}.items())
+
+
+def _range_of_means(figure: "Figure") -> tuple[float, float]:
+    """From the lowest to the highest of the lines, and a little of the bands around them."""
+    values = [float(value) for trace in figure.data if trace.fill is None for value in trace.y]
+    margin = 0.15 * (max(values) - min(values)) or 1.0
+    return min(values) - margin, max(values) + margin
 
 
 def _half(row: Row) -> float:

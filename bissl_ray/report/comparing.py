@@ -6,15 +6,18 @@ from typing import Final
 
 from bissl_ray.leaderboard.comparison.cases import CaseResult, ComparisonBoard
 from bissl_ray.leaderboard.comparison.findings import findings, notes
+from bissl_ray.leaderboard.comparison.following import told_settings
 from bissl_ray.leaderboard.comparison.render import case_columns, case_rows, case_title
 from bissl_ray.leaderboard.numbers import setting
 from bissl_ray.metrics import Metric
-from bissl_ray.report.elements import Plot, board_table, bullets, pairs
+from bissl_ray.report.elements import Plot, board_table, bullets
+from bissl_ray.report.exploring import history
 from bissl_ray.report.facts import SweepFacts
 from bissl_ray.report.looks import BISSL, COLOURS, CONTROL, axis, plain, styled
 from bissl_ray.statistics import Estimate
 
 _ROW: Final = 34  # pixels
+_MOST_POINTS: Final = 500
 
 
 def comparison_tables(board: ComparisonBoard) -> str:
@@ -25,8 +28,7 @@ def comparison_tables(board: ComparisonBoard) -> str:
         rows = case_rows(cases)
         kinds = ["" if row["first"] else "control" for row in rows]
         parts.append(board_table(rows, case_columns(cases), kinds, case_title(board, cases)))
-    told = pairs([("stored rows", f"{board.rows:,}"), ("their fingerprint", board.rows_sha256[:12])])
-    return "".join(parts) + bullets(findings(board), "found") + bullets(notes(board), "notes") + told
+    return "".join(parts) + bullets(findings(board), "found") + bullets(notes(board), "notes")
 
 
 def comparison_plots(board: ComparisonBoard) -> list[Plot]:
@@ -44,7 +46,7 @@ def comparison_plots(board: ComparisonBoard) -> list[Plot]:
 
 def together(sweeps: Sequence[SweepFacts]) -> list[Plot]:
     """Several sweeps in one figure: what each had found after so many trials."""
-    from optuna.visualization import plot_optimization_history
+    import plotly.graph_objects as go
 
     plot = Plot("all-history", "Best score so far, sweep by sweep", None, width="whole")
     known = [each for each in sweeps if each.study is not None and any(t.values for t in each.study.trials)]
@@ -52,13 +54,17 @@ def together(sweeps: Sequence[SweepFacts]) -> list[Plot]:
         return []
     if len({(each.metric, each.dataset) for each in known}) > 1:
         return [plot.without("the sweeps differ in dataset or metric: their scores don't compare.")]
-    studies = [each.study.sampled(500) for each in known if each.study is not None]
-    figure = plot_optimization_history(studies, target_name=axis(known[0].metric))
-    figure.data = [trace for trace in figure.data if str(trace.name).startswith("Best Value") and len(trace.x)]
-    for place, trace in enumerate(figure.data):
-        name = plain(str(trace.name).removeprefix("Best Value of "))
-        trace.update(name=name, mode="lines+markers", marker={"size": 4})
-        trace.line.update(color=COLOURS[place % len(COLOURS)], shape="hv", dash="solid" if place < 6 else "dot")
+    figure = go.Figure()
+    for place, each in enumerate(known):
+        assert each.study is not None
+        _, best = history(each.study.sampled(_MOST_POINTS)).data
+        figure.add_trace(best)
+        line = {
+            "color": COLOURS[place % len(COLOURS)],
+            "shape": "hv",
+            "dash": "solid" if place < len(COLOURS) else "dot",
+        }
+        figure.data[-1].update(name=plain(each.name), mode="lines+markers", marker={"size": 4}, line=line)
     styled(figure, xaxis_title="trial, in the order proposed", yaxis_title=axis(known[0].metric), showlegend=True)
     words = "Of trials that ran to their end, before fine-tuning: a higher line is no better model yet."
     return [Plot(plot.key, plot.title, figure, words, width="whole")]
@@ -93,10 +99,10 @@ def _gains(board: ComparisonBoard, cases: Sequence[CaseResult], title: str, numb
     )
     figure.add_vline(x=0, line={"color": CONTROL, "width": 1.2})
     unit_word = "points" if metric.share else metric.name
-    styled(figure, xaxis_title=f"BiSSL's gain, {unit_word}", margin={"l": 200, "r": 16, "t": 30, "b": 48})
+    styled(figure, xaxis_title=f"BiSSL's gain, {unit_word}", margin={"l": 20, "r": 16, "t": 30, "b": 48})
     figure.update_yaxes(tickvals=list(range(len(cases))), ticktext=labels, autorange="reversed", automargin=True)
     words = "Right of 0: BiSSL is better. Paired over seeds. Hollow: seen on the validation split alone."
-    return Plot(f"{board.name}-gains{number}", f"BiSSL's gain{title}", figure, words, _height(cases), "half", 420)
+    return Plot(f"{board.name}-gains{number}", f"BiSSL's gain{title}", figure, words, _height(cases), "half", 340)
 
 
 def _scores(board: ComparisonBoard, cases: Sequence[CaseResult], title: str, number: int) -> Plot:
@@ -106,7 +112,7 @@ def _scores(board: ComparisonBoard, cases: Sequence[CaseResult], title: str, num
     times, figure = abs(metric.objective(100.0 if metric.share else 1.0)), go.Figure()
     for name, side, colour, symbol, shift in (
         ("BiSSL", "bissl", BISSL, "circle", -0.12),
-        ("what it is compared with", "control", CONTROL, "square", 0.12),
+        ("control", "control", CONTROL, "square", 0.12),
     ):
         scores: list[Estimate] = [getattr(case, side).score for case in cases]
         figure.add_scatter(
@@ -118,17 +124,18 @@ def _scores(board: ComparisonBoard, cases: Sequence[CaseResult], title: str, num
             name=name,
             hovertemplate="%{x:.4~g}<extra></extra>",
         )
-    styled(figure, xaxis_title=axis(metric), margin={"l": 200, "r": 16, "t": 30, "b": 48})
+    styled(figure, xaxis_title=axis(metric), margin={"l": 20, "r": 16, "t": 30, "b": 48})
     labels = _labels(cases)
     figure.update_yaxes(tickvals=list(range(len(cases))), ticktext=labels, autorange="reversed", automargin=True)
     words = "Means over the seeds that both sides have, with their 95% intervals."
-    return Plot(f"{board.name}-scores{number}", f"Scores{title}", figure, words, _height(cases), "half", 420)
+    return Plot(f"{board.name}-scores{number}", f"Scores{title}", figure, words, _height(cases), "half", 340)
 
 
 def _following(board: ComparisonBoard, cases: Sequence[CaseResult]) -> Plot:
     import plotly.graph_objects as go
 
     figure = go.Figure()
+    names = list(dict.fromkeys(name for case in cases for one in case.following for name in told_settings(one.point)))
     for place, case in enumerate(cases):
         times = 100.0 if case.metric.share else 1.0
         points = [("none", case.frozen)] if case.frozen is not None else []
@@ -142,7 +149,9 @@ def _following(board: ComparisonBoard, cases: Sequence[CaseResult]) -> Plot:
             name=plain(f"{case.facts.dataset}, {case.facts.checkpoint}"),
         )
     figure.add_hline(y=0, line={"color": CONTROL, "width": 1.2})
-    styled(figure, xaxis_title="fine-tuning that follows", yaxis_title="gain on validation", showlegend=True)
+    styled(
+        figure, xaxis_title=f"fine-tuning that follows{_by(names)}", yaxis_title="gain on validation", showlegend=True
+    )
     figure.update_xaxes(type="category")
     words = (
         "Against plain fine-tuning at the same point of the fine-tuning search, from a frozen backbone ('none', by a "
@@ -181,5 +190,9 @@ def _symbol(case: CaseResult) -> str:
     return "circle-open" if case.split == "validation" else "circle"
 
 
+def _by(names: Sequence[str]) -> str:
+    return f": {', '.join(names)}" if names else ""
+
+
 def _point(point: dict[str, object]) -> str:
-    return plain(" ".join(setting(value) for value in point.values()) or "as tuned")
+    return plain(" ".join(setting(point[name]) for name in told_settings(point)) or "as tuned")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from bissl_ray.addresses import sayable
 from bissl_ray.leaderboard.columns import Column
 from bissl_ray.store.schema import Row
+from bissl_ray.words import PARAMETER_PREFIX
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Width = Literal["whole", "half", "third"]
 _OPTIONAL_BELOW: Final = 24
-"""Columns of a lower priority are left out on narrow screens and on paper."""
+"""Columns of a lower priority are left out on paper, and so are settings, of which it has a table of its own."""
 
 
 def text(value: object) -> str:
@@ -38,12 +39,12 @@ def code(value: str) -> str:
     return f"<pre><code>{chr(10).join(text(line) for line in value.splitlines())}</code></pre>"
 
 
-def pairs(facts: Iterable[tuple[str, object]]) -> str:
+def pairs(facts: Iterable[tuple[str, object]], kind: str = "") -> str:
     """Facts with their names; those without a value are left out."""
     told = [
         f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in facts if value not in ("", None)
     ]
-    return f"<dl>{''.join(told)}</dl>" if told else ""
+    return f"<dl{_kind(kind)}>{''.join(told)}</dl>" if told else ""
 
 
 def folded(title: str, inner: str) -> str:
@@ -66,9 +67,7 @@ def board_table(rows: Sequence[Row], columns: Sequence[Column], kinds: Sequence[
         caption: above it.
     """
     lines = [[column.cell(row) for column in columns] for row in rows]
-    classes = [
-        " ".join((*(["n"] if c.number else []), *(["opt"] if c.priority < _OPTIONAL_BELOW else []))) for c in columns
-    ]
+    classes = [" ".join(["n"] * c.number + ["opt"] * _is_optional(c)) for c in columns]
     return table([column.header for column in columns], lines, classes, kinds, caption)
 
 
@@ -84,7 +83,7 @@ def table(
     Args:
         headers: of the columns.
         lines: cells.
-        classes: of each column; "n": numbers, "opt": left out where there is little room.
+        classes: of each column; "n": numbers, "opt": left out on paper.
         kinds: classes of each line.
         caption: above it.
     """
@@ -144,6 +143,10 @@ def plot_html(plot: Plot) -> str:
 def plots_html(plots: Sequence[Plot]) -> str:
     """Figures beside each other, as many as the page is wide enough for."""
     return f'<div class="plots">{"".join(map(plot_html, plots))}</div>' if plots else ""
+
+
+def _is_optional(column: Column) -> bool:
+    return column.priority < _OPTIONAL_BELOW or column.key.startswith(PARAMETER_PREFIX)
 
 
 def _kind(kind: str) -> str:

@@ -1,6 +1,5 @@
 """Figures of what a sweep explored, by optuna.visualization: history, curves, slices, contours and others."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
@@ -13,10 +12,13 @@ from bissl_ray.report.elements import Plot
 from bissl_ray.report.facts import SweepFacts
 from bissl_ray.report.importances import FEWEST, RESAMPLES, SHUFFLES, good_share, importances, judge, looked_at
 from bissl_ray.report.looks import BEST, BISSL, CONTROL, SCALE, axis, colour_at, plain, styled
-from bissl_ray.search.study import NAME, StoredStudy, against_seconds, at_alternation
+from bissl_ray.search.study import NAME, StoredStudy, against_seconds, as_told, at_alternation
 
 if TYPE_CHECKING:
     pass
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 _MOST_POINTS: Final = 1000
 _MOST_LINES: Final = 150
@@ -69,16 +71,13 @@ class Explored:
         return f"{self._facts.name}-{name}"
 
     def _history(self) -> Plot:
-        from optuna.visualization import plot_optimization_history
-
         drawn = self._study.sampled(_MOST_POINTS)
         whole = drawn.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         stopped = drawn.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
         plot = Plot(self._key("history"), "Score over trials", None, width="half")
         if not whole:
             return plot.without("no explore trial has run to its end with a score yet.")
-        figure = plot_optimization_history(drawn, target_name=self._axis)
-        figure.data = figure.data[:2]  # the third is of trials that break a constraint, which there are none of
+        figure = history(drawn)
         names = [self._names[number] for number in figure.data[0].x]
         figure.data[0].update(name="ran to its end", text=names, hovertemplate="%{text}: %{y:.4~g}<extra></extra>")
         figure.data[0].marker.update(color=BISSL, size=6)
@@ -167,17 +166,15 @@ class Explored:
             y=[each.name for each in found],
             mode="markers",
             marker={"symbol": "line-ns", "size": 16, "line": {"width": 2.5, "color": BEST}},
-            name="what chance gives (95% of shuffles are below)",
+            name="chance",
             hovertemplate="%{y}, shuffled: %{x:.2f}<extra></extra>",
         )
-        styled(
-            figure, xaxis_title="importance, in all 1", showlegend=True, margin={"l": 140, "r": 16, "t": 40, "b": 48}
-        )
+        styled(figure, xaxis_title="importance, in all 1", yaxis_title=None, showlegend=True)
         figure.update_xaxes(range=[0, 1])
         best = round(good_share(trials) * trials)
         real = [each.name for each in self._importances if each.share > each.by_chance]
         words = (
-            f"PED-ANOVA: how much a setting tells the best {best} of {trials} trials from all of them. Whiskers: 90% of "
+            f"PED-ANOVA: how much a setting tells the best {best} of {trials} trials from all. Whiskers: 90% of "
             f"{RESAMPLES} bootstrap resamples of the trials: how far other trials of the same search might have led; "
             f"the noise of each score is not in them. Mark: 95% of {SHUFFLES} shuffles of the scores stay below it. "
             f"Beyond chance: {', '.join(real) or 'none'}. {self._of}"
@@ -203,7 +200,7 @@ class Explored:
             )
             styled(figure, yaxis_title=self._axis, xaxis_title=name, margin={"l": 56, "r": 10, "t": 8, "b": 44})
             plots.append(Plot(self._key(f"slice-{name}"), name, figure, "", 240, "third", main=False, order=2))
-        words = self._told(drawn, "Orange: proposed late; grey: early.", "points", self._compared)
+        words = self._told(drawn, "A point is a trial; orange: proposed late, grey: early.", "points", self._compared)
         plots[0] = replace(plots[0], words=words)
         return plots
 
@@ -224,8 +221,11 @@ class Explored:
                     trace.line.update(width=0.5)
                 else:
                     trace.marker.update(size=4, color="#222222", line={"width": 0.7, "color": "#ffffff"})
-            styled(figure, xaxis_title=one, yaxis_title=other, showlegend=False)
-            title = f"{one} and {other}"
+            across, up = figure.layout.xaxis.title.text, figure.layout.yaxis.title.text  # Optuna chooses which is which
+            styled(figure, showlegend=False)
+            for axes in (figure.update_xaxes, figure.update_yaxes):
+                axes(showgrid=False)
+            title = f"{plain(across)} and {plain(up)}"
             plots.append(
                 Plot(self._key(f"contour-{one}-{other}"), title, figure, "", 320, "third", main=False, order=5)
             )
@@ -269,11 +269,17 @@ class Explored:
             drawn, targets=lambda trial: (trial.values[1], trial.values[0]), target_names=["seconds", self._axis]
         )
         others, best = figure.data
-        names = {trace.name: [self._names[number] for number in _numbers(trace, drawn)] for trace in (others, best)}
         for trace in (others, best):
-            trace.update(text=names[trace.name], hovertemplate="%{text}: %{y:.4~g} in %{x:.4~g} s<extra></extra>")
-        others.update(name="explored", marker={"color": CONTROL, "size": 6, "opacity": 0.7, "showscale": False})
-        best.update(name="on the front", marker={"color": BEST, "size": 8, "symbol": "diamond", "showscale": False})
+            names = [self._names[number] for number in trace.marker.color]
+            trace.update(text=names, hovertemplate="%{text}: %{y:.4~g} in %{x:.4~g} s<extra></extra>")
+        others.update(
+            name="explored", showlegend=True, marker={"color": CONTROL, "size": 6, "opacity": 0.7, "showscale": False}
+        )
+        best.update(
+            name="on the front",
+            showlegend=True,
+            marker={"color": BEST, "size": 8, "symbol": "diamond", "showscale": False},
+        )
         in_order = sorted(front, key=lambda trial: trial.values[1])
         figure.add_scatter(
             x=[trial.values[1] for trial in in_order],
@@ -312,6 +318,20 @@ class Explored:
         return " ".join(filter(None, (words, sample, level)))
 
 
+def history(study: StoredStudy) -> "Figure":
+    """The scores of a study over its trials, and the best so far, as Optuna draws them."""
+    from optuna.visualization import plot_optimization_history
+
+    trials = study.get_trials(deepcopy=False)
+    # It takes a trial's number for its place in the list, which of a part it is not.
+    placed = [as_told(trial, place, trial.values or ()) for place, trial in enumerate(trials)]
+    figure = plot_optimization_history(study.of(placed))
+    figure.data = figure.data[:2]  # the third is of trials that break a constraint, which there are none of
+    for trace in figure.data:
+        trace.x = [trials[place].number for place in trace.x]
+    return figure
+
+
 def _comparable(facts: SweepFacts, study: StoredStudy) -> tuple[StoredStudy, str]:
     """The trials whose scores compare, and what they are of: with early stopping, those of the first rung."""
     protocol = facts.protocol
@@ -327,12 +347,6 @@ def _comparable(facts: SweepFacts, study: StoredStudy) -> tuple[StoredStudy, str
         "those that were stopped early are held against those that went on."
     )
     return found, words
-
-
-def _numbers(trace: object, study: StoredStudy) -> Sequence[int]:
-    """Which trials the points of a trace are, by their values."""
-    known = {(trial.values[1], trial.values[0]): trial.number for trial in study.get_trials(deepcopy=False)}
-    return [known[point] for point in zip(trace.x, trace.y, strict=True)]  # type: ignore[attr-defined]
 
 
 def _short(name: str) -> str:

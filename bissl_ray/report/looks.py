@@ -8,12 +8,12 @@ from bissl_ray.metrics import Metric
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# Okabe and Ito's, those that are visible on white and on black.
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito's, those that are visible on white and on black, the blue lighter for it.
+COLOURS: Final = ("#1C86C9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BISSL: Final = COLOURS[0]
 BEST: Final = COLOURS[1]
 CONTROL: Final = "#888888"
-SCALE: Final = ((0.0, "#a9b4c2"), (0.45, "#56B4E9"), (0.75, "#0072B2"), (1.0, "#D55E00"))
+SCALE: Final = ((0.0, "#7C8794"), (0.45, "#56B4E9"), (0.75, "#1C86C9"), (1.0, "#D55E00"))
 """From low to high; of a score that is to be small it is turned around."""
 _CLEAR: Final = "rgba(0,0,0,0)"
 
@@ -31,7 +31,11 @@ def styled(figure: "Figure", **layout: Any) -> "Figure":
     figure.update_layout(margin={"l": 60, "r": 16, "t": 30, "b": 48}, legend=legend, hoverlabel={"align": "left"})
     figure.update_layout(font={"size": 12}, colorway=list(COLOURS))
     for axes in (figure.update_xaxes, figure.update_yaxes):
+        axes(exponentformat="e", minexponent=4, automargin=True)
         axes(gridcolor="rgba(128,128,128,0.22)", zerolinecolor="rgba(128,128,128,0.45)", linecolor="#888888")
+        # Of a logarithm 1, 2 and 5: all nine don't fit where a figure is narrow.
+        axes(selector={"type": "log"}, dtick="D2")
+    figure.update_layout(modebar={"bgcolor": _CLEAR, "color": "rgba(128,128,128,0.7)", "activecolor": COLOURS[0]})
     figure.update_layout(**layout)
     return figure
 

@@ -2,7 +2,8 @@
 (() => {
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const coarse = matchMedia("(pointer: coarse)").matches;
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+  const hovers = matchMedia("(hover: hover)").matches;
+  const config = { responsive: true, displayModeBar: hovers && "hover", displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
   const hidden = box => box.closest("details:not([open])") !== null;
   const draw = box => {
     if (box.dataset.drawn || hidden(box)) return;

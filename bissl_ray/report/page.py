@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from bissl_ray.leaderboard.verdict_sentences import Outcome
 from bissl_ray.report.again import compare_command, report_command, to_run_again
 from bissl_ray.report.best import Best
 from bissl_ray.report.comparing import comparison_plots, comparison_tables, together
@@ -145,24 +146,29 @@ def _make_fit(drawings: Sequence[Drawing]) -> None:
 
 def _opening(subjects: Sequence[Subject], sweeps: Sequence[SweepFacts], damage: Sequence[str]) -> str:
     boards = [subject.board for subject in subjects if subject.board is not None]
-    if boards:
-        sentences = [(case.outcome, case.sentence) for each in boards for case in each.cases]
-        alone = [facts for subject in subjects if subject.board is None for facts in subject.sweeps]
-    else:
-        sentences, alone = [], list(sweeps)
-    sentences += [verdict_of(facts) for facts in alone]
+    sentences = [each for subject in subjects for each in _verdicts(subject, len(subjects) > 1)]
     card = verdict_card(sentences).replace('class="verdict"', f'class="verdict{" several" * (len(sentences) > 2)}"')
     count = summary([outcome for outcome, _ in sentences]) if len(sentences) > 2 else ""
     names = " · ".join(subject.name for subject in subjects)
     when = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     warned = f'<div class="warning">{bullets(damage)}</div>' if damage else ""
     waiting = [f"not begun yet: {', '.join(each.waiting)}" for each in subjects if each.waiting]
-    what = "comparison" if boards and len(subjects) == 1 else "sweep" if len(sweeps) == 1 else "report"
+    what = "comparison" if boards and len(subjects) == 1 else "sweep" if len(sweeps) == 1 else "sweeps"
+    data = ", ".join(dict.fromkeys(facts.dataset for facts in sweeps))
     return (
         f'<header class="top"><h1>{text(names)}</h1>'
-        f'<p class="soft">{what} of BiSSL with plain fine-tuning · {text(when)}</p>'
+        f'<p class="soft">BiSSL against plain fine-tuning · {what} on {text(data)} · {text(when)}</p>'
         f"{warned}{paragraph(count, 'lead')}{card}{bullets(waiting, 'notes')}</header>"
     )
+
+
+def _verdicts(subject: Subject, several: bool) -> list[tuple[Outcome, str]]:
+    """Outcomes of a subject in words; where there are several subjects, with its name."""
+    if subject.board is None:
+        told = [verdict_of(facts) for facts in subject.sweeps]
+    else:
+        told = [(case.outcome, case.sentence) for case in subject.board.cases]
+    return [(outcome, f"{subject.name}: {sentence}" if several else sentence) for outcome, sentence in told]
 
 
 def summary(outcomes: Sequence[str]) -> str:
@@ -237,7 +243,7 @@ def _sweep_parts(facts: SweepFacts, drawing: Drawing, compared: bool) -> str:
         [
             section(f"{name}-board", "Board", at_a_glance(facts), board(facts)),
             section(f"{name}-explored", "What was explored", searched(facts), plots_html(rest)),
-            section(f"{name}-slices-all", "Score by the settings", plots_html(finer), level=3) if finer else "",
+            section(f"{name}-slices-all", "Score by the settings", *_captioned(finer), level=3) if finer else "",
             section(f"{name}-best", "The best few and the control", plots_html(best)),
             section(f"{name}-health", "Health", health(facts)),
             section(f"{name}-cost", "Cost", cost(facts)),
@@ -245,6 +251,17 @@ def _sweep_parts(facts: SweepFacts, drawing: Drawing, compared: bool) -> str:
             section(f"{name}-again", "Run it again", to_run_again(facts, compared)),
         ]
     )
+
+
+def _captioned(plots: Sequence[Plot]) -> list[str]:
+    """Small figures, those of a kind with what there is to say of them above."""
+    parts = []
+    for kind in ("slice", "contour"):
+        own = [plot for plot in plots if f"-{kind}" in plot.key]
+        words = " ".join(plot.words for plot in own if plot.figure is not None)
+        told = [plot if plot.figure is None else replace(plot, words="") for plot in own]
+        parts.append(paragraph(words, "small") + plots_html(told))
+    return parts
 
 
 def _document(title: str, top: str, body: str, figures: dict[str, str]) -> str:

@@ -21,6 +21,8 @@ from bissl_ray.words import ALIGNING, PARAMETER_PREFIX, Kind, Standing, Status
 
 TOP: Final = 12
 """Rows of the board, beside the control."""
+_COST: Final = 45
+"""The priority of the column of the time."""
 _TOLD_OF: Final = 3
 """Trials whose figures are read out."""
 
@@ -70,7 +72,10 @@ def board(facts: SweepFacts) -> str:
     rest = f" {more} more: bissl-ray leaderboard --sweep {facts.name} --top {len(others)}." if more > 0 else ""
     notes = [] if facts.verdict is None else facts.verdict.notes
     kinds = [_kind(row) for row in rows]
-    return board_table(rows, columns(rows), kinds) + paragraph(words + rest, "small") + bullets(notes, "notes")
+    every = columns(rows)
+    # What a configuration came to and cost before its settings: a narrow screen shows the beginning.
+    shown = [c for c in every if c.priority >= _COST] + [c for c in every if c.priority < _COST]
+    return board_table(rows, shown, kinds) + paragraph(words + rest, "small") + bullets(notes, "notes")
 
 
 def cost(facts: SweepFacts) -> str:
@@ -91,7 +96,8 @@ def health(facts: SweepFacts) -> str:
         runs = [each for each in facts.trials if each["parent"] == row["trial"]]
         said = suggestions(heads[row["trial"]], own, runs)
         opening = f"{row['trial']}: " + ("" if said else "nothing stands out in its figures.")
-        change = describe_change({**heads[row["trial"]], "implicit_change": row["implicit_change"]})
+        # What acts as identity is told among the sentences.
+        change = "" if row["acts_as_identity"] else describe_change({**heads[row["trial"]], **_changed(row)})
         parts.append(paragraph(f"{opening}{f'solving {change}.' if change and said else ''}", "lead") + bullets(said))
     parts.append(bullets([*marks_explained(facts.ranked), *ended_early(facts.trials), *_lost(facts.trials)], "notes"))
     if best:
@@ -102,14 +108,15 @@ def health(facts: SweepFacts) -> str:
 
 def environment(facts: SweepFacts) -> str:
     """What the runs ran on: a line for each commit, device and number of workers that there was."""
-    asked = ("git", "device", "workers", "threads", "versions")
-    kinds = Counter(tuple(row[name] for name in asked) for row in facts.trials)
+    kinds = Counter(tuple(row[name] for name in ("git", "device", "workers", "threads")) for row in facts.trials)
     lines = [
-        [count, git or "no checkout", device or "not stored", setting(workers), setting(threads), _versions(versions)]
-        for (git, device, workers, threads, versions), count in kinds.most_common()
+        [count, git or "no checkout", device or "not stored", setting(workers), setting(threads)]
+        for (git, device, workers, threads), count in kinds.most_common()
     ]
-    headers = ["runs", "code", "device of its first worker", "workers", "threads", "versions"]
-    return table(headers, lines, ["n", "", "", "n", "n", ""]) if lines else paragraph("No run has a row yet.")
+    versions = Counter(row["versions"] for row in facts.trials)
+    told = [f"{_versions(each)}{f' ({count} runs)' * (len(versions) > 1)}" for each, count in versions.most_common()]
+    headers = ["runs", "code", "device of the first worker", "workers", "threads each"]
+    return table(headers, lines, ["n", "", "", "n", "n"]) + bullets(told, "notes")
 
 
 def data(facts: SweepFacts) -> str:
@@ -120,19 +127,22 @@ def data(facts: SweepFacts) -> str:
     request, counts = document.request, document.data
     used = [(name.replace("_", " "), setting(value)) for name, value in vars(request.data).items() if name != "dataset"]
     own = request.pretrained
-    return pairs(
+    told = pairs(
         [
             ("dataset", request.dataset),
             *((f"{part} images", f"{count:,}") for part, count in counts.items() if part != "classes"),
             ("classes", setting(counts.get("classes"))),
             ("validation split", document.validation_from),
-            ("fingerprint of the data", document.fingerprint),
-            ("fingerprint of the labelled images", document.labelled_fingerprint),
-            ("fingerprint of the stored rows", fingerprint(facts.trials)),
-            ("starts from", "a backbone pretrained here" if own is None else own.file),
             *used,
         ]
-    ) + bullets(document.read, "notes")
+    )
+    prints = [
+        ("starts from", "a backbone pretrained here" if own is None else own.file),
+        ("fingerprint of the data and their split", document.fingerprint),
+        ("fingerprint of the labelled images", document.labelled_fingerprint),
+        ("fingerprint of the stored rows", fingerprint(facts.trials)),
+    ]
+    return told + pairs(prints, "long") + bullets(document.read, "notes")
 
 
 def searched(facts: SweepFacts) -> str:
@@ -153,6 +163,11 @@ def searched(facts: SweepFacts) -> str:
 
 def _of(row: Row | None, name: str) -> str:
     return "" if row is None else setting(row.get(PARAMETER_PREFIX + name), 4)
+
+
+def _changed(row: Row) -> Row:
+    """The largest change over all runs of a row of the board, where a trial's own stands else."""
+    return {"implicit_change": row["implicit_change"]}
 
 
 def _kind(row: Row) -> str:
