@@ -128,8 +128,8 @@ class Best:
         styled(figure, xaxis_title="epoch of fine-tuning", yaxis_title=self._axis)
         figure.update_yaxes(range=_range_of_means(figure))  # one run that began badly is not to flatten all others
         number = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
-        runs = f"{number} run{'s' * (max(seeds) > 1)}"
-        words = f"Mean over {runs} of each; the band is from the lowest of them to the highest."
+        number_of_runs = f"{number} run{'s' * (max(seeds) > 1)}"
+        words = f"Mean over {number_of_runs} of each; the band is from the lowest of them to the highest."
         return Plot(plot.key, plot.title, figure, words)
 
     def _fit(self) -> Plot:

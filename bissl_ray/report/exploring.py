@@ -15,9 +15,6 @@ from bissl_ray.report.looks import BEST, BISSL, CONTROL, SCALE, axis, colour_at,
 from bissl_ray.search.study import NAME, StoredStudy, against_seconds, as_told, at_alternation
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _MOST_POINTS: Final = 1000
@@ -247,7 +244,9 @@ class Explored:
             return plot.without("no trial has come to an alternation yet.")
         counts = [len(reached), *(sum(at >= level for at in reached) for level in levels)]
         names = ["begun", *(f"alternation {level}" for level in levels[:-1]), f"{longest}, the end"]
-        figure = go.Figure(go.Bar(x=names, y=counts, text=counts, textposition="outside", cliponaxis=False))
+        figure = go.Figure(
+            go.Bar(x=names, y=counts, text=[f"{n:,}" for n in counts], textposition="outside", cliponaxis=False)
+        )
         figure.data[0].update(marker={"color": BISSL, "opacity": 0.75}, hovertemplate="%{x}: %{y}<extra></extra>")
         styled(figure, yaxis_title="trials")
         how = {"stop": "stops trials that are behind", "pause": "pauses trials", "exploit": "replaces the worst trials"}
@@ -341,9 +340,9 @@ def _comparable(facts: SweepFacts, study: StoredStudy) -> tuple[StoredStudy, str
     first = min((max(trial.intermediate_values) for trial in ended if trial.intermediate_values), default=0)
     level = min(first, protocol.grace)
     found = at_alternation(study, level)
-    told = len(found.get_trials(deepcopy=False))
+    told, every = (len(each.get_trials(deepcopy=False)) for each in (found, study))
     words = (
-        f"Scores after alternation {level}, which {told} of {len(study.get_trials(deepcopy=False))} trials have: so "
+        f"Scores after alternation {level}, which {told:,} of {every:,} trials have: so "
         "those that were stopped early are held against those that went on."
     )
     return found, words

@@ -187,7 +187,7 @@ def summary(outcomes: Sequence[str]) -> str:
 def _navigation(subjects: Sequence[Subject], sweeps: Sequence[SweepFacts]) -> str:
     links = [(f"comparison-{subject.name}", subject.name) for subject in subjects if subject.board is not None]
     if len(sweeps) == 1:
-        links += [(f"{sweeps[0].name}-{part}", title) for part, title in _PARTS.items()]
+        links += [(f"part-{sweeps[0].name}-{part}", title) for part, title in _PARTS.items()]
     else:
         links += [(f"sweep-{facts.name}", facts.name) for facts in sweeps]
     links.append(("about", "this report"))
@@ -233,22 +233,22 @@ def _sweep(facts: SweepFacts, drawing: Drawing, compared: bool, one: bool) -> st
 def _sweep_parts(facts: SweepFacts, drawing: Drawing, compared: bool) -> str:
     name = facts.name
     if not facts.trials:
-        return section(f"{name}-board", "Board", paragraph("No trial has a row yet.")) + section(
-            f"{name}-again", "Run it again", to_run_again(facts, compared)
+        return section(f"part-{name}-board", "Board", paragraph("No trial has a row yet.")) + section(
+            f"part-{name}-again", "Run it again", to_run_again(facts, compared)
         )
     finer = [plot for plot in drawing.plots if plot.width == "third" or plot.key.endswith(("-slices", "-contours"))]
     best = drawing.among("confirmed", "alternations", "finetuning", "alignment")
     rest = [plot for plot in drawing.plots if plot not in finer and plot not in best]
     return "".join(
         [
-            section(f"{name}-board", "Board", at_a_glance(facts), board(facts)),
-            section(f"{name}-explored", "What was explored", searched(facts), plots_html(rest)),
-            section(f"{name}-slices-all", "Score by the settings", *_captioned(finer), level=3) if finer else "",
-            section(f"{name}-best", "The best few and the control", plots_html(best)),
-            section(f"{name}-health", "Health", health(facts)),
-            section(f"{name}-cost", "Cost", cost(facts)),
-            section(f"{name}-environment", "Environment and data", environment(facts), data(facts)),
-            section(f"{name}-again", "Run it again", to_run_again(facts, compared)),
+            section(f"part-{name}-board", "Board", at_a_glance(facts), board(facts)),
+            section(f"part-{name}-explored", "What was explored", searched(facts), plots_html(rest)),
+            section(f"part-{name}-slices-all", "Score by the settings", *_captioned(finer), level=3) if finer else "",
+            section(f"part-{name}-best", "The best few and the control", plots_html(best)),
+            section(f"part-{name}-health", "Health", health(facts)),
+            section(f"part-{name}-cost", "Cost", cost(facts)),
+            section(f"part-{name}-environment", "Environment and data", environment(facts), data(facts)),
+            section(f"part-{name}-again", "Run it again", to_run_again(facts, compared)),
         ]
     )
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from bissl_ray.errors import BadInputError, RunFailedError
-from bissl_ray.report.elements import Plot
+from bissl_ray.report.elements import Plot, Width
 
 _EXTRA: Final = "pip install 'bissl-ray[report]'"
-_PER_COLUMN: Final = 2.0
+_SCALE: Final = 2.0
 """Pixels of a file per pixel of the figure."""
+_WIDTHS: Final[dict[Width, int]] = {"whole": 1100, "half": 760, "third": 560}
+_TITLE: Final = 60
+"""Pixels that a title takes, which stands above the figure on the page."""
 
 
 def check_png(folder: Path) -> None:
@@ -49,15 +52,15 @@ def write_png(plots: Sequence[Plot], folder: Path) -> list[Path]:
     figures, files = [], [folder / f"{plot.key}.png" for plot in main]
     for plot in main:
         figure = go.Figure(plot.figure)
-        white = {"template": "plotly_white", "paper_bgcolor": "white", "title": {"text": plot.title}}
-        wide = plot.width == "whole"
-        figure.update_layout(**white, width=1100 if wide else 760, height=plot.height + 60)
+        figure.update_layout(template="plotly_white", paper_bgcolor="white", title={"text": plot.title})
         figure.update_layout(margin={"t": 90})
         figures.append(figure)
+    widths = [_WIDTHS[plot.width] for plot in main]
+    heights = [plot.height + _TITLE for plot in main]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            plotly.io.write_images(figures, [str(file) for file in files], scale=_PER_COLUMN)
+            plotly.io.write_images(figures, list(map(str, files)), scale=_SCALE, width=widths, height=heights)
     except (OSError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())
         raise RunFailedError(f"--png {folder}: Chromium failed to draw ({said}); the report is written") from error

@@ -104,7 +104,7 @@ def at_alternation(study: StoredStudy, alternation: int) -> StoredStudy:
     return study.of(
         [
             as_told(trial, trial.number, [trial.intermediate_values[alternation]], TrialState.COMPLETE)
-            for trial in study.get_trials(deepcopy=False)
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
             if alternation in trial.intermediate_values
         ]
     )

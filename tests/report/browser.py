@@ -73,9 +73,7 @@ async def _look(page: Path, width: int, scheme: str, ask: str, picture: bool, pa
         media = [{"name": "prefers-color-scheme", "value": scheme}]
         await tab.send_command("Emulation.setEmulatedMedia", {"features": media})
         await tab.send_command("Page.navigate", {"url": page.as_uri()})
-        while not await _value(
-            tab, "document.documentElement.dataset.drawn === 'yes' || !document.querySelector('.plot')"
-        ):
+        while not await _value(tab, _DRAWN):
             await asyncio.sleep(0.2)
         await asyncio.sleep(0.5)
         seen.facts = await _value(tab, ask)

@@ -1,6 +1,7 @@
 """A storage with a sweep of any size, written by the real writers: what a report is made of."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.store import SweepWriter
 from bissl_ray.store.documents import write_document
-from tests.search.small_space import space
+from tests.search.small_space import PARAMETERS, space
 
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -26,6 +27,7 @@ def write_sweep(
     reports: bool = True,
     confirmed: bool = True,
     reason: str = "diverged",
+    choices: Sequence[str] = ("cg", "neumann"),
     **protocol: Any,
 ) -> SearchSpace:
     """Write one: two in three trials are stopped at the first rung, one fails; two are confirmed, with their control.
@@ -39,17 +41,20 @@ def write_sweep(
         reports: whether each alternation left one.
         confirmed: whether any was confirmed.
         reason: why the failed one did.
+        choices: solvers that were searched.
         protocol: what is otherwise than `small_space.PROTOCOL` has it.
     """
     draws = random.Random(7)
-    found = space({"trials": max(trials, 1), "grace": grace, **protocol}, fixed={"alternations": alternations})
+    searched = {**PARAMETERS, "solver": {"type": "categorical", "choices": list(choices)}}
+    held = {"alternations": alternations}
+    found = space({"trials": max(trials, 1), "grace": grace, **protocol}, fixed=held, parameters=searched)
     rows, told, of_bissl = [], [], {"stage": "bissl"}
     for number in range(trials):
         point = {
             "lower_lr": 0.1 * 48 ** draws.random(),
             "direct_weight": draws.random(),
             "cg_iterations": draws.randrange(11),
-            "solver": draws.choice(["cg", "neumann"]),
+            "solver": draws.choice(choices),
         }
         at = _BEGIN + timedelta(minutes=number)
         best = 0.5 + 0.3 * point["direct_weight"] + 0.05 * draws.random()
