@@ -95,7 +95,7 @@ class Explored:
     def _curves(self) -> Plot:
         from optuna.visualization import plot_intermediate_values
 
-        plot = Plot(self._key("curves"), "Score after each alternation, every trial", None, main=False, order=4)
+        plot = Plot(self._key("curves"), "Score after each alternation", None, main=False, order=4)
         curved = [trial for trial in self._study.get_trials(deepcopy=False) if trial.intermediate_values]
         if not curved:
             return plot.without("no trial has reported a score after an alternation yet.")
@@ -290,10 +290,11 @@ class Explored:
         )
         styled(figure, xaxis_title="seconds of the trial", yaxis_title=self._axis)
         cheapest, best_score = in_order[0], max(front, key=lambda trial: trial.values[1])
+        ends = [f"{trial.user_attrs[NAME]} ({duration(trial.values[1])})" for trial in (cheapest, best_score)]
+        span = f"from {ends[0]} to {ends[1]}" if len(front) > 1 else f"{ends[0]} alone"
         words = (
-            f"On the front: no other explored trial has as good a score in as little time; from "
-            f"{cheapest.user_attrs[NAME]} ({duration(cheapest.values[1])}) to {best_score.user_attrs[NAME]} "
-            f"({duration(best_score.values[1])}). Scores before fine-tuning."
+            f"On the front, {span}: no other explored trial has as good a score in as little time. Scores before "
+            "fine-tuning."
         )
         return Plot(plot.key, plot.title, figure, self._told(drawn, words, "points", both))
 

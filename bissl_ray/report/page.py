@@ -119,6 +119,9 @@ def _plots(facts: SweepFacts) -> list[Plot]:
     if facts.study is None:
         why = f"what was searched is not known: {facts.problem}."
         return [Plot(f"{facts.name}-history", "Figures of what was explored", None, why), *Best(facts).plots]
+    if not facts.explored:
+        why = "this sweep has explored nothing: it runs what BiSSL is compared with."
+        return [Plot(f"{facts.name}-history", "Figures of what was explored", None, why), *Best(facts).plots]
     return [*Explored(facts).plots, *Best(facts).plots]
 
 

@@ -46,6 +46,7 @@ def at_a_glance(facts: SweepFacts) -> str:
     explored, total = facts.explored, costs(facts.trials, (), None).total
     states = Counter(str(row["status"]) for row in explored)
     asked = facts.protocol.trials if facts.protocol else len(explored)
+    of_all = f" of {asked}" if asked > len(explored) else ""
     told = ", ".join(f"{count} {state}" for state, count in states.most_common())
     confirmed = sum(row["standing"] == Standing.CONFIRMED and row["kind"] == Kind.BISSL for row in facts.ranked)
     gpu = f"{total.gpu_seconds / 3600:.2f}" if total.gpu_seconds else ""
@@ -53,7 +54,7 @@ def at_a_glance(facts: SweepFacts) -> str:
         [
             ("dataset", facts.dataset),
             ("metric", facts.metric.title),
-            ("explored", f"{len(explored)}{f' of {asked}' if asked > len(explored) else ''} trials ({told})"),
+            ("explored", f"{len(explored)}{of_all} trials ({told})" if explored else ""),
             ("confirmed", f"{confirmed} configuration{'s' * (confirmed != 1)}"),
             ("runs in all", f"{len(facts.trials):,}"),
             ("time in all", duration(total.seconds)),
@@ -103,7 +104,7 @@ def health(facts: SweepFacts) -> str:
     if best:
         title = f"Diagnostics of {best[0]['trial']}, first alternation to last"
         parts.append(folded(title, _figures(best[0], reports)))
-    return "".join(parts) or paragraph("No trial has a score yet.")
+    return "".join(parts) or paragraph("No trial of BiSSL has a score.")
 
 
 def environment(facts: SweepFacts) -> str:
@@ -154,7 +155,7 @@ def searched(facts: SweepFacts) -> str:
     best = winner or next((row for row in facts.ranked if row["rank"] == 1), None)
     lines = [
         [name, parameter.span, "log" if getattr(parameter, "log", False) else "", _of(best, name)]
-        for section in (space.parameters, space.finetune_parameters)
+        for section in (space.parameters if facts.explored else {}, space.finetune_parameters)
         for name, parameter in section.items()
     ]
     title = "the best" if best is None else best["trial"]

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,56 +42,68 @@ class Seen:
     paper: bytes = b""
 
 
+View = tuple[int, str]
+"""Of a page: the width of the window, pixels, and light or dark, as the person's system would have it."""
+
+
 def look(
-    page: Path, width: int = 900, scheme: str = "light", ask: str = "null", picture: bool = False, paper: bool = False
-) -> Seen:
-    """Open a page from disk, wait until its figures are drawn.
+    page: Path, views: Sequence[View] = ((900, "light"),), ask: str = "null", picture: bool = False, paper: bool = False
+) -> list[Seen]:
+    """Open a page from disk in several views, one after another in one browser, and wait until its figures are drawn.
 
     Args:
         page: the file.
-        width: of the window, pixels.
-        scheme: light or dark, as the person's system would have it.
-        ask: an expression of JavaScript; its value comes back.
+        views: of it.
+        ask: an expression of JavaScript, a promise perhaps; its value comes back.
         picture: whether to take one of the whole page.
         paper: whether to print it.
     """
-    return asyncio.run(asyncio.wait_for(_look(page, width, scheme, ask, picture, paper), _WAITS))
+    return asyncio.run(asyncio.wait_for(_look(page, views, ask, picture, paper), _WAITS))
 
 
-async def _look(page: Path, width: int, scheme: str, ask: str, picture: bool, paper: bool) -> Seen:
-    seen = Seen()
+async def _look(page: Path, views: Sequence[View], ask: str, picture: bool, paper: bool) -> list[Seen]:
+    every = []
     async with choreographer.Browser(path=CHROMIUM, headless=True, enable_sandbox=False, enable_gpu=False) as browser:
-        tab = await browser.create_tab("about:blank")
+        for width, scheme in views:
+            seen = Seen()
+            tab = await browser.create_tab("about:blank")
+            await _open(tab, page, width, scheme, seen)
+            while not await _value(tab, _DRAWN):
+                await asyncio.sleep(0.2)
+            seen.facts = await _value(tab, ask)
+            if picture:
+                height = int(await _value(tab, "document.documentElement.scrollHeight"))
+                clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+                shot = {"captureBeyondViewport": True, "clip": clip}
+                seen.picture = _content(await tab.send_command("Page.captureScreenshot", shot))
+            if paper:
+                asked = {"preferCSSPageSize": True, "printBackground": True}
+                seen.paper = _content(await tab.send_command("Page.printToPDF", asked))
+            await tab.close()
+            every.append(seen)
+    return every
 
-        async def heard(message: dict[str, Any]) -> None:
-            _note(seen, message, page.as_uri())
 
-        for domain in ("Network", "Runtime", "Log", "Page"):
-            tab.subscribe(f"{domain}.*", heard, repeating=True)
-            await tab.send_command(f"{domain}.enable")
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        await tab.send_command("Emulation.setDeviceMetricsOverride", size)
-        media = [{"name": "prefers-color-scheme", "value": scheme}]
-        await tab.send_command("Emulation.setEmulatedMedia", {"features": media})
-        await tab.send_command("Page.navigate", {"url": page.as_uri()})
-        while not await _value(tab, _DRAWN):
-            await asyncio.sleep(0.2)
-        await asyncio.sleep(0.5)
-        seen.facts = await _value(tab, ask)
-        if picture:
-            height = int(await _value(tab, "document.documentElement.scrollHeight"))
-            clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-            shot = {"captureBeyondViewport": True, "clip": clip}
-            answer = await tab.send_command("Page.captureScreenshot", shot)
-            seen.picture = base64.b64decode(answer["result"]["data"])
-        if paper:
-            answer = await tab.send_command("Page.printToPDF", {"preferCSSPageSize": True, "printBackground": True})
-            seen.paper = base64.b64decode(answer["result"]["data"])
-    return seen
+async def _open(tab: Any, page: Path, width: int, scheme: str, seen: Seen) -> None:
+    async def heard(message: dict[str, Any]) -> None:
+        _note(seen, message, page.as_uri())
+
+    for domain in ("Network", "Runtime", "Log", "Page"):
+        tab.subscribe(f"{domain}.*", heard, repeating=True)
+        await tab.send_command(f"{domain}.enable")
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    await tab.send_command("Emulation.setDeviceMetricsOverride", size)
+    media = [{"name": "prefers-color-scheme", "value": scheme}]
+    await tab.send_command("Emulation.setEmulatedMedia", {"features": media})
+    await tab.send_command("Page.navigate", {"url": page.as_uri()})
+
+
+def _content(answer: dict[str, Any]) -> bytes:
+    return base64.b64decode(answer["result"]["data"])
 
 
 async def _value(tab: Any, expression: str) -> Any:
-    told = {"expression": f"JSON.stringify({expression})", "awaitPromise": True}
+    told = {"expression": f"(async () => JSON.stringify(await ({expression})))()", "awaitPromise": True}
     answer = await tab.send_command("Runtime.evaluate", told)
     result = answer["result"]["result"]
     return json.loads(result["value"]) if "value" in result else None

@@ -28,6 +28,7 @@ def write_sweep(
     confirmed: bool = True,
     reason: str = "diverged",
     choices: Sequence[str] = ("cg", "neumann"),
+    objective_name: str = "validation_top1",
     **protocol: Any,
 ) -> SearchSpace:
     """Write one: two in three trials are stopped at the first rung, one fails; two are confirmed, with their control.
@@ -42,6 +43,7 @@ def write_sweep(
         confirmed: whether any was confirmed.
         reason: why the failed one did.
         choices: solvers that were searched.
+        objective_name: what the scores are.
         protocol: what is otherwise than `small_space.PROTOCOL` has it.
     """
     draws = random.Random(7)
@@ -87,14 +89,14 @@ def write_sweep(
     if confirmed:
         rows += _confirmations(found, [f"t{number:05d}" for number in (0, 3)])
         told += _finetuning(rows)
-    shared = {"objective_name": "validation_top1", "git": "abc", "versions": '{"torch": "2"}', "device": "CPU AVX2"}
+    shared = {"objective_name": objective_name, "git": "abc", "versions": '{"torch": "2"}', "device": "CPU AVX2"}
     settings = {name: value for name, value in found.settings({}).model_dump().items() if value is not None}
     unset = to_columns(found.settings({})).keys() - {f"param_{name}" for name in settings}
     with SweepWriter(storage, "digits", name, {key: type(value) for key, value in settings.items()}) as writer:
         for row in rows:
             writer.trial({key: value for key, value in {**shared, **row}.items() if key not in unset})
         for report in told:
-            writer.report({"objective_name": "validation_top1", **report})
+            writer.report({"objective_name": objective_name, **report})
     request = SweepRequest(name=name, data=DataChoice("digits"), space=found)
     sizes = {"pretext": 50, "train": 50, "validation": 20, "test": 30, "classes": 10}
     asked = f"bissl-ray sweep --name {name}"

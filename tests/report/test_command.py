@@ -56,6 +56,14 @@ def test_without_kaleido_or_a_browser_png_is_refused_before_anything_is_read(run
     )
 
 
+def test_without_a_browser_png_says_what_to_install(run, monkeypatch, tmp_path) -> None:
+    chromium = pytest.importorskip("choreographer.browsers.chromium", reason="needs kaleido")
+    monkeypatch.setattr(chromium.Chromium, "find_browser", lambda **_: None)
+    done = run("night", "--png", "pictures")
+    assert done.code == 2 and "found neither: apt-get install chromium" in done.err and done.err.count("\n") == 1
+    assert not (tmp_path / "report.html").exists()
+
+
 def test_a_damaged_file_is_named_on_the_page_and_by_the_exit_code(run, tmp_path) -> None:
     folder = tmp_path / "runs/results/dataset=digits/sweep=night"
     (folder / "trials-00000000000000000001-1-aaaaaaaaaaaa.parquet").write_bytes(b"no parquet")

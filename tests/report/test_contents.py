@@ -114,6 +114,15 @@ def test_settings_that_a_solver_does_not_read_are_conditional(tmp_path) -> None:
     assert 0 < len(points["text"]) < 23  # identity runs none
 
 
+def test_what_is_to_be_small_goes_down(tmp_path) -> None:
+    write_sweep(tmp_path, 24, objective_name="validation_neg_loss")
+    figures = figures_of(report_of(tmp_path, "night"))
+    whole, best, _ = figures["night-history"]["data"]
+    scores = whole["y"]
+    assert all(score < 0 for score in scores)  # the objective is what is to be small, less its sign
+    assert best["y"][-1] == min(scores) and figures["night-history"]["layout"]["yaxis"]["title"]["text"] == "loss"
+
+
 def test_what_a_storage_holds_is_text(tmp_path) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
     write_sweep(tmp_path, 6, reason=evil)
@@ -182,7 +191,7 @@ def test_the_largest_dispensable_figures_are_left_out_first(tmp_path, monkeypatc
 
 @pytest.mark.slow
 def test_ten_thousand_trials_are_drawn_as_a_sample_that_says_so(tmp_path) -> None:
-    write_sweep(tmp_path, 10_000, reports=False)
+    write_sweep(tmp_path, 10_000, alternations=2, grace=1)
     page = report_of(tmp_path, "night")
     assert len(page.encode()) < MOST_BYTES
     assert "1,000 of 10,000 points drawn" in shown(page)
