@@ -48,7 +48,7 @@ def together(sweeps: Sequence[SweepFacts]) -> list[Plot]:
     """Several sweeps in one figure: what each had found after so many trials."""
     import plotly.graph_objects as go
 
-    plot = Plot("all-history", "Best score so far, sweep by sweep", None, width="whole")
+    plot = Plot("together", "Best score so far, sweep by sweep", None, width="whole")
     known = [each for each in sweeps if each.study is not None and any(t.values for t in each.study.trials)]
     if len(known) < 2:
         return []

@@ -31,7 +31,7 @@ def styled(figure: "Figure", **layout: Any) -> "Figure":
     figure.update_layout(margin={"l": 60, "r": 16, "t": 30, "b": 48}, legend=legend, hoverlabel={"align": "left"})
     figure.update_layout(font={"size": 12}, colorway=list(COLOURS))
     for axes in (figure.update_xaxes, figure.update_yaxes):
-        axes(exponentformat="e", minexponent=4, automargin=True)
+        axes(exponentformat="e", minexponent=4, automargin=True, title_standoff=6)
         axes(gridcolor="rgba(128,128,128,0.22)", zerolinecolor="rgba(128,128,128,0.45)", linecolor="#888888")
         # Of a logarithm 1, 2 and 5: all nine don't fit where a figure is narrow.
         axes(selector={"type": "log"}, dtick="D2")

@@ -27,10 +27,10 @@ _TOLD_OF: Final = 3
 """Trials whose figures are read out."""
 
 
-def verdict_card(sentences: Iterable[tuple[Outcome, str]]) -> str:
-    """Outcomes in words, each in the colour of its outcome."""
+def verdict_card(sentences: Iterable[tuple[Outcome, str]], small: bool = False) -> str:
+    """Outcomes in words, each in the colour of its outcome; small where there are many."""
     told = "".join(f'<p class="{outcome}">{text(sentence)}</p>' for outcome, sentence in sentences)
-    return f'<div class="verdict">{told}</div>'
+    return f'<div class="verdict{" several" * small}">{told}</div>'
 
 
 def verdict_of(facts: SweepFacts) -> tuple[Outcome, str]:

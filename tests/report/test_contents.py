@@ -11,8 +11,8 @@ import typer
 import yaml
 
 from bissl_ray.config import load_search_space
-from bissl_ray.report import make_report, read_subject
-from bissl_ray.report.page import MOST_BYTES
+from bissl_ray.report import drawing, make_report, read_subject
+from bissl_ray.report.drawing import MOST_BYTES
 from tests.report.stored import write_sweep
 
 
@@ -172,7 +172,7 @@ def test_several_sweeps_are_drawn_together_and_folded(tmp_path) -> None:
     write_sweep(tmp_path, 8, "one")
     write_sweep(tmp_path, 8, "two")
     page = report_of(tmp_path, "one", "two")
-    assert [trace["name"] for trace in figures_of(page)["all-history"]["data"]] == ["one", "two"]
+    assert [trace["name"] for trace in figures_of(page)["together"]["data"]] == ["one", "two"]
     assert page.count('<details class="sweep">') == 2
     assert "one: BiSSL wins" in shown(page) and "two: BiSSL wins" in shown(page)
 
@@ -181,9 +181,7 @@ def test_the_largest_dispensable_figures_are_left_out_first(tmp_path, monkeypatc
     write_sweep(tmp_path, 12)
     whole = figures_of(report_of(tmp_path, "night"))
     kept = sum(len(json.dumps(figure)) for figure in whole.values()) // 2
-    from bissl_ray.report import page as of_page
-
-    monkeypatch.setattr(of_page, "MOST_BYTES", len(of_page._plotly()) + 400_000 + kept)
+    monkeypatch.setattr(drawing, "MOST_BYTES", len(drawing.plotly_script()) + 2 * drawing._OF_WORDS + kept)
     page = report_of(tmp_path, "night")
     assert "night-history" in figures_of(page) and not any("contour" in key for key in figures_of(page))
     assert "it was left out to keep this file below" in shown(page)
