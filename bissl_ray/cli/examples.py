@@ -15,6 +15,7 @@ _EXAMPLES: Final = {
     "rm": "rm night --yes",
     "clean": "clean night --dry-run",
     "compare": "compare --dataset digits --seeds 5 -n pays",
+    "report": "report night -o report.html",
     "export": "export --sweep night -o winner.safetensors",
     "pretrain": "pretrain --dataset digits -n backbone",
     "train": "train --start runs/stages/pre/pretrained.pt",

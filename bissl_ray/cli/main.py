@@ -31,6 +31,7 @@ from bissl_ray.cli.export import export
 from bissl_ray.cli.launch import launch
 from bissl_ray.cli.leaderboard import leaderboard, show
 from bissl_ray.cli.removing import clean, rm
+from bissl_ray.cli.report import report
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
@@ -52,7 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _VERBS = (
-    *(sweep, resume, leaderboard, show, list_things, status, diff, rm, clean, compare, export),
+    *(sweep, resume, leaderboard, show, list_things, status, diff, rm, clean, compare, report, export),
     *(pretrain, train, finetune, evaluate),
     *(config, spaces, launch, doctor),
 )

@@ -293,6 +293,16 @@ class ExportOptions:
     force: bool = flag("Replace files that are there already.", "--force", default=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """What is reported, and where it is written, as asked for by `bissl-ray report`."""
+
+    storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
+    out: Path = flag("File to write; an earlier report is replaced.", "--out", "-o", default=Path("report.html"))
+    png: Path | None = flag("Write the main figures there as well, as PNG.", metavar="FOLDER")
+    force: bool = flag("Replace a file that is no report.", "--force", default=False)
+
+
 def named_once(flag_name: str, names: Sequence[str], noun: str = "dataset") -> Sequence[str]:
     """Names that were given to a flag, which must differ (raises BadInputError)."""
     if len(set(names)) < len(names):

@@ -1,5 +1,6 @@
 """What a sweep has cost, as a table."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -22,6 +23,13 @@ _COLUMNS: Final = (
 
 def costs_table(found: Costs, console: Console) -> RenderableType:
     """Lay out what a sweep has cost, for a console."""
+    lines = cost_lines(found)
+    told = fitting_table(f"{found.sweep} · cost", lines, cost_columns(lines), console)
+    return Group(told, *([Text(found.sentence)] if found.sentence else []))
+
+
+def cost_lines(found: Costs) -> list[Line]:
+    """A line for each step, those of exploring's rungs below it, and one for all of it."""
     lines = []
     for step in found.steps:
         lines.append(Line(vars(step), None, ends_section=False))
@@ -29,6 +37,9 @@ def costs_table(found: Costs, console: Console) -> RenderableType:
         lines += [Line({**vars(rung), "what": f"  {rung.what}"}, "dim", ends_section=False) for rung in of_it]
     lines[-1] = lines[-1]._replace(ends_section=True)
     lines.append(Line({**vars(found.total), "what": "in all"}, "bold", ends_section=False))
-    chosen = [column for column in _COLUMNS if any(column.cell(line.row) for line in lines)]
-    told = fitting_table(f"{found.sweep} · cost", lines, chosen, console)
-    return Group(told, *([Text(found.sentence)] if found.sentence else []))
+    return lines
+
+
+def cost_columns(lines: Sequence[Line]) -> list[Column]:
+    """The columns that have something to say about these lines."""
+    return [column for column in _COLUMNS if any(column.cell(line.row) for line in lines)]

@@ -10,13 +10,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from bissl_ray.config.parameters import (
-    CategoricalParameter,
-    FloatParameter,
-    IntParameter,
-    Parameter,
     Point,
     SettingValue,
 )
@@ -26,10 +22,11 @@ from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import unread
 from bissl_ray.search.records import Record
 from bissl_ray.search.remembered import is_full, remembered
+from bissl_ray.search.told import contains, frozen, read_settings, state_of, values_of
+from bissl_ray.search.told import distribution as distribution_of
 from bissl_ray.search.warm import WarmStart
 from bissl_ray.words import Origin, Phase, Status, Step
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)
 _OVERRIDES = "overrides"
 _AGAIN: Final = 20
 """Trials per trial that has come further since it paused, from which on all are told again."""
@@ -47,7 +44,7 @@ class Proposals:
             warm: earlier sweeps to start from.
         """
         self._space = space
-        self._distributions = {name: _distribution(p) for name, p in space.parameters.items()}
+        self._distributions = {name: distribution_of(p) for name, p in space.parameters.items()}
         self._trades_off = space.protocol.trade_off is not None
         self._warm = WarmStart(warm, space.protocol, self._distributions) if warm and self._distributions else None
         self._history = {record.trial: record for record in history}
@@ -65,7 +62,7 @@ class Proposals:
         running = [record for record in told if record.status == Status.RUNNING]
         for record in told:
             if record.status != Status.RUNNING:
-                study.add_trial(self._frozen(record))
+                study.add_trial(frozen(record, self._distributions, self._trades_off))
         for record in running:
             study.enqueue_trial(self._searched(record.point))
             self._asked[record.trial] = study.ask(self._distributions)
@@ -124,7 +121,7 @@ class Proposals:
             return asked, asked.params
         if self._space.protocol.sampler != "tpe":  # these model points of one shape
             asked = self._study.ask(self._distributions)
-            return asked, self._read(asked.params)
+            return asked, read_settings(asked.params)
         asked = self._study.ask()
         point: Point = {"solver": suggest(asked, "solver", self._distributions["solver"])}
         nothing_reads = unread(point)
@@ -132,11 +129,6 @@ class Proposals:
             if name not in {"solver", *nothing_reads}:
                 point[name] = suggest(asked, name, distribution)
         return asked, point
-
-    @staticmethod
-    def _read(point: Point) -> Point:
-        nothing_reads = unread({"solver": point.get("solver")})
-        return {name: value for name, value in point.items() if name not in nothing_reads}
 
     def report(self, trial: str, alternation: int, objective: float) -> None:
         """Pass an intermediate objective on."""
@@ -159,36 +151,15 @@ class Proposals:
         if asked is None:
             self._told_again += 1
             return
-        state = self._state(record)
+        state = state_of(record, self._trades_off)
+        values = values_of(record, self._trades_off) if state == TrialState.COMPLETE else None
         # A pruned trial's value is its last intermediate one, which Optuna looks up itself.
-        self._study.tell(asked, self._values(record) if state == TrialState.COMPLETE else None, state=state)
-
-    def _state(self, record: Record) -> TrialState:
-        if record.scored and not (self._trades_off and record.seconds is None):
-            return TrialState.COMPLETE
-        told_in_part = record.scored or record.status in (Status.PRUNED, Status.PAUSED)
-        return TrialState.PRUNED if told_in_part else TrialState.FAIL
-
-    def _values(self, record: Record) -> list[float]:
-        """What a trial that ran to its end has come to, an objective each."""
-        found = [record.objective, record.seconds][: 1 + self._trades_off]
-        return [value for value in found if value is not None]
+        self._study.tell(asked, values, state=state)
 
     @property
     def trials(self) -> list[FrozenTrial]:
         """The study's trials, for inspection."""
         return self._study.get_trials(deepcopy=True)
-
-    def _frozen(self, record: Record) -> FrozenTrial:
-        point = self._read(record.point) if "solver" in self._distributions else record.point
-        state = self._state(record)
-        curve = {step: value for step, value in record.curve.items() if math.isfinite(value)}
-        if self._trades_off:
-            curve = {}
-        values = self._values(record) if state == TrialState.COMPLETE else None
-        if state == TrialState.PRUNED and curve:
-            values = [curve[max(curve)]]
-        return _frozen(state, values, curve, point, self._distributions)
 
     def _searched(self, point: Point) -> Point:
         return {name: value for name, value in point.items() if name in self._distributions}
@@ -209,10 +180,10 @@ def finetune_points(space: SearchSpace, count: int) -> list[Point]:
     """
     if not space.finetune_parameters:
         return [{} for _ in range(count)]
-    distributions = {name: _distribution(p) for name, p in space.finetune_parameters.items()}
+    distributions = {name: distribution_of(p) for name, p in space.finetune_parameters.items()}
     study = optuna.create_study(sampler=_sobol(space.protocol.seed))
     own = {name: value for name, value in space.settings({}).model_dump().items() if name in distributions}
-    if all(_contains(distributions[name], value) for name, value in own.items()):
+    if all(contains(distributions[name], value) for name, value in own.items()):
         study.enqueue_trial(own)
     points = []
     for _ in range(count):
@@ -220,16 +191,6 @@ def finetune_points(space: SearchSpace, count: int) -> list[Point]:
         points.append(dict(asked.params))
         study.tell(asked, 0.0)
     return points
-
-
-def _distribution(parameter: Parameter) -> BaseDistribution:
-    match parameter:
-        case FloatParameter():
-            return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-        case IntParameter():
-            return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
-        case CategoricalParameter():
-            return CategoricalDistribution(parameter.choices)
 
 
 def _sampler(protocol: Protocol, replayed: int) -> BaseSampler:
@@ -274,29 +235,3 @@ def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> S
             value: SettingValue = trial.suggest_categorical(name, distribution.choices)
             return value
     raise TypeError(f"no distribution of ours: {distribution}")
-
-
-def _contains(distribution: BaseDistribution, value: object) -> bool:
-    try:
-        return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except ValueError:  # none of a categorical distribution's choices
-        return False
-
-
-def _frozen(
-    state: TrialState,
-    values: list[float] | None,
-    curve: dict[int, float],
-    point: Point,
-    distributions: dict[str, BaseDistribution],
-) -> FrozenTrial:
-    params = {name: point[name] for name in distributions if name in point}
-    # Of a point from before the space was changed, what still lies in it is learnt from.
-    known = {name: d for name, d in distributions.items() if name in params and _contains(d, params[name])}
-    return create_trial(
-        state=state,
-        values=values,
-        params={name: params[name] for name in known},
-        distributions=known,
-        intermediate_values=curve,
-    )

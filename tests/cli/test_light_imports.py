@@ -7,7 +7,7 @@ import pytest
 
 from bissl_ray.data.loader_processes import _PRELOADED
 
-HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
+HEAVY = ("torch", "ray", "pandas", "optuna", "plotly", "sklearn", "scipy", "torchvision")
 
 
 @pytest.mark.slow
@@ -18,6 +18,7 @@ HEAVY = ("torch", "ray", "pandas", "optuna", "sklearn", "scipy", "torchvision")
         ["sweep", "--help"],
         ["train", "--help"],
         ["compare", "--help"],
+        ["report", "--help"],
         ["leaderboard", "--storage", "."],
         ["list", "--storage", "."],
         ["clean", "--storage", "."],

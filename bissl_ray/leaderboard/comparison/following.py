@@ -1,6 +1,6 @@
 """The gain against how much fine-tuning follows, from none on: where both sides stand at the same points (issue 16)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,8 +73,7 @@ def in_words(frozen: Estimate | None, following: Sequence[Following], metric: Me
     """The gains in a line; None with fewer than two, which say nothing of how they change."""
     if len(following) + (frozen is not None) < 2:
         return None
-    # A weight decay beside the rate makes no difference that a reader asks for first.
-    told = [name for name in following[0].point if name != "finetune_weight_decay"] or list(following[0].point)
+    told = told_settings(following[0].point)
     names = [" ".join(setting(one.point[name]) for name in told) or "as tuned" for one in following]
     points = [f"{name}: {with_half(one.gain, metric.gain, metric)}" for name, one in zip(names, following, strict=True)]
     fewest = min(one.gain.n for one in following)
@@ -82,6 +81,12 @@ def in_words(frozen: Estimate | None, following: Sequence[Following], metric: Me
     by = f"by the {' and '.join(told)} of the fine-tuning that follows" if told else "with the fine-tuning that follows"
     none = [] if frozen is None else [f"none, a probe of the frozen backbone: {with_half(frozen, metric.gain, metric)}"]
     return f"Gain {by} (validation, {runs} each): {', '.join([*none, *points])}."
+
+
+def told_settings(point: Mapping[str, Any]) -> list[str]:
+    """The settings of fine-tuning that a point is called by."""
+    # A weight decay beside the rate makes no difference that a reader asks for first.
+    return [name for name in point if name != "finetune_weight_decay"] or list(point)
 
 
 def _by_seed(runs: Iterable[Row]) -> dict[int, float]:

@@ -23,7 +23,7 @@ def comparison_table(board: ComparisonBoard, console: Console) -> RenderableType
     parts: list[RenderableType] = []
     for _, group in groupby(board.cases, key=lambda case: case.facts.dataset):
         cases = list(group)
-        parts.append(fitting_table(_title(board, cases), _lines(cases), _columns(cases), console))
+        parts.append(fitting_table(case_title(board, cases), _lines(cases), case_columns(cases), console))
     parts += [Text(case.sentence, style=_style(case)) for case in board.cases]
     parts += [Text(sentence, style="bold") for sentence in findings(board)]
     parts += [Text(line, style="dim") for line in notes(board)]
@@ -35,7 +35,7 @@ def comparison_markdown(board: ComparisonBoard) -> str:
     parts = []
     for _, group in groupby(board.cases, key=lambda case: case.facts.dataset):
         cases = list(group)
-        parts.append(f"### {_title(board, cases)}\n\n{markdown_table(_rows(cases), _columns(cases))}")
+        parts.append(f"### {case_title(board, cases)}\n\n{markdown_table(case_rows(cases), case_columns(cases))}")
     return "\n\n".join([*parts, *(case.sentence for case in board.cases), *findings(board), *notes(board)])
 
 
@@ -108,7 +108,7 @@ def _cost(name: str, side: Side) -> Row:
     return {f"{name}_{key}": getattr(side, key) for key in keys}
 
 
-def _rows(cases: Sequence[CaseResult]) -> list[Row]:
+def case_rows(cases: Sequence[CaseResult]) -> list[Row]:
     """A row for BiSSL per checkpoint, and one for each control below it, where the gain over that control stands."""
     rows: list[Row] = []
     for case in cases:
@@ -120,7 +120,7 @@ def _rows(cases: Sequence[CaseResult]) -> list[Row]:
 
 def _lines(cases: Sequence[CaseResult]) -> list[Line]:
     styles = {"wins": "green", "loses": "red"}
-    rows = _rows(cases)
+    rows = case_rows(cases)
     last = [number + 1 == len(rows) or rows[number + 1]["first"] for number in range(len(rows))]
     return [
         Line(row, None if row["first"] else styles.get(row["case"].outcome), ends)
@@ -128,7 +128,7 @@ def _lines(cases: Sequence[CaseResult]) -> list[Line]:
     ]
 
 
-def _columns(cases: Sequence[CaseResult]) -> list[Column]:
+def case_columns(cases: Sequence[CaseResult]) -> list[Column]:
     """Choose the columns that have something to say about these cases."""
     metric = cases[0].metric
 
@@ -158,10 +158,11 @@ def _columns(cases: Sequence[CaseResult]) -> list[Column]:
         Column("unlabelled", 64, of_side(lambda side: count(side.unlabelled))),
         Column("gradients", 63, of_side(lambda side: count(side.gradients))),
     ]
-    rows = _rows(cases)
+    rows = case_rows(cases)
     return [column for column in every if column.priority >= 90 or any(column.cell(row) for row in rows)]
 
 
-def _title(board: ComparisonBoard, cases: Sequence[CaseResult]) -> str:
+def case_title(board: ComparisonBoard, cases: Sequence[CaseResult]) -> str:
+    """What the table of a dataset is called: its name, the comparison's, the splits that the scores are of."""
     splits = sorted({case.split for case in cases if case.gain is not None})
     return " · ".join([cases[0].facts.dataset, board.name, *(f"{split} split" for split in splits)])
