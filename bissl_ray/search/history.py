@@ -2,24 +2,26 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Final, NamedTuple
 
-from bissl_ray.config.parameters import SettingValue
+from bissl_ray.config.documents import SweepDocument
+from bissl_ray.config.parameters import Point, SettingValue
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import Settings
 from bissl_ray.controls import CONTROLS
 from bissl_ray.search.cost import work_of
-from bissl_ray.search.forecast import SEARCH
+from bissl_ray.search.forecast import SEARCH, Climb, Forecast
 from bissl_ray.search.lost import Lost, find_lost
 from bissl_ray.search.planner import Planner
-from bissl_ray.search.plans import RunKind
-from bissl_ray.search.population import Heirs, rungs_of
+from bissl_ray.search.plans import Proposer, RunKind
+from bissl_ray.search.population import Heirs, Population, rungs_of
+from bissl_ray.search.promotion import Rungs
 from bissl_ray.search.proposals import Proposals, finetune_points
-from bissl_ray.search.records import records_from_store
+from bissl_ray.search.records import Record, records_from_store
 from bissl_ray.store import to_rows
 from bissl_ray.store.reader import read_with_damage
 from bissl_ray.words import Kind, Phase, Status, Step
@@ -57,10 +59,44 @@ def replay(request: SweepRequest, storage: str, heirs: Heirs | None = None) -> R
     lost.let_begin_anew(records)
     explored = [record for record in records if record.step == Step.SEARCH]
     proposals = Proposals(request.space, explored, request.warm)
+    return Replayed(_planner(request, proposals, records, rungs, lost.rowless), proposals, lost)
+
+
+class _LookedAt:
+    """Proposes nothing: such a planner is asked how a sweep stands, and never what is next."""
+
+    def ask(self, trial: str) -> tuple[Point, str]:
+        """Never asked."""
+        raise AssertionError(f"{trial} is not to be proposed")
+
+
+def planner_to_look_at(request: SweepRequest, records: Sequence[Record]) -> Planner:
+    """The planner of a sweep that another process runs, without Optuna's study: it says how that stands.
+
+    Exploring that ended before its last trial, by a budget say, ends in it too: confirmation has begun, and the trial
+    that was begun last is none of exploring.
+
+    Args:
+        request: of the sweep.
+        records: all its trials, in the order in which they were proposed.
+    """
+    planner = _planner(request, _LookedAt(), records, rungs_of(request.space, None))
+    tuned = planner.ledger.of(Phase.CONFIRM, Step.TUNING)
+    if tuned and records[-1].step != Step.SEARCH:
+        planner.end_exploring("it has ended before")
+    return planner
+
+
+def _planner(
+    request: SweepRequest,
+    proposer: Proposer,
+    records: Sequence[Record],
+    rungs: Rungs | Population | None,
+    taken: Collection[str] = (),
+) -> Planner:
     only = None if request.control is None else Kind.BISSL if CONTROLS[request.control].aligns else Kind.CONTROL
     points = partial(finetune_points, request.space)
-    planner = Planner(request.space.protocol, proposals, points, records, only, rungs, lost.rowless)
-    return Replayed(planner, proposals, lost)
+    return Planner(request.space.protocol, proposer, points, records, only, rungs, taken)
 
 
 def runs_again(replayed: Replayed, has_saved: Callable[[str], bool]) -> tuple[list[str], list[str]]:
@@ -165,3 +201,18 @@ def work_of_sweep(request: SweepRequest, sizes: Mapping[str, int]) -> Callable[[
         return work_of(kind, settings, sizes, request.workers_per_trial)
 
     return work
+
+
+def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
+    """What is known of a sweep's time: the work of its runs, and what those took that have ended."""
+    request = document.request
+    work = work_of_sweep(request, document.data)
+    forecast = Forecast(request.space.largest("alternations"), lambda kind: work(kind, None))
+    for record in planner.records.values():
+        if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
+            # When its first report came is not known any more: as if all had taken alike.
+            reports = len(record.curve)
+            climb = Climb(reports, record.seconds / max(reports, 1), record.seconds)
+            forecast.learn((record.phase, record.step), record.seconds, climb)
+    forecast.begin_session()
+    return forecast
