@@ -79,7 +79,7 @@ class Picture:
             return
         track = self._tracks.setdefault(run, Track(known.plan.record.curve))
         for report in reports:
-            track.report(report)
+            track.report({"reported_at": world().now(), **report})
 
     def waits(self, run: str, trial: str, what: str | None) -> None:
         """It lives; and waits for something, in words, or does not."""
