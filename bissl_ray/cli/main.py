@@ -31,6 +31,7 @@ from bissl_ray.cli.leaderboard import leaderboard, show
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
+from bissl_ray.cli.watch import watch
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.workers.interrupt import at_once
 
@@ -50,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _VERBS = (
-    *(sweep, resume, leaderboard, show, compare, export),
+    *(sweep, resume, watch, leaderboard, show, compare, export),
     *(pretrain, train, finetune, evaluate),
     *(config, spaces, launch, doctor),
 )

@@ -40,6 +40,11 @@ class Track:
         tuning = self.last.get("stage") == "finetune"
         return [self._scores[place] for place in sorted(self._scores) if place[0] == tuning]
 
+    @property
+    def curve(self) -> dict[int, float]:
+        """The score after each alternation."""
+        return {at: score for (tuning, at), score in self._scores.items() if not tuning}
+
     @staticmethod
     def _place(row: Mapping[str, Any]) -> tuple[bool, int]:
         tuning = row.get("stage") == "finetune"

@@ -8,7 +8,7 @@ from bissl_ray.progress import Spent, SweepProgress, Track, View
 from bissl_ray.search.forecast import Climb, Forecast, Underway
 from bissl_ray.store.filesystem import reason as words_of
 from bissl_ray.sweep.searcher import InFlight
-from bissl_ray.words import Status, Step
+from bissl_ray.words import STEPS, Status, Step
 from bissl_ray.world import world
 
 _PAUSES: Final = 10
@@ -16,12 +16,6 @@ _PAUSES: Final = 10
 _LONGEST_S: Final = 5.0
 _PATIENCE_S: Final = 30.0
 """From hand-out to the start of its group, which takes ten seconds on a busy machine: after that there is no room."""
-_PHASES: Final = {
-    Step.SEARCH: "exploring",
-    Step.TUNING: "searching fine-tuning",
-    Step.SEEDS: "confirming over seeds",
-    Step.TEST: "one look at the test split",
-}
 
 
 class Picture:
@@ -133,7 +127,7 @@ class Picture:
         best = ledger.incumbent
         self._view.show(
             SweepProgress(
-                phase=_PHASES[planner.step()],
+                phase=STEPS[planner.step()],
                 total=planner.expected,
                 done=ledger.ended.total(),
                 running=len(flight.running) - len(self._without_room()),
