@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bissl_ray.config.documents import SweepDocument
-from bissl_ray.progress import Spent, SweepProgress, View
+from bissl_ray.progress import Spent, SweepProgress, Track, View
 from bissl_ray.search.forecast import Climb, Underway
 from bissl_ray.search.history import SweepOutcome, forecast_of, is_finished, outcome_of, planner_to_look_at
 from bissl_ray.search.planner import Planner
@@ -114,15 +114,17 @@ def _progress(document: SweepDocument, feed: Feed, planner: Planner, claim: Clai
     ledger, session, now = planner.ledger, document.session, datetime.now(UTC)
     rows = feed.trials
     running = [row["trial"] for row in rows if row["status"] == Status.RUNNING] if claim is not None else []
-    begun = min((row["started_at"] for row in rows if row["started_at"] is not None), default=now)
-    began = begun if session is None else datetime.fromisoformat(session.began_at)
+    # Before its first trial a driver makes the models that all begin from, which it counts as none of the sweep's time.
+    began = min((row["started_at"] for row in rows if row["started_at"] is not None), default=now)
+    if session is not None:
+        began = max(began, datetime.fromisoformat(session.began_at))
     elapsed = max((now - began).total_seconds(), 0.0)
     # In this process nothing is in flight: what runs counts among what is to come.
     under_way = list(_under_way(feed, planner, running, now))
     to_come: Counter[RunKind] = planner.to_come() - Counter(run.kind for run in under_way)
     slots = max(len(running), 1) if session is None else max(session.groups, 1)
     best = ledger.incumbent
-    tracks = {name: feed.tracks[name] for name in running if name in feed.tracks}
+    tracks = {name: feed.tracks.get(name, Track()) for name in running}
     where = None if session is None else session.where
     return SweepProgress(
         phase=STEPS[planner.step()],

@@ -56,7 +56,8 @@ class LiveBoard:
             self._attended = Attended(self._screen, self._keyboard, self._pressed, self._look)
         self._logs: dict[str | None, Log] = {}
         self._scene: Scene | None = None
-        self._drawn: tuple[float, int, int] = (0.0, 0, 0)
+        self._drawn: tuple[object, ...] = ()
+        self._drawn_at = 0.0
         self._kept: list[str] = []
         self._said: tuple[object, ...] | None = None
         self._ended_early: tuple[int, ...] = ()
@@ -131,18 +132,19 @@ class LiveBoard:
                 self._draw()
 
     def _look(self) -> None:
-        """Draw again where the size is another, or time has passed."""
-        at, *size = self._drawn
-        console = self._console
-        if size != [console.width, console.height] or world().monotonic() - at >= _TICK_S:
+        """Draw again where the size is another, a signal has come, or time has passed."""
+        if self._drawn != self._as_it_is() or world().monotonic() - self._drawn_at >= _TICK_S:
             self._draw()
+
+    def _as_it_is(self) -> tuple[object, ...]:
+        return self._console.width, self._console.height, self.wishes.interrupted()
 
     def _draw(self) -> None:
         with self._drawing:
             scene, screen = self._scene, self._screen
             if scene is None or screen is None or not screen.taken:
                 return
-            now = world().monotonic()
+            now, as_it_is = world().monotonic(), self._as_it_is()
             asked = Asked(
                 title=self._title,
                 order=self._keys.order,
@@ -152,4 +154,4 @@ class LiveBoard:
                 since=now - scene.at,
             )
             screen.draw(Picture(scene, asked, self._console))
-            self._drawn = (now, self._console.width, self._console.height)
+            self._drawn, self._drawn_at = as_it_is, now

@@ -48,20 +48,20 @@ class Keys:
         if self._leave is not None:
             return f" q leave   o sort: {self.order}   ? keys "
         hold = "go on" if self._wishes.hold else "pause"
-        stop = "stopping" if self._wishes.stop else "stop after those that run"
-        return f" p {hold}   s {stop}   o sort: {self.order}   ? keys   ^C stop now "
+        of_sweep = "stopping" if self._wishes.stop else f"p {hold}   s stop after those that run"
+        return f" {of_sweep}   o sort: {self.order}   ? keys   ^C stop now "
 
     @property
     def help(self) -> list[str]:
         """A line on each key."""
         of_sweep = [
-            "p   pause: no new trial begins, those that run go on to their end; p once more goes on",
-            "s   stop: no new trial begins, and the sweep ends when those that run have ended",
-            "^C  stop now: trials that run end, and go on from where they have saved",
+            "p   pause: no new trial begins, those that run go on to their end; or go on",
+            "s   stop: no new trial begins; it ends when those that run have ended",
+            "^C  stop now: those that run end, and go on from where they have saved",
         ]
         of_watch = ["q   leave, as Ctrl-C does; the sweep goes on"]
         return [
             *(of_sweep if self._leave is None else of_watch),
-            "o   sort the board by score, by gain over plain fine-tuning, or the newest first",
+            "o   sort by score, by gain over plain fine-tuning, or the newest first",
             "?   back to the picture",
         ]

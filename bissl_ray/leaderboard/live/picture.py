@@ -109,7 +109,7 @@ class Picture:
     def _parts(self, room: int) -> Lines:
         """The board, the trials that run, what has happened, the best so far: in this order of importance."""
         scene = self._scene
-        rows, runs, logged, drawn = len(scene.rows), len(scene.runs), len(scene.entries), len(scene.best) > 1
+        rows, runs, logged, drawn = len(scene.rows), len(scene.runs), len(scene.entries), len(set(scene.best)) > 1
         board = Wants(min(_OF_A_TABLE + min(rows, 3), max(room // 2 + 1, 3)) if rows else 0, _OF_A_TABLE + min(rows, 5))
         under_way = Wants(min(1 + min(runs, 4), max(room // 3, 2)) if runs else 0, 1 + runs)
         log = Wants(1 + min(logged, 2) if logged else 0, 1 + min(logged, _LOGGED))
