@@ -118,7 +118,8 @@ def _progress(document: SweepDocument, feed: Feed, planner: Planner, claim: Clai
     began = min((row["started_at"] for row in rows if row["started_at"] is not None), default=now)
     if session is not None:
         began = max(began, datetime.fromisoformat(session.began_at))
-    elapsed = max((now - began).total_seconds(), 0.0)
+    until = now if claim is not None else max((row["updated_at"] for row in rows), default=now)
+    elapsed = max((until - began).total_seconds(), 0.0)
     # In this process nothing is in flight: what runs counts among what is to come.
     under_way = list(_under_way(feed, planner, running, now))
     to_come: Counter[RunKind] = planner.to_come() - Counter(run.kind for run in under_way)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.segment import Segment
@@ -84,15 +85,14 @@ class Picture:
         progress, since = self._scene.progress, self._asked.since
         heading = Text.assemble((self._asked.title, "bold"), " · ", (phase(progress), "cyan"))
         lines = self._one_line(heading)
-        if told := facts(progress, since):
-            lines += self._folded(Text(" · ".join(told), style="dim"))
+        lines += self._facts(facts(progress, since))
         bar = Table.grid(padding=(0, 2), expand=True)
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True)
         done = Text(f"{progress.done} of {progress.total}", style="bold")
         bar.add_row(ProgressBar(max(progress.total, 1), progress.done, complete_style="cyan"), done)
         lines += self._rendered(bar)
-        lines += self._folded(Text(" · ".join(counts(progress, since)), style="dim"))
+        lines += self._facts(counts(progress, since))
         if progress.best is not None:
             trial, score = progress.best
             lines += self._one_line(
@@ -174,6 +174,17 @@ class Picture:
     def _one_line(self, text: Text, width: int | None = None) -> Lines:
         text.no_wrap, text.overflow = True, "ellipsis"
         return self._rendered(text, width)[:1]
+
+    def _facts(self, told: Sequence[str]) -> Lines:
+        """Short facts, as many to a line as fit whole."""
+        lines: list[str] = []
+        for fact in told:
+            joined = f"{lines[-1]} · {fact}" if lines else fact
+            if lines and cell_len(joined) <= self._width:
+                lines[-1] = joined
+            else:
+                lines.append(fact)
+        return [drawn for line in lines for drawn in self._folded(Text(line, style="dim"))]
 
     def _folded(self, text: Text) -> Lines:
         text.no_wrap, text.overflow = False, "fold"

@@ -37,39 +37,44 @@ class Screen:
         """Nothing is taken yet."""
         self._console, self._said = console, said
         self._streams: dict[str, Any] = {}
+        self._busy = threading.RLock()
         self.taken = False
 
     def take(self) -> None:
         """Show it in the place of what the terminal has."""
-        if self.taken:
-            return
-        self.taken = True
-        self._write(_TAKE)
-        outputs.at_the_end(self.give_back)
-        for name in ("stdout", "stderr"):
-            stream = getattr(sys, name)
-            if stream is self._console.file or stream.isatty():
-                self._streams[name] = stream
-                setattr(sys, name, _Lines(stream, self._said))
+        with self._busy:
+            if self.taken:
+                return
+            self.taken = True
+            self._write(_TAKE)
+            outputs.at_the_end(self.give_back)
+            for name in ("stdout", "stderr"):
+                stream = getattr(sys, name)
+                if stream is self._console.file or stream.isatty():
+                    self._streams[name] = stream
+                    setattr(sys, name, _Lines(stream, self._said))
 
     def give_back(self) -> None:
         """Show what was there before."""
-        if not self.taken:
-            return
-        self.taken = False
-        outputs.not_at_the_end(self.give_back)
-        for name, stream in self._streams.items():
-            if isinstance(getattr(sys, name), _Lines):
-                setattr(sys, name, stream)
-        self._streams.clear()
-        self._write(_GIVE_BACK)
+        with self._busy:
+            if not self.taken:
+                return
+            self.taken = False
+            outputs.not_at_the_end(self.give_back)
+            for name, stream in self._streams.items():
+                if isinstance(getattr(sys, name), _Lines):
+                    setattr(sys, name, stream)
+            self._streams.clear()
+            self._write(_GIVE_BACK)
 
     def draw(self, picture: RenderableType) -> None:
-        """Draw a picture of as many lines as the screen has, or fewer."""
+        """Draw a picture of as many lines as the screen has, or fewer; nothing where it is not taken."""
         with self._console.capture() as drawn:
             self._console.print(picture, end="")
         lines = drawn.get().rstrip("\n").split("\n")[: self._console.height]
-        self._write("\x1b[H" + "\x1b[K\r\n".join(lines) + "\x1b[K\x1b[J")
+        with self._busy:
+            if self.taken:  # Ctrl-Z may have come meanwhile
+                self._write("\x1b[H" + "\x1b[K\r\n".join(lines) + "\x1b[K\x1b[J")
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError, RuntimeError):  # it has gone; or Ctrl-Z came in the middle of another
