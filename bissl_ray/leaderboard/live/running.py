@@ -72,7 +72,9 @@ def where(row: Row, track: Track) -> str:
     if row["phase"] == Kind.CONTROL:
         step = f"control {step}"
     if last.get("stage") == "finetune":
-        return f"{step}, epoch {_of(last.get('epoch'), row.get(f'{PARAMETER_PREFIX}finetune_epochs'))}"
+        # The control's are prolonged by the labelled images that BiSSL sees.
+        total = None if row["phase"] == Kind.CONTROL else row.get(f"{PARAMETER_PREFIX}finetune_epochs")
+        return f"{step}, epoch {_of(last.get('epoch'), total)}"
     reached = last.get("alternation") or (row["alternations"] if track.scores else None)
     if reached is None:
         return f"{step}, begins"
