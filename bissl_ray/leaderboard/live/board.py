@@ -13,7 +13,8 @@ from bissl_ray.leaderboard.live.keys import Keys
 from bissl_ray.leaderboard.live.log import Entry, Log
 from bissl_ray.leaderboard.live.picture import Asked, Picture
 from bissl_ray.leaderboard.live.scene import Scene, banner
-from bissl_ray.leaderboard.live.terminal import Attended, Keyboard, Screen
+from bissl_ray.leaderboard.live.screen import Screen
+from bissl_ray.leaderboard.live.terminal import Attended, Keyboard
 from bissl_ray.leaderboard.live.words import line
 from bissl_ray.progress import Event, Note, SweepProgress, Wishes
 from bissl_ray.world import world
