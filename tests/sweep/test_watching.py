@@ -20,6 +20,7 @@ from bissl_ray.store.paths import sweep_documents
 from bissl_ray.sweep.watching import watch_sweep
 from bissl_ray.words import Status
 from tests.cli.command import run_here
+from tests.s3.stand_in import BUCKET, stand_in
 from tests.search.small_space import space, store_rows
 from tests.search.whole_sweep import WholeSweep
 from tests.sweep.stored_sweep import write_sweep
@@ -47,7 +48,9 @@ def begun(storage: Path, whole: WholeSweep, trials: int) -> WholeSweep:
     return whole
 
 
-def watch(storage: Path, after: Callable[[Seen], None] = lambda seen: None, every: float = 0.01) -> tuple[Seen, object]:
+def watch(
+    storage: Path | str, after: Callable[[Seen], None] = lambda seen: None, every: float = 0.01
+) -> tuple[Seen, object]:
     """Watch until it ends; `after` is called with what has been seen, each time there is something new."""
     left = threading.Event()
     seen = Seen(then=lambda event: after(seen))
@@ -171,3 +174,14 @@ def test_the_verb_says_how_it_ended(tmp_path, whole, monkeypatch, capsys):
     refused = run_here(monkeypatch, capsys, "watch", "night", "--storage", tmp_path / "none")
     assert refused.code == 2 and "it holds no sweep yet" in refused.err
     assert run_here(monkeypatch, capsys, "watch", "night", "--every", "0").code == 2
+
+
+@pytest.mark.slow
+def test_it_reads_an_object_store(whole, monkeypatch):
+    with stand_in() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        storage = f"s3://{BUCKET}/runs"
+        write_sweep(storage, whole, REQUEST)
+        seen, outcome = watch(storage)
+    assert outcome.finished and seen.progress[-1].done == len(whole.records)
