@@ -55,7 +55,7 @@ def watch(
     left = threading.Event()
     seen = Seen(then=lambda event: after(seen))
     seen.left = left  # type: ignore[attr-defined]
-    return seen, watch_sweep(str(storage), "night", seen, every, left)
+    return seen, watch_sweep(str(storage), "night", seen, 0.01, left)
 
 
 def test_a_sweep_that_has_ended_is_told_at_once(tmp_path, whole):
