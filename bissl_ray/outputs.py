@@ -9,10 +9,12 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+_GIVEN_BACK: Final[list[Callable[[], None]]] = []
+"""What gives back a terminal that a view has taken."""
 _BOTH: Final = {"stdout": 1, "stderr": 2}
 
 
@@ -81,6 +83,23 @@ def libraries_into(file: int) -> Iterator[None]:
         for number, before in kept.items():
             os.dup2(before, number)
             os.close(before)
+
+
+def at_the_end(give_back: Callable[[], None]) -> None:
+    """Have the terminal given back by this call if the process must end at once, where no `finally` is reached."""
+    _GIVEN_BACK.append(give_back)
+
+
+def not_at_the_end(give_back: Callable[[], None]) -> None:
+    """It has been given back."""
+    with suppress(ValueError):
+        _GIVEN_BACK.remove(give_back)
+
+
+def give_terminal_back() -> None:
+    """Have it as it was, before this process ends at once."""
+    for give_back in list(_GIVEN_BACK):
+        give_back()
 
 
 def hush(but_files: bool = False) -> None:

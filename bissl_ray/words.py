@@ -56,6 +56,15 @@ class Step(StrEnum):
     """The look at the test split: never a row of its own, its metric joins the row of a confirmation run."""
 
 
+STEPS: Final = {
+    Step.SEARCH: "exploring",
+    Step.TUNING: "searching fine-tuning",
+    Step.SEEDS: "confirming over seeds",
+    Step.TEST: "one look at the test split",
+}
+"""What a sweep is at, for a person."""
+
+
 class Origin(StrEnum):
     """Who proposed a trial. Proposals of the search go by the name of their sampler."""
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bissl_ray import outputs
+
 APART = """
 import os, sys
 from bissl_ray import outputs
@@ -75,3 +77,14 @@ def test_what_goes_into_a_file_goes_on(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as out:
         done = subprocess.run([sys.executable, "-c", FILES], stdout=out, stderr=subprocess.PIPE, text=True, check=True)
     assert (tmp_path / "out").read_text() == "into a file\n" and done.stderr == ""
+
+
+def test_what_has_taken_the_terminal_gives_it_back_before_an_end_at_once():
+    given = []
+    outputs.at_the_end(one := lambda: given.append("one"))
+    outputs.at_the_end(other := lambda: given.append("other"))
+    outputs.not_at_the_end(one)
+    outputs.not_at_the_end(one)
+    outputs.give_terminal_back()
+    outputs.not_at_the_end(other)
+    assert given == ["other"]

@@ -7,6 +7,7 @@ import typer
 _EXAMPLES: Final = {
     "sweep": "sweep --dataset digits --trials 16 --name night",
     "resume": "resume night --trials 40",
+    "watch": "watch night --storage s3://bucket/runs",
     "leaderboard": "leaderboard --sweep night --top 5",
     "show": "show t004 --sweep night",
     "list": "list --storage s3://bucket/runs",

@@ -35,6 +35,7 @@ from bissl_ray.cli.report import report
 from bissl_ray.cli.spaces import spaces
 from bissl_ray.cli.stages import finetune, pretrain, train
 from bissl_ray.cli.sweep import resume, sweep
+from bissl_ray.cli.watch import watch
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.workers.interrupt import at_once
 
@@ -53,7 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _VERBS = (
-    *(sweep, resume, leaderboard, show, list_things, status, diff, rm, clean, compare, report, export),
+    *(sweep, resume, watch, leaderboard, show, list_things, status, diff, rm, clean, compare, report, export),
     *(pretrain, train, finetune, evaluate),
     *(config, spaces, launch, doctor),
 )

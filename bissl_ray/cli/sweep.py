@@ -81,12 +81,18 @@ def resume(
     raise typer.Exit(_to_their_end("resume", names, asked.storage, lines, lambda view: go_on(every, view)))
 
 
-def terminal_view(title: str, *, stderr: bool = False) -> "LiveBoard":
-    """A view for the duration of a `with` block; on standard error where the output is for another program."""
+def terminal_view(title: str, *, stderr: bool = False, leave: Callable[[], None] | None = None) -> "LiveBoard":
+    """A view for the duration of a `with` block.
+
+    Args:
+        title: of it.
+        stderr: whether it is drawn on standard error: the output is for another program.
+        leave: ends the view of a sweep that another process runs; None: it runs here.
+    """
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.leaderboard import LiveBoard
 
-    return LiveBoard(Terminal(stderr=stderr), title)
+    return LiveBoard(Terminal(stderr=stderr), title, leave)
 
 
 def storage_flag(storage: str) -> str:
@@ -176,7 +182,7 @@ def _to_their_end(
         typer.echo("Interrupted at once. If the sweep had begun, go on with:", err=True)
         typer.echo(f"  bissl-ray resume {' '.join(names)}{storage_flag(storage)}", err=True)
         return INTERRUPTED
-    code = max(_conclude(outcome, storage) for outcome in outcomes)
+    code = max(conclude(outcome, storage) for outcome in outcomes)
     left = [outcome for outcome in outcomes if not outcome.finished]
     for problem in dict.fromkeys(outcome.problem for outcome in left):
         together = " ".join(outcome.name for outcome in left if outcome.problem == problem)
@@ -191,7 +197,7 @@ def _to_their_end(
     return code
 
 
-def _conclude(outcome: "SweepOutcome", storage: str) -> int:
+def conclude(outcome: "SweepOutcome", storage: str) -> int:
     """Print the board of a sweep that has ended.
 
     Returns:

@@ -97,6 +97,19 @@ class _OnData(Document):
         return data
 
 
+class Session(BaseModel):
+    """A driver's session of a sweep, as it began."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    began_at: str = Field(description="when, ISO 8601, by its machine's clock")
+    where: str = Field(description="the cluster, in words")
+    groups: int = Field(description="worker groups that there was room for")
+    gpus: float = Field(0.0, description="GPUs that they took, in all")
+    budget_seconds: float | None = Field(None, description="limit on exploring; null: there was none")
+    budget_of: Literal["wall", "gpu"] = Field("wall", description="what of")
+
+
 class SweepDocument(_OnData):
     """sweep.json: what a sweep was asked for, with what, on which data."""
 
@@ -107,6 +120,7 @@ class SweepDocument(_OnData):
     pretrain: bool = Field(False, description="whether to pretrain on the dataset's own images was asked for")
     read: tuple[str, ...] = Field((), description="lines on its checkpoint: what matched, what it may have seen")
     start: str | None = Field(None, description="the pretrained models' file, relative to the storage")
+    session: Session | None = Field(None, description="the last session; null: of an earlier release")
 
     @property
     def names(self) -> tuple[str, ...]:

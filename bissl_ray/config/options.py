@@ -216,6 +216,14 @@ class BoardOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WatchOptions:
+    """How a sweep is watched, as asked for by `bissl-ray watch`."""
+
+    storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
+    every: float = flag("Seconds between two looks at the storage.", default=5.0, least=0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShowOptions:
     """Whose trial is shown, as asked for by `bissl-ray show`."""
 

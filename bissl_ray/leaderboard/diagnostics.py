@@ -6,7 +6,7 @@ from typing import Final
 
 from bissl_ray.leaderboard.configurations import finite
 from bissl_ray.leaderboard.numbers import setting
-from bissl_ray.metrics import of_objective
+from bissl_ray.metrics import Metric, of_objective
 from bissl_ray.store.schema import Row
 
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
@@ -54,19 +54,31 @@ def score_curve(reports: Sequence[Row], progress: str, width: int) -> str:
     scores = [(row[progress], score) for row in reports if (score := finite(row["objective"])) is not None]
     if not scores:
         return ""
-    metric = of_objective(reports[-1]["objective_name"])
-    values = _averaged([score for _, score in scores], max(width - _MARGIN, 1))
-    low, high = min(values), max(values)
-    span = high - low
-    steps = [1 + round((_HEIGHT * 8 - 1) * ((value - low) / span if span > 0 else 0.5)) for value in values]
-    lines = []
-    for level in reversed(range(_HEIGHT)):
-        label = {_HEIGHT - 1: metric.score(high), 0: metric.score(low)}.get(level, "")
-        bars = "".join(_EIGHTHS[min(max(step - 8 * level, 0), 8)] for step in steps)
-        lines.append(f"{label:>{_MARGIN - 2}}  {bars}".rstrip())
+    lines = chart([score for _, score in scores], width, of_objective(reports[-1]["objective_name"]))
     first, last = str(scores[0][0]), str(scores[-1][0])
     axis = f"{progress} {first}" if first == last else f"{progress} {first} to {last}"
     return "\n".join([*lines, " " * _MARGIN + axis])
+
+
+def chart(values: Sequence[float], width: int, metric: Metric, height: int = _HEIGHT) -> list[str]:
+    """Draw values as bars that stand on the smallest one, with a scale on the left.
+
+    Args:
+        values: in order, at least one.
+        width: characters at most; of more values, each bar is the mean of its share.
+        metric: that they are of.
+        height: in lines.
+    """
+    shown = _averaged(values, max(width - _MARGIN, 1))
+    low, high = min(shown), max(shown)
+    span = high - low
+    steps = [1 + round((height * 8 - 1) * ((value - low) / span if span > 0 else 0.5)) for value in shown]
+    lines = []
+    for level in reversed(range(height)):
+        label = {0: metric.score(low), height - 1: metric.score(high)}.get(level, "")
+        drawn = "".join(_EIGHTHS[min(max(step - 8 * level, 0), 8)] for step in steps)
+        lines.append(f"{label:>{_MARGIN - 2}}  {drawn}".rstrip())
+    return lines
 
 
 def bars(values: Sequence[float], width: int) -> str:

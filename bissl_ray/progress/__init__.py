@@ -7,6 +7,7 @@ from bissl_ray.progress.events import (
     Note,
     Quiet,
     Report,
+    Spent,
     StageEnded,
     Step,
     SweepProgress,
@@ -14,6 +15,8 @@ from bissl_ray.progress.events import (
     View,
 )
 from bissl_ray.progress.sender import LocalSender, Sender, Silent, TrialPausedError, TrialStoppedError
+from bissl_ray.progress.track import Track
+from bissl_ray.progress.wishes import Wishes, wishes_of
 
 __all__ = [
     "Alive",
@@ -25,11 +28,15 @@ __all__ = [
     "Report",
     "Sender",
     "Silent",
+    "Spent",
     "StageEnded",
     "Step",
     "SweepProgress",
+    "Track",
     "TrialEnded",
     "TrialPausedError",
     "TrialStoppedError",
     "View",
+    "Wishes",
+    "wishes_of",
 ]

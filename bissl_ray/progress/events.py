@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
+
+from bissl_ray.progress.track import Track
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,20 @@ class TrialEnded:
     reason: str | None = None
 
 
+class Spent(NamedTuple):
+    """How much of a budget is used.
+
+    Attributes:
+        used: seconds of it, of wall-clock time or of GPU time.
+        limit: seconds of it in all.
+        of: which.
+    """
+
+    used: float
+    limit: float
+    of: Literal["wall", "gpu"]
+
+
 @dataclass(frozen=True)
 class SweepProgress:
     """Where a sweep stands; told whenever one of its trials has begun, reported or ended.
@@ -117,6 +133,11 @@ class SweepProgress:
         paused: runs that wait at a rung.
         sweep: its name, where several run together.
         beside: runs under way of those that run with it, by name.
+        dataset: that it is on.
+        where: the cluster that it runs on, in words.
+        slots: worker groups that there is room for; None: not known.
+        budget: of exploring; None: there is none.
+        tracks: gives what trials under way have reported, by name; asked where a picture is drawn.
     """
 
     phase: str
@@ -135,6 +156,11 @@ class SweepProgress:
     paused: int = 0
     sweep: str | None = None
     beside: Mapping[str, int] = field(default_factory=dict)
+    dataset: str | None = None
+    where: str | None = None
+    slots: int | None = None
+    budget: Spent | None = None
+    tracks: Callable[[], Mapping[str, Track]] = dict
 
 
 Event = Alive | Decoding | Note | Step | Report | StageEnded | TrialEnded | SweepProgress

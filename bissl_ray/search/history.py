@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.parameters import Point, SettingValue
 from bissl_ray.config.requests import SweepRequest
 from bissl_ray.config.search_space import SearchSpace
 from bissl_ray.config.settings import Settings
 from bissl_ray.controls import CONTROLS
 from bissl_ray.search.cost import work_of
-from bissl_ray.search.forecast import SEARCH
+from bissl_ray.search.forecast import SEARCH, Climb, Forecast
 from bissl_ray.search.lost import Lost, find_lost
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import Proposer, RunKind
@@ -67,7 +68,11 @@ def look(request: SweepRequest, trials: Sequence[Mapping[str, Any]], reports: Se
         trials: rows of its trials, the newest of each.
         reports: its reports; where its trials pause at no rung (`population.rungs_of`), they may be left out.
     """
-    return _restored(request, trials, reports).planner(_NobodyAsks(), lambda count: [{}] * count)
+    return _restored(request, trials, reports).planner(_NobodyAsks(), _no_points)
+
+
+def _no_points(count: int) -> list[Point]:
+    return [{}] * count
 
 
 class _NobodyAsks:
@@ -107,6 +112,24 @@ def _restored(
         lost = dataclasses.replace(lost, anew={})
     lost.let_begin_anew(records)
     return _Restored(request, records, lost, rungs)
+
+
+def planner_to_look_at(request: SweepRequest, records: Sequence[Record]) -> Planner:
+    """The planner of a sweep that another process runs, without Optuna's study: it says how that stands.
+
+    Exploring that ended before its last trial, by a budget say, ends in it too: confirmation has begun, and the trial
+    that was begun last is none of exploring.
+
+    Args:
+        request: of the sweep.
+        records: all its trials, in the order in which they were proposed.
+    """
+    restored = _Restored(request, list(records), Lost(), rungs_of(request.space, None))
+    planner = restored.planner(_NobodyAsks(), _no_points)
+    tuned = planner.ledger.of(Phase.CONFIRM, Step.TUNING)
+    if tuned and records[-1].step != Step.SEARCH:
+        planner.end_exploring("it has ended before")
+    return planner
 
 
 def runs_again(replayed: Replayed, has_saved: Callable[[str], bool]) -> tuple[list[str], list[str]]:
@@ -211,3 +234,18 @@ def work_of_sweep(request: SweepRequest, sizes: Mapping[str, int]) -> Callable[[
         return work_of(kind, settings, sizes, request.workers_per_trial)
 
     return work
+
+
+def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
+    """What is known of a sweep's time: the work of its runs, and what those took that have ended."""
+    request = document.request
+    work = work_of_sweep(request, document.data)
+    forecast = Forecast(request.space.largest("alternations"), lambda kind: work(kind, None))
+    for record in planner.records.values():
+        if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
+            # When its first report came is not known any more: as if all had taken alike.
+            reports = len(record.curve)
+            climb = Climb(reports, record.seconds / max(reports, 1), record.seconds)
+            forecast.learn((record.phase, record.step), record.seconds, climb)
+    forecast.begin_session()
+    return forecast

@@ -25,7 +25,7 @@ from bissl_ray.store.filesystem import atomic_write, delete_if_there, listed, mo
 from bissl_ray.world import Process, world
 
 _BEAT_S: Final = 5.0
-_LEASE_S: Final = 30.0
+LEASE_S: Final = 30.0
 _LATE: Final = timedelta(minutes=5)
 """After it renewed its claim for the last time, a holder has written its last row: half a minute later by who watched
 it, and some more, for a storage may have refused it the renewal for a while."""
@@ -163,6 +163,24 @@ def standing(filesystem: FileSystem, path: str) -> Standing:
     return Standing(path, claim, alive, void, claim is not None and _is_here(claim), there)
 
 
+def claims_on(filesystem: FileSystem, folder: str) -> dict[str, Claim]:
+    """The claims on a folder that are not void, by the paths of their files; nobody waits to see if they are renewed.
+
+    Args:
+        filesystem: of the storage.
+        folder: its path there.
+    """
+    found = ((path, _read(filesystem, path)) for path in _claims(filesystem, folder))
+    return {path: claim for path, claim in found if claim is not None}
+
+
+def runs_here(claim: Claim) -> bool | None:
+    """Whether the process of a claim lives; None: it is one of another machine."""
+    if not _is_here(claim):
+        return None
+    return world().runs(Process(claim.host, claim.where, claim.pid, claim.started))
+
+
 def is_claim(path: str) -> bool:
     """Whether a file is a claim, or the mark that one is void."""
     name = path.rpartition("/")[2]
@@ -233,7 +251,7 @@ def _alive(filesystem: FileSystem, path: str) -> Claim | None:
         return None
     if _is_here(claim):
         return claim if world().runs(Process(claim.host, claim.where, claim.pid, claim.started)) else None
-    until = world().monotonic() + _LEASE_S
+    until = world().monotonic() + LEASE_S
     while world().monotonic() < until:
         world().sleep(_LOOK_S)
         now = _read(filesystem, path)

@@ -105,6 +105,11 @@ class SweepWriter:
         self._thread = world().start(self._write_until_closed, f"store-{sweep}")
 
     @property
+    def dataset(self) -> str:
+        """Of the sweep."""
+        return self._dataset
+
+    @property
     def trouble(self) -> str | None:
         """One line on why rows wait in memory at the moment, or None."""
         error = self._trouble

@@ -9,9 +9,8 @@ from functools import partial
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.config.setting_rules import parameter_types
-from bissl_ray.progress import Note, View
-from bissl_ray.search.forecast import Climb, Forecast
-from bissl_ray.search.history import control_settings, replay, work_of_sweep
+from bissl_ray.progress import Note, Spent, View, Wishes, wishes_of
+from bissl_ray.search.history import control_settings, forecast_of, replay
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import Plan
 from bissl_ray.search.proposals import Proposals
@@ -27,7 +26,7 @@ from bissl_ray.sweep.silence import Silence
 from bissl_ray.training.files import HandedOver, SavedProgress
 from bissl_ray.training.order import Order
 from bissl_ray.training.planned import planned
-from bissl_ray.words import Phase, Status, Step
+from bissl_ray.words import Phase, Step
 from bissl_ray.workers.interrupt import Interrupt
 from bissl_ray.world import world
 
@@ -82,15 +81,17 @@ def parts_of(
     with _writer(document, storage, files) as writer:
         flight = InFlight(planner, proposals, writer, room, partial(_progress_of, storage, request.name))
         explored = [record for record in planner.records.values() if record.step == Step.SEARCH]
+        wishes = wishes_of(view)
+        limit = None if budget is None else _Limit(planner, stopped, budget, room, lambda: _idles(flight, wishes))
+        recorder = Recorder(flight, forecast_of(document, planner), Silence(request.space.protocol), view, stopped.ask)
+        recorder.picture.budget = None if limit is None else limit.spent
         yield Parts(
             planner=planner,
             proposals=proposals,
-            searcher=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped),
+            searcher=PlannedSearcher(flight, partial(order_of, document=document, storage=storage), stopped, wishes),
             scheduler=ExploreASHA(request.space.protocol, request.space.largest("alternations"), explored),
-            recorder=Recorder(
-                flight, forecast_of(document, planner), Silence(request.space.protocol), view, stopped.ask
-            ),
-            stop=stopped if budget is None else _Limit(planner, stopped, budget, room),
+            recorder=recorder,
+            stop=limit or stopped,
         )
 
 
@@ -99,21 +100,6 @@ def _writer(document: SweepDocument, storage: str, files: Files | None) -> Sweep
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedFileWarning)  # of which something has been said
         return SweepWriter(storage, request.dataset, request.name, parameter_types(), files)
-
-
-def forecast_of(document: SweepDocument, planner: Planner) -> Forecast:
-    """What is known of a sweep's time: the work of its runs, and what those took that have ended."""
-    request = document.request
-    work = work_of_sweep(request, document.data)
-    forecast = Forecast(request.space.largest("alternations"), lambda kind: work(kind, None))
-    for record in planner.records.values():
-        if record.status in (Status.COMPLETE, Status.PRUNED) and record.seconds is not None:
-            # When its first report came is not known any more: as if all had taken alike.
-            reports = len(record.curve)
-            climb = Climb(reports, record.seconds / max(reports, 1), record.seconds)
-            forecast.learn((record.phase, record.step), record.seconds, climb)
-    forecast.begin_session()
-    return forecast
 
 
 def order_of(plan: Plan, document: SweepDocument, storage: str) -> Order:
@@ -128,23 +114,41 @@ def _progress_of(storage: str, sweep: str, trial: str) -> SavedProgress:
     return SavedProgress(storage, trial_folder(sweep, trial))
 
 
+def _idles(flight: InFlight, wishes: Wishes) -> bool:
+    return wishes.hold and not flight.running
+
+
 class _Limit:
     """Stops exploring when the budget is spent; asked in every round of Tune.
 
-    Time counts by the share of the groups that the sweep had of it, and GPUs as they were at the time.
+    Time counts by the share of the groups that the sweep had of it, and GPUs as they were at the time; time at which
+    nothing runs, as a person has asked, does not.
     """
 
-    def __init__(self, planner: Planner, stopped: Callable[[], bool], budget: Budget, room: Room):
+    def __init__(
+        self,
+        planner: Planner,
+        stopped: Callable[[], bool],
+        budget: Budget,
+        room: Room,
+        idles: Callable[[], bool] = lambda: False,
+    ):
         self._planner, self._stopped, self._budget, self._room = planner, stopped, budget, room
+        self._idles = idles
         self._asked = world().monotonic()
         self._wall = self._of_gpus = 0.0
 
     def __call__(self) -> bool:
         now = world().monotonic()
-        seconds = (now - self._asked) * self._room.share()
+        seconds = 0.0 if self._idles() else (now - self._asked) * self._room.share()
         self._asked = now
         self._wall += seconds
         self._of_gpus += seconds * self._room.gpus()
         if self._budget.spent(self._wall, self._of_gpus):
             self._planner.end_exploring("the budget is spent")
         return self._stopped()
+
+    def spent(self) -> Spent:
+        """How much of it is used."""
+        used = self._of_gpus if self._budget.of == "gpu" else self._wall
+        return Spent(used, self._budget.seconds, self._budget.of)

@@ -1,14 +1,14 @@
 """What a person sees of a sweep as it runs: how far it is, what is best, how long it still takes, what it waits for."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 from bissl_ray.preflight.doctor.findings import listed
-from bissl_ray.progress import SweepProgress, View
+from bissl_ray.progress import Spent, SweepProgress, Track, View
 from bissl_ray.search.forecast import Climb, Forecast, Underway
 from bissl_ray.store.filesystem import reason as words_of
 from bissl_ray.sweep.searcher import InFlight
-from bissl_ray.words import Status, Step
+from bissl_ray.words import STEPS, Status, Step
 from bissl_ray.world import world
 
 _PAUSES: Final = 10
@@ -16,12 +16,6 @@ _PAUSES: Final = 10
 _LONGEST_S: Final = 5.0
 _PATIENCE_S: Final = 30.0
 """From hand-out to the start of its group, which takes ten seconds on a busy machine: after that there is no room."""
-_PHASES: Final = {
-    Step.SEARCH: "exploring",
-    Step.TUNING: "searching fine-tuning",
-    Step.SEEDS: "confirming over seeds",
-    Step.TEST: "one look at the test split",
-}
 
 
 class Picture:
@@ -30,6 +24,7 @@ class Picture:
     Attributes:
         doing: what trials wait for before they begin, in words; None: nothing.
         objective_name: of the figure that trials are compared by, once it is known.
+        budget: says how much of it is used; None: there is none.
     """
 
     def __init__(self, flight: InFlight, forecast: Forecast, view: View) -> None:
@@ -44,6 +39,7 @@ class Picture:
         self._begin = world().monotonic()
         self._since: dict[str, float] = {}
         self._climbs: dict[str, Climb] = {}
+        self._tracks: dict[str, Track] = {}
         self._waiting: dict[str, tuple[str, str]] = {}
         self._handed_out: dict[str, float] = {}
         self._iteration = 0
@@ -51,6 +47,7 @@ class Picture:
         self._next_look = 0.0
         self.objective_name: str | None = None
         self.doing: str | None = None
+        self.budget: Callable[[], Spent] | None = None
 
     # What it is told
 
@@ -69,6 +66,15 @@ class Picture:
             seconds = now - self._since.get(run, now)
             self._climbs[run] = Climb(before.reports + 1, before.first if before.reports else seconds, seconds)
 
+    def told(self, run: str, *reports: Mapping[str, Any]) -> None:
+        """Reports that it has made, as the store has them."""
+        known = self._flight.running.get(run)
+        if known is None:
+            return
+        track = self._tracks.setdefault(run, Track(known.plan.record.curve))
+        for report in reports:
+            track.report({"reported_at": world().now(), **report})
+
     def waits(self, run: str, trial: str, what: str | None) -> None:
         """It lives; and waits for something, in words, or does not."""
         before = self._waiting.pop(run, None)
@@ -86,6 +92,7 @@ class Picture:
         now = world().monotonic()
         self._waiting.pop(run, None)
         self._handed_out.pop(run, None)
+        self._tracks.pop(run, None)
         return self._climbs.pop(run, Climb()), now - self._since.pop(run, now)
 
     # What it shows
@@ -120,7 +127,7 @@ class Picture:
         best = ledger.incumbent
         self._view.show(
             SweepProgress(
-                phase=_PHASES[planner.step()],
+                phase=STEPS[planner.step()],
                 total=planner.expected,
                 done=ledger.ended.total(),
                 running=len(flight.running) - len(self._without_room()),
@@ -134,8 +141,21 @@ class Picture:
                 trials=lambda: flight.writer.trials,
                 trouble=self._trouble(),
                 doing=self.doing,
+                dataset=flight.writer.dataset,
+                where=flight.room.where,
+                slots=flight.room.slots(),
+                budget=None if self.budget is None else self.budget(),
+                tracks=self._by_trial,
             )
         )
+
+    def _by_trial(self) -> Mapping[str, Track]:
+        running = self._flight.running
+        return {
+            running[run].plan.record.trial: self._tracks.get(run) or Track(running[run].plan.record.curve)
+            for run in self._since
+            if run in running and running[run].plan.step != Step.TEST
+        }
 
     def _look_for_room(self) -> None:
         """Note when runs were handed out that have not begun: who else has the cluster's CPUs and GPUs, nobody says."""

@@ -110,6 +110,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._tell_attempt(record.trial, result)
         self._losses[record.trial].reported(*result.get("earlier", ()), result)
         self.rows.reported(record, result)
+        self.picture.told(run, *result.get("earlier", ()), result)
         self.picture.objective_name = result["so_far"].get("objective_name", self.picture.objective_name)
         self.picture.show()
 

@@ -38,6 +38,11 @@ class Room:
         """Who else has a part of it, in words; None: nobody."""
         return None
 
+    @property
+    def where(self) -> str | None:
+        """The cluster that has it, in words; None: not known."""
+        return None
+
     def share(self) -> float:
         """What part of it is the sweep's whose room it is."""
         return 1.0
@@ -71,6 +76,10 @@ class RoomNow(Room):
         if self._slots == 0:
             return neighbours.holding
         return f"shares the cluster with {neighbours.words}: {self._slots} at a time"
+
+    @property
+    def where(self) -> str | None:  # noqa: D102
+        return self._place.cluster.where
 
     def leaving(self, actors: Mapping[str, Any]) -> set[str]:  # noqa: D102
         if not self._going or not actors:

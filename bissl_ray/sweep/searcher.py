@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from ray.tune.search import Searcher
 
+from bissl_ray.progress import Wishes
 from bissl_ray.search.planner import Planner
 from bissl_ray.search.plans import Plan
 from bissl_ray.search.proposals import Proposals
@@ -55,15 +56,23 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
     stops as well; Tune's own on_trial_complete says nothing about why a trial ended.
     """
 
-    def __init__(self, flight: InFlight, order_of: Callable[[Plan], Order], stopped: Callable[[], bool]):
+    def __init__(
+        self,
+        flight: InFlight,
+        order_of: Callable[[Plan], Order],
+        stopped: Callable[[], bool],
+        wishes: Wishes | None = None,
+    ):
         """Set up.
 
         Args:
             flight: the sweep under way.
             order_of: turns a plan into an order for a worker group.
             stopped: whether the sweep has been told to stop.
+            wishes: what who watches it asks for; None: nothing.
         """
         super().__init__(metric="objective", mode="max")
+        self._wishes = wishes or Wishes()
         self.flight = flight
         self._order_of = order_of
         self._stopped = stopped
@@ -71,9 +80,9 @@ class PlannedSearcher(Searcher):  # type: ignore[misc]
     def suggest(self, trial_id: str) -> dict[str, str | int] | str | None:
         """Give the configuration of Tune's next trial, None to be asked again, or FINISHED."""
         flight = self.flight
-        if self._stopped():
+        if self._stopped() or self._wishes.stop:
             return str(Searcher.FINISHED)
-        if len(flight.running) >= flight.room.slots():
+        if self._wishes.hold or len(flight.running) >= flight.room.slots():
             return None
         plan = flight.planner.next()
         if plan is None:

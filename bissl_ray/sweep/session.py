@@ -5,13 +5,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bissl_ray.config.documents import Session as SessionFacts
 from bissl_ray.config.documents import SweepDocument
 from bissl_ray.config.protocol import Budget
 from bissl_ray.errors import RunFailedError
 from bissl_ray.preflight.session import Session, session
-from bissl_ray.progress import Note, View
+from bissl_ray.progress import Note, View, wishes_of
 from bissl_ray.search.history import SweepOutcome, outcome_of
-from bissl_ray.store.documents import write_document
+from bissl_ray.store.documents import now, write_document
 from bissl_ray.sweep.job import Ready, sweep_job
 from bissl_ray.sweep.start import counted, provide_start
 from bissl_ray.workers.place import Here, OnCluster
@@ -83,8 +84,10 @@ def run_session(
         failed: dict[str, str] = {}
         for sweep, under_way in every:
             facts, document = under_way.prepared
+            document = document.changed(session=_session(sweep, place))
             write_document(storage, sweep.name, document)
             _say(sweep, document, facts.in_words, storage, place, view)
+            wishes_of(view).interrupted = interrupt
             place.wait_for_room(view, interrupt)
             try:
                 provided = not interrupt() and provide_start(document, storage, place, view, interrupt)
@@ -98,6 +101,18 @@ def run_session(
     return [
         _outcome(sweep.name, storage, ran.get(sweep.name), failed.get(sweep.name, interrupt.reason)) for sweep in sweeps
     ]
+
+
+def _session(sweep: ToRun, place: OnCluster) -> SessionFacts:
+    limit = sweep.budget
+    return SessionFacts(
+        began_at=now(),
+        where=place.cluster.where,
+        groups=place.slots,
+        gpus=place.gpus,
+        budget_seconds=None if limit is None else limit.seconds,
+        budget_of="wall" if limit is None else limit.of,
+    )
 
 
 def _outcome(name: str, storage: str, ran: "Ran | None", problem: str | None) -> SweepOutcome:

@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from bissl_ray.progress import Event, Note, SweepProgress, View
+from bissl_ray.progress import Event, Note, SweepProgress, View, wishes_of
 from bissl_ray.store.schema import Row
 from bissl_ray.sweep.room import Room
 from bissl_ray.sweep.scheduler import ExploreASHA, forget_ended
@@ -81,6 +81,10 @@ class Rest(Room):
     def gpus(self) -> float:  # noqa: D102
         return self._all.gpus()
 
+    @property
+    def where(self) -> str | None:  # noqa: D102
+        return self._all.where
+
     def share(self) -> float:  # noqa: D102
         everything = self._all.slots()
         mine = self.slots() if self._turns.front == self._name else len(self._turns.flights[self._name].running)
@@ -102,6 +106,7 @@ class Named:
             name: of this one.
         """
         self._view, self._turns, self._name = view, turns, name
+        self.wishes: Final = wishes_of(view)
 
     def show(self, event: Event) -> None:
         """Pass it on."""

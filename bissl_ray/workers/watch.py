@@ -17,6 +17,7 @@ from typing import Any, Final
 import ray
 from ray._private import worker as ray_worker
 
+from bissl_ray import outputs
 from bissl_ray.workers import ray_log
 from bissl_ray.workers.address import host_and_port
 from bissl_ray.workers.interrupt import Interrupt
@@ -113,8 +114,8 @@ class _Watch:
         end_those_of_ours()
         line = f"{self._stopped}, as it was asked to" if asked else f"{self._stopped}: {reason}"
         with suppress(OSError, ValueError):
-            cursor = "\n\x1b[?25h" if sys.stderr.isatty() else ""  # which a picture that is redrawn hides
-            sys.stderr.write(f"{cursor}{line}. {self._go_on}\n")
+            outputs.give_terminal_back()  # which a picture has taken
+            sys.stderr.write(f"{line}. {self._go_on}\n")
             sys.stderr.flush()
         os._exit(INTERRUPTED if asked else 1)
 

@@ -241,7 +241,7 @@ def _nothing_starts() -> Iterator[None]:
         patch("bissl_ray.preflight.machines.checkup.place_for", start),
         patch("bissl_ray.compare.run.one_cluster", start),
         patch("bissl_ray.preflight.sources.download._PAUSE_S", 0.0),
-        patch("bissl_ray.store.lock._LEASE_S", 0.1),
+        patch("bissl_ray.store.lock.LEASE_S", 0.1),
         patch("bissl_ray.store.lock._LOOK_S", 0.02),
         patch("socket.getaddrinfo", refuse),
         patch("socket.socket.connect", refuse),

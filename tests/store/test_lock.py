@@ -58,7 +58,7 @@ def _holders(folder: Path) -> list[int]:
 
 @pytest.fixture
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_LEASE_S", 1.0)
+    monkeypatch.setattr(lock, "LEASE_S", 1.0)
     monkeypatch.setattr(lock, "_BEAT_S", 0.1)
     monkeypatch.setattr(lock, "_LOOK_S", 0.02)
 

@@ -13,7 +13,7 @@ def test_a_run_that_does_not_begin_waits_for_room(monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("bissl_ray.sweep.picture.world", lambda: SimpleNamespace(monotonic=lambda: clock.now))
     ours, _ = searcher(slots=3)
-    flight = replace(ours.flight, writer=SimpleNamespace(trouble=None, trials=[]))
+    flight = replace(ours.flight, writer=SimpleNamespace(trouble=None, trials=[], dataset="digits"))
     seen = Seen()
     picture = Picture(flight, Forecast(4, lambda kind: 1.0), seen)
     for run in ("a", "b", "c"):

@@ -92,6 +92,17 @@ def test_a_whole_sweep_goes_through_it():
     assert len(ended) == 26 + 2 * SPACE.protocol.seeds
 
 
+def test_who_watches_can_hold_it_and_have_it_end():
+    ours, planner = searcher()
+    ours._wishes.hold = True
+    assert ours.suggest("tune-a") is None and not planner.records
+    ours._wishes.hold = False
+    assert isinstance(ours.suggest("tune-b"), dict)
+    ours._wishes.stop = True
+    assert ours.suggest("tune-c") == Searcher.FINISHED
+    assert list(planner.records) == ["t000"] and list(ours.flight.running) == ["tune-b"]
+
+
 def test_told_to_stop_it_finishes():
     asked = False
     ours, planner = searcher(lambda: asked)

@@ -168,6 +168,19 @@ def test_a_budget_counts_the_part_that_a_sweep_has(monkeypatch, budget, seconds)
     assert not limit() and ended == ["the budget is spent"]
 
 
+def test_a_budget_is_not_used_while_nothing_runs_as_asked(monkeypatch):
+    clock, idles, ended = SimpleNamespace(now=0.0), True, []
+    monkeypatch.setattr("bissl_ray.sweep.parts.world", lambda: SimpleNamespace(monotonic=lambda: clock.now))
+    limit = _Limit(
+        SimpleNamespace(end_exploring=ended.append), lambda: False, parse_budget("1h"), Room(2), lambda: idles
+    )
+    clock.now = 7200.0
+    limit()
+    idles, clock.now = False, 7200.0 + 600.0
+    limit()
+    assert not ended and limit.spent() == (600.0, 3600.0, "wall")
+
+
 def test_gpus_count_as_they_were_at_the_time(monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("bissl_ray.sweep.parts.world", lambda: SimpleNamespace(monotonic=lambda: clock.now))
