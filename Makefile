@@ -22,7 +22,7 @@ fast: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray and not slow"
 
 ## The quick tests and a whole real sweep with the oldest versions that pyproject.toml admits, in an environment of their own
-## (8 GB). Outside CI, for its time: MINUTES on 2 cores, and the installation.
+## (8 GB). Outside CI, for the time that it takes.
 test-oldest: $(OLDEST)
 	.venv-oldest/bin/pytest -n 2 --dist loadfile -m "not ray and not slow"
 	.venv-oldest/bin/pytest tests/sweep/test_whole_sweep.py
