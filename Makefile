@@ -3,8 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 S3 := .venv-s3/.installed
+OLDEST := .venv-oldest/.installed
 
-.PHONY: demo test fast gputest lint format types mutants simulate killtest nodetest fuzz clean
+.PHONY: demo test test-oldest fast gputest lint format types mutants simulate killtest nodetest fuzz clean
 
 ## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 6 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
@@ -19,6 +20,12 @@ test: $(INSTALLED)
 ## The quick ones of those that start no Ray (2 and a half minutes; the aim is 2).
 fast: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not ray and not slow"
+
+## The quick tests and a whole real sweep with the oldest versions that pyproject.toml admits, in an environment of their own
+## (8 GB). Outside CI, for the time that it takes.
+test-oldest: $(OLDEST)
+	.venv-oldest/bin/pytest -n 2 --dist loadfile -m "not ray and not slow"
+	.venv-oldest/bin/pytest tests/sweep/test_whole_sweep.py
 
 ## The tests that need a CUDA device; WITH=python3.12 takes that Python and what it has installed, and makes no .venv.
 gputest: $(if $(WITH),,$(INSTALLED))
@@ -62,13 +69,15 @@ fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz --count $(CASES) --seed $(SEED)
 
 clean:
-	rm -rf .venv .venv-s3 build dist
+	rm -rf .venv .venv-s3 .venv-oldest build dist
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): constraints.txt
+$(OLDEST): tests/oldest/constraints.txt
+$(INSTALLED) $(OLDEST): %/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "bissl-ray needs Python 3.11 or newer; found $$($(PYTHON) --version). Say which: make PYTHON=/path/to/python3.11"; exit 2; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(PYTHON) -m venv $*
+	$*/bin/pip install --quiet --disable-pip-version-check --constraint $(filter %constraints.txt,$^) --editable ".[dev]"
 	touch $@
 
 # The S3 of the tests: moto, whose dependencies don't go with ours.

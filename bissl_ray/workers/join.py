@@ -15,6 +15,7 @@ from typing import Final
 
 from bissl_ray.errors import BadInputError
 from bissl_ray.workers.address import chosen_address, host_and_port
+from bissl_ray.workers.versions import other_versions
 
 LOOPBACK_ONLY: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Set to "0", this makes Ray take 127.0.0.1 for an address like any other. Otherwise it replaces a loopback address
@@ -24,7 +25,7 @@ on the loopback interface alone does not answer."""
 _PATIENCE_S: Final = 12.0
 _VERSIONS: Final = re.compile(
     r"Version mismatch: .*?Ray: (?P<ray>\S+)\s+Python: (?P<python>\S+)"
-    r".*?Ray: (?P<own_ray>\S+)\s+Python: (?P<own_python>\S+)",
+    r".*?Ray: (?P<own_ray>\S+)\s+Python: (?P<own_python>\S+)\s",
     re.S,
 )
 """What Ray says of a cluster that it can't join, once all of it is there."""
@@ -109,23 +110,13 @@ def _watch(child: "subprocess.Popen[bytes]", said: int, address: str) -> str | N
                 "which its head node keeps in ~/.ray/auth_token"
             )
         if (both := _VERSIONS.search(text)) is not None:
-            return _unlike(address, **both.groupdict())
+            return other_versions(address, **both.groupdict())
         if ended or time.monotonic() > deadline:
             return (
                 f"no Ray cluster could be joined at {address} ({_gist(text, ended)}): check it with `ray status` "
                 "on its head node, or give --address local to start one on this machine"
             )
         time.sleep(0.05)
-
-
-def _unlike(address: str, ray: str, python: str, own_ray: str, own_python: str) -> str:
-    install = [f"pip install 'ray[default,tune,train]=={ray}'"] if ray != own_ray else []
-    if python.split(".")[:2] != own_python.split(".")[:2]:
-        install.insert(0, f"an environment of Python {'.'.join(python.split('.')[:2])}")
-    return (
-        f"the cluster at {address} runs Ray {ray} on Python {python}, and here it is Ray {own_ray} on Python "
-        f"{own_python}: Ray wants the same on both sides; here, take {', and there '.join(install)}"
-    )
 
 
 def _gist(text: str, ended: bool) -> str:

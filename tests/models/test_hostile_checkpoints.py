@@ -123,6 +123,7 @@ def deep(levels: int) -> bytes:
         (b"[" * 200_000, "is a JSON text"),
         (b'{"weight_map": {}}', "is a JSON text"),
     ],
+    ids=["pickle", "foreign pickle", "lists", "index"],  # else an archive's bytes, and with them the time, are the name
 )
 def test_what_is_nested_too_deeply_is_a_line(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "deep.pth").write_bytes(content)

@@ -88,6 +88,7 @@ INDEX = json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b":
             "is cut short: its end, which says what is in it, is missing; fetch",
         ),
     ],
+    ids=lambda part: f"{len(part)} bytes" if isinstance(part, bytes) else None,  # an archive's hold the time
 )
 def test_what_is_no_checkpoint_is_told_by_its_content(tmp_path: Path, name: str, content: bytes, told: str) -> None:
     (tmp_path / name).write_bytes(content)
