@@ -4,20 +4,27 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
+
+import pyarrow as pa
 
 from bissl_ray.catalog.standing import State, comparison_state, stage_state, sweep_standing
 from bissl_ray.catalog.stock import Kind, Ref, Stock
 from bissl_ray.config.documents import ComparisonDocument, Document, StageDocument, SweepDocument
 from bissl_ray.errors import BadInputError
 from bissl_ray.leaderboard.configurations import best_bissl, best_control, gather
+from bissl_ray.leaderboard.in_columns import READ
 from bissl_ray.leaderboard.verdict import judge
 from bissl_ray.search.history import look
 from bissl_ray.statistics import Estimate
-from bissl_ray.store import read_trials, to_rows
+from bissl_ray.store import to_rows
+from bissl_ray.store.reader import read_sweeps
 from bissl_ray.store.schema import Row
 from bissl_ray.winner import place
 from bissl_ray.words import Kind as Side
+
+_LOOKED_AT: Final = (*READ, "alternations", "started_at", "updated_at")
+"""What of a trial says how its sweep stands, and what that has come to."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +80,24 @@ class Thing:
 def read_things(stock: Stock) -> list[Thing]:
     """Look at all of a storage: sweeps, then stages, then comparisons, by name (raises OSError: it refuses)."""
     held = stock.held(stock.refs)
-    rows: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in to_rows(read_trials(stock.storage)):
-        rows[row["sweep"]].append(row)
     cases_of: defaultdict[str, list[str]] = defaultdict(list)
     for document in stock.comparisons():
         for case in document.comparison.cases:
             cases_of[case.sweep].append(document.comparison.name)
+
+    def of_sweep(rows: pa.Table) -> Thing:
+        ref = Ref(Kind.SWEEP, rows["sweep"][0].as_py())
+        return read_thing(stock, ref, ref in held, to_rows(rows), tuple(cases_of[ref.name]))
+
+    # One sweep's rows at a time, and of them what the following looks at: a storage may hold millions.
+    looked = {thing.name: thing for thing in read_sweeps(stock.storage, _LOOKED_AT, of_sweep)}
     things: list[Thing] = []
     for ref in stock.refs:
+        if ref.kind == Kind.SWEEP and ref.name in looked:
+            things.append(looked[ref.name])
+            continue
         of = tuple(cases_of[ref.name]) if ref.kind == Kind.SWEEP else ()
-        things.append(read_thing(stock, ref, ref in held, rows[ref.name], of, things))
+        things.append(read_thing(stock, ref, ref in held, (), of, things))
     return things
 
 
@@ -96,7 +110,7 @@ def read_thing(
         stock: of the storage.
         ref: which.
         held: whether a process works on it.
-        rows: of a sweep's trials.
+        rows: of a sweep's trials, at least the columns of `_LOOKED_AT`.
         of: comparisons that a sweep is a case of.
         others: the sweeps, of a comparison, that have been looked at.
     """
