@@ -5,7 +5,7 @@ import logging
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -21,6 +21,7 @@ from bissl_ray.workers.nodes import nodes_now
 from bissl_ray.workers.own_processes import Started, last_words
 from bissl_ray.workers.own_ray import object_store, ray_folder, sockets_of_daemons
 from bissl_ray.workers.shape import Cluster
+from bissl_ray.workers.shipped import py_modules
 
 Say = Callable[[str], None]
 
@@ -85,7 +86,7 @@ def _of_our_own(several: bool, say: Say, cpus: int | None) -> Iterator[None]:
         for left in reversed(range(_TRIES)):
             try:
                 with sockets_of_daemons(folder), started.starting(), _told_if_slow(say, "Ray is slow to start"):
-                    _connect(**options, _temp_dir=folder, **object_store(folder))
+                    _connect({}, **options, _temp_dir=folder, **object_store(folder))
                 break
             except Exception as error:
                 ray_log.write(f"{traceback.format_exc()}\n{last_words(f'{folder}/session_latest/logs')}")
@@ -106,8 +107,8 @@ def _joined(name: str, address: str, say: Say) -> Iterator[None]:
     with ExitStack() as ends:
         ends.callback(watch.disconnect)
         try:
-            with _told_if_slow(say, f"{name} is slow to let this process in"):
-                _connect(address=address)
+            with _told_if_slow(say, f"{name} is slow to let this process in"), py_modules() as code:
+                _connect({"py_modules": code}, address=address)
         except Exception as error:
             ray_log.write(traceback.format_exc())
             raise RunFailedError(
@@ -117,8 +118,13 @@ def _joined(name: str, address: str, say: Say) -> Iterator[None]:
         yield
 
 
-def _connect(**options: str | int) -> None:
-    """Connect, with Ray's own messages silenced."""
+def _connect(runtime_env: Mapping[str, object], **options: str | int) -> None:
+    """Connect, with Ray's own messages silenced.
+
+    Args:
+        runtime_env: what the job's processes get beyond settings.
+        options: of `ray.init`.
+    """
     # A machine without this package is to say so when it is asked, and not to end each process that it starts.
     with modules_of_this_process(), _signals_of_our_own(), as_code(environment):
         ray.init(
@@ -126,7 +132,11 @@ def _connect(**options: str | int) -> None:
             logging_level=logging.WARNING,
             log_to_driver=False,
             configure_logging=False,
-            runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
+            runtime_env={
+                "env_vars": worker_environment(),
+                "worker_process_setup_hook": name_the_cluster,
+                **runtime_env,
+            },
         )
     ray_log.take_loggers()
 

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -96,11 +97,30 @@ class Nodes:
         """
         mounts = " && ".join(f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}" for folder in hidden)
         join = shlex.join([sys.executable, "-c", _APART, self.address, str(cpus)])
+        return self._joined(["unshare", "--mount", "sh", "-c", f"{mounts} && exec {join}"], dict(os.environ))
+
+    def add_lacking(self, *packages: str, cpus: int = 1) -> "subprocess.Popen[bytes]":
+        """A node whose Python is a virtual environment with all that this one has but some packages, and this one."""
+        lacks = {each.replace("-", "_") for each in ("bissl-ray", *packages)}
+        folder = Path(self._folder, f"lacking{len(self._apart)}")
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        (own,) = folder.glob("lib/python*/site-packages")
+        for entry in Path(sysconfig.get_path("purelib")).iterdir():
+            name = entry.name.partition("-")[0]
+            if name not in lacks and not entry.name.startswith(("_editable_", "__editable__")):
+                (own / entry.name).symlink_to(entry)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return self._joined([str(folder / "bin/python"), "-c", _APART, self.address, str(cpus)], environment)
+
+    def _joined(self, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        """What a command starts, once it is a node of the cluster."""
         before = len(self._cluster.global_state._live_node_ids())
         log = Path(self._folder, f"apart{len(self._apart)}.log")
         with log.open("wb") as said:
             started = subprocess.Popen(
-                ["unshare", "--mount", "sh", "-c", f"{mounts} && exec {join}"],
+                command,
+                cwd=self._folder,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
