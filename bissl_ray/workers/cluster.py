@@ -12,10 +12,12 @@ from typing import Final
 import ray
 from ray._private import services
 from ray._private import utils as ray_utils
+from ray.util.client import ray as client
 
 from bissl_ray.data.machine import processors
-from bissl_ray.errors import RunFailedError
+from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.workers import environment, ray_log, watch
+from bissl_ray.workers.address import NO_CLIENT
 from bissl_ray.workers.environment import as_code, modules_of_this_process, name_the_cluster, worker_environment
 from bissl_ray.workers.nodes import nodes_now
 from bissl_ray.workers.own_processes import Started, last_words
@@ -40,18 +42,21 @@ def connected(
     A process that is connected to Ray already stays as it is.
 
     Args:
-        address: "auto", "host:port" (also ray://host:port), which `environment.prepare` has found to answer; None
-            for a local cluster on 127.0.0.1.
+        address: "auto", "host:port", which `environment.prepare` has found to answer; None for a local cluster on
+            127.0.0.1.
         several: whether several workers may work together.
         say: takes a line for a person who waits.
         cpus: that a local cluster says it has; None: those of the machine.
 
     Raises:
+        BadInputError: the process is a Ray client.
         RunFailedError: Ray does not start, or lets no one in, and nothing of it is left running; or the cluster that
             the process is connected to is gone.
     """
     warnings.filterwarnings("ignore", module="ray")
     if ray.is_initialized():
+        if client.is_connected():
+            raise BadInputError(f"this process is a Ray client: {NO_CLIENT}")
         if (reason := watch.lost()) is not None:
             raise RunFailedError(f"the cluster is gone: {reason}")
         yield Cluster(_OURS[-1] if _OURS else "the cluster that this process is connected to", nodes_now())
