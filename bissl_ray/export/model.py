@@ -22,7 +22,7 @@ from bissl_ray.models import Checkpoint
 from bissl_ray.preflight.checkpoints import read_checkpoint
 from bissl_ray.preflight.sources.address import named
 from bissl_ray.store.documents import read_stage_document, read_sweep_document
-from bissl_ray.store.paths import absolute_storage
+from bissl_ray.store.paths import absolute_storage, below
 from bissl_ray.training.files import exists
 
 
@@ -31,14 +31,14 @@ class Target:
     """What is written where.
 
     Attributes:
-        out: the file; its name ends in the format.
+        out: path or URI of the file; its name ends in the format.
         format: of the file.
         keys: whose parameter names; None: torchvision's, and timm's for a backbone of timm's.
         with_head: include the downstream head as the classification layer, where the run has one.
         force: replace what is there.
     """
 
-    out: Path
+    out: str
     format: ModelFormat
     keys: Keys | None = None
     with_head: bool = True
@@ -67,7 +67,7 @@ def export_model(run: ExportedRun, storage: str | Path, target: Target) -> str:
             f"bissl-ray leaderboard --sweep {row['sweep']} lists them"
         )
     document = read_sweep_document(storage, row["sweep"])
-    source = f"{absolute_storage(storage).rstrip('/')}/{row['checkpoint']}"
+    source = below(absolute_storage(storage), row["checkpoint"])
     content = _content(_with_settings(read_checkpoint(CheckpointChoice(file=source)), source))
     return _export(run, content, {"fingerprint": document.fingerprint, "data": document.data}, target)
 
