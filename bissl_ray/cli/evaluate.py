@@ -68,7 +68,6 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
 
     from bissl_ray.cli.terminal import Terminal
     from bissl_ray.stages.figures import heading, rows_by_class, written
-    from bissl_ray.store.paths import below
 
     request, metrics = outcome.request, outcome.result["metrics"]
     if as_json:
@@ -100,5 +99,5 @@ def show_scores(outcome: "StageOutcome", as_json: bool) -> None:
     if "linear_probe" in metrics and request.split == "validation":
         typer.echo("The linear probe's penalty was chosen on this split, which flatters it.")
     if request.split == "test":
-        file = below(outcome.storage, f"stages/{request.name}/stage.json")
-        typer.echo(f"The test split was looked at; {file} says so. Choose nothing by these figures.")
+        folder = f"{outcome.storage}/stages/{request.name}"
+        typer.echo(f"The test split was looked at; {folder}/stage.json says so. Choose nothing by these figures.")

@@ -190,7 +190,6 @@ def _again(request: "StageRequest") -> str:
 def conclude(outcome: "StageOutcome", asked: "StageOptions", following: str) -> None:
     """Say what a finished stage that writes a checkpoint came to, and that the verb `following` may come next."""
     from bissl_ray.leaderboard.numbers import duration
-    from bissl_ray.store.paths import below
 
     result, request = outcome.result, outcome.request
     said = []
@@ -201,7 +200,7 @@ def conclude(outcome: "StageOutcome", asked: "StageOptions", following: str) -> 
     if "seconds" in result:
         said.append(duration(result["seconds"]))
     checkpoint = result.get("checkpoint")
-    file = below(asked.storage.removeprefix("./"), checkpoint or f"stages/{request.name}/stage.json")
+    file = f"{asked.storage.rstrip('/').removeprefix('./')}/{checkpoint or f'stages/{request.name}/stage.json'}"
     typer.echo(f"{request.stage} on {request.dataset}: {', '.join(said)}; {file}")
     if "again" in result:
         typer.echo(result["again"]["words"])

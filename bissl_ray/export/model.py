@@ -22,7 +22,7 @@ from bissl_ray.models import Checkpoint
 from bissl_ray.preflight.checkpoints import read_checkpoint
 from bissl_ray.preflight.sources.address import named
 from bissl_ray.store.documents import read_stage_document, read_sweep_document
-from bissl_ray.store.paths import absolute_storage, below
+from bissl_ray.store.paths import absolute_storage
 from bissl_ray.training.files import exists
 
 
@@ -67,7 +67,7 @@ def export_model(run: ExportedRun, storage: str | Path, target: Target) -> str:
             f"bissl-ray leaderboard --sweep {row['sweep']} lists them"
         )
     document = read_sweep_document(storage, row["sweep"])
-    source = below(absolute_storage(storage), row["checkpoint"])
+    source = f"{absolute_storage(storage).rstrip('/')}/{row['checkpoint']}"
     content = _content(_with_settings(read_checkpoint(CheckpointChoice(file=source)), source))
     return _export(run, content, {"fingerprint": document.fingerprint, "data": document.data}, target)
 

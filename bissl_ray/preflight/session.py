@@ -13,7 +13,6 @@ from bissl_ray.preflight.machines.ask import Machines
 from bissl_ray.preflight.machines.checkup import refuse_unfit
 from bissl_ray.progress import Note, View
 from bissl_ray.store.lock import Held, check_free, locked
-from bissl_ray.store.paths import below
 from bissl_ray.training.files import remove_folder
 from bissl_ray.workers import ray_log
 from bissl_ray.workers.address import chosen_address
@@ -139,7 +138,7 @@ class _Somewhere(NamedTuple):
 def _somewhere(job: Job[T], storage: str, where: str | None, say: Callable[[str], None]) -> Iterator[_Somewhere]:
     """A place to run, among the jobs that share it; and Ctrl-C is a wish to stop from then on."""
     with (
-        _run_dir(below(storage, job.ray_folder), where) as run_dir,
+        _run_dir(f"{storage}/{job.ray_folder}", where) as run_dir,
         place_for(job.need, run_dir, where, say) as place,
         among_others(job.command or job.what) if where is not None else nullcontext() as neighbours,
         interruptible() as interrupt,

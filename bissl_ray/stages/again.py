@@ -22,7 +22,6 @@ from bissl_ray.search.records import records_from_store
 from bissl_ray.store import read_reports, to_rows
 from bissl_ray.store.documents import git_state, read_sweep_document, versions
 from bissl_ray.store.filesystem import is_there
-from bissl_ray.store.paths import below
 from bissl_ray.store.schema import Row
 from bissl_ray.training.order import Order
 from bissl_ray.training.planned import planned
@@ -179,11 +178,11 @@ def _check_start(again: Again) -> None:
             f"{name} took over from {donor} after alternation {again.plan.record.began_at}, and what that was then is "
             f"not kept: it can't be run again; {again.row['sweep']}/{donor} may be, {alone}"
         )
-    if order.fresh or is_there(below(storage, order.start)):
+    if order.fresh or is_there(f"{storage}/{order.start}"):
         return
     parent = again.plan.start
     anew = "" if parent is None else f" (bissl-ray train --from-trial {again.row['sweep']}/{parent} makes it anew)"
-    raise BadInputError(f"{name} started from {below(storage, order.start)}, which is gone: put it back{anew}, {alone}")
+    raise BadInputError(f"{name} started from {storage}/{order.start}, which is gone: put it back{anew}, {alone}")
 
 
 def _versions(written: str | None) -> dict[str, str]:

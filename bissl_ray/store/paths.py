@@ -55,17 +55,6 @@ def check_name(what: str, name: str) -> str:
     return name
 
 
-def below(storage: str, path: str) -> str:
-    """What lies in a storage, as a storage by itself: the options of a URI (s3://BUCKET/FOLDER?...) stay at its end.
-
-    Args:
-        storage: a folder or a URI.
-        path: relative to it.
-    """
-    place, mark, options = storage.partition("?") if "://" in storage else (storage, "", "")
-    return f"{place.rstrip('/')}/{path}{mark}{options}"
-
-
 def sweep_folder(base: str, dataset: str, sweep: str) -> str:
     """Give the folder of a sweep's Parquet files."""
     return f"{base}/results/dataset={dataset}/sweep={sweep}"

@@ -6,7 +6,6 @@ import pytest
 
 from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.export.write import card_path, check_places, check_targets, ending, write_out
-from bissl_ray.store.paths import below
 from tests.s3.stand_in import BUCKET, stand_in
 
 
@@ -23,18 +22,6 @@ from tests.s3.stand_in import BUCKET, stand_in
 )
 def test_the_card_lies_beside_the_model(out: str, end: str, card: str) -> None:
     assert (ending(out), card_path(out)) == (end, card)
-
-
-@pytest.mark.parametrize(
-    ("storage", "found"),
-    [
-        ("/runs/", "/runs/sweeps/a"),
-        ("/what?/runs", "/what?/runs/sweeps/a"),
-        ("s3://bucket/runs/?region=eu-west-1", "s3://bucket/runs/sweeps/a?region=eu-west-1"),
-    ],
-)
-def test_what_lies_in_a_storage_keeps_its_options(storage: str, found: str) -> None:
-    assert below(storage, "sweeps/a") == found
 
 
 def test_a_secret_of_an_address_is_not_repeated() -> None:

@@ -25,20 +25,18 @@ class Place:
     Attributes:
         folder: where commands run.
         base: of addresses there.
-        options: that follow each.
         files: its file system, whatever the environment says.
         base_path: on that.
     """
 
     folder: Path
     base: str
-    options: str
     files: FileSystem
     base_path: str
 
     def at(self, name: str) -> str:
         """The address of a file or folder."""
-        return f"{self.base}/{name}{self.options}"
+        return f"{self.base}/{name}"
 
     def holds(self, name: str) -> bytes:
         """A file's content."""
@@ -48,18 +46,16 @@ class Place:
 
 @pytest.fixture(scope="module", params=["folder", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A local folder; an S3 whose endpoint its addresses name (test_object_store.py: the environment does)."""
+    """A local folder; an S3 at an endpoint of its own, which the environment names."""
     folder = tmp_path_factory.mktemp("there")
     if request.param == "folder":
         (folder / "shared" / "out").mkdir(parents=True)
-        yield Place(folder, f"{folder}/shared", "", LocalFileSystem(), f"{folder}/shared")
+        yield Place(folder, f"{folder}/shared", LocalFileSystem(), f"{folder}/shared")
         return
     with stand_in() as server, pytest.MonkeyPatch.context() as patched:
         for name, value in server.environment.items():
             patched.setenv(name, value)
-        patched.delenv("AWS_ENDPOINT_URL")
-        options = f"?scheme=http&endpoint_override={server.address}"
-        yield Place(folder, f"s3://{BUCKET}/shared", options, server.files(), f"{BUCKET}/shared")
+        yield Place(folder, f"s3://{BUCKET}/shared", server.files(), f"{BUCKET}/shared")
 
 
 @pytest.fixture(scope="module")

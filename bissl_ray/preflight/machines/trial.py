@@ -17,7 +17,6 @@ from bissl_ray.preflight.machines.ask import Answer, Asked, Machines, ThisMachin
 from bissl_ray.preflight.machines.checks import Check, Verdict
 from bissl_ray.progress import Alive, Event, Quiet
 from bissl_ray.store.filesystem import missing_folders, open_storage
-from bissl_ray.store.paths import below
 from bissl_ray.training.order import Order, of_method
 from bissl_ray.workers.place import OnCluster
 from bissl_ray.world import world
@@ -139,7 +138,7 @@ def first_steps(space: SearchSpace, data: DataChoice, place: OnCluster, storage:
             keep_models=False,
         )
         try:
-            there = replace(place, shape=replace(place.shape, run_dir=below(folder, "ray")))
+            there = replace(place, shape=replace(place.shape, run_dir=f"{folder}/ray"))
             result = there.run(order, listens, listens.in_vain).result
         except RunFailedError as error:
             result, failure = None, str(error)
@@ -177,7 +176,7 @@ def _folder(storage: str) -> Iterator[str]:
     made = missing_folders(filesystem, base)
     name = f".doctor-{world().token()}"
     try:
-        yield below(storage, name)
+        yield f"{storage.rstrip('/')}/{name}"
     finally:
         with suppress(OSError):
             filesystem.delete_dir(f"{base}/{name}")
