@@ -9,7 +9,8 @@
 #   WORKER        ssh destinations, such as gpu2 or me@gpu3; ssh must log in without asking (keys, ssh-agent)
 #
 # What every machine needs:
-#   - bissl-ray, of the same version, at the same path (a virtual environment on shared disk gives that);
+#   - Ray and what else bissl-ray needs, of the same versions, at the same path (a virtual environment on shared disk
+#     gives that); bissl-ray itself goes along with the sweep;
 #   - one storage that all of them reach: a shared folder at one path, or s3://, gs://. A trial's checkpoint is
 #     written by the machine that ran it, and read by the one that goes on with it or fine-tunes from it;
 #   - the dataset's folder (--data-dir) and the checkpoint (--pretrained), at the same paths.

@@ -36,12 +36,13 @@ def export(
         return
     run, notes = (None, []) if file is not None else _choose(asked, trial)
     out = asked.out
-    format: ModelFormat = asked.format or ("pth" if out is not None and out.suffix == ".pth" else "safetensors")
     stem = Path(str(file)).stem if run is None else run.row["trial"]
 
     from bissl_ray.export import Target, export_file, export_model
+    from bissl_ray.export.write import ending
 
-    target = Target(out or Path(f"{stem}.{format}"), format, asked.keys, asked.head, asked.force)
+    format: ModelFormat = asked.format or ("pth" if out is not None and ending(out) == ".pth" else "safetensors")
+    target = Target(out or f"{stem}.{format}", format, asked.keys, asked.head, asked.force)
     typer.echo(export_file(str(file), target) if run is None else export_model(run, asked.storage, target))
     end(notes)
 

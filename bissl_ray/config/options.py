@@ -295,7 +295,7 @@ class ExportOptions:
     storage: str = flag("Folder or URI that holds the results.", default="./runs", once="storage")
     format: ModelFormat | None = flag("Of the file. [as --out ends, else safetensors]", "--format", "-f")
     keys: Keys | None = flag("Parameter names. [torchvision; timm for timm/NAME]")
-    out: Path | None = flag("File to write; the card lies beside it, as .md. [TRIAL]", "--out", "-o")
+    out: str | None = flag("File or URI to write; the card lies beside it, as .md. [TRIAL]", "--out", "-o")
     head: bool = flag("Include the classification layer, if any.", "--head/--no-head", default=True)
     config: bool = flag("Write the configuration instead, as a search space in YAML.", "--config", default=False)
     force: bool = flag("Replace files that are there already.", "--force", default=False)

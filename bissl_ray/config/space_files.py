@@ -9,8 +9,11 @@ from bissl_ray.config.setting_rules import truths
 from bissl_ray.config.yaml_document import Document, read_document
 from bissl_ray.errors import BadInputError, nearest
 
+Kind = Literal["search_spaces", "launch"]
+"""Of shipped files, by the folder that they lie in."""
 
-def resource_dir(kind: Literal["search_spaces", "launch"]) -> Path:
+
+def resource_dir(kind: Kind) -> Path:
     """Find a folder of shipped files, by its name.
 
     A wheel carries it under ``bissl_ray/_resources`` (pyproject.toml, force-include); in a checkout, also

@@ -1,12 +1,13 @@
 """The model card: what an exported model is, how it is loaded, and where it comes from."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from bissl_ray.controls import CONTROLS, PLAIN
 from bissl_ray.export.choice import ExportedRun
 from bissl_ray.export.weights import ModelWeights
+from bissl_ray.export.write import ending, without_options
 from bissl_ray.leaderboard.trial import space_of
 from bissl_ray.metrics import of_objective
 from bissl_ray.store.schema import Row
@@ -21,7 +22,7 @@ _PHASES: dict[str, str] = {Phase.CONTROL: " without BiSSL: the control", Phase.C
 
 
 def model_card(
-    out: Path,
+    out: str,
     run: ExportedRun,
     weights: ModelWeights,
     metadata: Mapping[str, Any],
@@ -31,7 +32,7 @@ def model_card(
     """Write the card, as Markdown.
 
     Args:
-        out: the model's file, .safetensors or .pth.
+        out: path or URI of the model's file, .safetensors or .pth.
         run: what is exported.
         weights: its tensors.
         metadata: of its checkpoint: model, settings, statistics.
@@ -77,11 +78,12 @@ def _origin(row: Row) -> str:
     return f"Trial {row['trial']} of sweep {row['sweep']}" if row["sweep"] else f"Run {row['trial']}"
 
 
-def _loading(out: Path, weights: ModelWeights) -> str:
-    if out.suffix == ".safetensors":
-        read = f'from safetensors.torch import load_file\nstate = load_file("{out.name}")'
+def _loading(out: str, weights: ModelWeights) -> str:
+    name = PurePosixPath(without_options(out)).name
+    if ending(out) == ".safetensors":
+        read = f'from safetensors.torch import load_file\nstate = load_file("{name}")'
     else:
-        read = f'state = torch.load("{out.name}", weights_only=True)'
+        read = f'state = torch.load("{name}", weights_only=True)'
     return f"import torch\n{read}\n{weights.load}\nmodel.load_state_dict(state)\nmodel.eval()"
 
 

@@ -31,14 +31,14 @@ class Target:
     """What is written where.
 
     Attributes:
-        out: the file; its name ends in the format.
+        out: path or URI of the file; its name ends in the format.
         format: of the file.
         keys: whose parameter names; None: torchvision's, and timm's for a backbone of timm's.
         with_head: include the downstream head as the classification layer, where the run has one.
         force: replace what is there.
     """
 
-    out: Path
+    out: str
     format: ModelFormat
     keys: Keys | None = None
     with_head: bool = True

@@ -10,6 +10,12 @@ from bissl_ray.errors import BadInputError
 
 _LAST_PORT: Final = 65535
 _CLIENT: Final = "ray://"
+NO_CLIENT: Final = (
+    "Ray Tune would carry what runs here, the search and its records, into a task of the cluster, which fails; "
+    "give --address HOST:PORT of the cluster itself (port 6379) from a machine of its network, or run the command "
+    "there: ray job submit --address http://HEAD:8265 -- bissl-ray ..."
+)
+"""Why a Ray client is refused, and what to do (issue 19)."""
 _EXPECTED: Final = (
     "expected 'auto', 'local' or HOST:PORT, such as 127.0.0.1:6379 or [::1]:6379; "
     "`ray start --head` prints the cluster's own"
@@ -23,10 +29,10 @@ def chosen_address(asked: str | None) -> str | None:
         asked: what --address was given, None or nothing where it wasn't; then RAY_ADDRESS counts.
 
     Returns:
-        "auto", "HOST:PORT" or "ray://HOST:PORT" of a cluster to join; None for this machine, which "local" asks for.
+        "auto" or "HOST:PORT" of a cluster to join; None for this machine, which "local" asks for.
 
     Raises:
-        BadInputError: it is none of these.
+        BadInputError: it is none of these, or a Ray client's.
     """
     for source, given in (("--address", asked), ("RAY_ADDRESS", os.environ.get("RAY_ADDRESS"))):
         if given is not None and given.strip():
@@ -36,7 +42,7 @@ def chosen_address(asked: str | None) -> str | None:
 
 def host_and_port(address: str) -> tuple[str, int]:
     """Of an address as `chosen_address` gives it, other than "auto"; the brackets of IPv6 are left out."""
-    parts = urlsplit("//" + address.removeprefix(_CLIENT))
+    parts = urlsplit(f"//{address}")
     assert parts.hostname is not None and parts.port is not None
     return parts.hostname, parts.port
 
@@ -48,10 +54,11 @@ def _read(source: str, given: str) -> str | None:
         return None if word == "local" else word
     if word.startswith(("http://", "https://")):
         raise BadInputError(f"{source} {shown} is the address of a dashboard, not of the cluster itself: {_EXPECTED}")
-    client, place = (_CLIENT, text[len(_CLIENT) :]) if word.startswith(_CLIENT) else ("", text)
-    if not _is_place(place):
+    if word.startswith(_CLIENT):
+        raise BadInputError(f"{source} {shown} is for Ray clients: {NO_CLIENT}")
+    if not _is_place(text):
         raise BadInputError(f"{source} {shown}: {_EXPECTED}")
-    return client + place
+    return text
 
 
 def _is_place(text: str) -> bool:

@@ -5,22 +5,25 @@ import logging
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import ray
 from ray._private import services
 from ray._private import utils as ray_utils
+from ray.util.client import ray as client
 
 from bissl_ray.data.machine import processors
-from bissl_ray.errors import RunFailedError
+from bissl_ray.errors import BadInputError, RunFailedError
 from bissl_ray.workers import environment, ray_log, watch
+from bissl_ray.workers.address import NO_CLIENT
 from bissl_ray.workers.environment import as_code, modules_of_this_process, name_the_cluster, worker_environment
 from bissl_ray.workers.nodes import nodes_now
 from bissl_ray.workers.own_processes import Started, last_words
 from bissl_ray.workers.own_ray import object_store, ray_folder, sockets_of_daemons
 from bissl_ray.workers.shape import Cluster
+from bissl_ray.workers.shipped import py_modules
 
 Say = Callable[[str], None]
 
@@ -39,18 +42,21 @@ def connected(
     A process that is connected to Ray already stays as it is.
 
     Args:
-        address: "auto", "host:port" (also ray://host:port), which `environment.prepare` has found to answer; None
-            for a local cluster on 127.0.0.1.
+        address: "auto", "host:port", which `environment.prepare` has found to answer; None for a local cluster on
+            127.0.0.1.
         several: whether several workers may work together.
         say: takes a line for a person who waits.
         cpus: that a local cluster says it has; None: those of the machine.
 
     Raises:
+        BadInputError: the process is a Ray client.
         RunFailedError: Ray does not start, or lets no one in, and nothing of it is left running; or the cluster that
             the process is connected to is gone.
     """
     warnings.filterwarnings("ignore", module="ray")
     if ray.is_initialized():
+        if client.is_connected():
+            raise BadInputError(f"this process is a Ray client: {NO_CLIENT}")
         if (reason := watch.lost()) is not None:
             raise RunFailedError(f"the cluster is gone: {reason}")
         yield Cluster(_OURS[-1] if _OURS else "the cluster that this process is connected to", nodes_now())
@@ -85,7 +91,7 @@ def _of_our_own(several: bool, say: Say, cpus: int | None) -> Iterator[None]:
         for left in reversed(range(_TRIES)):
             try:
                 with sockets_of_daemons(folder), started.starting(), _told_if_slow(say, "Ray is slow to start"):
-                    _connect(**options, _temp_dir=folder, **object_store(folder))
+                    _connect({}, **options, _temp_dir=folder, **object_store(folder))
                 break
             except Exception as error:
                 ray_log.write(f"{traceback.format_exc()}\n{last_words(f'{folder}/session_latest/logs')}")
@@ -106,8 +112,8 @@ def _joined(name: str, address: str, say: Say) -> Iterator[None]:
     with ExitStack() as ends:
         ends.callback(watch.disconnect)
         try:
-            with _told_if_slow(say, f"{name} is slow to let this process in"):
-                _connect(address=address)
+            with _told_if_slow(say, f"{name} is slow to let this process in"), py_modules() as code:
+                _connect({"py_modules": code}, address=address)
         except Exception as error:
             ray_log.write(traceback.format_exc())
             raise RunFailedError(
@@ -117,8 +123,13 @@ def _joined(name: str, address: str, say: Say) -> Iterator[None]:
         yield
 
 
-def _connect(**options: str | int) -> None:
-    """Connect, with Ray's own messages silenced."""
+def _connect(runtime_env: Mapping[str, object], **options: str | int) -> None:
+    """Connect, with Ray's own messages silenced.
+
+    Args:
+        runtime_env: what the job's processes get beyond settings.
+        options: of `ray.init`.
+    """
     # A machine without this package is to say so when it is asked, and not to end each process that it starts.
     with modules_of_this_process(), _signals_of_our_own(), as_code(environment):
         ray.init(
@@ -126,7 +137,11 @@ def _connect(**options: str | int) -> None:
             logging_level=logging.WARNING,
             log_to_driver=False,
             configure_logging=False,
-            runtime_env={"env_vars": worker_environment(), "worker_process_setup_hook": name_the_cluster},
+            runtime_env={
+                "env_vars": worker_environment(),
+                "worker_process_setup_hook": name_the_cluster,
+                **runtime_env,
+            },
         )
     ray_log.take_loggers()
 

@@ -37,6 +37,8 @@ _ALWAYS: Final = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # A job that was submitted may have an environment of its own; both are joined (`workers.shipped`).
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
 }
 
 _SIOCGIFADDR: Final = 0x8915

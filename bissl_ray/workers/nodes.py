@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 
 import ray
 from ray._private.state import state
-from ray.util.client import ray as client
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bissl_ray.workers.shape import Node
 
 
 def this_node() -> str:
-    """The node of this process; of a driver elsewhere that is a Ray client, that of its server."""
+    """The node of this process."""
     return str(ray.get_runtime_context().get_node_id())
 
 
@@ -61,9 +60,7 @@ def on_machine(machine: Machine) -> dict[str, Any]:
 
 
 def leaving() -> frozenset[str]:
-    """The nodes that are drained, as of a spot machine that has been warned; a Ray client can't see them."""
-    if client.is_connected():
-        return frozenset()
+    """The nodes that are drained, as of a spot machine that has been warned."""
     return frozenset(state.get_draining_nodes())
 
 

@@ -7,18 +7,15 @@ yet of what was reserved a moment before: of a group that is lost as it starts, 
 import ray
 from ray._private.state import state
 from ray.core.generated.gcs_pb2 import PlacementGroupTableData
-from ray.util.client import ray as client
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 
 def free_orphaned() -> int:
-    """Free what actors of this job had reserved that are dead; a Ray client can't see it.
+    """Free what actors of this job had reserved that are dead.
 
     Returns:
         How many placement groups that were.
     """
-    if client.is_connected():
-        return 0
     job = ray.JobID(bytes.fromhex(ray.get_runtime_context().get_job_id())).binary()
     table = state._connect_and_get_accessor().get_placement_group_table()
     found = 0

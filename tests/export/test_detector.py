@@ -57,7 +57,7 @@ def test_torchvisions_model_finds_the_same(kind, tmp_path):
     torch.testing.assert_close(theirs["scores"], found.scores, rtol=1e-4, atol=1e-5)
     assert torch.equal(theirs["labels"] - 1, found.classes)
     card = model_card(
-        tmp_path / "d.pth", run_of({"dataset": "digits_scenes", "trial": "t", "sweep": "s"}), weights,
+        str(tmp_path / "d.pth"), run_of({"dataset": "digits_scenes", "trial": "t", "sweep": "s"}), weights,
         content["metadata"], {}, (SPEC.mean, SPEC.std),
     )  # fmt: skip
     assert "The detector tells 10 classes apart, numbered from 1, for 0 is the background" in card

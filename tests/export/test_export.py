@@ -58,7 +58,7 @@ def test_the_cards_code_loads_the_file_strictly_into_the_same_model(
         pytest.skip("the tensors are the same")
     best = write_sweep(tmp_path, backbone, size)
     out = tmp_path / f"winner.{format}"
-    said = export_model(choose_run(tmp_path), tmp_path, Target(out, format, keys))
+    said = export_model(choose_run(tmp_path), tmp_path, Target(str(out), format, keys))
     assert f"with {CLASSES} classes, a-seed1" in said
     model = load_by_the_card(out.with_suffix(".md"), tmp_path, monkeypatch)
     images = torch.randn(4, 3, size, size)
@@ -76,7 +76,7 @@ def test_the_cards_code_loads_the_file_strictly_into_the_same_model(
 def test_without_its_head_it_gives_features(tmp_path, monkeypatch, backbone, size, keys):
     best = write_sweep(tmp_path, backbone, size)
     out = tmp_path / "features.safetensors"
-    export_model(choose_run(tmp_path, "a"), tmp_path, Target(out, "safetensors", keys, with_head=False))
+    export_model(choose_run(tmp_path, "a"), tmp_path, Target(str(out), "safetensors", keys, with_head=False))
     model = load_by_the_card(out.with_suffix(".md"), tmp_path, monkeypatch)
     images = torch.randn(2, 3, size, size)
     torch.testing.assert_close(model(images), best.lower.eval()(images), rtol=1e-5, atol=1e-5)
@@ -91,7 +91,7 @@ def test_without_its_head_it_gives_features(tmp_path, monkeypatch, backbone, siz
 def test_the_card_says_where_the_model_comes_from(tmp_path):
     write_sweep(tmp_path, "smallconv", 8)
     out = tmp_path / "winner.safetensors"
-    export_model(choose_run(tmp_path), tmp_path, Target(out, "safetensors"))
+    export_model(choose_run(tmp_path), tmp_path, Target(str(out), "safetensors"))
     card = out.with_suffix(".md").read_text()
     assert "Trial a-seed1 of sweep first: of the 2 confirmation runs of a, the winner of the sweep" in card
     assert "this run, validation top1: 75.0 %" in card

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.nodes.cluster import Nodes, nodes
+from tests.nodes.cluster import Nodes, nodes, redis_server
 from tests.nodes.faulty import Sweep, all_ended, space, unlike
 
 SMALL_HEAD: Final = 10**8
@@ -133,6 +133,25 @@ def head_restarted(folder: Path, _: Trials) -> list[Outcome]:
         assert known and not unlike(again, known), unlike(again, known)
         sweep.check_reports()
     return [Outcome("head restarts", "explore", seconds, words)]
+
+
+def head_restarted_with_redis(folder: Path, expected: Trials, away: float = 10.0) -> list[Outcome]:
+    """The controller ends and is back, with what it knew in Redis: the sweep goes on as if nothing had been."""
+    with redis_server() as redis, nodes(1, 1, 1, redis=redis) as cluster, _begun(folder, cluster, 2) as sweep:
+        outcomes = []
+        for step in ("explore", "confirm"):
+            assert sweep.reach(step), (step, sweep.said)
+            said, rows = len(sweep.said), len(sweep.reports())
+            cluster.lose_controller()
+            time.sleep(away)
+            cluster.start_controller()
+            begin = time.monotonic()
+            while len(sweep.reports()) == rows and sweep.runs():
+                time.sleep(0.2)
+            words = "; ".join(line for _, line in sweep.said[said:] if "goes on" in line or "stopped" in line)
+            outcomes.append(Outcome("head restarts, with Redis", step, time.monotonic() - begin, words or "nothing"))
+        _check_end(sweep, expected)
+    return outcomes
 
 
 @contextmanager

@@ -4,14 +4,17 @@ import os
 import secrets
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 from tests.cli.command import environment
 from tests.process_tree import below
@@ -96,11 +99,30 @@ class Nodes:
         """
         mounts = " && ".join(f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}" for folder in hidden)
         join = shlex.join([sys.executable, "-c", _APART, self.address, str(cpus)])
+        return self._joined(["unshare", "--mount", "sh", "-c", f"{mounts} && exec {join}"], dict(os.environ))
+
+    def add_lacking(self, *packages: str, cpus: int = 1) -> "subprocess.Popen[bytes]":
+        """A node whose Python is a virtual environment with all that this one has but some packages, and this one."""
+        lacks = {each.replace("-", "_") for each in ("bissl-ray", *packages)}
+        folder = Path(self._folder, f"lacking{len(self._apart)}")
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        (own,) = folder.glob("lib/python*/site-packages")
+        for entry in Path(sysconfig.get_path("purelib")).iterdir():
+            name = entry.name.partition("-")[0]
+            if name not in lacks and not entry.name.startswith(("_editable_", "__editable__")):
+                (own / entry.name).symlink_to(entry)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return self._joined([str(folder / "bin/python"), "-c", _APART, self.address, str(cpus)], environment)
+
+    def _joined(self, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        """What a command starts, once it is a node of the cluster."""
         before = len(self._cluster.global_state._live_node_ids())
         log = Path(self._folder, f"apart{len(self._apart)}.log")
         with log.open("wb") as said:
             started = subprocess.Popen(
-                ["unshare", "--mount", "sh", "-c", f"{mounts} && exec {join}"],
+                command,
+                cwd=self._folder,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -132,8 +154,12 @@ class Nodes:
         self._cluster.remove_node(node, allow_graceful=False)
 
     def lose_controller(self) -> None:
-        """As a head that restarts without Redis: its controller (GCS) is gone, with all that it knew."""
+        """As a head that restarts: its controller (GCS) is gone, and without Redis all that it knew."""
         self.head.kill_gcs_server(check_alive=False)
+
+    def start_controller(self) -> None:
+        """The controller is back at its address, and with Redis knows what it knew."""
+        self.head.start_gcs_server()
 
     def drain(self, node: Any, seconds: float) -> str:
         """As the warning of a spot machine that it will be taken away; what Ray said of it."""
@@ -167,17 +193,46 @@ class Nodes:
 
 
 @contextmanager
-def nodes(head_cpus: int, *cpus: int, head_memory: int | None = None) -> Iterator[Nodes]:
-    """A cluster of a head and others; Ray is imported here, and must not have been before."""
+def nodes(head_cpus: int, *cpus: int, head_memory: int | None = None, redis: str | None = None) -> Iterator[Nodes]:
+    """A cluster of a head and others; Ray is imported here, and must not have been before.
+
+    Args:
+        head_cpus: of the head.
+        cpus: of each other.
+        head_memory: bytes that the head says it has; None: what there is.
+        redis: HOST:PORT of one in which the head's controller keeps what it knows; None: it has none.
+    """
     os.environ.update(SETTINGS)
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # which Ray reads once
-    running = Nodes(head_cpus, head_memory)
+    with patch.dict(os.environ, {} if redis is None else {"RAY_REDIS_ADDRESS": redis}):
+        running = Nodes(head_cpus, head_memory)
     try:
         for count in cpus:
             running.add(count)
         yield running
     finally:
         running.end()
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """A Redis on 127.0.0.1 that keeps what it is told in memory, for the duration of a `with` block; its address.
+
+    Raises:
+        FileNotFoundError: no redis-server is installed (Debian: redis-server).
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    asked = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no")
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen(
+            ["redis-server", *asked], cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.kill()
+            server.wait()
 
 
 def by_itself(script: str, folder: Path) -> str:

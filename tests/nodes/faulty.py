@@ -124,10 +124,17 @@ class Sweep:
             for row in rows
         }
 
+    def runs(self) -> bool:
+        """Whether the driver does."""
+        return self.driver is not None and self.driver.poll() is None
+
+    def reports(self) -> list[dict[str, Any]]:
+        """All that have been stored."""
+        return to_rows(read_reports(self.folder / "runs", "digits", self.name))
+
     def check_reports(self) -> None:
         """Every report is there once."""
-        rows = to_rows(read_reports(self.folder / "runs", "digits", self.name))
-        keys = [(row["trial"], *report_key(row)) for row in rows]
+        keys = [(row["trial"], *report_key(row)) for row in self.reports()]
         assert len(keys) == len(set(keys)), "a report is there twice"
 
 

@@ -39,14 +39,12 @@ def draw(name: str, cluster: Nodes, storage: Path, *flags: str) -> None:
 
 def main() -> None:
     """Draw both."""
-    import bissl_ray
-
     with tempfile.TemporaryDirectory(prefix="lab-") as folder, nodes(1, 1, 1) as cluster:
         storage = Path(folder, "runs")
         draw("doctor-healthy", cluster, storage)
         storage.mkdir()
         cluster.add_apart(storage)
-        cluster.add_apart(storage, Path(bissl_ray.__file__).parent)
+        cluster.add_lacking("optuna", "cmaes")
         draw("doctor-sick", cluster, storage, "--quick")
 
 

@@ -18,7 +18,7 @@ from bissl_ray.progress import Alive, Note
 from tests.cli.command import TINY, run_here
 
 GB = 2**30
-OWN = told()
+OWN = told(("cmaes",))
 
 
 def answer(machine: str = "b", at: float = 100.0, **changes: Any) -> Answer[dict[str, Any]]:
@@ -44,7 +44,7 @@ def test_a_machine_like_this_one_is_well() -> None:
     [
         ({"versions": {"ray": "2.56.1"}}, "failure", f"b has ray 2.56.1, here it is {OWN['versions']['ray']}"),
         ({"versions": {"torch": "2.11.0"}}, "warning", f"b has torch 2.11.0, here it is {OWN['versions']['torch']}"),
-        ({"versions": {"optuna": None}}, "failure", "b lacks optuna"),
+        ({"versions": {"optuna": None, "cmaes": None}}, "failure", "b lacks optuna, cmaes"),
         ({"python": "3.9.1"}, "failure", f"b has Python 3.9.1, here it is {OWN['python']}"),
     ],
 )

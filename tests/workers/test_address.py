@@ -24,8 +24,6 @@ HERE = None
         (" Auto/ ", None, "auto"),
         (None, " head:6379/ ", "head:6379"),
         ("[::1]:6379", None, "[::1]:6379"),
-        ("ray://head:10001/", None, "ray://head:10001"),
-        ("RAY://[fe80::1]:10001", None, "ray://[fe80::1]:10001"),
     ],
 )
 def test_what_is_meant(monkeypatch, flag, variable, chosen):
@@ -36,7 +34,7 @@ def test_what_is_meant(monkeypatch, flag, variable, chosen):
 
 
 MALFORMED = [
-    *("head", "head:", ":6379", "head:port", "127.0.0.1:6379x", "127.0.0.1:99999", "127.0.0.1:0", "ray://", "ray://h"),
+    *("head", "head:", ":6379", "head:port", "127.0.0.1:6379x", "127.0.0.1:99999", "127.0.0.1:0"),
     *("::1", "::1:6379", "[::1]", "[]:6379", "[head]:6379", "tcp://head:6379", "redis://head:6379", "a b:1", "locale"),
     *("127.0.0.1:٣", "me@head:6379", "head:6379?x"),
 ]
@@ -58,9 +56,17 @@ def test_a_dashboard_is_no_cluster(address):
         chosen_address(address)
 
 
+@pytest.mark.parametrize("address", ["ray://head:10001/", "RAY://[fe80::1]:10001", "ray://me:secret@head:1"])
+def test_a_ray_client_is_refused_with_the_reason_and_what_to_do(address):
+    with pytest.raises(BadInputError, match=r"^--address (ray|RAY)://.* is for Ray clients: ") as refused:
+        chosen_address(address)
+    assert "ray job submit --address http://HEAD:8265 -- bissl-ray" in str(refused.value)
+    assert "\n" not in str(refused.value) and "secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("address", "parts"),
-    [("head:1", ("head", 1)), ("[::1]:6379", ("::1", 6379)), ("ray://10.0.0.1:10001", ("10.0.0.1", 10001))],
+    [("head:1", ("head", 1)), ("[::1]:6379", ("::1", 6379))],
 )
 def test_host_and_port(address, parts):
     assert host_and_port(address) == parts

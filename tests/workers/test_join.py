@@ -24,9 +24,8 @@ def refusal(address):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_an_address_where_nothing_listens_is_refused(own_socket, scheme):
-    address = f"{scheme}127.0.0.1:{own_socket.getsockname()[1]}"
+def test_an_address_where_nothing_listens_is_refused(own_socket):
+    address = f"127.0.0.1:{own_socket.getsockname()[1]}"
     message = refusal(address)
     assert f"nothing answers at {address}" in message
     assert "Connection refused" in message

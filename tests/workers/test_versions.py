@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from bissl_ray.errors import BadInputError
-from bissl_ray.workers.versions import check_installed, other_versions
+from bissl_ray.workers.versions import check_installed, other_versions, required
 from tests.cli.command import run_here
 
 
@@ -42,8 +42,19 @@ def test_what_is_too_old_or_not_there_is_named_with_what_to_install(
     assert message.startswith(said) and f"pip install '{required}'" in message and "\n" not in message
 
 
-def test_a_checkout_says_nothing_of_itself() -> None:
+def test_nothing_is_known_of_what_is_not_installed() -> None:
+    assert required("not-installed-at-all") == []
     check_installed("not-installed-at-all")
+
+
+def test_a_checkout_that_is_not_installed_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {each.name for each in required()}
+
+    def absent(package: str) -> None:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "requires", absent)
+    assert {each.name for each in required()} == installed >= {"torch", "ray", "pyarrow"}
 
 
 def test_a_sweep_is_refused_before_ray_is_started(tmp_path: Path, monkeypatch, capsys) -> None:

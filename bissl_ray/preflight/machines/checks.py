@@ -63,20 +63,22 @@ def check_answers(told: Sequence[Answer[Told]]) -> Check:
 def check_versions(told: Sequence[Answer[Told]], own: Told) -> Check:
     """Whether Python and the packages are those of this process."""
     apart: dict[str, list[str]] = {"lacks": [], "fails": [], "differs": []}
+    named = dict.fromkeys(PACKAGES[:-1])
     for machine, its in _said(told):
+        if absent := lacking(its):
+            apart["lacks"].append(f"{machine} lacks {', '.join(absent)}")
+            named |= dict.fromkeys(absent)
         versions = its["versions"]
         python, mine = its["python"], own["python"]
         if _minor(python) != _minor(mine):
             apart["fails"].append(f"{machine} has Python {python}, here it is {mine}")
         for name in PACKAGES[:-1]:
             here, there = own["versions"][name], versions[name]
-            if there is None:
-                apart["lacks"].append(f"{machine} lacks {name}")
-            elif there != here:
+            if there is not None and there != here:
                 kind = "fails" if name == "ray" else "differs"
                 apart[kind].append(f"{machine} has {name} {there}, here it is {here}")
     if apart["lacks"] or apart["fails"]:
-        wanted = " ".join(f"{name}=={own['versions'][name]}" for name in PACKAGES[:-1] if own["versions"][name])
+        wanted = " ".join(f"{name}=={own['versions'][name]}" for name in named if own["versions"][name])
         remedy = f"the same everywhere, as here: Python {_minor(own['python'])}, {wanted}"
         return Check("versions", Verdict.FAILURE, some(apart["fails"] + apart["lacks"]), remedy)
     if apart["differs"]:
@@ -86,17 +88,25 @@ def check_versions(told: Sequence[Answer[Told]], own: Told) -> Check:
     return Check("versions", Verdict.OK, f"Python {own['python']}, {known}{_everywhere(told)}")
 
 
+def lacking(its: Told) -> list[str]:
+    """What a machine has not got of the packages that this one can't do without."""
+    return [name for name in its["versions"] if name != PACKAGES[-1] and its["versions"][name] is None]
+
+
 def check_code(told: Sequence[Answer[Told]], own: Told) -> Check:
-    """Whether every machine has this package, and the same code of it."""
-    lacking = [f"{machine} lacks bissl-ray" for machine, its in _said(told) if its["package"] is None]
+    """Whether every machine has this package, and the same code of it: where this one joined, it has sent its own."""
+    without = [f"{machine} lacks bissl-ray" for machine, its in _said(told) if its["package"] is None]
     other = [
         f"{machine} has other code of it (digest {its['code']} in {its['package']}, here {own['code']})"
         for machine, its in _said(told)
         if its["package"] is not None and its["code"] != own["code"]
     ]
-    remedy = f"install the same wheel, or mount the same checkout, on every machine: the one here is {own['package']}"
-    if lacking:
-        return Check("bissl-ray", Verdict.FAILURE, some(lacking), remedy)
+    remedy = (
+        "let bissl-ray join the cluster by itself (--address), for then it sends its code along, or install there what "
+        f"is here in {own['package']}"
+    )
+    if without:
+        return Check("bissl-ray", Verdict.FAILURE, some(without), remedy)
     version = own["versions"]["bissl-ray"] or "a checkout"
     if other:
         return Check("bissl-ray", Verdict.FAILURE, some(other), remedy)

@@ -14,12 +14,14 @@ from bissl_ray.preflight.machines.storage import check_shared
 from bissl_ray.preflight.machines.trial import Subject, check_first_steps
 from bissl_ray.workers.address import chosen_address
 from bissl_ray.workers.place import Need, OnCluster, place_for
+from bissl_ray.workers.versions import required
 
 
 def fast_checks(asked: Asked, storage: str) -> Iterator[Check]:
     """What takes a second: who answers, versions, code, clocks, disks, and the storage."""
-    answers = asked.ask(told.told, as_code=True)
-    own = told.told()
+    needed = tuple(each.name for each in required())
+    answers = asked.ask(told.told, needed, as_code=True)
+    own = told.told(needed)
     yield checks.check_answers(answers)
     yield checks.check_versions(answers, own)
     yield checks.check_code(answers, own)
@@ -27,8 +29,8 @@ def fast_checks(asked: Asked, storage: str) -> Iterator[Check]:
         yield checks.check_clocks(answers, storage)
     yield checks.check_disks(answers)
     yield checks.check_shared_memory(answers)
-    # Of those that can be asked: one that lacks the package knows of no storage.
-    able = [answer.machine for answer in answers if answer.value is not None and answer.value["package"] is not None]
+    # Of those that can be asked: one that lacks the package, or what that needs, knows of no storage.
+    able = [each.machine for each in answers if each.value and each.value["package"] and not checks.lacking(each.value)]
     if able:
         yield check_shared(storage, asked.of(able))
 

@@ -7,7 +7,7 @@ context takes half a gigabyte for as long as its process lives, and Ray keeps pr
 from typing import Any
 
 PACKAGES = ("ray", "torch", "torchvision", "optuna", "pyarrow", "bissl-ray")
-"""Those whose versions are told."""
+"""Those whose versions are told of every machine, and should be the same."""
 
 GPUS_S = 150.0
 """Patience for what `gpus` tells, seconds: torch is imported anew, and each card woken."""
@@ -25,8 +25,12 @@ print(json.dumps({"cuda": torch.version.cuda, "gpus": found}))
 """
 
 
-def told() -> dict[str, Any]:
-    """Time, versions, the package's own files, shared memory and disk; nothing is started or written."""
+def told(needed: "tuple[str, ...]" = ()) -> dict[str, Any]:
+    """Time, versions, the package's own files, shared memory and disk; nothing is started or written.
+
+    Args:
+        needed: further packages whose versions are told.
+    """
     import platform
     import tempfile
     import time
@@ -35,7 +39,7 @@ def told() -> dict[str, Any]:
     return {
         "time": time.time(),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in (*PACKAGES, *needed)},
         **_package(),
         "shm": _disk("/dev/shm"),
         "temporary": temporary,
