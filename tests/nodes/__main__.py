@@ -21,7 +21,11 @@ _OF: Final[dict[str, tuple[tuple[int, int], Callable[[Path, Trials], list[Outcom
     "message line": ((2, 2), lambda folder, expected: cases.lost(folder, "message line", STEPS[:1], expected)),
     "alone": ((2, 1), lambda folder, expected: cases.lost_alone(folder, STEPS[1:], expected)),
     "drained": ((2, 2), lambda folder, expected: cases.drained(folder, STEPS[1:2], expected, workers=2)),
-    "drained pretraining": ((2, 1), lambda folder, expected: cases.drained(folder, STEPS[:1], expected, workers=1)),
+    "drained pretraining": (
+        (2, 1),
+        # Sooner than pretraining is over.
+        lambda folder, expected: cases.drained(folder, STEPS[:1], expected, workers=1, seconds=2),
+    ),
     "drained alone": ((2, 1), lambda folder, expected: cases.drained(folder, STEPS[1:4], expected, workers=1)),
     "added": ((1, 1), lambda folder, expected: [cases.added(folder, expected)]),
     "head": ((2, 2), cases.head_restarted),

@@ -1,5 +1,6 @@
 """What happens to the nodes in a sweep, and what must have become of it: one function for each kind of fault."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,12 +88,16 @@ def drained(folder: Path, steps: tuple[str, ...], expected: Trials, workers: int
             assert sweep.reach(step), (step, sweep.said)
             victim = _holder(cluster, "owner" if workers == 1 and step != "pretraining" else "worker")
             assert victim is not None
-            begin = time.monotonic()
-            fault = f"drained, {workers} a trial"
-            outcomes.append(_after(sweep, fault, step, lambda it=victim: cluster.drain(it, seconds)))
+            # When its time is up it goes, whether or not the sweep has left it by then.
+            gone = threading.Timer(seconds, cluster.lose, [victim])
+
+            def notice(it: Any = victim, then: threading.Timer = gone) -> None:
+                cluster.drain(it, seconds)
+                then.start()
+
+            outcomes.append(_after(sweep, f"drained, {workers} a trial", step, notice))
             cluster.add()
-            time.sleep(max(0.0, begin + seconds - time.monotonic()))
-            cluster.lose(victim)
+            gone.join()
         _check_end(sweep, expected)
     return outcomes
 
