@@ -12,8 +12,8 @@ from bissl_ray.catalog.standing import State, comparison_state, stage_state, swe
 from bissl_ray.catalog.stock import Kind, Ref, Stock
 from bissl_ray.config.documents import ComparisonDocument, Document, StageDocument, SweepDocument
 from bissl_ray.errors import BadInputError
-from bissl_ray.leaderboard.configurations import best_bissl, best_control, gather
-from bissl_ray.leaderboard.in_columns import READ
+from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best_control, gather
+from bissl_ray.leaderboard.in_columns import READ, in_columns
 from bissl_ray.leaderboard.verdict import judge
 from bissl_ray.search.history import look
 from bissl_ray.statistics import Estimate
@@ -87,7 +87,8 @@ def read_things(stock: Stock) -> list[Thing]:
 
     def of_sweep(rows: pa.Table) -> Thing:
         ref = Ref(Kind.SWEEP, rows["sweep"][0].as_py())
-        return read_thing(stock, ref, ref in held, to_rows(rows), tuple(cases_of[ref.name]))
+        of, best = tuple(cases_of[ref.name]), in_columns(rows).with_best()
+        return read_thing(stock, ref, ref in held, to_rows(rows), of, configurations=best)
 
     # One sweep's rows at a time, and of them what the following looks at: a storage may hold millions.
     looked = {thing.name: thing for thing in read_sweeps(stock.storage, _LOOKED_AT, of_sweep)}
@@ -102,7 +103,13 @@ def read_things(stock: Stock) -> list[Thing]:
 
 
 def read_thing(
-    stock: Stock, ref: Ref, held: bool, rows: Sequence[Row], of: tuple[str, ...] = (), others: Sequence[Thing] = ()
+    stock: Stock,
+    ref: Ref,
+    held: bool,
+    rows: Sequence[Row],
+    of: tuple[str, ...] = (),
+    others: Sequence[Thing] = (),
+    configurations: list[Configuration] | None = None,
 ) -> Thing:
     """Look at one thing.
 
@@ -113,12 +120,13 @@ def read_thing(
         rows: of a sweep's trials, at least the columns of `_LOOKED_AT`.
         of: comparisons that a sweep is a case of.
         others: the sweeps, of a comparison, that have been looked at.
+        configurations: of a sweep, at least all that its score can be of; None: they are gathered of the rows.
     """
     size = sum(stock.files(ref).values())
     dataset = ", ".join(sorted({row["dataset"] for row in rows})) or None
     lost = Thing(ref.kind, ref.name, dataset, State.UNREADABLE, bytes=size, of=of)
     if ref.kind == Kind.SWEEP and rows:
-        lost = replace(lost, score=score_of(rows))
+        lost = replace(lost, score=score_of(gather(rows) if configurations is None else configurations))
     if stock.half_removed(ref):
         return replace(lost, state=State.HALF_REMOVED)
     try:
@@ -168,9 +176,8 @@ def created(document: Document) -> datetime | None:
     return found if found.tzinfo is not None else found.astimezone()
 
 
-def score_of(rows: Sequence[Row]) -> Score:
+def score_of(configurations: list[Configuration]) -> Score:
     """What the best configuration of a sweep has come to; of one that runs a control alone, that control's."""
-    configurations = gather(rows)
     sweep = configurations[0].sweep
     verdict, best = judge(configurations, sweep), best_bissl(configurations, sweep)
     if best is None:

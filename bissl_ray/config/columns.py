@@ -30,11 +30,15 @@ def settings_of_row(row: Mapping[str, Any]) -> dict[str, SettingValue]:
     Args:
         row: of a trial, as the store has it.
     """
-    columns = {name: PARAMETER_PREFIX + name for name in Settings.model_fields}
-    nullable = nullable_settings()
     found = {
         name: row[column]
-        for name, column in columns.items()
-        if column in row and (row[column] is not None or name in nullable)
+        for name, column, nullable in _columns()
+        if column in row and (nullable or row[column] is not None)
     }
     return of_any_release(found)
+
+
+@cache
+def _columns() -> tuple[tuple[str, str, bool], ...]:
+    """Every setting, its column, and whether null is a value of it."""
+    return tuple((name, PARAMETER_PREFIX + name, name in nullable_settings()) for name in Settings.model_fields)
