@@ -28,6 +28,11 @@ def export(
     ] = None,
 ) -> None:
     """Write a trained model for torchvision or timm, with a model card; or its configuration."""
+    if asked.optuna is not None:
+        if trial is not None or asked.config or asked.out or asked.format or asked.keys or not asked.head:
+            raise BadInputError("--optuna writes what a sweep has explored: leave all but --sweep and --force out")
+        _write_study(asked, asked.optuna)
+        return
     file = trial if trial is not None and trial.endswith(".pt") else None
     if asked.config:
         if asked.format is not None or asked.keys is not None or not asked.head:
@@ -44,6 +49,17 @@ def export(
     format: ModelFormat = asked.format or ("pth" if out is not None and ending(out) == ".pth" else "safetensors")
     target = Target(out or f"{stem}.{format}", format, asked.keys, asked.head, asked.force)
     typer.echo(export_file(str(file), target) if run is None else export_model(run, asked.storage, target))
+    end(notes)
+
+
+def _write_study(asked: ExportOptions, url: str) -> None:
+    from bissl_ray.export.study import export_study
+
+    with damage() as notes:
+        line = export_study(asked.storage, asked.sweep, url, asked.force)
+    for note in notes:
+        typer.echo(note, err=True)
+    typer.echo(line)
     end(notes)
 
 

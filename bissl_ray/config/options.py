@@ -298,6 +298,9 @@ class ExportOptions:
     out: str | None = flag("File or URI to write; the card lies beside it, as .md. [TRIAL]", "--out", "-o")
     head: bool = flag("Include the classification layer, if any.", "--head/--no-head", default=True)
     config: bool = flag("Write the configuration instead, as a search space in YAML.", "--config", default=False)
+    optuna: str | None = flag(
+        "Write what was explored as a study of Optuna's instead, into this database: sqlite:///sweeps.db", metavar="URL"
+    )
     force: bool = flag("Replace files that are there already.", "--force", default=False)
 
 
