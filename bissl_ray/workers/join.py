@@ -29,10 +29,22 @@ _VERSIONS: Final = re.compile(
     re.S,
 )
 """What Ray says of a cluster that it can't join, once all of it is there."""
-_TRY: Final = (
-    "import sys, ray; "
-    "ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False); print('READY', flush=True)"
-)
+_TRY: Final = """
+import sys, platform, ray
+try:
+    from ray._common.usage.usage_lib import get_cluster_metadata
+    from ray._raylet import GcsClient
+    there = get_cluster_metadata(GcsClient(address=sys.argv[1]))
+    here = ray.__version__, platform.python_version()
+    print("SIDES", there["ray_version"], there["python_version"], *here, flush=True)
+except Exception:
+    pass
+ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False)
+print('READY', flush=True)
+"""
+_SIDES: Final = re.compile(r"^SIDES (?P<ray>\S+) (?P<python>\S+) (?P<own_ray>\S+) (?P<own_python>\S+)$", re.M)
+"""What the cluster's controller keeps: an older Ray than the cluster's waits for other things, in vain, before it would
+compare the versions itself."""
 
 
 def check_cluster(address: str) -> dict[str, str]:
@@ -111,6 +123,9 @@ def _watch(child: "subprocess.Popen[bytes]", said: int, address: str) -> str | N
             )
         if (both := _VERSIONS.search(text)) is not None:
             return other_versions(address, **both.groupdict())
+        sides = _SIDES.search(text)
+        if sides is not None and sides["ray"] != sides["own_ray"]:
+            return other_versions(address, **sides.groupdict())
         if ended or time.monotonic() > deadline:
             return (
                 f"no Ray cluster could be joined at {address} ({_gist(text, ended)}): check it with `ray status` "

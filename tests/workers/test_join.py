@@ -56,6 +56,16 @@ def test_a_cluster_of_other_versions_is_refused_in_one_line(own_socket, monkeypa
     assert "runs Ray 2.56.1 on Python 3.12.1, and here it is Ray 2.60.0 on Python 3.11.7" in message
 
 
+def test_a_cluster_that_an_older_ray_gets_no_answer_of_is_told_by_its_own_record(own_socket, monkeypatch):
+    """Ray 2.52 waits 40 s for what the head of 2.60 does not tell it, and then says nothing of versions."""
+    own_socket.listen()
+    said = "print('SIDES 2.60.0 3.11.7 2.52.0 3.11.7', flush=True); import time; time.sleep(60)"
+    monkeypatch.setattr(join, "_TRY", said)
+    message = refusal(f"127.0.0.1:{own_socket.getsockname()[1]}")
+    assert "runs Ray 2.60.0 on Python 3.11.7, and here it is Ray 2.52.0" in message
+    assert "pip install 'ray[default,tune,train]==2.60.0'" in message
+
+
 def test_versions_are_read_once_they_are_all_there(own_socket, monkeypatch):
     own_socket.listen()
     first, rest = MISMATCH[:-4], MISMATCH[-4:]
