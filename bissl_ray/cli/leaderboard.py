@@ -164,7 +164,7 @@ def show_trial(asked: ShowOptions, trial: str) -> None:
     again = None if began_at(trial, row["step"]) else _command(asked, f"{row['sweep']}/{trial}")
     if again is not None and len(again) > console.width:
         again = f"the command is long: bissl-ray show {trial} --command has it"
-    console.print(render_trial(row, own, children, defaults, console, told, again))
+    console.print(render_trial(row, own, children, defaults, console, told, again, of_sweep))
     end(notes)
 
 

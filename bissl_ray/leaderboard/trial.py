@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bissl_ray.leaderboard.alignment import EXPLAINED, alignment_lines
+from bissl_ray.leaderboard.beside import beside
 from bissl_ray.leaderboard.columns import parameter_names
 from bissl_ray.leaderboard.configurations import finite
 from bissl_ray.leaderboard.diagnose import suggestions
@@ -43,6 +44,7 @@ def render_trial(
     console: Console,
     notes: Sequence[str] = (),
     again: str | None = None,
+    of_sweep: Sequence[Row] = (),
 ) -> RenderableType:
     """Lay out one trial.
 
@@ -54,6 +56,7 @@ def render_trial(
         console: where it will be printed; gives the width.
         notes: on its configuration, a line each, such as what of it lies at the edge of what was searched.
         again: how to run it again, in words or as a command; None: it can't be.
+        of_sweep: rows of all trials of its sweep, of which the best and the control are held beside it.
     """
     from bissl_ray.config.columns import settings_of_row  # takes long to import; the board does without
 
@@ -68,6 +71,8 @@ def render_trial(
         _configuration(settings, defaults),
         *(Text(line) for line in notes),
     ]
+    if (others := beside(trial, of_sweep, console.width)) is not None:
+        parts += [_heading("Beside the best and the control"), others]
     for stage, progress in (*((stage, "alternation") for stage in ALIGNING), ("finetune", "epoch")):
         ordered = sorted(
             (row for row in reports if row["stage"] == stage and row[progress] is not None),

@@ -90,3 +90,15 @@ def test_so_many_would_separate_and_one_fewer_would_not():
     assert low(even) > 0
     assert low(even - 2) <= 0
     assert values_to_separate([0.01, -0.01]) is None and values_to_separate([0.3]) is None
+
+
+def test_a_trial_beside_the_best_and_the_control(decided, storage, monkeypatch, capsys):
+    show = lambda trial: run_here(monkeypatch, capsys, "show", trial, "--storage", storage).out  # noqa: E731
+    table = show("b").split("Beside the best and the control\n")[1].split("\n\n")[0].splitlines()
+    assert table[0].split() == ["b", "the", "best,", "a", "the", "control,", "k1"]
+    told = {line.split()[0]: line.split()[1:] for line in table[1:]}
+    assert told["upper_lr"] == ["0.02", "0.01"] and told["cg_iterations"] == ["5", "0"]
+    assert "finetune_lr" not in told, "all three have the same"
+    assert told["score"][0] == "61.0" and told["score"][3] == "72.0"
+    assert "the best" not in show("a").split("Beside the best")[1].split("\n\n")[0]
+    assert "the control" not in show("k1").split("Beside the best and the control")[1].split("\n\n")[0]
