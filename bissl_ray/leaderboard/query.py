@@ -34,6 +34,8 @@ _COMPARE: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], pc.Expression]]] =
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+_SHOWN: Final = 30
+"""Letters of what can't be read."""
 _EXAMPLE: Final = "for example \"param_upper_lr > 0.01 and status = 'complete'\""
 _NULL: Final = pc.scalar(missing(pa.bool_()))
 
@@ -51,9 +53,13 @@ class Where:
             BadInputError: it can't be read.
         """
         self._expression = expression
+        written = _TOKEN.sub(_to_python, expression)
         try:
-            self._tree = ast.parse(_TOKEN.sub(_to_python, expression).strip(), mode="eval")
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            self._tree = ast.parse(written.strip(), mode="eval")
+        except SyntaxError as error:
+            begins = len(written) - len(written.lstrip())
+            raise self._unreadable(_original(expression, begins + max((error.offset or 1) - 1, 0))) from None
+        except (ValueError, RecursionError, MemoryError):
             raise self._unreadable() from None
 
     @property
@@ -72,8 +78,13 @@ class Where:
         except RecursionError:
             raise self._unreadable() from None
 
-    def _unreadable(self) -> BadInputError:
-        return BadInputError(f"--where {self._expression!r} can't be read; write comparisons, {_EXAMPLE}")
+    def _unreadable(self, place: int | None = None) -> BadInputError:
+        rest = "" if place is None else self._expression[place:].strip()[:_SHOWN]
+        where = f" from {rest!r} on" if place and rest else ""
+        return BadInputError(
+            f"--where {self._expression!r} can't be read{where}; write comparisons of columns with values, joined by "
+            f"and, or, not and parentheses, {_EXAMPLE}"
+        )
 
 
 def where_rows(rows: Sequence[Row], expression: str) -> list[Row]:
@@ -147,6 +158,16 @@ def _places(table: pa.Table, expression: pc.Expression) -> list[int]:
     order = integers(range(table.num_rows))
     kept = pa.table({**{name: table[name] for name in table.column_names}, "": order}).filter(expression)
     return list(kept[""].to_pylist())
+
+
+def _original(expression: str, place: int) -> int:
+    """The place in an expression of one in what `_to_python` has made of it."""
+    shift = 0
+    for match in _TOKEN.finditer(expression):
+        if match.start() + shift >= place:
+            break
+        shift += len(_to_python(match)) - len(match[0])
+    return place - shift
 
 
 def _to_python(match: re.Match[str]) -> str:
