@@ -27,8 +27,8 @@ FRONT_NOTE: Final = f"{FRONT_MARK} on the front: no other explored trial has as 
 
 TIE_MARK: Final = "≈"
 TIE_NOTE: Final = (
-    f"{TIE_MARK} its seeds don't tell it from the best of its sweep; 'seeds to tell': about so many would, if mean and "
-    "spread stay as they are"
+    f"{TIE_MARK} its seeds don't tell it from the best of its sweep (95%, each by itself; the best was chosen on these "
+    "seeds, which flatters it); 'seeds to tell': about so many would, if mean and spread stay as they are"
 )
 
 _MOST_REASONS: Final = 3
