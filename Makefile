@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 S3 := .venv-s3/.installed
+DOCS := .venv-docs/.installed
 OLDEST := .venv-oldest/.installed
 
-.PHONY: demo test test-oldest fast gputest lint format types mutants simulate killtest nodetest fuzz clean
+.PHONY: demo docs test test-oldest fast gputest lint format types mutants simulate killtest nodetest fuzz clean
 
 ## A whole sweep of the built-in digits: explore, confirm, test, and the board (about 6 minutes on 2 cores, with the installation).
 demo: $(INSTALLED)
@@ -30,6 +31,10 @@ test-oldest: $(OLDEST)
 ## The tests that need a CUDA device; WITH=python3.12 takes that Python and what it has installed, and makes no .venv.
 gputest: $(if $(WITH),,$(INSTALLED))
 	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(or $(WITH),$(BIN)/python) -m pytest -m gpu $$(grep -rl --include="test_*.py" "^from tests.gpu import" tests)
+
+## The pages as a site in build/site, strictly: a link or an anchor that leads nowhere ends it.
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -69,7 +74,7 @@ fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz --count $(CASES) --seed $(SEED)
 
 clean:
-	rm -rf .venv .venv-s3 .venv-oldest build dist
+	rm -rf .venv .venv-docs .venv-s3 .venv-oldest build dist
 
 $(INSTALLED): constraints.txt
 $(OLDEST): tests/oldest/constraints.txt
@@ -78,6 +83,12 @@ $(INSTALLED) $(OLDEST): %/.installed: pyproject.toml
 	  || { echo "bissl-ray needs Python 3.11 or newer; found $$($(PYTHON) --version). Say which: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $*
 	$*/bin/pip install --quiet --disable-pip-version-check --constraint $(filter %constraints.txt,$^) --editable ".[dev]"
+	touch $@
+
+# What makes a site of the pages; no part of the extra `dev`, as only this needs it.
+$(DOCS): tests/docs/site/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check --requirement tests/docs/site/requirements.txt
 	touch $@
 
 # The S3 of the tests: moto, whose dependencies don't go with ours.
