@@ -3,6 +3,7 @@
 import fcntl
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -36,6 +37,12 @@ JOB = '"$0" -c "$1"; code=$?; if [ $code = 148 ]; then sleep 1; fg; else exit $c
 LEFT = b"\x1b[?1049l"
 
 
+def _controlled() -> None:
+    """Be controlled by the terminal, and hear Ctrl-C, which a shell in the background has its children not hear."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class InATerminal:
     """A process at a pseudo-terminal, which is its controlling one."""
 
@@ -51,7 +58,7 @@ class InATerminal:
             env={**environment, "TERM": "xterm"},
             cwd=Path(__file__).parents[2],
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_controlled,
         )
         self.written = b""
 
