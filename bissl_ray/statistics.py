@@ -1,11 +1,10 @@
 """Means over seeds with their confidence intervals."""
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import fmean
+from statistics import NormalDist, fmean
 from typing import Final
 
 CONFIDENCE: Final = 0.95
@@ -87,9 +86,15 @@ def values_to_separate(differences: Sequence[float], confidence: float = CONFIDE
         return None
     n = len(differences)
     deviation = spread.half_width * math.sqrt(n) / t_quantile(n - 1, confidence)
-    enough = lambda number: t_quantile(number - 1, confidence) * deviation < abs(spread.mean) * math.sqrt(number)  # noqa: E731
-    few = bisect_left(range(2, _MOST_VALUES + 1), True, key=enough) + 2
-    return few if few <= _MOST_VALUES else None
+    if spread.mean == 0:
+        return None
+    # As many as a normal distribution would ask for are too few, and but for a handful enough.
+    number = max(2, math.ceil((NormalDist().inv_cdf((1 + confidence) / 2) * deviation / spread.mean) ** 2))
+    while number <= _MOST_VALUES:
+        if t_quantile(number - 1, confidence) * deviation < abs(spread.mean) * math.sqrt(number):
+            return number
+        number += 1
+    return None
 
 
 @cache

@@ -2,12 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 import pyarrow as pa
-from pyarrow.fs import FileSystem
+from pyarrow.fs import FileSystem, LocalFileSystem
 
 from bissl_ray.store.fence import Files
 from bissl_ray.store.filesystem import open_storage, reason
@@ -20,7 +21,10 @@ from bissl_ray.world import world
 
 T = TypeVar("T")
 
-_THREADS: Final = 8  # hides the latency of an object store
+_THREADS: Final = 8
+"""Hide the latency of an object store."""
+_LOCAL_THREADS: Final = 2
+"""More of them wait for Python's lock, and take longer in all."""
 _SMALL: Final = 16 * 2**20  # bytes; a larger file is left alone, so that merging stays cheap
 _TRIES: Final = 3
 _PAUSE_S: Final = 0.3  # between tries at a file that the storage refuses
@@ -167,10 +171,13 @@ def read_sweeps(
 
     def of_sweep(group: tuple[tuple[str, str], list[StoredFile]]) -> tuple[T | None, list[Damaged]]:
         place, own = group
-        table, damaged = _newest_of(filesystem, base, "trials", *place, columns=wanted, listed=own, few=few)
+        found = _newest_of(filesystem, base, "trials", *place, columns=wanted, listed=own, few=few, one_by_one=local)
+        table, damaged = found
         return (reduce(table) if table.num_rows else None), damaged
 
-    found = world().side_by_side(of_sweep, groups, min(_THREADS, len(groups))) if groups else []
+    local = isinstance(filesystem, LocalFileSystem)
+    most = min(_LOCAL_THREADS if local else _THREADS, len(groups))
+    found = world().side_by_side(of_sweep, groups, most) if groups else []
     _warn([each for _, damaged in found for each in damaged])
     return [made for made, _ in found if made is not None]
 
@@ -193,13 +200,14 @@ def _newest_of(
     columns: Collection[str] | None = None,
     listed: list[StoredFile] | None = None,
     few: Few | None = None,
+    one_by_one: bool = False,
 ) -> tuple[pa.Table, list[Damaged]]:
     """The newest rows of files, which are listed again where a compaction takes some away meanwhile."""
     for remaining in reversed(range(_LISTINGS)):
         files = list_files(filesystem, base, kind, dataset, sweep) if listed is None else listed
         listed = None
         try:
-            read, damaged = read_files(filesystem, files, surely, columns, few)
+            read, damaged = read_files(filesystem, files, surely, columns, few, one_by_one)
             break
         except FileNotFoundError:
             if not remaining:
@@ -213,6 +221,7 @@ def read_files(
     surely: bool = False,
     columns: Collection[str] | None = None,
     few: Few | None = None,
+    one_by_one: bool = False,
 ) -> tuple[list[tuple[StoredFile, pa.Table]], list[Damaged]]:
     """Read several files side by side; those that can't be read apart, in the order given.
 
@@ -222,8 +231,8 @@ def read_files(
     """
     if not files:
         return [], []
-    most = min(_THREADS, len(files))
-    outcomes = world().side_by_side(lambda stored: _read_or_error(filesystem, stored, columns, few), files, most)
+    read = partial(_read_or_error, filesystem, columns=columns, few=few)
+    outcomes = [*map(read, files)] if one_by_one else world().side_by_side(read, files, min(_THREADS, len(files)))
     good, damaged = [], []
     for stored, outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, pa.Table):
