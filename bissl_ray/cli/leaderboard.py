@@ -194,9 +194,11 @@ def damage() -> Iterator[list[str]]:
         except BadInputError as error:
             if not damaged:
                 raise
-            more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
-            raise BadInputError(f"{error}; {damaged[0].message}{more}") from None
-    notes += [sayable(f"{_WARNING}{line.message}") for line in damaged]
+            told = list(dict.fromkeys(str(line.message) for line in damaged))
+            more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+            raise BadInputError(f"{error}; {told[0]}{more}") from None
+    # A file is read by several, and told of once.
+    notes += dict.fromkeys(sayable(f"{_WARNING}{line.message}") for line in damaged)
 
 
 def _read(asked: BoardOptions) -> "tuple[Board, list[str]]":

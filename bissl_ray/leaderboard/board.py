@@ -152,7 +152,7 @@ def _check_columns(storage: str | Path, found: Sequence[SweepColumns], asked: Ma
         if name.startswith(PARAMETER_PREFIX) and any(name in each.settings for each in found):
             continue
         places = {each.place for each in found}
-        one = lambda _, rows: pc.equal(rows["trial"], rows["trial"][0])  # noqa: E731
+        one = lambda _, rows: pc.is_in(rows["trial"], value_set=rows["trial"].slice(0, 1).combine_chunks())  # noqa: E731
         every = read_sweeps(storage, ("trial",), lambda rows: rows.column_names, only=places, few=one)
         settings = {name for place in every for name in place}
         known = [*BOARD_COLUMNS, *FROM_TRIAL, *sorted(n for n in settings if n.startswith(PARAMETER_PREFIX))]

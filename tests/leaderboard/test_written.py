@@ -102,3 +102,11 @@ def test_a_trial_beside_the_best_and_the_control(decided, storage, monkeypatch, 
     assert told["score"][0] == "61.0" and told["score"][3] == "72.0"
     assert "the best" not in show("a").split("Beside the best")[1].split("\n\n")[0]
     assert "the control" not in show("k1").split("Beside the best and the control")[1].split("\n\n")[0]
+
+
+def test_a_damaged_file_is_named_once_though_it_is_read_twice(decided, storage, board):
+    (file,) = (storage / "results").glob("*/*/trials-*.parquet")
+    file.with_name(f"trials-{9:020d}-1-damaged.parquet").write_bytes(file.read_bytes()[:100])
+    done = board()
+    assert done.code == 1 and done.err.count("skipped") == 1 and "confirmed" in done.out
+    assert board("--where", "param_nothing = 1").err.count("skipped") == 1
