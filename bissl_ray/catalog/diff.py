@@ -17,6 +17,7 @@ from bissl_ray.leaderboard.configurations import Configuration, best_bissl, best
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.documents import read_sweep_document
 from bissl_ray.store.paths import sweep_names
+from bissl_ray.store.reader import places_of
 from bissl_ray.store.schema import Row
 
 _FACTS: Final = (
@@ -75,7 +76,7 @@ def diff(storage: str, a: str, b: str, sweep: str | None = None) -> Diff:
 
 
 def _swept(storage: str) -> set[str]:
-    return {row["sweep"] for row in to_rows(read_trials(storage))}
+    return {sweep for _, sweep in places_of(storage)}
 
 
 def _named(storage: str, name: str, sweep: str | None) -> tuple[Row, list[Row]]:

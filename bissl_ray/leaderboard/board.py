@@ -21,7 +21,7 @@ from bissl_ray.leaderboard.in_columns import READ, SweepColumns, in_columns, tri
 from bissl_ray.leaderboard.query import Where, check_column
 from bissl_ray.leaderboard.ranking import BOARD_COLUMNS, FROM_TRIAL, row_of
 from bissl_ray.leaderboard.render import VERDICT_STYLES
-from bissl_ray.leaderboard.verdict import Verdict, judge, verdicts, with_notes
+from bissl_ray.leaderboard.verdict import Verdict, judge, with_notes
 from bissl_ray.store import read_trials, to_rows
 from bissl_ray.store.arrays import array_of, literal
 from bissl_ray.store.reader import places_of, read_sweeps
@@ -166,7 +166,8 @@ def outcomes(storage: str | Path, sweeps: Sequence[str]) -> RenderableType:
         storage: a local path or a URI that pyarrow knows.
         sweeps: their names.
     """
-    found = verdicts([row for row in to_rows(read_trials(storage)) if row["sweep"] in sweeps])
+    places = {place for place in places_of(storage) if place[1] in sweeps}
+    found = [judge(each.with_best(), each.place) for each in read_sweeps(storage, READ, in_columns, only=places)]
     return Group(*(Text(f"{each.sweep}: {each.in_words}", style=VERDICT_STYLES[each.outcome]) for each in found))
 
 

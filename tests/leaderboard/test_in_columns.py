@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bissl_ray.leaderboard import rank, read_board, sort_rows, verdicts, where_rows
+from bissl_ray.leaderboard import outcomes, rank, read_board, sort_rows, verdicts, where_rows
 from bissl_ray.leaderboard.ranking import BOARD_COLUMNS, FROM_TRIAL
 from bissl_ray.store import SweepWriter, read_trials, to_rows
 from tests.leaderboard.conftest import PARAMETERS
@@ -130,3 +130,9 @@ def test_another_order_is_the_same(drawn_storage, sort):
 def test_the_columns_of_a_board_are_known_by_name(decided):
     (row, *_) = rank(decided)
     assert {name for name in row if not name.startswith("param_")} == {*BOARD_COLUMNS, *FROM_TRIAL}
+
+
+def test_the_outcome_of_some_sweeps_is_their_verdict(drawn_storage):
+    told = [f"{each.sweep}: {each.in_words}" for each in verdicts(to_rows(read_trials(drawn_storage)))]
+    group = outcomes(drawn_storage, ["first", "third"])
+    assert [line.plain for line in group.renderables] == [line for line in told if not line.startswith("second")]
